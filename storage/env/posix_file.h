@@ -1,0 +1,35 @@
+// A file of the machine's own file system.
+#pragma once
+
+#include "storage/env/file_system.h"
+
+namespace runnel::storage {
+
+/// Owns a descriptor. Thread safe as File says.
+class PosixFile final : public File {
+ public:
+  /// Takes ownership of `descriptor`.
+  PosixFile(int descriptor, std::string path) : fd_(descriptor), path_(std::move(path)) {}
+  ~PosixFile() override;
+  PosixFile(const PosixFile&) = delete;
+  PosixFile& operator=(const PosixFile&) = delete;
+
+  using File::write;
+  Result<std::size_t> read(std::uint64_t position, MutableBytes into) const override;
+  Status write(std::uint64_t position, std::span<iovec> parts) override;
+  Status sync() override;
+  Status allocate(std::uint64_t size) override;
+  Status truncate(std::uint64_t size) override;
+  Result<std::uint64_t> size() const override;
+  bool resident(std::uint64_t position, std::uint64_t length) const override;
+  void will_need(std::uint64_t position, std::uint64_t length) const override;
+  void dont_need(std::uint64_t position, std::uint64_t length) const override;
+  int descriptor() const noexcept override { return fd_; }
+  const std::string& path() const noexcept override { return path_; }
+
+ private:
+  const int fd_;
+  const std::string path_;
+};
+
+}  // namespace runnel::storage
