@@ -1,0 +1,125 @@
+// Consumer groups of the native protocol: who is in a group, which partitions each member works on,
+// and whether a commit comes from a member in good standing.
+//
+// The rules are in group.h, which has no I/O. This class owns all groups, makes their changes
+// durable and answers. A reply that tells of a change waits until the change is on stable storage;
+// a heartbeat that changes nothing, in a group with nothing in flight, is answered inside the call.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "protocol/native/messages.h"
+#include "storage/env/random.h"
+
+namespace runnel::storage {
+class Store;
+}
+
+namespace runnel::broker {
+
+// ---------------------------------------------------------------- limits
+inline constexpr std::size_t kMaxGroups = 10'000;
+inline constexpr std::size_t kMaxGroupMembers = 1'000;   ///< in one group
+inline constexpr std::size_t kMaxGroupNameBytes = 249;   ///< with "group/" it is a state key
+inline constexpr std::size_t kMaxMemberTextBytes = 255;  ///< member id, instance id, client name
+inline constexpr std::size_t kMaxMemberTopics = 1'000;   ///< subscribed to by one member
+inline constexpr std::size_t kMaxGroupPartitions = 100'000;  ///< in one group's assignment
+inline constexpr std::chrono::milliseconds kMinSessionTimeout{1'000};
+inline constexpr std::chrono::milliseconds kMaxSessionTimeout{30 * 60 * 1000};
+/// A member that was told to give up partitions and does not for this long is put out.
+inline constexpr std::chrono::milliseconds kRevocationTimeout{5 * 60 * 1000};
+/// A group without members and without offsets is forgotten after this long.
+inline constexpr std::chrono::milliseconds kEmptyGroupLinger{60 * 1000};
+
+/// What the coordinator needs of storage. Thread safe. storage::Store in production, see
+/// make_group_store; a model in tests.
+class GroupStore {
+ public:
+  using Done = std::function<void(Status)>;
+  virtual ~GroupStore() = default;
+  /// Sets one key of the state map, or deletes it; `done` runs once, when that is durable. Changes
+  /// become durable in the order of the calls.
+  virtual void save(std::string key, std::optional<std::string> value, Done done) = 0;
+  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> load(
+      std::string_view prefix) const = 0;
+  virtual void set_active(std::string_view group, bool active) = 0;
+  [[nodiscard]] virtual bool has_offsets(std::string_view group) const = 0;
+  [[nodiscard]] virtual std::vector<std::string> groups_with_offsets() const = 0;
+  [[nodiscard]] virtual Status delete_offsets(std::string_view group) = 0;
+};
+/// A GroupStore on `store`, which must outlive it.
+[[nodiscard]] std::unique_ptr<GroupStore> make_group_store(storage::Store& store);
+
+/// All groups. Thread safe. `now` is monotonic time (storage::Clock::monotonic()) everywhere.
+class Coordinator {
+ public:
+  /// Partitions of a topic now; 0 if there is none. Called under the coordinator's lock, so it must
+  /// be quick and must not call the coordinator.
+  using PartitionCount = std::function<std::int32_t(std::string_view topic)>;
+  using HeartbeatReply = protocol::native::GroupHeartbeatReply;
+  /// Runs exactly once: inside heartbeat(), or later on one of the store's threads. Must not block;
+  /// no lock is held.
+  using HeartbeatCallback = std::function<void(Result<HeartbeatReply>)>;
+
+  /// Loads the groups; members go on with their ids and epochs, and have a whole session timeout
+  /// from `now` to be heard of. Errors: kCorrupt, kFormatTooNew (which group, what is wrong).
+  /// `random` makes member ids and must outlive the coordinator.
+  [[nodiscard]] static Result<std::unique_ptr<Coordinator>> open(std::unique_ptr<GroupStore> store,
+                                                                 storage::Random& random,
+                                                                 PartitionCount partition_count,
+                                                                 std::chrono::nanoseconds now);
+  /// Replies still waiting are answered by the store's callbacks, which may outlive the coordinator
+  /// but not the GroupStore's store.
+  ~Coordinator();
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  /// Joins, heartbeats, acknowledges and leaves. `host` is the peer's address, for describe().
+  /// A member has one heartbeat on the way at a time and ignores replies to older ones. A client
+  /// may choose its own member id (a UUID) and join with it, so that a repeated join is the same
+  /// member. Errors:
+  ///   kInvalidArgument  names, limits, unknown assignor, -2 without instance id
+  ///   kUnknownMember    not (any more) a member: join again with epoch 0
+  ///   kStaleGeneration  the epoch is old and `owned` is more than was granted: join again
+  ///   kFenced           the epoch was never given, or another process has this instance id
+  ///   kOverloaded       too many groups or members
+  ///   kRebalancing      the group is being deleted at this moment
+  ///   and what storage answers, e.g. kShuttingDown
+  /// The reply to leaving has the epoch -1 or -2 and no assignment.
+  void heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host,
+                 std::chrono::nanoseconds now, HeartbeatCallback done);
+
+  /// Puts out members that were silent too long, notices topics that grew or went, forgets groups
+  /// nobody needs. Call about once a second.
+  void tick(std::chrono::nanoseconds now);
+
+  /// May `member_id` commit offsets at `member_epoch`? As Kafka: only with its current epoch
+  /// (kStaleGeneration below, kFenced above), and without a member id only while the group has no
+  /// members (kUnknownMember otherwise). True at the moment of the call.
+  [[nodiscard]] Status check_commit(std::string_view group, std::string_view member_id,
+                                    std::int32_t member_epoch) const;
+
+  /// Groups with members, with offsets or both, in order; members left out.
+  [[nodiscard]] protocol::native::GroupsReply list() const;
+  /// kUnknownGroup.
+  [[nodiscard]] Result<protocol::native::GroupDescription> describe(std::string_view group) const;
+  /// Removes a group and its offsets and returns when that is durable: blocks, so neither on a loop
+  /// thread nor on a store thread. kUnknownGroup, kGroupNotEmpty.
+  [[nodiscard]] Status remove(std::string_view group);
+
+ private:
+  struct State;
+  explicit Coordinator(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace runnel::broker
