@@ -1,0 +1,117 @@
+// Topics, offsets, groups, statistics. All operations are asynchronous and thread safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runnel/pending.h"
+#include "runnel/types.h"
+
+namespace runnel {
+
+using TopicConfig = std::pair<std::string, std::string>;
+
+struct TopicSpec {
+  std::string name;
+  std::int32_t partitions = 1;
+  std::vector<TopicConfig> configs;  ///< Kafka's names, e.g. {"retention.ms", "604800000"}
+  bool if_not_exists = false;
+};
+struct TopicChange {
+  std::string name;
+  std::vector<TopicConfig> set;
+  std::vector<std::string> unset;  ///< back to the default
+  std::int32_t partitions = 0;     ///< new total, never fewer; 0: as it is
+};
+struct PartitionState {
+  std::int32_t partition = 0;
+  std::int64_t log_start = 0;       ///< the oldest record's offset
+  std::int64_t high_watermark = 0;  ///< the next record's offset
+  std::uint64_t bytes = 0;
+  std::optional<Time> newest;  ///< the greatest timestamp
+};
+struct TopicState {
+  std::string name;
+  std::optional<Failure> error;  ///< Errc::unknown_topic for a name that was asked for
+  std::string id;
+  std::optional<Time> created;
+  std::vector<PartitionState> partitions;
+  std::vector<TopicConfig> configs;  ///< only what was set
+};
+
+struct OffsetLookup {
+  enum class Kind : std::uint8_t { earliest, latest, max_timestamp, time };
+  TopicPartition target;
+  Kind kind = Kind::latest;
+  Time time{};  ///< for Kind::time: the first record at or after it
+};
+struct OffsetAnswer {
+  std::optional<Failure> error;
+  std::int64_t offset = kNoPosition;  ///< kNoPosition: every record is older
+  std::optional<Time> timestamp;
+};
+
+struct GroupMember {
+  std::string member_id;
+  std::string instance_id;
+  std::string client_name;
+  std::string host;
+  std::int32_t epoch = 0;
+  std::vector<TopicPartition> assignment;
+};
+struct GroupState {
+  std::string group;
+  std::string state;  ///< "empty", "reconciling" or "stable"
+  std::int32_t epoch = 0;
+  std::string assignor;
+  std::vector<GroupMember> members;  ///< empty in list_groups()
+};
+
+struct Statistic {
+  std::string name;
+  std::uint64_t value = 0;
+  std::string unit;
+  std::string text;  ///< what it is and what its rise means
+};
+
+/// A cheap handle: copies are the same.
+class RUNNEL_API Admin {
+ public:
+  /// Errc::topic_exists, invalid_topic_name, invalid_config, too_many_partitions. Durable when
+  /// done.
+  Pending<TopicState> create_topic(TopicSpec spec);
+  Pending<void> delete_topic(std::string name);
+  Pending<TopicState> alter_topic(TopicChange change);
+  /// All topics, by name.
+  Pending<std::vector<TopicState>> list_topics();
+  /// In the order of `names`; a missing one has its `error` set.
+  Pending<std::vector<TopicState>> describe_topics(std::vector<std::string> names);
+  /// Removes records before `before` (at most the high watermark); answers the new log start.
+  Pending<std::int64_t> delete_records(TopicPartition target, std::int64_t before);
+  /// One answer a lookup, in order.
+  Pending<std::vector<OffsetAnswer>> list_offsets(std::vector<OffsetLookup> lookups);
+
+  Pending<std::vector<GroupState>> list_groups();
+  Pending<GroupState> describe_group(std::string group);
+  /// Errc::group_not_empty while it has members.
+  Pending<void> delete_group(std::string group);
+  /// What the group has committed; `partitions` empty: all.
+  Pending<std::vector<GroupOffset>> group_offsets(std::string group,
+                                                  std::vector<TopicPartition> partitions = {});
+  /// Sets committed offsets from outside. Errc::group_not_empty while it has members.
+  Pending<void> seek_group(std::string group, std::vector<GroupOffset> offsets);
+
+  Pending<std::vector<Statistic>> statistics();
+
+  struct Impl;
+  explicit Admin(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace runnel

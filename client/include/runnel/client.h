@@ -1,0 +1,158 @@
+// Runnel's C++ client: the whole public interface is behind this header.
+//
+//   auto client = runnel::connect("localhost:9092");
+//   if (!client) { std::cerr << client.error().to_string() << "\n"; return 1; }
+//   auto producer = client->producer();
+//   auto sent = producer.send({.topic = "donations", .key = "42", .value =
+//   R"({"amount":10})"}).get();
+//
+// runnel::open("./data") gives the same Client over a store in this process, without a server.
+//
+// Operations return a Pending: .get() blocks, .then(f) calls back, .future() gives a std::future.
+// A client has one I/O thread, on which all callbacks run. Nothing throws. No destructor waits for
+// the network.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runnel/admin.h"
+#include "runnel/consumer.h"
+#include "runnel/error.h"
+#include "runnel/pending.h"
+#include "runnel/producer.h"
+#include "runnel/types.h"
+
+namespace runnel {
+
+struct ClientOptions {
+  std::string client_name = "runnel-cpp";             ///< shown in group descriptions
+  std::chrono::milliseconds connect_timeout{10'000};  ///< of connect(), and of each reconnection
+  std::chrono::milliseconds request_timeout{30'000};  ///< of fetches, administration, commits
+  std::chrono::milliseconds reconnect_backoff{50};    ///< doubles, with jitter ...
+  std::chrono::milliseconds reconnect_backoff_max{2'000};  ///< ... up to this
+};
+
+/// For open(): the store in this process.
+struct OpenOptions {
+  ClientOptions client;
+  std::uint64_t memory_bytes = 256u << 20;  ///< bound of the store's memory
+  /// Receives the store's messages; any thread, must not block.
+  std::function<void(std::string_view)> log;
+};
+
+/// One atomic write: all records, offsets and preconditions of it, or nothing. Built by one thread;
+/// everything given is copied.
+class RUNNEL_API Transaction {
+ public:
+  Transaction();
+  ~Transaction();
+  Transaction(Transaction&&) noexcept;
+  Transaction& operator=(Transaction&&) noexcept;
+  Transaction(const Transaction&);
+  Transaction& operator=(const Transaction&);
+
+  /// Adds a record. In one partition, either all records of a transaction have dedup keys or none
+  /// (commit() answers Errc::invalid_argument): with keys, those already stored are left out and
+  /// reported as duplicates.
+  Transaction& add(const Message& message);
+  /// Commits a group's offsets along with it; `as` is a consumer's membership, checked, or only
+  /// {group} to commit from outside.
+  Transaction& commit_offsets(Consumer::Membership as, std::vector<GroupOffset> offsets);
+  /// Fails with Errc::fenced if a greater token was ever passed under `name`.
+  Transaction& fence(std::string name, std::uint64_t token);
+  /// Fails with Errc::precondition_failed unless the partition's next offset is `next`. Needs a
+  /// record for that partition.
+  Transaction& expect_next(TopicPartition partition, std::int64_t next);
+  Transaction& durability(Durability level);
+  Transaction& compression(Compression codec);
+
+  struct Impl;
+  [[nodiscard]] const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+struct Committed {
+  std::vector<Delivery> deliveries;  ///< one a record, in the order of add()
+  Durability durability = Durability::synced;
+};
+
+/// A fetch of one's own, without a consumer.
+struct FetchRequest {
+  struct Item {
+    TopicPartition target;
+    std::int64_t offset = 0;
+    std::uint32_t max_bytes = 1u << 20;  ///< one batch comes even if it is larger
+  };
+  std::vector<Item> items;
+  std::uint32_t max_bytes = 16u << 20;
+  std::uint32_t min_bytes = 1;
+  std::chrono::milliseconds max_wait{0};
+};
+struct FetchedPartition {
+  TopicPartition target;
+  std::optional<Failure> error;
+  std::int64_t high_watermark = 0;
+  std::int64_t log_start = 0;
+  /// Record batches as stored (Kafka's format v2), back to back; the first may begin before the
+  /// offset asked for. Kept alive by `owner`.
+  std::span<const std::byte> batches;
+  std::shared_ptr<const void> owner;
+  /// The records from `from` on, decompressed. Errc::corrupt, Errc::malformed.
+  [[nodiscard]] RUNNEL_API Outcome<Batch> decode(std::int64_t from) const;
+};
+
+struct ServerInfo {
+  std::string version;
+  std::string cluster_id;
+};
+
+/// A connection that reconnects by itself. Thread safe. A cheap handle: copies are the same client;
+/// producers, consumers and subscriptions keep it alive.
+class RUNNEL_API Client {
+ public:
+  [[nodiscard]] Producer producer(ProducerOptions options = {});
+  [[nodiscard]] Consumer consumer(ConsumerOptions options = {});
+  [[nodiscard]] Admin admin();
+
+  /// Writes `transaction` as one atomic request, repeated safely after a lost answer.
+  /// Errors: precondition_failed, fenced, dedup_conflict, record_too_large, unknown_topic, timeout.
+  Pending<Committed> commit(const Transaction& transaction);
+  /// One answer an item, in order.
+  Pending<std::vector<FetchedPartition>> fetch(FetchRequest request);
+  /// Calls `on_records` on the I/O thread with each delivery, in order within a partition. A
+  /// Failure is the last call. Answers once the broker has accepted.
+  Pending<Subscription> subscribe(SubscribeOptions options,
+                                  std::function<void(Outcome<Batch>)> on_records);
+
+  [[nodiscard]] ServerInfo server() const;
+  /// True while the connection stands.
+  [[nodiscard]] bool connected() const;
+
+  struct Impl;
+  explicit Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+/// Connects to "host:port", "host" (port 9092) or "[v6]:port" and waits for the broker's greeting.
+/// Errors: disconnected (who did not answer and why), version_mismatch, invalid_argument.
+[[nodiscard]] RUNNEL_API Outcome<Client> connect(std::string_view address,
+                                                 ClientOptions options = {});
+
+/// Opens or creates the store in `directory`, in this process. In the library runnel::embedded.
+/// Errors: locked (who holds it), corrupt, format_too_new, io.
+[[nodiscard]] RUNNEL_API Outcome<Client> open(const std::string& directory,
+                                              OpenOptions options = {});
+
+}  // namespace runnel
