@@ -1,0 +1,53 @@
+// runnel check DIR: verifies every checksum of a data directory that no broker has open.
+#include <memory>
+
+#include "storage/store.h"
+#include "tools/cli.h"
+#include "tools/text/progress.h"
+#include "tools/text/units.h"
+
+namespace runnel::tools {
+namespace {
+
+std::string describe(const storage::Damage& damage) {
+  return "damaged: " + damage.file + " at byte " + std::to_string(damage.position) + ", " +
+         std::to_string(damage.length) + " bytes: " + damage.what + "\n";
+}
+
+Result<ExitCode> run(const std::string& directory) {
+  auto progress = std::make_unique<Progress>("checking", 0, "bytes");
+  std::uint64_t known_total = 0;
+  RUNNEL_TRY_ASSIGN(const auto report,
+                    storage::check_directory(directory, storage::FileSystem::posix(),
+                                             [&](std::uint64_t done, std::uint64_t total) {
+                                               if (total != known_total) {
+                                                 known_total = total;
+                                                 progress = std::make_unique<Progress>(
+                                                     "checking", total, "bytes");
+                                               }
+                                               progress->update(done);
+                                             }));
+  progress.reset();
+  std::string out;
+  for (const std::string& note : report.notes) out += "note: " + note + "\n";
+  for (const storage::Damage& damage : report.damages) out += describe(damage);
+  out += "checked " + human_size(static_cast<double>(report.bytes)) + ": " +
+         std::to_string(report.frames) + " frames, " + std::to_string(report.batches) +
+         " batches, " + std::to_string(report.records) + " records; ";
+  out += report.damages.empty() ? "all is well\n"
+                                : std::to_string(report.damages.size()) + " damaged places\n";
+  RUNNEL_TRY(write_out(out));
+  return report.damages.empty() ? ExitCode::kOk : ExitCode::kDamaged;
+}
+
+}  // namespace
+
+void add_check(Cli& cli) {
+  const auto directory = std::make_shared<std::string>();
+  CLI::App* command =
+      cli.app.add_subcommand("check", "Verify a data directory offline; changes nothing");
+  command->add_option("directory", *directory, "Data directory")->required()->type_name("DIR");
+  command->callback([&cli, directory] { cli.action = [directory] { return run(*directory); }; });
+}
+
+}  // namespace runnel::tools

@@ -1,0 +1,93 @@
+// What the subcommands share: how they are registered, end, reach a broker and fail.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "runnel/client.h"
+
+namespace runnel::tools {
+
+/// Exit codes; docs/reference/exit-codes.md is the page. Scripts rely on them: never renumbered.
+enum class ExitCode : int {
+  kOk = 0,
+  kFailed = 1,        ///< anything without a code of its own
+  kUsage = 2,         ///< the command line or the configuration is wrong
+  kRejected = 3,      ///< done, but some rows of the input were turned away
+  kNoConnection = 4,  ///< no broker answered, or the connection was lost
+  kNotFound = 5,      ///< no such topic, partition, group or file
+  kDamaged = 6,       ///< stored data fails its checksum
+  kLocked = 7,        ///< another process has the data directory
+  kTimeout = 8,       ///< no answer in time; the outcome is not known
+  kRefused = 9,       ///< the broker said no: exists already, not empty, fenced, too large ...
+  kTryAgain = 10,     ///< the broker cannot just now: disk full, overloaded, shutting down
+  kLagging = 11,      ///< `group describe --fail-over`: the lag is over the limit
+};
+[[nodiscard]] ExitCode exit_code_for(ErrorCode code) noexcept;
+
+/// What the command line asked for. Its error is printed and becomes the exit code.
+using Action = std::function<Result<ExitCode>()>;
+
+/// Where a subcommand leaves its action when it was chosen.
+struct Cli {
+  CLI::App app{"An event broker in one binary.", "runnel"};
+  Action action;
+};
+
+// One function a command file: adds the subcommand to `cli`.
+void add_serve(Cli& cli);
+void add_dev(Cli& cli);
+void add_topic(Cli& cli);
+void add_produce(Cli& cli);
+void add_consume(Cli& cli);
+void add_group(Cli& cli);
+void add_stats(Cli& cli);
+void add_check(Cli& cli);
+void add_config(Cli& cli);
+void add_bench(Cli& cli);
+void add_version(Cli& cli);
+void add_completion(Cli& cli);
+
+/// The version of this program, e.g. "0.1.0".
+[[nodiscard]] std::string_view program_version() noexcept;
+
+/// Adds -b/--broker (RUNNEL_BROKER, 127.0.0.1:9092).
+void add_broker_option(CLI::App& command, std::string& address);
+[[nodiscard]] Result<Client> connect_to(const std::string& address);
+
+/// Adds --format-like `-o` with "table" (default) and "json".
+void add_output_option(CLI::App& command, std::string& output);
+
+/// The client library's outcomes in the form the tools use.
+[[nodiscard]] Error to_error(const Failure& failure);
+template <class T>
+[[nodiscard]] Result<T> settle(Outcome<T> outcome) {
+  if (!outcome) return fail(to_error(outcome.error()));
+  if constexpr (std::is_void_v<T>) {
+    return {};
+  } else {
+    return std::move(outcome).value();
+  }
+}
+
+/// The topic's state, or kUnknownTopic with how to create it.
+[[nodiscard]] Result<TopicState> describe_topic(Client& client, const std::string& topic);
+
+/// True after the first SIGINT or SIGTERM, once watch_interrupts() was called; the second one ends
+/// the process as usual.
+void watch_interrupts();
+[[nodiscard]] bool interrupted() noexcept;
+
+/// Milliseconds since 1970.
+[[nodiscard]] std::int64_t now_millis();
+
+/// Writes to standard output; kIo if that fails (a full disk behind a redirection).
+[[nodiscard]] Status write_out(std::string_view text);
+
+}  // namespace runnel::tools

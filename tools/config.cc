@@ -1,0 +1,56 @@
+// runnel config check | explain | reference
+#include <memory>
+
+#include "tools/cli.h"
+#include "tools/options/options.h"
+#include "tools/server_options.h"
+#include "tools/text/table.h"
+
+namespace runnel::tools {
+namespace {
+
+Result<ExitCode> check(const std::string& file) {
+  RUNNEL_TRY_ASSIGN(const auto text, read_text_file(file));
+  RUNNEL_TRY(check_config_text(file, text));
+  RUNNEL_TRY(write_out(file + " is fine\n"));
+  return ExitCode::kOk;
+}
+
+Result<ExitCode> explain(const ServerFlags& flags) {
+  RUNNEL_TRY_ASSIGN(const auto settings, resolve_settings(flags));
+  std::vector<std::vector<std::string>> rows{{"OPTION", "VALUE", "FROM"}};
+  for (const auto& [name, setting] : settings.all()) {
+    std::string value;
+    for (const std::string& part : setting.values) value += (value.empty() ? "" : ", ") + part;
+    rows.push_back({name, value, setting.source});
+  }
+  RUNNEL_TRY(write_out(format_table(rows)));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void add_config(Cli& cli) {
+  CLI::App* config = cli.app.add_subcommand("config", "Check and explain the configuration");
+  config->require_subcommand(1);
+
+  const auto file = std::make_shared<std::string>();
+  CLI::App* command = config->add_subcommand("check", "Check a configuration file");
+  command->add_option("file", *file, "TOML file")->required()->type_name("FILE");
+  command->callback([&cli, file] { cli.action = [file] { return check(*file); }; });
+
+  const auto flags = std::make_shared<ServerFlags>();
+  command = config->add_subcommand("explain", "Show every value and where it comes from");
+  add_server_options(*command, *flags);
+  command->callback([&cli, flags] { cli.action = [flags] { return explain(*flags); }; });
+
+  command = config->add_subcommand("reference", "Print the reference page of all options");
+  command->callback([&cli] {
+    cli.action = []() -> Result<ExitCode> {
+      RUNNEL_TRY(write_out(reference_page()));
+      return ExitCode::kOk;
+    };
+  });
+}
+
+}  // namespace runnel::tools

@@ -1,0 +1,292 @@
+// runnel consume | tail: reads records and prints them.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "tools/cli.h"
+#include "tools/places.h"
+#include "tools/text/record_format.h"
+
+namespace runnel::tools {
+namespace {
+
+constexpr std::chrono::milliseconds kPollWait{200};
+constexpr std::int64_t kCommitEveryMillis = 1000;
+
+struct ConsumeArguments {
+  std::string broker;
+  std::vector<std::string> topics;
+  std::vector<std::int32_t> partitions;
+  std::string group;
+  std::string from;
+  std::string to;
+  std::string format;
+  std::string output;
+  bool exit_at_end = false;
+  std::uint64_t count = 0;  ///< 0: no bound
+};
+
+Result<RecordWriter> make_writer(const ConsumeArguments& arguments) {
+  const std::string text = arguments.format.empty() ? "%v\\n" : arguments.format;
+  RUNNEL_TRY_ASSIGN(auto format, RecordFormat::parse(text));
+  OutputKind kind = OutputKind::kFormat;
+  if (arguments.output == "json") kind = OutputKind::kJson;
+  if (arguments.output == "jsonl") kind = OutputKind::kJsonLines;
+  if (arguments.output == "csv") kind = OutputKind::kCsv;
+  if (arguments.output == "table") kind = OutputKind::kTable;
+  if (kind != OutputKind::kFormat && !arguments.format.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "-f and -o say the same thing differently; give one");
+  }
+  return RecordWriter(kind, std::move(format));
+}
+
+ShownRecord shown(const Record& record) {
+  ShownRecord out;
+  out.topic = record.topic;
+  out.partition = record.partition;
+  out.offset = record.offset;
+  out.timestamp = record.timestamp.time_since_epoch().count();
+  out.key = record.key;
+  out.value = record.value;
+  for (const Header& header : record.headers) out.headers.emplace_back(header.key, header.value);
+  return out;
+}
+
+/// Prints records until the count is reached.
+class Printer {
+ public:
+  Printer(RecordWriter writer, std::uint64_t count) : writer_(std::move(writer)), limit_(count) {}
+  void add(const Record& record) {
+    writer_.add(shown(record), out_);
+    ++printed_;
+  }
+  [[nodiscard]] bool full() const { return limit_ > 0 && printed_ >= limit_; }
+  Status flush() {
+    if (out_.empty()) return {};
+    const Status status = write_out(out_);
+    out_.clear();
+    return status;
+  }
+  Status finish() {
+    writer_.finish(out_);
+    return flush();
+  }
+
+ private:
+  RecordWriter writer_;
+  std::uint64_t limit_;
+  std::uint64_t printed_ = 0;
+  std::string out_;
+};
+
+/// Where reading of a partition begins and, if it does, ends.
+struct Span {
+  TopicPartition target;
+  std::int64_t from = 0;
+  std::optional<std::int64_t> to;
+};
+
+/// The place and range arguments as offsets of every partition.
+Result<std::vector<Span>> spans_of(Client& client, const ConsumeArguments& arguments) {
+  const std::int64_t now = now_millis();
+  RUNNEL_TRY_ASSIGN(auto range, parse_range(arguments.from, now));
+  if (!arguments.to.empty()) {
+    if (range.bounded) {
+      return fail(ErrorCode::kInvalidArgument, "--from is a range already; leave --to away");
+    }
+    RUNNEL_TRY_ASSIGN(range.to, parse_place(arguments.to, now));
+    range.bounded = true;
+  }
+  std::vector<Span> spans;
+  for (const std::string& topic : arguments.topics) {
+    RUNNEL_TRY_ASSIGN(const auto bounds, bounds_of(client, topic, arguments.partitions));
+    RUNNEL_TRY_ASSIGN(const auto from, offsets_at(client, bounds, range.from));
+    RUNNEL_TRY_ASSIGN(const auto to, offsets_at(client, bounds, range.to));
+    for (std::size_t i = 0; i < bounds.size(); ++i) {
+      Span span{bounds[i].target, std::max(from[i], bounds[i].start), std::nullopt};
+      if (range.bounded) span.to = to[i];
+      if (arguments.exit_at_end) span.to = std::min(span.to.value_or(bounds[i].end), bounds[i].end);
+      spans.push_back(std::move(span));
+    }
+  }
+  return spans;
+}
+
+/// Reads partitions of one's own choice.
+Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments,
+                               Printer& printer) {
+  RUNNEL_TRY_ASSIGN(const auto spans, spans_of(client, arguments));
+  std::map<TopicPartition, std::optional<std::int64_t>> open;  // partition -> where it ends
+  std::vector<std::pair<TopicPartition, Position>> assignment;
+  for (const Span& span : spans) {
+    if (span.to && span.from >= *span.to) continue;
+    open.emplace(span.target, span.to);
+    assignment.emplace_back(span.target, Position::at(span.from));
+  }
+  if (open.empty()) return ExitCode::kOk;
+  ConsumerOptions options;
+  options.reset = Reset::fail;
+  Consumer consumer = client.consumer(options);
+  RUNNEL_TRY(settle(consumer.assign(std::move(assignment)).get()));
+  while (!open.empty() && !printer.full() && !interrupted()) {
+    RUNNEL_TRY_ASSIGN(const Batch batch, settle(consumer.poll(kPollWait).get()));
+    for (const Record& record : batch) {
+      const auto end = open.find({std::string(record.topic), record.partition});
+      if (end == open.end() || printer.full()) continue;
+      const bool past = end->second && record.offset >= *end->second;
+      if (!past) printer.add(record);
+      if (end->second && record.offset + 1 >= *end->second) {
+        consumer.pause({end->first});
+        open.erase(end);
+      }
+    }
+    RUNNEL_TRY(printer.flush());
+    // The end may lie in a gap of the offsets, where no record says so.
+    std::erase_if(open, [&](const auto& entry) {
+      return entry.second && consumer.position(entry.first) >= *entry.second;
+    });
+  }
+  return ExitCode::kOk;
+}
+
+/// Commits what was printed, and nothing that was not.
+class GroupReader {
+ public:
+  GroupReader(Client& client, const ConsumeArguments& arguments, Printer& printer)
+      : arguments_(arguments), printer_(printer), consumer_(client.consumer(options(arguments))) {}
+
+  Result<ExitCode> run() {
+    while (!printer_.full() && !interrupted() && !at_end()) {
+      RUNNEL_TRY_ASSIGN(const Batch batch, settle(consumer_.poll(kPollWait).get()));
+      take(batch);
+      RUNNEL_TRY(printer_.flush());
+      if (now_millis() - committed_at_ >= kCommitEveryMillis) RUNNEL_TRY(commit());
+    }
+    RUNNEL_TRY(commit());
+    RUNNEL_TRY(settle(consumer_.close()));
+    return ExitCode::kOk;
+  }
+
+ private:
+  static ConsumerOptions options(const ConsumeArguments& arguments) {
+    ConsumerOptions out;
+    out.group = arguments.group;
+    out.topics = arguments.topics;
+    out.reset = arguments.from == "end" ? Reset::latest : Reset::earliest;
+    out.report_ends = arguments.exit_at_end;
+    return out;
+  }
+
+  void take(const Batch& batch) {
+    for (const Record& record : batch) {
+      if (printer_.full()) return;
+      printer_.add(record);
+      const TopicPartition target{std::string(record.topic), record.partition};
+      next_[target] = record.offset + 1;
+      ended_.erase(target);
+    }
+    ended_.insert(batch.ends().begin(), batch.ends().end());
+  }
+
+  [[nodiscard]] bool at_end() const {
+    if (!arguments_.exit_at_end) return false;
+    const Partitions assigned = consumer_.assignment();
+    return !assigned.empty() && std::all_of(assigned.begin(), assigned.end(),
+                                            [&](const auto& p) { return ended_.contains(p); });
+  }
+
+  Status commit() {
+    committed_at_ = now_millis();
+    if (next_.empty()) return {};
+    std::vector<GroupOffset> offsets;
+    for (const auto& [target, offset] : next_) {
+      GroupOffset position;
+      position.target = target;
+      position.offset = offset;
+      offsets.push_back(std::move(position));
+    }
+    next_.clear();
+    return settle(consumer_.commit(std::move(offsets)).get());
+  }
+
+  const ConsumeArguments& arguments_;
+  Printer& printer_;
+  Consumer consumer_;
+  std::map<TopicPartition, std::int64_t> next_;
+  std::set<TopicPartition> ended_;
+  std::int64_t committed_at_ = now_millis();
+};
+
+Result<ExitCode> run(const ConsumeArguments& arguments) {
+  RUNNEL_TRY_ASSIGN(auto writer, make_writer(arguments));
+  if (!arguments.group.empty() && (!arguments.partitions.empty() || !arguments.to.empty() ||
+                                   (arguments.from != "start" && arguments.from != "end"))) {
+    return fail(ErrorCode::kInvalidArgument,
+                "with -g the group's committed offsets say where to read: -p and --to do not go "
+                "with it, --from only as start or end, for partitions without a committed offset; "
+                "`runnel group seek` moves a group");
+  }
+  watch_interrupts();
+  RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  for (const std::string& topic : arguments.topics) RUNNEL_TRY(describe_topic(client, topic));
+  Printer printer(std::move(writer), arguments.count);
+  auto result = arguments.group.empty() ? consume_alone(client, arguments, printer)
+                                        : GroupReader(client, arguments, printer).run();
+  const Status finished = printer.finish();
+  if (result && !finished) return fail(finished.error());
+  return result;
+}
+
+void add_common(CLI::App& command, ConsumeArguments& arguments) {
+  add_broker_option(command, arguments.broker);
+  command.add_option("topic", arguments.topics, "Topics")->required()->type_name("TOPIC");
+  command.add_option("-p,--partition", arguments.partitions, "Only this one; may be repeated")
+      ->type_name("N")
+      ->allow_extra_args(false);
+  command
+      .add_option("-f,--format", arguments.format,
+                  "Format of a record: %t topic %p partition %o offset %k key %v value "
+                  "%T timestamp %d{strftime[%F]} %h headers; {hex} {base64} {json} [%v\\n]")
+      ->type_name("FORMAT");
+  command.add_option("-o,--output", arguments.output, "Instead of a format")
+      ->check(CLI::IsMember({"json", "jsonl", "csv", "table"}))
+      ->type_name("KIND");
+}
+
+}  // namespace
+
+void add_consume(Cli& cli) {
+  auto arguments = std::make_shared<ConsumeArguments>();
+  arguments->from = "start";
+  CLI::App* command = cli.app.add_subcommand("consume", "Read records of topics");
+  add_common(*command, *arguments);
+  command
+      ->add_option("--from", arguments->from,
+                   "start, end, an offset, -100, a time, -2h, or a range such as @-2h:-1h")
+      ->default_str("start")
+      ->type_name("PLACE");
+  command->add_option("--to", arguments->to, "Stop there, before that record")->type_name("PLACE");
+  command->add_flag("-e,--exit", arguments->exit_at_end, "Stop at the end instead of waiting");
+  command->add_option("-n,--count", arguments->count, "Stop after so many records")->type_name("N");
+  command
+      ->add_option("-g,--group", arguments->group,
+                   "Read as a member of this group and commit what was printed")
+      ->type_name("GROUP");
+  command->callback([&cli, arguments] { cli.action = [arguments] { return run(*arguments); }; });
+
+  arguments = std::make_shared<ConsumeArguments>();
+  const auto last = std::make_shared<std::uint32_t>(10);
+  command = cli.app.add_subcommand("tail", "Show the last records and follow");
+  add_common(*command, *arguments);
+  command->add_option("-n,--last", *last, "Records of each partition to begin with")
+      ->default_str("10")
+      ->type_name("N");
+  command->callback([&cli, arguments, last] {
+    arguments->from = "-" + std::to_string(*last);
+    cli.action = [arguments] { return run(*arguments); };
+  });
+}
+
+}  // namespace runnel::tools

@@ -1,0 +1,215 @@
+#include "tools/options/settings.h"
+
+#include <unistd.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "protocol/base/assert.h"
+#include "tools/options/options.h"
+#include "tools/text/units.h"
+
+namespace runnel::tools {
+namespace {
+
+using SettingMap = std::map<std::string, Setting, std::less<>>;
+
+/// RUNNEL_* names that are no server option: the CLI's own, and what Kubernetes sets by itself for
+/// a service that is called "runnel".
+bool is_foreign_variable(std::string_view name) {
+  return name == "RUNNEL_BROKER" || name == "RUNNEL_CONFIG" || name == "RUNNEL_JOBS" ||
+         name == "RUNNEL_REPLACE_BOOST" || name.starts_with("RUNNEL_SERVICE_") ||
+         name.starts_with("RUNNEL_PORT") || name.starts_with("RUNNEL_TEST_");
+}
+
+/// A quarter of RAM within the bounds; whole MiB, so that it reads well.
+std::string default_memory(std::uint64_t machine_bytes) {
+  constexpr std::uint64_t kMiB = 1ULL << 20;
+  if (machine_bytes == 0) {
+    machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                    static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  }
+  const std::uint64_t quarter = machine_bytes / 4 / kMiB * kMiB;
+  return format_size(std::clamp(quarter, 64 * kMiB, 1024 * kMiB));
+}
+
+Status put(SettingMap& map, const OptionRow& row, std::vector<std::string> values,
+           std::string source) {
+  if (values.empty() || (values.size() > 1 && !row.repeatable)) {
+    return fail(ErrorCode::kInvalidArgument,
+                source + ": " + std::string(row.name) +
+                    (values.empty() ? " has no value" : " was given more than once"));
+  }
+  for (const std::string& value : values) {
+    if (auto status = check_value(row, value); !status) return fail(status.error().within(source));
+  }
+  map.insert_or_assign(std::string(row.name), Setting{std::move(values), std::move(source)});
+  return {};
+}
+
+/// A TOML scalar as the text a user would have given on the command line.
+std::optional<std::string> scalar_text(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* boolean = node.as_boolean()) return boolean->get() ? "true" : "false";
+  return std::nullopt;
+}
+
+Result<std::vector<std::string>> node_texts(const toml::node& node, const std::string& where) {
+  std::vector<std::string> out;
+  const auto* array = node.as_array();
+  const auto add = [&](const toml::node& value) {
+    const auto text = scalar_text(value);
+    if (text) out.push_back(*text);
+    return text.has_value();
+  };
+  bool fine = true;
+  if (array == nullptr) {
+    fine = add(node);
+  } else {
+    for (const toml::node& value : *array) fine = fine && add(value);
+  }
+  if (fine) return out;
+  return fail(ErrorCode::kInvalidArgument,
+              where + ": a value has to be text, a whole number, true, false or a list of these");
+}
+
+Status put_file(SettingMap& map, const std::string& name, const std::string& text) {
+  toml::table table;
+  try {
+    table = toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    return fail(ErrorCode::kInvalidArgument, name + " line " +
+                                                 std::to_string(error.source().begin.line) +
+                                                 ": not TOML: " + std::string(error.description()));
+  }
+  for (const auto& [key, node] : table) {
+    const std::string where = name + " line " + std::to_string(node.source().begin.line);
+    const OptionRow* row = find_option(key.str());
+    if (row == nullptr) return fail(unknown_option("key", key.str()).within(where));
+    RUNNEL_TRY_ASSIGN(auto values, node_texts(node, where));
+    RUNNEL_TRY(put(map, *row, std::move(values), where));
+  }
+  return {};
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream in(text);
+  for (std::string item; std::getline(in, item, ',');) out.push_back(item);
+  if (out.empty()) out.emplace_back();
+  return out;
+}
+
+Status put_environment(SettingMap& map, const std::map<std::string, std::string>& environment) {
+  for (const auto& [name, value] : environment) {
+    if (is_foreign_variable(name)) continue;
+    const auto table = option_table();
+    const auto row = std::find_if(table.begin(), table.end(),
+                                  [&](const OptionRow& r) { return environment_name(r) == name; });
+    if (row == table.end()) {
+      std::vector<std::string> names;
+      for (const OptionRow& r : table) names.push_back(environment_name(r));
+      const std::vector<std::string_view> views(names.begin(), names.end());
+      const std::string_view near = nearest(name, views);
+      return fail(ErrorCode::kInvalidArgument,
+                  "unknown environment variable " + name +
+                      (near.empty() ? "; `runnel config reference` lists them all"
+                                    : "; did you mean " + std::string(near) + "?"));
+    }
+    RUNNEL_TRY(put(map, *row, row->repeatable ? split_list(value) : std::vector{value}, name));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Settings> Settings::resolve(const SettingSources& sources) {
+  Settings settings;
+  for (const OptionRow& row : option_table()) {
+    std::string value(row.default_value);
+    if (row.name == "memory") value = default_memory(sources.machine_memory_bytes);
+    RUNNEL_TRY(put(settings.values_, row, {std::move(value)}, "default"));
+  }
+  if (!sources.file_name.empty()) {
+    RUNNEL_TRY(put_file(settings.values_, sources.file_name, sources.file_text));
+  }
+  RUNNEL_TRY(put_environment(settings.values_, sources.environment));
+  for (const auto& [name, values] : sources.flags) {
+    const OptionRow* row = find_option(name);
+    if (row == nullptr) return fail(unknown_option("option", name));
+    RUNNEL_TRY(put(settings.values_, *row, values, "--" + name));
+  }
+  return settings;
+}
+
+const Setting& Settings::setting(std::string_view name) const {
+  const auto found = values_.find(name);
+  RUNNEL_ASSERT(found != values_.end());
+  return found->second;
+}
+
+const std::string& Settings::text(std::string_view name) const {
+  return setting(name).values.front();
+}
+
+const std::vector<std::string>& Settings::list(std::string_view name) const {
+  return setting(name).values;
+}
+
+std::uint64_t Settings::bytes(std::string_view name) const {
+  const auto size = parse_size(text(name));
+  RUNNEL_ASSERT(size.has_value());  // put() checked it
+  return *size;
+}
+
+std::chrono::milliseconds Settings::duration(std::string_view name) const {
+  const auto value = parse_duration(text(name));
+  RUNNEL_ASSERT(value.has_value());
+  return *value;
+}
+
+std::uint64_t Settings::count(std::string_view name) const {
+  const auto value = parse_integer(text(name));
+  RUNNEL_ASSERT(value.has_value() && *value >= 0);
+  return static_cast<std::uint64_t>(*value);
+}
+
+bool Settings::enabled(std::string_view name) const {
+  return text(name) == "true";
+}
+
+std::map<std::string, std::string> runnel_environment() {
+  std::map<std::string, std::string> out;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view line(*entry);
+    const std::size_t equals = line.find('=');
+    if (!line.starts_with("RUNNEL_") || equals == std::string_view::npos) continue;
+    out.emplace(line.substr(0, equals), line.substr(equals + 1));
+  }
+  return out;
+}
+
+Result<std::string> read_text_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    const int error = errno;
+    return fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+                "cannot read " + path + ": " + std::strerror(error));
+  }
+  std::ostringstream out;
+  out << in.rdbuf();
+  if (in.bad()) return fail(ErrorCode::kIo, "cannot read " + path + ": " + std::strerror(errno));
+  return std::move(out).str();
+}
+
+Status check_config_text(const std::string& file_name, const std::string& text) {
+  SettingMap map;
+  return put_file(map, file_name, text);
+}
+
+}  // namespace runnel::tools

@@ -1,0 +1,69 @@
+#include "tools/places.h"
+
+#include <algorithm>
+
+#include "tools/cli.h"
+
+namespace runnel::tools {
+namespace {
+
+Result<std::vector<std::int64_t>> offsets_at_time(Client& client,
+                                                  const std::vector<Bounds>& partitions,
+                                                  std::int64_t millis) {
+  std::vector<OffsetLookup> lookups;
+  for (const Bounds& bounds : partitions) {
+    lookups.push_back(
+        {bounds.target, OffsetLookup::Kind::time, Time(std::chrono::milliseconds(millis))});
+  }
+  RUNNEL_TRY_ASSIGN(const auto answers, settle(client.admin().list_offsets(lookups).get()));
+  std::vector<std::int64_t> out;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].error) return fail(to_error(*answers[i].error));
+    out.push_back(answers[i].offset == kNoPosition ? partitions[i].end : answers[i].offset);
+  }
+  return out;
+}
+
+std::int64_t offset_at(const Bounds& bounds, const Place& place) {
+  switch (place.kind) {
+    case Place::Kind::kStart:
+      return bounds.start;
+    case Place::Kind::kOffset:
+      return place.value;
+    case Place::Kind::kBeforeEnd:
+      return std::max(bounds.start, bounds.end - std::min(place.value, bounds.end));
+    case Place::Kind::kAfterStart:
+      return bounds.start + std::min(place.value, bounds.end - bounds.start);
+    default:
+      return bounds.end;
+  }
+}
+
+}  // namespace
+
+Result<std::vector<Bounds>> bounds_of(Client& client, const std::string& topic,
+                                      const std::vector<std::int32_t>& only) {
+  RUNNEL_TRY_ASSIGN(const auto state, describe_topic(client, topic));
+  std::vector<Bounds> out;
+  for (const PartitionState& p : state.partitions) {
+    if (!only.empty() && std::find(only.begin(), only.end(), p.partition) == only.end()) continue;
+    out.push_back({{topic, p.partition}, p.log_start, p.high_watermark});
+  }
+  for (const std::int32_t wanted : only) {
+    if (wanted >= 0 && wanted < static_cast<std::int32_t>(state.partitions.size())) continue;
+    return fail(ErrorCode::kUnknownPartition,
+                "topic '" + topic + "' has no partition " + std::to_string(wanted) +
+                    "; its partitions are 0 to " + std::to_string(state.partitions.size() - 1));
+  }
+  return out;
+}
+
+Result<std::vector<std::int64_t>> offsets_at(Client& client, const std::vector<Bounds>& partitions,
+                                             const Place& place) {
+  if (place.kind == Place::Kind::kTime) return offsets_at_time(client, partitions, place.value);
+  std::vector<std::int64_t> out;
+  for (const Bounds& bounds : partitions) out.push_back(offset_at(bounds, place));
+  return out;
+}
+
+}  // namespace runnel::tools

@@ -1,0 +1,30 @@
+// Places in the log ("-2h", "end", ...) turned into offsets of partitions.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "runnel/client.h"
+#include "tools/text/time.h"
+
+namespace runnel::tools {
+
+/// A partition's kept range: offsets from `start` up to, not including, `end`.
+struct Bounds {
+  TopicPartition target;
+  std::int64_t start = 0;
+  std::int64_t end = 0;
+};
+
+/// Bounds of the partitions of `topic`; `only` picks some, empty means all. kUnknownPartition.
+[[nodiscard]] Result<std::vector<Bounds>> bounds_of(Client& client, const std::string& topic,
+                                                    const std::vector<std::int32_t>& only = {});
+
+/// The offset of `place` in each of `partitions`, in order. A time later than every record is the
+/// end; everything is kept within the bounds, except offsets that were named: these come as given.
+[[nodiscard]] Result<std::vector<std::int64_t>> offsets_at(Client& client,
+                                                           const std::vector<Bounds>& partitions,
+                                                           const Place& place);
+
+}  // namespace runnel::tools

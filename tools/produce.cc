@@ -1,0 +1,301 @@
+// runnel produce: lines, JSON lines, CSV or whole files into a topic.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <mutex>
+
+#include "tools/cli.h"
+#include "tools/options/settings.h"
+#include "tools/text/progress.h"
+#include "tools/text/row_reader.h"
+#include "tools/text/units.h"
+
+namespace runnel::tools {
+namespace {
+
+/// Rejected rows that are printed when there is no --rejects file to find them in.
+constexpr std::uint64_t kShownRejects = 10;
+
+struct ProduceArguments {
+  std::string broker;
+  std::string topic;
+  std::vector<std::string> files;
+  std::string input = "lines";
+  RowOptions rows;
+  std::string constant_key;
+  std::vector<std::string> headers;
+  std::int32_t partition = -1;
+  std::string acks = "all";
+  std::string compression = "none";
+  std::string rejects;
+};
+
+Result<Durability> durability_of(const std::string& acks) {
+  if (acks == "0" || acks == "none") return Durability::none;
+  if (acks == "1" || acks == "written") return Durability::written;
+  return Durability::synced;
+}
+
+Compression compression_of(const std::string& name) {
+  if (name == "gzip") return Compression::gzip;
+  if (name == "snappy") return Compression::snappy;
+  if (name == "lz4") return Compression::lz4;
+  return name == "zstd" ? Compression::zstd : Compression::none;
+}
+
+/// What became of the rows. Callbacks of the client report from its I/O thread.
+class Tally {
+ public:
+  Status open_rejects(const std::string& path) {
+    if (path.empty()) return {};
+    rejects_.open(path, std::ios::binary | std::ios::trunc);
+    if (rejects_) return {};
+    return fail(ErrorCode::kIo, "cannot write " + path + ": " + std::strerror(errno));
+  }
+
+  void stored() {
+    const std::lock_guard lock(mutex_);
+    ++stored_;
+  }
+
+  void reject(const std::string& file, const InputRow& row) {
+    const std::lock_guard lock(mutex_);
+    ++rejected_;
+    if (rejects_.is_open()) {
+      rejects_ << reject_line(row);
+    } else if (rejected_ <= kShownRejects) {
+      std::fprintf(stderr, "%s line %llu: %s\n", file.c_str(),
+                   static_cast<unsigned long long>(row.line), row.rejected.c_str());
+    }
+  }
+
+  /// The first failure ends the work; the record may be in the log or not.
+  void failed(Error error) {
+    const std::lock_guard lock(mutex_);
+    ++failed_;
+    if (!failure_) failure_ = std::move(error);
+  }
+
+  [[nodiscard]] bool has_failed() const {
+    const std::lock_guard lock(mutex_);
+    return failure_.has_value();
+  }
+
+  Result<ExitCode> conclude(const ProduceArguments& arguments) {
+    const std::lock_guard lock(mutex_);
+    std::string text = std::to_string(stored_) + (stored_ == 1 ? " record" : " records") +
+                       " stored in " + arguments.topic;
+    if (rejected_ > 0) {
+      text += ", " + std::to_string(rejected_) + " rejected";
+      if (rejects_.is_open()) text += " (see " + arguments.rejects + ")";
+    }
+    if (failed_ > 0) text += ", " + std::to_string(failed_) + " failed";
+    std::fprintf(stderr, "%s\n", text.c_str());
+    if (rejects_.is_open()) {
+      rejects_.close();
+      if (!rejects_) return fail(ErrorCode::kIo, "cannot write all of " + arguments.rejects);
+    }
+    if (failure_) return fail(*failure_);
+    return rejected_ > 0 ? ExitCode::kRejected : ExitCode::kOk;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::uint64_t stored_ = 0;
+  std::uint64_t rejected_ = 0;
+  std::uint64_t failed_ = 0;
+  std::optional<Error> failure_;
+  std::ofstream rejects_;
+};
+
+/// Sends rows and sorts what comes of them.
+class RowSender {
+ public:
+  RowSender(Producer producer, const ProduceArguments& arguments, std::shared_ptr<Tally> tally)
+      : producer_(std::move(producer)), arguments_(arguments), tally_(std::move(tally)) {}
+
+  Status prepare() {
+    for (const std::string& header : arguments_.headers) {
+      const std::size_t equals = header.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        return fail(ErrorCode::kInvalidArgument, "-H '" + header + "' is not KEY=VALUE");
+      }
+      const std::string_view text(header);
+      headers_.push_back({text.substr(0, equals), text.substr(equals + 1)});
+    }
+    return {};
+  }
+
+  void send(const std::string& file, InputRow row) {
+    if (!row.rejected.empty()) return tally_->reject(file, row);
+    const auto kept = std::make_shared<InputRow>(std::move(row));
+    Message message;
+    message.topic = arguments_.topic;
+    if (kept->record.key) message.key = *kept->record.key;
+    if (!kept->record.key && !arguments_.constant_key.empty())
+      message.key = arguments_.constant_key;
+    if (kept->record.value) message.value = *kept->record.value;
+    if (kept->record.timestamp) {
+      message.timestamp = Time(std::chrono::milliseconds(*kept->record.timestamp));
+    }
+    if (arguments_.partition >= 0) message.partition = arguments_.partition;
+    message.headers = headers_;
+    producer_.send(message, [tally = tally_, kept, file](Outcome<Delivery> outcome) {
+      if (outcome) {
+        tally->stored();
+      } else if (outcome.error().errc() == Errc::record_too_large) {
+        kept->rejected = outcome.error().message();
+        tally->reject(file, *kept);
+      } else {
+        tally->failed(to_error(outcome.error()));
+      }
+    });
+  }
+
+  /// Everything sent has its outcome afterwards.
+  Status finish() { return settle(producer_.flush()); }
+
+ private:
+  Producer producer_;
+  const ProduceArguments& arguments_;
+  std::shared_ptr<Tally> tally_;
+  std::vector<Header> headers_;
+};
+
+std::uint64_t size_of(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return 0;
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+Status send_rows(std::istream& in, const std::string& name, const ProduceArguments& arguments,
+                 RowSender& sender, const Tally& tally) {
+  auto rows = open_rows(in, arguments.rows);
+  if (!rows) return fail(rows.error().within(name));
+  Progress progress(name, size_of(name), "bytes");
+  std::uint64_t done = 0;
+  while (!tally.has_failed() && !interrupted()) {
+    auto row = (*rows)->next();
+    if (!row) break;
+    done += row->raw.size() + 1;
+    sender.send(name, std::move(*row));
+    progress.update(done);
+  }
+  if (in.bad()) return fail(ErrorCode::kIo, "cannot read " + name + ": " + std::strerror(errno));
+  return {};
+}
+
+Status send_file(const std::string& path, const ProduceArguments& arguments, RowSender& sender,
+                 const Tally& tally) {
+  if (path == "-") return send_rows(std::cin, "standard input", arguments, sender, tally);
+  if (arguments.input == "files") {
+    RUNNEL_TRY_ASSIGN(auto text, read_text_file(path));
+    InputRow row;
+    row.line = 1;
+    row.record.key = path;
+    row.record.value = std::move(text);
+    sender.send(path, std::move(row));
+    return {};
+  }
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    return fail(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+                "cannot read " + path + ": " + std::strerror(errno));
+  }
+  return send_rows(in, path, arguments, sender, tally);
+}
+
+Result<ExitCode> run(ProduceArguments& arguments) {
+  if (arguments.input == "jsonl") arguments.rows.kind = InputKind::kJsonLines;
+  if (arguments.input == "csv") arguments.rows.kind = InputKind::kCsv;
+  if (arguments.files.empty()) {
+    if (arguments.input == "files") {
+      return fail(ErrorCode::kInvalidArgument, "--in files needs the files' names");
+    }
+    arguments.files.emplace_back("-");
+  }
+  std::ios::sync_with_stdio(false);
+  watch_interrupts();
+  RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  RUNNEL_TRY(describe_topic(client, arguments.topic));
+  ProducerOptions options;
+  RUNNEL_TRY_ASSIGN(options.durability, durability_of(arguments.acks));
+  options.compression = compression_of(arguments.compression);
+  const auto tally = std::make_shared<Tally>();
+  RUNNEL_TRY(tally->open_rejects(arguments.rejects));
+  RowSender sender(client.producer(options), arguments, tally);
+  RUNNEL_TRY(sender.prepare());
+  Status status;
+  for (const std::string& file : arguments.files) {
+    status = send_file(file, arguments, sender, *tally);
+    if (!status || tally->has_failed() || interrupted()) break;
+  }
+  // What was sent keeps its acknowledgement, and its count, whatever ended the reading.
+  const Status flushed = sender.finish();
+  auto concluded = tally->conclude(arguments);
+  if (!status) return fail(status.error());
+  if (concluded && !flushed) return fail(flushed.error());
+  return concluded;
+}
+
+void add_input_options(CLI::App& command, ProduceArguments& arguments) {
+  command.add_option("-i,--in", arguments.input, "What the input is")
+      ->check(CLI::IsMember({"lines", "jsonl", "csv", "files"}))
+      ->default_str("lines")
+      ->type_name("KIND");
+  command.add_option("--key", arguments.rows.key, "Key of each row: .id (jsonl) or a column (csv)")
+      ->type_name("PATH");
+  command.add_option("--timestamp", arguments.rows.timestamp, "Timestamp of each row, likewise")
+      ->type_name("PATH");
+  command.add_option("--value", arguments.rows.value, "Value of each row; default: the whole row")
+      ->type_name("PATH");
+  command
+      .add_option("-K,--key-delimiter", arguments.rows.key_delimiter,
+                  "Lines: what separates the key from the value")
+      ->type_name("TEXT");
+  command
+      .add_option("--rejects", arguments.rejects,
+                  "Write rows that are no records to this file, with line and reason")
+      ->type_name("FILE");
+}
+
+void add_record_options(CLI::App& command, ProduceArguments& arguments) {
+  command.add_option("-k", arguments.constant_key, "Key of records that have none")
+      ->type_name("KEY");
+  command.add_option("-H,--header", arguments.headers, "Header of every record; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_option("-p,--partition", arguments.partition, "Partition; default: by key")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  command
+      .add_option("--acks", arguments.acks,
+                  "Answer when accepted (0), written (1) or on stable storage (all)")
+      ->check(CLI::IsMember({"0", "1", "all", "none", "written", "synced"}))
+      ->default_str("all")
+      ->type_name("LEVEL");
+  command.add_option("-z,--compression", arguments.compression, "Codec")
+      ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
+      ->default_str("none")
+      ->type_name("CODEC");
+}
+
+}  // namespace
+
+void add_produce(Cli& cli) {
+  const auto arguments = std::make_shared<ProduceArguments>();
+  CLI::App* command = cli.app.add_subcommand("produce", "Write records to a topic");
+  add_broker_option(*command, arguments->broker);
+  command->add_option("topic", arguments->topic, "Topic")->required()->type_name("TOPIC");
+  command->add_option("files", arguments->files, "Input; default: standard input")
+      ->type_name("FILE");
+  add_input_options(*command, *arguments);
+  add_record_options(*command, *arguments);
+  command->callback([&cli, arguments] { cli.action = [arguments] { return run(*arguments); }; });
+}
+
+}  // namespace runnel::tools

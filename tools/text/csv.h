@@ -1,0 +1,36 @@
+// CSV as RFC 4180 has it: quoted fields, doubled quotes, line breaks within quotes.
+#pragma once
+
+#include <cstdint>
+#include <istream>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace runnel::tools {
+
+/// Longest row that is read, so that a missing quote does not swallow a file into memory.
+inline constexpr std::size_t kMaxCsvRowBytes = 16u << 20;
+
+struct CsvRow {
+  std::uint64_t line = 0;  ///< of its first character, from 1
+  std::string raw;         ///< as it stood in the file, without the line break
+  std::vector<std::string> fields;
+  std::string error;  ///< not empty: what is wrong with this row; `fields` are not to be used
+};
+
+/// Reads rows from a stream that must outlive the reader. Empty lines are skipped. After a broken
+/// row reading goes on at the next line. Not thread safe.
+class CsvReader {
+ public:
+  explicit CsvReader(std::istream& in) : in_(in) {}
+  /// nullopt at the end of the input.
+  [[nodiscard]] std::optional<CsvRow> next();
+
+ private:
+  bool read_line(std::string& line);
+  std::istream& in_;
+  std::uint64_t line_ = 0;
+};
+
+}  // namespace runnel::tools

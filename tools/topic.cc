@@ -1,0 +1,249 @@
+// runnel topic create | list | describe | alter | delete
+#include <memory>
+
+#include "tools/cli.h"
+#include "tools/text/json.h"
+#include "tools/text/table.h"
+#include "tools/text/time.h"
+#include "tools/text/units.h"
+
+namespace runnel::tools {
+namespace {
+
+struct TopicArguments {
+  std::string broker;
+  std::string output;
+  std::vector<std::string> names;
+  std::int32_t partitions = 0;
+  std::vector<std::string> configs;
+  std::vector<std::string> unset;
+  std::string retention;
+  bool if_not_exists = false;
+};
+using Arguments = std::shared_ptr<TopicArguments>;
+
+/// The key=value pairs of -c, and --retention as what it is short for.
+Result<std::vector<TopicConfig>> configs_of(const TopicArguments& arguments) {
+  std::vector<TopicConfig> out;
+  for (const std::string& pair : arguments.configs) {
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "-c '" + pair + "' is not KEY=VALUE, such as retention.ms=604800000");
+    }
+    out.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+  }
+  if (arguments.retention == "forever") {
+    out.emplace_back("retention.ms", "-1");
+  } else if (!arguments.retention.empty()) {
+    RUNNEL_TRY_ASSIGN(const auto retention, parse_duration(arguments.retention));
+    out.emplace_back("retention.ms", std::to_string(retention.count()));
+  }
+  return out;
+}
+
+std::uint64_t record_count(const TopicState& topic) {
+  std::uint64_t count = 0;
+  for (const PartitionState& p : topic.partitions) {
+    count += static_cast<std::uint64_t>(p.high_watermark - p.log_start);
+  }
+  return count;
+}
+
+std::uint64_t byte_count(const TopicState& topic) {
+  std::uint64_t bytes = 0;
+  for (const PartitionState& p : topic.partitions) bytes += p.bytes;
+  return bytes;
+}
+
+std::string newest_text(const PartitionState& partition) {
+  return partition.newest ? format_time(partition.newest->time_since_epoch().count()) : "--";
+}
+
+std::string topic_json(const TopicState& topic) {
+  std::string out = "{\"name\":" + json_string(topic.name) + ",\"id\":" + json_string(topic.id) +
+                    ",\"configs\":{";
+  for (std::size_t i = 0; i < topic.configs.size(); ++i) {
+    out += (i > 0 ? "," : "") + json_string(topic.configs[i].first) + ":" +
+           json_string(topic.configs[i].second);
+  }
+  out += "},\"partitions\":[";
+  for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+    const PartitionState& p = topic.partitions[i];
+    out += (i > 0 ? ",{" : "{") + std::string("\"partition\":") + std::to_string(p.partition) +
+           ",\"start\":" + std::to_string(p.log_start) +
+           ",\"end\":" + std::to_string(p.high_watermark) +
+           ",\"bytes\":" + std::to_string(p.bytes) + "}";
+  }
+  return out + "]}";
+}
+
+std::string topics_json(const std::vector<TopicState>& topics) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < topics.size(); ++i) {
+    out += (i > 0 ? ",\n" : "\n") + topic_json(topics[i]);
+  }
+  return out + (topics.empty() ? "]\n" : "\n]\n");
+}
+
+Result<ExitCode> create(const TopicArguments& arguments) {
+  RUNNEL_TRY_ASSIGN(const auto configs, configs_of(arguments));
+  RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  for (const std::string& name : arguments.names) {
+    TopicSpec spec;
+    spec.name = name;
+    spec.partitions = arguments.partitions;
+    spec.configs = configs;
+    spec.if_not_exists = arguments.if_not_exists;
+    RUNNEL_TRY_ASSIGN(const auto topic, settle(client.admin().create_topic(spec).get()));
+    const std::size_t count = topic.partitions.size();
+    RUNNEL_TRY(write_out("created topic " + topic.name + " with " + std::to_string(count) +
+                         (count == 1 ? " partition\n" : " partitions\n")));
+  }
+  return ExitCode::kOk;
+}
+
+Result<ExitCode> list(const TopicArguments& arguments) {
+  RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  RUNNEL_TRY_ASSIGN(const auto topics, settle(client.admin().list_topics().get()));
+  if (arguments.output == "json") {
+    RUNNEL_TRY(write_out(topics_json(topics)));
+    return ExitCode::kOk;
+  }
+  std::vector<std::vector<std::string>> rows{{"TOPIC", "PARTITIONS", "RECORDS", "SIZE"}};
+  for (const TopicState& topic : topics) {
+    rows.push_back({topic.name, std::to_string(topic.partitions.size()),
+                    std::to_string(record_count(topic)),
+                    human_size(static_cast<double>(byte_count(topic)))});
+  }
+  RUNNEL_TRY(write_out(format_table(rows)));
+  return ExitCode::kOk;
+}
+
+std::string description(const TopicState& topic) {
+  std::string out = "topic       " + topic.name + "\nid          " + topic.id + "\n";
+  if (topic.created) {
+    out += "created     " + format_time(topic.created->time_since_epoch().count()) + "\n";
+  }
+  for (const auto& [key, value] : topic.configs) out += key + " = " + value + "\n";
+  std::vector<std::vector<std::string>> rows{
+      {"PARTITION", "START", "END", "RECORDS", "BYTES", "NEWEST"}};
+  for (const PartitionState& p : topic.partitions) {
+    rows.push_back(
+        {std::to_string(p.partition), std::to_string(p.log_start), std::to_string(p.high_watermark),
+         std::to_string(p.high_watermark - p.log_start), std::to_string(p.bytes), newest_text(p)});
+  }
+  return out + format_table(rows);
+}
+
+Result<ExitCode> describe(const TopicArguments& arguments) {
+  RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  std::vector<TopicState> topics;
+  for (const std::string& name : arguments.names) {
+    RUNNEL_TRY_ASSIGN(auto topic, describe_topic(client, name));
+    topics.push_back(std::move(topic));
+  }
+  if (arguments.output == "json") {
+    RUNNEL_TRY(write_out(topics_json(topics)));
+    return ExitCode::kOk;
+  }
+  for (const TopicState& topic : topics) RUNNEL_TRY(write_out(description(topic)));
+  return ExitCode::kOk;
+}
+
+Result<ExitCode> alter(const TopicArguments& arguments) {
+  TopicChange change;
+  RUNNEL_TRY_ASSIGN(change.set, configs_of(arguments));
+  change.unset = arguments.unset;
+  change.partitions = arguments.partitions;
+  if (change.set.empty() && change.unset.empty() && change.partitions == 0) {
+    return fail(ErrorCode::kInvalidArgument,
+                "nothing to alter; give -c KEY=VALUE, --unset KEY, --retention or -p");
+  }
+  RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  for (const std::string& name : arguments.names) {
+    change.name = name;
+    RUNNEL_TRY(settle(client.admin().alter_topic(change).get()));
+    RUNNEL_TRY(write_out("altered topic " + name + "\n"));
+  }
+  return ExitCode::kOk;
+}
+
+Result<ExitCode> remove(const TopicArguments& arguments) {
+  RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  for (const std::string& name : arguments.names) {
+    RUNNEL_TRY(settle(client.admin().delete_topic(name).get()));
+    RUNNEL_TRY(write_out("deleted topic " + name + "\n"));
+  }
+  return ExitCode::kOk;
+}
+
+/// A subcommand that runs `work`.
+CLI::App* subcommand(Cli& cli, CLI::App& parent, const char* name, const char* text,
+                     const Arguments& arguments, Result<ExitCode> (*work)(const TopicArguments&)) {
+  CLI::App* command = parent.add_subcommand(name, text);
+  add_broker_option(*command, arguments->broker);
+  command->callback(
+      [&cli, arguments, work] { cli.action = [arguments, work] { return work(*arguments); }; });
+  return command;
+}
+
+void add_names(CLI::App& command, const Arguments& arguments) {
+  command.add_option("topic", arguments->names, "Topics")->required()->type_name("TOPIC");
+}
+
+void add_config_options(CLI::App& command, const Arguments& arguments) {
+  command.add_option("-c,--config", arguments->configs, "Topic config, by Kafka's names")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command
+      .add_option("--retention", arguments->retention,
+                  "How long records are kept: 7d, 12h, forever")
+      ->type_name("DURATION");
+}
+
+}  // namespace
+
+void add_topic(Cli& cli) {
+  CLI::App* topic = cli.app.add_subcommand("topic", "Create, look at and delete topics");
+  topic->require_subcommand(1);
+
+  auto arguments = std::make_shared<TopicArguments>();
+  CLI::App* command = subcommand(cli, *topic, "create", "Create topics", arguments, create);
+  add_names(*command, arguments);
+  add_config_options(*command, arguments);
+  arguments->partitions = 1;
+  command->add_option("-p,--partitions", arguments->partitions, "Partitions of each")
+      ->check(CLI::Range(1, 100'000))
+      ->default_str("1")
+      ->type_name("N");
+  command->add_flag("--if-not-exists", arguments->if_not_exists,
+                    "A topic that is there already is fine");
+
+  arguments = std::make_shared<TopicArguments>();
+  command = subcommand(cli, *topic, "list", "List all topics", arguments, list);
+  add_output_option(*command, arguments->output);
+
+  arguments = std::make_shared<TopicArguments>();
+  command = subcommand(cli, *topic, "describe", "Show partitions and configs", arguments, describe);
+  add_names(*command, arguments);
+  add_output_option(*command, arguments->output);
+
+  arguments = std::make_shared<TopicArguments>();
+  command = subcommand(cli, *topic, "alter", "Change configs, add partitions", arguments, alter);
+  add_names(*command, arguments);
+  add_config_options(*command, arguments);
+  command->add_option("--unset", arguments->unset, "Config to set back to its default")
+      ->type_name("KEY")
+      ->allow_extra_args(false);
+  command->add_option("-p,--partitions", arguments->partitions, "New number of partitions")
+      ->check(CLI::Range(1, 100'000))
+      ->type_name("N");
+
+  arguments = std::make_shared<TopicArguments>();
+  command =
+      subcommand(cli, *topic, "delete", "Delete topics and all their records", arguments, remove);
+  add_names(*command, arguments);
+}
+
+}  // namespace runnel::tools
