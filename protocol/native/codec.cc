@@ -153,4 +153,15 @@ Result<ResponseFrame> decode_response(const Buffer& frame) {
   return out;
 }
 
+Result<std::uint64_t> decode_correlation(const Buffer& head) {
+  if (head.size() < kFrameHeaderBytes ||
+      load_le<std::uint32_t>(head.data() + kLengthBytes) != head.size() - kFrameHeaderBytes) {
+    return fail(ErrorCode::kMalformed, "a native frame's head has another size than it announces");
+  }
+  std::vector<std::uint64_t> aligned;
+  RUNNEL_TRY_ASSIGN(const wire::Message* const message,
+                    verified(head.bytes().subspan(kFrameHeaderBytes), aligned));
+  return message->correlation();
+}
+
 }  // namespace runnel::protocol::native

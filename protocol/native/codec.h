@@ -42,4 +42,8 @@ struct ResponseFrame {
 [[nodiscard]] Result<RequestFrame> decode_request(const Buffer& frame);
 [[nodiscard]] Result<ResponseFrame> decode_response(const Buffer& frame);
 
+/// The correlation id of a frame of which only header and message are there (`head`), for answering
+/// a request that is too large to be taken in whole.
+[[nodiscard]] Result<std::uint64_t> decode_correlation(const Buffer& head);
+
 }  // namespace runnel::protocol::native

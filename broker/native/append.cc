@@ -1,0 +1,136 @@
+// Append: checked here, on the network thread; stored by the committer; answered from its callback.
+#include <algorithm>
+
+#include "broker/native/native_session.h"
+#include "protocol/record_batch/record_batch.h"
+
+namespace runnel::broker {
+namespace {
+
+/// What the store's callback needs. Holds the frame's memory as long as the store uses it.
+struct PendingAppend {
+  std::shared_ptr<Replies> replies;
+  std::uint64_t correlation = 0;
+  MemoryLease lease;
+};
+
+Status validate_batches(Bytes bytes) {
+  if (bytes.empty()) return fail(ErrorCode::kInvalidArgument, "there are no records to append");
+  while (!bytes.empty()) {
+    RUNNEL_TRY_ASSIGN(const std::size_t size,
+                      protocol::validate_batch(bytes, protocol::Depth::kCrc));
+    const protocol::BatchView batch(bytes);
+    if (batch.is_control() || batch.is_transactional()) {
+      return fail(ErrorCode::kUnsupported,
+                  "a batch is marked as control or transactional; a native append is atomic by "
+                  "itself and takes plain batches only");
+    }
+    bytes = bytes.subspan(size);
+  }
+  return {};
+}
+
+std::string name_of(const native::TopicPartition& target) {
+  return target.topic + "/" + std::to_string(target.partition.value());
+}
+
+std::vector<storage::DedupEntry> entries_of(std::vector<native::DedupKey>& keys) {
+  std::vector<storage::DedupEntry> entries;
+  entries.reserve(keys.size());
+  for (native::DedupKey& key : keys) {
+    entries.push_back({{std::move(key.source), std::move(key.source_id), std::move(key.data_id)},
+                       key.payload_hash,
+                       key.record_index});
+  }
+  return entries;
+}
+
+storage::Durability durability_of(native::Durability d) {
+  return static_cast<storage::Durability>(d);
+}
+static_assert(static_cast<int>(storage::Durability::kNone) ==
+              static_cast<int>(native::Durability::kNone));
+static_assert(static_cast<int>(storage::Durability::kWritten) ==
+              static_cast<int>(native::Durability::kWritten));
+static_assert(static_cast<int>(storage::Durability::kSynced) ==
+              static_cast<int>(native::Durability::kSynced));
+
+}  // namespace
+
+Result<storage::CommitRequest> NativeSession::make_commit(native::Append& request,
+                                                          const Buffer& attachment) {
+  if (request.partitions.size() > kMaxRequestPartitions) {
+    return fail(ErrorCode::kTooManyPartitions, "an append may have 10000 partitions");
+  }
+  if (request.partitions.empty() && request.groups.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "an append needs records or group offsets");
+  }
+  storage::CommitRequest commit;
+  commit.durability = durability_of(request.durability);
+  commit.appends.reserve(request.partitions.size());
+  std::size_t at = 0;
+  for (native::AppendPartition& p : request.partitions) {
+    auto found = partition(p.target);
+    if (!found) return fail(found.error());
+    Buffer batches = attachment.slice(at, p.bytes);  // the codec checked the sum
+    at += p.bytes;
+    if (const Status valid = validate_batches(batches.bytes()); !valid) {
+      return fail(valid.error().within(name_of(p.target)));
+    }
+    commit.appends.push_back(
+        {std::move(*found), std::move(batches), entries_of(p.dedup), p.expected_next});
+  }
+  for (native::GroupOffsets& group : request.groups) {
+    RUNNEL_TRY(
+        service_.coordinator().check_commit(group.group, group.member_id, group.member_epoch));
+    for (native::CommitOffset& o : group.offsets) {
+      commit.offsets.push_back({group.group, std::move(o.target.topic), o.target.partition,
+                                o.offset, o.leader_epoch, std::move(o.metadata)});
+    }
+  }
+  for (native::FenceToken& fence : request.fences) {
+    commit.fences.push_back({std::move(fence.name), fence.token});
+  }
+  return commit;
+}
+
+void NativeSession::append(std::uint64_t id, native::Append& request, const Buffer& attachment,
+                           MemoryLease lease) {
+  auto commit = make_commit(request, attachment);
+  if (!commit) return fail_request(id, commit.error());
+  NativeCounters::add(service_.counters().appends, 1);
+  NativeCounters::add(service_.counters().append_bytes, attachment.size());
+  // The callback runs exactly once and owns this; a raw pointer fits into it without allocating.
+  auto* pending = new PendingAppend{replies_, id, std::move(lease)};
+  service_.store().commit(std::move(*commit), [pending](storage::CommitOutcome outcome) {
+    const std::unique_ptr<PendingAppend> owned(pending);
+    owned->lease = MemoryLease();
+    owned->replies->push({owned->correlation, std::move(outcome)});
+  });
+}
+
+void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome) {
+  if (!outcome.result) {
+    const Error& error = outcome.result.error();
+    if (error.code() == ErrorCode::kUnknownTopic) forget_partitions();
+    native::Failure failure = failure_of(error);
+    for (const storage::PartialDuplicate& d : outcome.duplicates) {
+      failure.duplicates.push_back(
+          {static_cast<std::uint32_t>(d.append), static_cast<std::uint32_t>(d.entry), d.offset});
+    }
+    NativeCounters::add(service_.counters().failures, 1);
+    answer(id, failure);
+    return request_done();
+  }
+  native::AppendReply reply;
+  reply.durability = static_cast<native::Durability>(outcome.result->durability);
+  reply.partitions.reserve(outcome.result->appends.size());
+  for (storage::AppendResult& a : outcome.result->appends) {
+    reply.partitions.push_back({a.base_offset, a.last_offset, a.log_start, a.append_time,
+                                a.duplicate, std::move(a.dedup_offsets)});
+  }
+  answer(id, reply);
+  request_done();
+}
+
+}  // namespace runnel::broker

@@ -1,0 +1,106 @@
+// Fetch: record batches go from the segment files to the socket without passing through here.
+#include <algorithm>
+
+#include "broker/native/native_session.h"
+
+namespace runnel::broker {
+
+std::uint64_t NativeSession::start_fetch(PendingFetch pending, storage::FetchRequest request) {
+  const std::uint64_t fetch = ++last_id_;
+  auto& kept = fetches_.emplace(fetch, std::move(pending)).first->second;
+  NativeCounters::add(service_.counters().fetches, 1);
+  kept.ticket = service_.store().fetch(std::move(request),
+                                       [replies = replies_, fetch](storage::FetchResult result) {
+                                         replies->push({0, FetchDone{fetch, std::move(result)}});
+                                       });
+  return fetch;
+}
+
+void NativeSession::handle(std::uint64_t id, const native::Fetch& request) {
+  if (request.partitions.empty() || request.partitions.size() > kMaxRequestPartitions) {
+    return fail_request(
+        id, Error(ErrorCode::kInvalidArgument, "a fetch needs between 1 and 10000 partitions"));
+  }
+  PendingFetch pending;
+  pending.correlation = id;
+  storage::FetchRequest fetch;
+  fetch.max_bytes = std::min<std::uint64_t>(request.max_bytes, kMaxFetchBytes);
+  fetch.min_bytes = std::min<std::uint64_t>(request.min_bytes, fetch.max_bytes);
+  fetch.max_wait =
+      std::chrono::milliseconds(finishing_ ? 0 : std::min(request.max_wait_ms, kMaxFetchWaitMs));
+  for (const native::FetchPartition& p : request.partitions) {
+    native::FetchedPartition head;
+    head.target = p.target;
+    auto found = partition(p.target);
+    if (found) {
+      pending.asked.push_back(pending.heads.size());
+      fetch.items.push_back({std::move(*found), p.offset, p.max_bytes});
+    } else {
+      head.error = found.error().code();
+      head.error_message = found.error().message();
+      fetch.max_wait = std::chrono::milliseconds(0);  // an error is not kept waiting
+    }
+    pending.heads.push_back(std::move(head));
+  }
+  if (fetch.items.empty()) {
+    answer_fetch(pending, {});
+    return;
+  }
+  start_fetch(std::move(pending), std::move(fetch));
+}
+
+void NativeSession::fetched(FetchDone done) {
+  const auto found = fetches_.find(done.fetch);
+  if (found == fetches_.end()) return;  // ended while the answer was on its way
+  PendingFetch pending = std::move(found->second);
+  fetches_.erase(found);
+  if (pending.subscription != 0) {
+    deliver(pending, std::move(done.result));
+  } else {
+    answer_fetch(pending, std::move(done.result));
+  }
+}
+
+void NativeSession::answer_fetch(PendingFetch& pending, storage::FetchResult result) {
+  RUNNEL_ASSERT(result.size() == pending.asked.size());
+  std::vector<storage::FileSlice> slices;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    storage::FetchedPartition& from = result[i];
+    native::FetchedPartition& head = pending.heads[pending.asked[i]];
+    head.high_watermark = from.high_watermark;
+    head.log_start = from.log_start;
+    if (from.error) {
+      head.error = from.error->code();
+      head.error_message = from.error->message();
+      if (head.error == ErrorCode::kUnknownTopic) forget_partitions();
+      continue;
+    }
+    head.bytes = static_cast<std::uint32_t>(from.bytes);
+    bytes += from.bytes;
+    for (storage::FileSlice& slice : from.slices) slices.push_back(std::move(slice));
+  }
+  answer(pending.correlation, native::FetchReply{std::move(pending.heads)}, std::move(slices),
+         bytes);
+  request_done();
+}
+
+void NativeSession::cancel_fetches() {
+  for (auto it = fetches_.begin(); it != fetches_.end();) {
+    if (!service_.store().cancel_fetch(it->second.ticket)) {
+      ++it;  // its answer is on the way
+      continue;
+    }
+    const PendingFetch pending = std::move(it->second);
+    it = fetches_.erase(it);
+    if (pending.subscription != 0) {
+      subscriptions_[pending.subscription].fetch = 0;
+      continue;
+    }
+    fail_request(pending.correlation,
+                 Error(ErrorCode::kShuttingDown,
+                       "the connection is being closed while the fetch waited for records"));
+  }
+}
+
+}  // namespace runnel::broker

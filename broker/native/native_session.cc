@@ -1,0 +1,354 @@
+#include "broker/native/native_session.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "protocol/base/bytes.h"
+
+namespace runnel::broker {
+namespace {
+
+constexpr std::size_t kMaxCachedPartitions = 20'000;
+
+std::uint64_t message_length(const std::array<std::byte, native::kFrameHeaderBytes>& head) {
+  return load_le<std::uint32_t>(head.data() + 4);
+}
+
+}  // namespace
+
+native::Failure failure_of(const Error& error) {
+  return {error.code(), error.action(), error.message(), {}};
+}
+
+void Replies::push(Completion completion) {
+  bool first = false;
+  {
+    MutexLock lock(mutex_);
+    first = items_.empty();
+    items_.push_back(std::move(completion));
+  }
+  if (!first) return;  // whoever pushed the first has posted
+  session_->post([self = shared_from_this()](Session& session) {
+    static_cast<NativeSession&>(session).completed(self->take());
+  });
+}
+
+NativeSession::NativeSession(NativeService& service, Connection& connection)
+    : service_(service),
+      connection_(connection),
+      handle_(connection.handle()),
+      replies_(std::make_shared<Replies>(handle_)) {
+  NativeCounters::add(service_.counters().sessions, 1);
+}
+
+NativeSession::~NativeSession() {
+  for (const auto& [id, fetch] : fetches_) {
+    // If it has just been answered, its answer finds no session and is dropped.
+    static_cast<void>(service_.store().cancel_fetch(fetch.ticket));
+  }
+  service_.counters().sessions.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// ---------------------------------------------------------------- frames
+MutableBytes NativeSession::receive_into() {
+  if (frame_.empty() || !held_.empty()) return {};
+  return frame_.mutable_bytes().subspan(frame_done_);
+}
+
+void NativeSession::received(Bytes data) {
+  if (closed_) return;
+  if (!frame_.empty() && data.data() == frame_.data() + frame_done_) {
+    frame_done_ += data.size();
+    if (frame_done_ == frame_.size()) end_frame();
+  } else if ((pauses_ & kForMemory) != 0) {
+    held_.insert(held_.end(), data.begin(), data.end());
+  } else {
+    consume(data);
+  }
+  flush();
+}
+
+void NativeSession::consume(Bytes data) {
+  data = data.subspan(take_preface(data));
+  while (!data.empty() && !closed_) {
+    if (skip_ > 0) {
+      const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, data.size()));
+      skip_ -= n;
+      data = data.subspan(n);
+      continue;
+    }
+    if (frame_.empty()) {
+      const std::size_t n = std::min(head_.size() - head_done_, data.size());
+      std::copy_n(data.begin(), n, head_.begin() + static_cast<std::ptrdiff_t>(head_done_));
+      head_done_ += n;
+      data = data.subspan(n);
+      if (head_done_ < head_.size()) return;
+      if (!begin_frame()) {
+        held_.insert(held_.begin(), data.begin(), data.end());
+        return;
+      }
+      if (frame_.empty()) continue;
+    }
+    const std::size_t n = std::min(frame_.size() - frame_done_, data.size());
+    std::copy_n(data.begin(), n, frame_.mutable_data() + frame_done_);
+    frame_done_ += n;
+    data = data.subspan(n);
+    if (frame_done_ == frame_.size()) end_frame();
+  }
+}
+
+std::size_t NativeSession::take_preface(Bytes data) {
+  std::size_t n = 0;
+  while (preface_done_ < native::kPreface.size() && n < data.size()) {
+    if (static_cast<char>(data[n]) != native::kPreface[preface_done_]) {
+      fail_connection(
+          0, Error(ErrorCode::kMalformed, "the connection does not begin with the preface RNL1"));
+      return data.size();
+    }
+    ++n;
+    ++preface_done_;
+  }
+  return n;
+}
+
+/// The frame's head is there. False if its memory is not.
+bool NativeSession::begin_frame() {
+  const auto size =
+      native::frame_size(head_, greeted_ ? native::kMaxFrameBytes : native::kMaxFrameBeforeHello);
+  if (!size) {
+    fail_connection(0, size.error());
+    return true;
+  }
+  std::uint64_t wanted = **size;
+  const std::uint64_t message_end = native::kFrameHeaderBytes + message_length(head_);
+  if (message_end > wanted || message_length(head_) > native::kMaxMessageBytes) {
+    fail_connection(0, Error(ErrorCode::kMalformed,
+                             "a native frame's message is longer than the frame or the limit"));
+    return true;
+  }
+  std::uint64_t refused = 0;
+  if (wanted > service_.memory().largest_request()) {
+    refused = wanted - message_end;  // its message says whom to answer
+    wanted = message_end;
+  }
+  if (!service_.memory().try_take(wanted, lease_)) {
+    pause(kForMemory);
+    service_.wait_for_memory(
+        handle_, [](Session& session) { static_cast<NativeSession&>(session).retry_memory(); });
+    return false;
+  }
+  frame_ = Buffer::allocate(wanted);
+  std::copy(head_.begin(), head_.end(), frame_.mutable_data());
+  frame_done_ = head_.size();
+  skip_ = refused;
+  if (frame_done_ == frame_.size()) end_frame();
+  return true;
+}
+
+void NativeSession::retry_memory() {
+  if (closed_ || (pauses_ & kForMemory) == 0) return;
+  if (!begin_frame()) return;
+  const std::vector<std::byte> held = std::exchange(held_, {});
+  resume(kForMemory);
+  consume(held);
+  flush();
+  close_if_finished();
+}
+
+void NativeSession::end_frame() {
+  const Buffer frame = std::exchange(frame_, {});
+  MemoryLease lease = std::move(lease_);
+  lease_ = MemoryLease();
+  head_done_ = 0;
+  frame_done_ = 0;
+  NativeCounters::add(service_.counters().requests, 1);
+  if (load_le<std::uint32_t>(frame.data()) != frame.size() - 4) {
+    const auto id = native::decode_correlation(frame);
+    if (!id) return fail_connection(0, id.error());
+    ++in_flight_;
+    NativeCounters::add(service_.counters().too_large, 1);
+    return fail_request(
+        *id,
+        Error(ErrorCode::kRecordTooLarge,
+              "the request is larger than " + std::to_string(service_.memory().largest_request()) +
+                  " bytes, a quarter of the broker's memory limit; send less at once or "
+                  "raise the limit"));
+  }
+  auto decoded = native::decode_request(frame);
+  if (!decoded) return fail_connection(0, decoded.error());
+  if (!greeted_ && !std::holds_alternative<native::Hello>(decoded->request)) {
+    return fail_connection(
+        decoded->correlation,
+        Error(ErrorCode::kInvalidArgument, "the first request of a connection must be Hello"));
+  }
+  dispatch(*decoded, std::move(lease));
+}
+
+void NativeSession::dispatch(native::RequestFrame& frame, MemoryLease lease) {
+  ++in_flight_;
+  if (in_flight_ >= service_.options().max_in_flight) pause(kForRequests);
+  if (auto* request = std::get_if<native::Append>(&frame.request)) {
+    return append(frame.correlation, *request, frame.attachment, std::move(lease));
+  }
+  std::visit(
+      [this, &frame](auto& request) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(request)>, native::Append>) {
+          handle(frame.correlation, request);
+        }
+      },
+      frame.request);
+}
+
+// ---------------------------------------------------------------- back-pressure
+void NativeSession::pause(Pause why) {
+  if (pauses_ == 0) connection_.pause_reading();
+  pauses_ |= why;
+}
+
+void NativeSession::resume(Pause why) {
+  if ((pauses_ & why) == 0) return;
+  pauses_ &= ~static_cast<unsigned>(why);
+  if (pauses_ == 0) connection_.resume_reading();
+}
+
+void NativeSession::drained() {
+  resume(kForOutput);
+  pump_all();
+  flush();
+}
+
+void NativeSession::shutting_down() {
+  if (std::exchange(finishing_, true) || closed_) return;
+  pause(kForGood);
+  cancel_fetches();
+  while (!subscriptions_.empty()) {
+    end_subscription(subscriptions_.begin()->first,
+                     Error(ErrorCode::kShuttingDown,
+                           "the connection is being closed; subscribe again elsewhere or later"));
+  }
+  flush();
+  close_if_finished();
+}
+
+// ---------------------------------------------------------------- answers
+void NativeSession::answer(std::uint64_t correlation, const native::Response& response) {
+  answer(correlation, response, {}, 0);
+}
+
+void NativeSession::answer(std::uint64_t correlation, const native::Response& response,
+                           std::vector<storage::FileSlice> slices, std::uint64_t bytes) {
+  Buffer head = native::encode(correlation, response, bytes);
+  if (head.empty()) {
+    NativeCounters::add(service_.counters().failures, 1);
+    head = native::encode(
+        correlation, native::Response(failure_of(
+                         Error(ErrorCode::kRecordTooLarge,
+                               "the answer does not fit into a frame; ask for less at once"))));
+    slices.clear();
+    bytes = 0;
+  }
+  output_.emplace_back(std::move(head));
+  for (storage::FileSlice& slice : slices) output_.emplace_back(std::move(slice));
+  NativeCounters::add(service_.counters().sent_record_bytes, bytes);
+}
+
+void NativeSession::fail_request(std::uint64_t correlation, const Error& error) {
+  NativeCounters::add(service_.counters().failures, 1);
+  answer(correlation, native::Response(failure_of(error)));
+  request_done();
+}
+
+void NativeSession::fail_connection(std::uint64_t correlation, const Error& error) {
+  NativeCounters::add(service_.counters().malformed, 1);
+  answer(correlation, native::Response(failure_of(error)));
+  flush();
+  closed_ = true;
+  connection_.close();
+}
+
+void NativeSession::request_done() {
+  RUNNEL_ASSERT(in_flight_ > 0);
+  --in_flight_;
+  if (in_flight_ <= service_.options().max_in_flight / 2) resume(kForRequests);
+}
+
+void NativeSession::flush() {
+  if (!output_.empty() && !closed_) connection_.send(std::exchange(output_, {}));
+  if (connection_.unsent_bytes() > kOutputLowMark) pause(kForOutput);
+}
+
+void NativeSession::close_if_finished() {
+  if (!finishing_ || closed_ || in_flight_ > 0 || (pauses_ & kForMemory) != 0) return;
+  closed_ = true;
+  connection_.close();
+}
+
+void NativeSession::completed(std::vector<Completion> completions) {
+  if (closed_) return;
+  for (Completion& completion : completions) {
+    if (auto* outcome = std::get_if<storage::CommitOutcome>(&completion.what)) {
+      committed(completion.correlation, std::move(*outcome));
+    } else if (auto* done = std::get_if<FetchDone>(&completion.what)) {
+      fetched(std::move(*done));
+    } else {
+      const auto& response = std::get<native::Response>(completion.what);
+      if (std::holds_alternative<native::Failure>(response)) {
+        NativeCounters::add(service_.counters().failures, 1);
+      }
+      answer(completion.correlation, response);
+      request_done();
+    }
+  }
+  flush();
+  close_if_finished();
+}
+
+// ---------------------------------------------------------------- hello and the unknown
+void NativeSession::handle(std::uint64_t id, const native::Hello& request) {
+  if (request.version_min > native::kVersionMax || request.version_max < native::kVersionMin ||
+      request.version_min > request.version_max) {
+    return fail_connection(
+        id, Error(ErrorCode::kVersionMismatch,
+                  "the client speaks versions " + std::to_string(request.version_min) + " to " +
+                      std::to_string(request.version_max) + ", this broker " +
+                      std::to_string(native::kVersionMin) + " to " +
+                      std::to_string(native::kVersionMax) + "; upgrade the older of the two"));
+  }
+  greeted_ = true;
+  client_name_ = request.client_name;
+  native::HelloReply reply;
+  reply.version = std::min(request.version_max, native::kVersionMax);
+  reply.server_version = service_.options().server_version;
+  reply.cluster_id = service_.store().id().to_string();
+  reply.max_frame_bytes = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(native::kMaxFrameBytes, service_.memory().largest_request()));
+  answer(id, reply);
+  request_done();
+}
+
+void NativeSession::handle(std::uint64_t id, const native::UnknownRequest&) {
+  fail_request(id, Error(ErrorCode::kUnknownRequest,
+                         "this broker does not know this kind of request; it may be older than "
+                         "the client"));
+}
+
+// ---------------------------------------------------------------- partitions
+Result<storage::PartitionRef> NativeSession::partition(const native::TopicPartition& target) {
+  if (const auto topic = partitions_.find(target.topic); topic != partitions_.end()) {
+    const auto found = topic->second.find(target.partition.value());
+    if (found != topic->second.end()) return found->second;
+  }
+  RUNNEL_TRY_ASSIGN(storage::PartitionRef found,
+                    service_.store().partition(target.topic, target.partition));
+  if (cached_partitions_ >= kMaxCachedPartitions) forget_partitions();
+  partitions_[target.topic][target.partition.value()] = found;
+  ++cached_partitions_;
+  return found;
+}
+
+void NativeSession::forget_partitions() {
+  partitions_.clear();
+  cached_partitions_ = 0;
+}
+
+}  // namespace runnel::broker

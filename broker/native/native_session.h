@@ -1,0 +1,166 @@
+// One connection of the native protocol: frames in, requests dispatched, answers out in any order.
+// The handlers are members, one file for each group of requests.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/native/replies.h"
+#include "broker/native/service.h"
+#include "protocol/native/codec.h"
+
+namespace runnel::broker {
+
+namespace native = protocol::native;
+
+// ---------------------------------------------------------------- limits
+inline constexpr std::size_t kMaxRequestPartitions = 10'000;
+inline constexpr std::size_t kMaxSubscriptions = 1'000;  ///< of one connection
+inline constexpr std::uint64_t kMaxFetchBytes = 32u << 20;
+inline constexpr std::uint64_t kMaxDeliveryBytes = 1u << 20;
+inline constexpr std::uint32_t kMaxFetchWaitMs = 5 * 60 * 1000;
+static_assert(kMaxFetchBytes + native::kMaxMessageBytes < native::kMaxFrameBytes);
+
+[[nodiscard]] native::Failure failure_of(const Error& error);
+
+class NativeSession final : public Session {
+ public:
+  NativeSession(NativeService& service, Connection& connection);
+  ~NativeSession() override;
+
+  MutableBytes receive_into() override;
+  void received(Bytes data) override;
+  void drained() override;
+  void shutting_down() override;
+
+  /// Completions of this session's work. Loop thread.
+  void completed(std::vector<Completion> completions);
+
+ private:
+  /// Why the connection is not read.
+  enum Pause : unsigned { kForMemory = 1, kForRequests = 2, kForOutput = 4, kForGood = 8 };
+  struct PendingFetch {
+    std::uint64_t correlation = 0;
+    std::uint64_t subscription = 0;  ///< 0: a Fetch
+    storage::FetchTicket ticket = 0;
+    std::vector<native::FetchedPartition> heads;
+    std::vector<std::size_t> asked;  ///< heads' places of the store's answers
+  };
+  struct SubscribedPartition {
+    native::TopicPartition target;
+    storage::PartitionRef partition;
+    Offset next;
+    std::uint32_t max_bytes = 0;
+  };
+  struct Subscription {
+    std::uint64_t correlation = 0;
+    std::vector<SubscribedPartition> partitions;
+    std::int64_t credit = 0;  ///< below zero after a batch larger than what was left
+    std::uint64_t fetch = 0;  ///< on the way; 0: none
+  };
+
+  // Framing (native_session.cc).
+  void consume(Bytes data);
+  [[nodiscard]] std::size_t take_preface(Bytes data);
+  [[nodiscard]] bool begin_frame();
+  void end_frame();
+  void retry_memory();
+  void pause(Pause why);
+  void resume(Pause why);
+
+  // Answers (native_session.cc).
+  void answer(std::uint64_t correlation, const native::Response& response);
+  void answer(std::uint64_t correlation, const native::Response& response,
+              std::vector<storage::FileSlice> slices, std::uint64_t bytes);
+  void fail_request(std::uint64_t correlation, const Error& error);
+  /// Answers and ends the connection: what follows cannot be trusted.
+  void fail_connection(std::uint64_t correlation, const Error& error);
+  void request_done();
+  void flush();
+  void close_if_finished();
+
+  // Dispatch.
+  void dispatch(native::RequestFrame& frame, MemoryLease lease);
+  void handle(std::uint64_t id, const native::Hello& request);
+  void handle(std::uint64_t id, const native::Fetch& request);
+  void handle(std::uint64_t id, const native::Subscribe& request);
+  void handle(std::uint64_t id, const native::Credit& request);
+  void handle(std::uint64_t id, const native::Unsubscribe& request);
+  void handle(std::uint64_t id, native::ListOffsets& request);
+  void handle(std::uint64_t id, native::CreateTopic& request);
+  void handle(std::uint64_t id, native::DeleteTopic& request);
+  void handle(std::uint64_t id, native::AlterTopic& request);
+  void handle(std::uint64_t id, native::DescribeTopics& request);
+  void handle(std::uint64_t id, const native::DeleteRecords& request);
+  void handle(std::uint64_t id, const native::InitProducer& request);
+  void handle(std::uint64_t id, const native::GroupHeartbeat& request);
+  void handle(std::uint64_t id, native::FetchGroupOffsets& request);
+  void handle(std::uint64_t id, const native::ListGroups& request);
+  void handle(std::uint64_t id, const native::DescribeGroup& request);
+  void handle(std::uint64_t id, native::DeleteGroup& request);
+  void handle(std::uint64_t id, const native::Statistics& request);
+  void handle(std::uint64_t id, const native::UnknownRequest& request);
+
+  // append.cc
+  void append(std::uint64_t id, native::Append& request, const Buffer& attachment,
+              MemoryLease lease);
+  [[nodiscard]] Result<storage::CommitRequest> make_commit(native::Append& request,
+                                                           const Buffer& attachment);
+  void committed(std::uint64_t id, storage::CommitOutcome outcome);
+  // fetch.cc and subscribe.cc
+  std::uint64_t start_fetch(PendingFetch pending, storage::FetchRequest request);
+  void fetched(FetchDone done);
+  void answer_fetch(PendingFetch& pending, storage::FetchResult result);
+  void pump(std::uint64_t id, Subscription& subscription);
+  void pump_all();
+  void deliver(PendingFetch& pending, storage::FetchResult result);
+  void end_subscription(std::uint64_t id, const Error& error);
+  void cancel_fetches();
+
+  /// Runs `make` (-> Response) on the service's worker and answers with what it returns.
+  template <class F>
+  void run_blocking(std::uint64_t id, F make) {
+    service_.run([replies = replies_, id, make = std::move(make)]() mutable {
+      replies->push({id, native::Response(make())});
+    });
+  }
+  /// From the session's cache or the store.
+  [[nodiscard]] Result<storage::PartitionRef> partition(const native::TopicPartition& target);
+  void forget_partitions();
+
+  NativeService& service_;
+  Connection& connection_;
+  const std::shared_ptr<SessionHandle> handle_;
+  const std::shared_ptr<Replies> replies_;
+
+  // The frame that is arriving.
+  std::size_t preface_done_ = 0;
+  std::array<std::byte, native::kFrameHeaderBytes> head_{};
+  std::size_t head_done_ = 0;
+  Buffer frame_;
+  std::size_t frame_done_ = 0;
+  std::uint64_t skip_ = 0;  ///< bytes of a refused frame that are still to come
+  MemoryLease lease_;
+  std::vector<std::byte> held_;  ///< arrived while waiting for memory
+
+  bool greeted_ = false;  ///< hello was answered
+  bool finishing_ = false;
+  bool closed_ = false;
+  unsigned pauses_ = 0;
+  std::size_t in_flight_ = 0;
+  std::uint64_t last_id_ = 0;  ///< of fetches and subscriptions
+  Output output_;
+  std::string client_name_;
+  std::unordered_map<std::uint64_t, PendingFetch> fetches_;
+  std::unordered_map<std::uint64_t, Subscription> subscriptions_;
+  std::unordered_map<std::string, std::unordered_map<std::int32_t, storage::PartitionRef>>
+      partitions_;
+  std::size_t cached_partitions_ = 0;
+};
+
+}  // namespace runnel::broker

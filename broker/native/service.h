@@ -1,0 +1,95 @@
+// What all native sessions share: storage, groups, the memory gate, a worker for what blocks, and
+// counters.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "broker/groups/coordinator.h"
+#include "broker/native/memory_gate.h"
+#include "broker/net/session.h"
+#include "protocol/base/thread_annotations.h"
+#include "protocol/native/messages.h"
+#include "storage/env/clock.h"
+#include "storage/store.h"
+
+namespace runnel::broker {
+
+struct NativeOptions {
+  std::string server_version;
+  /// Unanswered requests of one connection; above it the connection is not read. At least 1.
+  std::size_t max_in_flight = 1000;
+};
+
+/// Monotonic counts since the start, except `sessions`. Relaxed: they guide people, not code.
+struct NativeCounters {
+  using Count = std::atomic<std::uint64_t>;
+  Count sessions{0};
+  Count requests{0};
+  Count failures{0};
+  Count malformed{0};
+  Count appends{0};
+  Count append_bytes{0};
+  Count fetches{0};
+  Count sent_record_bytes{0};
+  Count deliveries{0};
+  Count memory_waits{0};
+  Count too_large{0};
+
+  static void add(Count& count, std::uint64_t n) noexcept {
+    count.fetch_add(n, std::memory_order_relaxed);
+  }
+};
+
+/// Thread safe. `store`, `coordinator` and `clock` outlive it, it outlives its sessions.
+class NativeService {
+ public:
+  NativeService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock,
+                NativeOptions options);
+  /// Finishes the jobs that were handed in.
+  ~NativeService();
+  NativeService(const NativeService&) = delete;
+  NativeService& operator=(const NativeService&) = delete;
+
+  /// Makes sessions of connections whose preface (protocol::native::kPreface) is still to come.
+  [[nodiscard]] SessionFactory factory();
+  /// Storage's and this service's figures, each with its unit and meaning.
+  [[nodiscard]] std::vector<protocol::native::Statistic> statistics() const;
+
+  // For sessions.
+  [[nodiscard]] storage::Store& store() noexcept { return store_; }
+  [[nodiscard]] Coordinator& coordinator() noexcept { return coordinator_; }
+  [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
+  [[nodiscard]] const NativeOptions& options() const noexcept { return options_; }
+  [[nodiscard]] NativeCounters& counters() noexcept { return counters_; }
+  [[nodiscard]] MemoryGate& memory() noexcept { return *gate_; }
+  /// Runs `job` on the worker thread, in order. For calls that block.
+  void run(std::function<void()> job) RUNNEL_EXCLUDES(mutex_);
+  /// MemoryGate::wait, and sees to it that the wait ends even when others return the memory.
+  void wait_for_memory(const std::shared_ptr<SessionHandle>& session,
+                       std::function<void(Session&)> retry) RUNNEL_EXCLUDES(mutex_);
+
+ private:
+  void work() RUNNEL_EXCLUDES(mutex_);
+
+  storage::Store& store_;
+  Coordinator& coordinator_;
+  storage::Clock& clock_;
+  const NativeOptions options_;
+  NativeCounters counters_;
+  const std::shared_ptr<MemoryGate> gate_;
+  Mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<std::function<void()>> jobs_ RUNNEL_GUARDED_BY(mutex_);
+  bool stopping_ RUNNEL_GUARDED_BY(mutex_) = false;
+  std::thread worker_;  ///< last: uses all of the above
+};
+
+}  // namespace runnel::broker

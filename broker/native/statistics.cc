@@ -1,0 +1,58 @@
+// Statistics: each figure with its unit and what it means.
+#include "broker/native/native_session.h"
+
+namespace runnel::broker {
+
+std::vector<native::Statistic> NativeService::statistics() const {
+  const storage::StoreStats s = store_.stats();
+  const auto count = [](const NativeCounters::Count& c) {
+    return c.load(std::memory_order_relaxed);
+  };
+  const NativeCounters& n = counters_;
+  return {
+      {"store.appended_bytes", s.appended_bytes, "bytes", "record batches accepted"},
+      {"store.appended_records", s.appended_records, "records", "records accepted"},
+      {"store.appended_batches", s.appended_batches, "batches", "record batches accepted"},
+      {"store.written_bytes", s.written_bytes, "bytes",
+       "written to segments, frames included; over appended_bytes it is write amplification"},
+      {"store.commits", s.commits, "frames", "atomic commits written"},
+      {"store.syncs", s.syncs, "calls", "fdatasync calls; commits per sync is the group size"},
+      {"store.fetches", s.fetches, "requests", "fetches answered"},
+      {"store.fetched_bytes", s.fetched_bytes, "bytes", "record batches given to fetches"},
+      {"store.waiting_fetches", s.waiting_fetches, "requests", "fetches that wait for records now"},
+      {"store.duplicates", s.duplicates, "batches",
+       "appends recognised as repeats; a rise means that clients retry"},
+      {"store.segments", s.segments, "files", "write-ahead segments on disk now"},
+      {"store.segment_bytes", s.segment_bytes, "bytes", "size of the segments on disk now"},
+      {"store.topics", s.topics, "topics", "topics now"},
+      {"store.partitions", s.partitions, "partitions", "partitions now"},
+      {"store.memory_held_bytes", s.memory_held_bytes, "bytes", "of the memory limit, in use now"},
+      {"store.memory_limit_bytes", s.memory_limit_bytes, "bytes", "the memory limit"},
+      {"store.free_bytes", s.free_bytes, "bytes", "free on the file system when last looked at"},
+      {"store.low_space", s.low_space ? 1u : 0u, "flag",
+       "1 while producers are rejected because the disk is almost full"},
+      {"store.recovered_frames", s.recovered_frames, "frames", "replayed at this start"},
+      {"store.recovery_micros", s.recovery_micros, "microseconds", "time the replay took"},
+      {"native.sessions", count(n.sessions), "connections", "native connections now"},
+      {"native.requests", count(n.requests), "requests", "frames received"},
+      {"native.failures", count(n.failures), "requests", "requests answered with a failure"},
+      {"native.malformed", count(n.malformed), "connections",
+       "closed because of bytes that are no valid request; a rise means a foreign client"},
+      {"native.appends", count(n.appends), "requests", "appends handed to the store"},
+      {"native.append_bytes", count(n.append_bytes), "bytes", "record batches handed to the store"},
+      {"native.fetches", count(n.fetches), "requests", "fetches started, renewals included"},
+      {"native.deliveries", count(n.deliveries), "frames", "pushed to subscriptions"},
+      {"native.sent_record_bytes", count(n.sent_record_bytes), "bytes",
+       "record batches sent or queued"},
+      {"native.memory_waits", count(n.memory_waits), "requests",
+       "had to wait for memory; a rise means that the memory limit holds producers back"},
+      {"native.too_large", count(n.too_large), "requests",
+       "refused because they exceed a quarter of the memory limit"},
+  };
+}
+
+void NativeSession::handle(std::uint64_t id, const native::Statistics&) {
+  run_blocking(id, [&service = service_] { return native::StatisticsReply{service.statistics()}; });
+}
+
+}  // namespace runnel::broker
