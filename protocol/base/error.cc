@@ -1,0 +1,96 @@
+#include "protocol/base/error.h"
+
+namespace runnel {
+namespace {
+
+struct Row {
+  ErrorCode code;
+  std::string_view name;
+  ErrorAction action;
+};
+
+constexpr Row kRows[] = {
+    {ErrorCode::kOk, "ok", ErrorAction::kPermanent},
+    {ErrorCode::kInternal, "internal", ErrorAction::kMaybePersisted},
+    {ErrorCode::kInvalidArgument, "invalid_argument", ErrorAction::kPermanent},
+    {ErrorCode::kMalformed, "malformed", ErrorAction::kPermanent},
+    {ErrorCode::kUnsupported, "unsupported", ErrorAction::kPermanent},
+    {ErrorCode::kCorrupt, "corrupt", ErrorAction::kPermanent},
+    {ErrorCode::kIo, "io", ErrorAction::kMaybePersisted},
+    {ErrorCode::kLowSpace, "low_space", ErrorAction::kRetry},
+    {ErrorCode::kLocked, "locked", ErrorAction::kPermanent},
+    {ErrorCode::kFormatTooNew, "format_too_new", ErrorAction::kPermanent},
+    {ErrorCode::kUnknownTopic, "unknown_topic", ErrorAction::kRefresh},
+    {ErrorCode::kUnknownPartition, "unknown_partition", ErrorAction::kRefresh},
+    {ErrorCode::kTopicExists, "topic_exists", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidTopicName, "invalid_topic_name", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidConfig, "invalid_config", ErrorAction::kPermanent},
+    {ErrorCode::kOffsetOutOfRange, "offset_out_of_range", ErrorAction::kPermanent},
+    {ErrorCode::kRecordTooLarge, "record_too_large", ErrorAction::kPermanent},
+    {ErrorCode::kOutOfOrderSequence, "out_of_order_sequence", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidProducerEpoch, "invalid_producer_epoch", ErrorAction::kPermanent},
+    {ErrorCode::kUnknownProducer, "unknown_producer", ErrorAction::kRefresh},
+    {ErrorCode::kPreconditionFailed, "precondition_failed", ErrorAction::kPermanent},
+    {ErrorCode::kFenced, "fenced", ErrorAction::kPermanent},
+    {ErrorCode::kDedupConflict, "dedup_conflict", ErrorAction::kPermanent},
+    {ErrorCode::kPartialDuplicate, "partial_duplicate", ErrorAction::kPermanent},
+    {ErrorCode::kUnknownGroup, "unknown_group", ErrorAction::kPermanent},
+    {ErrorCode::kUnknownMember, "unknown_member", ErrorAction::kRefresh},
+    {ErrorCode::kStaleGeneration, "stale_generation", ErrorAction::kRefresh},
+    {ErrorCode::kRebalancing, "rebalancing", ErrorAction::kRefresh},
+    {ErrorCode::kGroupNotEmpty, "group_not_empty", ErrorAction::kPermanent},
+    {ErrorCode::kOverloaded, "overloaded", ErrorAction::kRetry},
+    {ErrorCode::kShuttingDown, "shutting_down", ErrorAction::kRetry},
+    {ErrorCode::kTimeout, "timeout", ErrorAction::kMaybePersisted},
+    {ErrorCode::kDisconnected, "disconnected", ErrorAction::kMaybePersisted},
+    {ErrorCode::kUnknownRequest, "unknown_request", ErrorAction::kPermanent},
+    {ErrorCode::kVersionMismatch, "version_mismatch", ErrorAction::kPermanent},
+    {ErrorCode::kUnauthorized, "unauthorized", ErrorAction::kPermanent},
+    {ErrorCode::kTooManyPartitions, "too_many_partitions", ErrorAction::kPermanent},
+    {ErrorCode::kCancelled, "cancelled", ErrorAction::kRetry},
+    {ErrorCode::kNotFound, "not_found", ErrorAction::kPermanent},
+};
+
+constexpr bool rows_are_in_order() {
+  for (std::size_t i = 0; i < std::size(kRows); ++i) {
+    if (static_cast<std::size_t>(kRows[i].code) != i) return false;
+  }
+  return true;
+}
+static_assert(rows_are_in_order(), "kRows is indexed by the error's number");
+
+}  // namespace
+
+std::string_view name_of(ErrorCode code) noexcept {
+  const auto i = static_cast<std::size_t>(code);
+  return i < std::size(kRows) ? kRows[i].name : "unknown";
+}
+
+std::string_view name_of(ErrorAction action) noexcept {
+  switch (action) {
+    case ErrorAction::kRetry:
+      return "retry";
+    case ErrorAction::kRefresh:
+      return "refresh";
+    case ErrorAction::kPermanent:
+      return "permanent";
+    case ErrorAction::kMaybePersisted:
+      return "maybe_persisted";
+  }
+  return "unknown";
+}
+
+ErrorAction action_of(ErrorCode code) noexcept {
+  const auto i = static_cast<std::size_t>(code);
+  return i < std::size(kRows) ? kRows[i].action : ErrorAction::kPermanent;
+}
+
+std::string Error::to_string() const {
+  return std::string(name_of(code_)) + ": " + message_;
+}
+
+Error Error::within(std::string_view context) const {
+  return Error(code_, std::string(context) + ": " + message_);
+}
+
+}  // namespace runnel
