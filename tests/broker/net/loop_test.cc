@@ -1,6 +1,7 @@
 #include "broker/net/loop.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -9,98 +10,12 @@
 #include <random>
 
 #include "tests/broker/net/net_support.h"
+#include "tests/broker/net/test_sessions.h"
 
 namespace runnel::broker {
 namespace {
 
 using std::chrono::milliseconds;
-
-enum class Place { kAnywhere, kDirect, kMixed };
-
-/// Sends back what it gets, and stops reading while too much waits to be sent.
-class Echo final : public Session {
- public:
-  Echo(Connection& connection, Place place) : connection_(connection), place_(place) {}
-
-  MutableBytes receive_into() override {
-    if (place_ == Place::kAnywhere) return {};
-    if (place_ == Place::kMixed && random_() % 3 == 0) return {};
-    return area_;
-  }
-  void received(Bytes data) override {
-    Output output;
-    output.emplace_back(Buffer::copy_of(data));
-    connection_.send(std::move(output));
-    if (connection_.unsent_bytes() > kOutputLowMark && !paused_) {
-      paused_ = true;
-      connection_.pause_reading();
-    }
-  }
-  void drained() override {
-    if (std::exchange(paused_, false)) connection_.resume_reading();
-  }
-  void shutting_down() override { connection_.close(); }
-
- private:
-  Connection& connection_;
-  const Place place_;
-  std::vector<std::byte> area_ = std::vector<std::byte>(place_ == Place::kAnywhere ? 0 : 48u << 10);
-  std::minstd_rand random_{7};
-  bool paused_ = false;
-};
-
-SessionFactory echo(Place place = Place::kAnywhere) {
-  return [place](Connection& connection) { return std::make_unique<Echo>(connection, place); };
-}
-
-/// A session made of callbacks.
-class Scripted final : public Session {
- public:
-  struct Calls {
-    std::function<void(Connection&, Bytes)> received;
-    std::function<void(Connection&)> drained;
-    std::function<void(Connection&)> shutting_down;
-    std::function<void(Connection&)> opened;
-    std::function<void()> destroyed;
-  };
-  Scripted(Connection& connection, const Calls& calls) : connection_(connection), calls_(calls) {
-    if (calls_.opened) calls_.opened(connection_);
-  }
-  ~Scripted() override {
-    if (calls_.destroyed) calls_.destroyed();
-  }
-  void received(Bytes data) override {
-    if (calls_.received) calls_.received(connection_, data);
-  }
-  void drained() override {
-    if (calls_.drained) calls_.drained(connection_);
-  }
-  void shutting_down() override {
-    if (calls_.shutting_down) return calls_.shutting_down(connection_);
-    connection_.close();
-  }
-
- private:
-  Connection& connection_;
-  const Calls calls_;
-};
-
-SessionFactory scripted(Scripted::Calls calls) {
-  return [calls](Connection& c) { return std::make_unique<Scripted>(c, calls); };
-}
-
-Output one(std::string_view text) {
-  Output output;
-  output.emplace_back(Buffer::copy_of(as_bytes(text)));
-  return output;
-}
-
-std::string pattern(std::size_t size, std::uint32_t seed) {
-  std::string text(size, '\0');
-  std::mt19937 random(seed);
-  for (char& c : text) c = static_cast<char>(random());
-  return text;
-}
 
 class LoopTest : public BothLoops {};
 INSTANTIATE_TEST_SUITE_P(Loops, LoopTest, testing::Values(NetMode::kIoUring, NetMode::kEpoll),
@@ -417,7 +332,12 @@ std::uint64_t resident_bytes() {
 }
 
 TEST_P(LoopTest, IdleConnectionsAreCheap) {
-  constexpr std::size_t kConnections = 400;
+  constexpr std::size_t kConnections = 2000;
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, std::max<rlim_t>(files.rlim_cur, 5000));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  ASSERT_GE(files.rlim_cur, 2 * kConnections + 100) << "raise the limit of open files (ulimit -n)";
   ListeningLoop loop(GetParam(), echo());
   std::vector<std::unique_ptr<Peer>> peers;
   peers.reserve(kConnections);
@@ -534,18 +454,6 @@ TEST_P(LoopTest, SmallRequestsTakeFewTurns) {
               static_cast<unsigned long long>(loop->stats().turns),
               std::chrono::duration<double, std::micro>(took).count() / (kRounds * 16));
   EXPECT_LE(loop->stats().turns, kRounds * 16u * 3);
-}
-
-TEST(NetChoiceTest, NamesAndExplainsItself) {
-  EXPECT_EQ(*parse_net_mode("io_uring"), NetMode::kIoUring);
-  EXPECT_EQ(*parse_net_mode("epoll"), NetMode::kEpoll);
-  EXPECT_FALSE(parse_net_mode("select"));
-  EXPECT_EQ(choose_net(NetMode::kEpoll)->mode, NetMode::kEpoll);
-  const auto chosen = choose_net(NetMode::kAuto);
-  ASSERT_TRUE(chosen);
-  EXPECT_EQ(chosen->mode == NetMode::kIoUring, probe_io_uring().has_value());
-  EXPECT_EQ(chosen->sentence.find("Network: "), 0u);
-  std::printf("%s\n", chosen->sentence.c_str());
 }
 
 }  // namespace
