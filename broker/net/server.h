@@ -49,7 +49,8 @@ class Server {
   /// Cuts what is left and ends the threads.
   void stop();
 
-  [[nodiscard]] LoopStats stats() const;  ///< of all loops together
+  /// Of all loops together; lags behind events by a moment.
+  [[nodiscard]] LoopStats stats() const;
   /// Connections refused for want of room.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(); }
 
