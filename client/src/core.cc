@@ -1,0 +1,208 @@
+#include "client/src/core.h"
+
+#include <xxhash.h>
+
+namespace runnel {
+namespace detail {
+bool on_io_thread() noexcept {
+  return client::on_any_loop();
+}
+}  // namespace detail
+
+namespace {
+class Category final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "runnel"; }
+  std::string message(int code) const override {
+    return std::string(name_of(static_cast<ErrorCode>(code)));
+  }
+};
+}  // namespace
+
+const std::error_category& error_category() noexcept {
+  static const Category category;
+  return category;
+}
+std::error_code make_error_code(Errc code) noexcept {
+  return {static_cast<int>(code), error_category()};
+}
+std::string_view to_string(Errc code) noexcept {
+  return name_of(static_cast<ErrorCode>(code));
+}
+std::string_view to_string(Action action) noexcept {
+  return name_of(static_cast<ErrorAction>(action));
+}
+Action action_for(Errc code) noexcept {
+  return static_cast<Action>(action_of(static_cast<ErrorCode>(code)));
+}
+
+std::span<const Record> Batch::records() const noexcept {
+  return impl_ ? std::span<const Record>(impl_->records) : std::span<const Record>();
+}
+std::span<const TopicPartition> Batch::ends() const noexcept {
+  return impl_ ? std::span<const TopicPartition>(impl_->ends) : std::span<const TopicPartition>();
+}
+
+std::int32_t murmur2(std::string_view key) noexcept {
+  constexpr std::uint32_t kMultiplier = 0x5bd1e995;
+  const auto* p = reinterpret_cast<const std::uint8_t*>(key.data());
+  auto left = static_cast<std::uint32_t>(key.size());
+  std::uint32_t h = 0x9747b28cU ^ left;
+  for (; left >= 4; left -= 4, p += 4) {
+    auto k = load_le<std::uint32_t>(p) * kMultiplier;
+    k ^= k >> 24;
+    h = (h * kMultiplier) ^ (k * kMultiplier);
+  }
+  if (left == 3) h ^= static_cast<std::uint32_t>(p[2]) << 16;
+  if (left >= 2) h ^= static_cast<std::uint32_t>(p[1]) << 8;
+  if (left >= 1) h = (h ^ p[0]) * kMultiplier;
+  h = (h ^ (h >> 13)) * kMultiplier;
+  return static_cast<std::int32_t>(h ^ (h >> 15));
+}
+std::int32_t partition_for_key(std::string_view key, std::int32_t count) noexcept {
+  return (murmur2(key) & 0x7fffffff) % count;
+}
+
+Outcome<Batch> FetchedPartition::decode(std::int64_t from) const {
+  return client::decode_batches(target.topic, target.partition, batches, owner, from);
+}
+
+}  // namespace runnel
+
+namespace runnel::client {
+
+std::uint64_t payload_hash(std::string_view value) {
+  return XXH3_64bits(value.data(), value.size());
+}
+
+Core::Core(ClientOptions o, TransportFactory factory)
+    : options(std::move(o)),
+      loop(Loop::start()),
+      connection(std::make_shared<Connection>(
+          *loop, std::move(factory),
+          ConnectionOptions{options.client_name, options.connect_timeout, options.reconnect_backoff,
+                            options.reconnect_backoff_max})) {}
+
+Core::~Core() {
+  loop->post([c = connection, l = std::move(listener_)]() mutable {
+    l.reset();
+    c->close();
+  });
+  loop->stop();
+}
+
+Outcome<void> Core::connect_and_wait() {
+  auto [pending, done] = detail::make_pending<void>();
+  loop->post([this, done = done] {
+    listener_ = connection->listen(
+        {[this, done] {
+           {
+             MutexLock lock(mutex);
+             info = {connection->hello().server_version, connection->hello().cluster_id};
+           }
+           up = true;
+           done({});
+         },
+         [this] { up = false; }});
+    connection->start();
+  });
+  const auto deadline = SteadyClock::now() + options.connect_timeout;
+  while (SteadyClock::now() < deadline) {
+    if (pending.get_for(Milliseconds(20))) return {};
+    auto [asked, answer] = detail::make_pending<bool>();
+    loop->post([this, answer = answer] { answer(connection->is_refused()); });
+    if (*asked.get()) break;
+  }
+  auto [asked, answer] = detail::make_pending<std::string>();
+  auto code = std::make_shared<Errc>(Errc::disconnected);
+  loop->post([this, code, answer = answer] {
+    const auto& last = connection->last_error();
+    if (last) *code = static_cast<Errc>(last->code());
+    answer(last ? last->message() : std::string("no answer in time"));
+  });
+  return Failure(*code == Errc::timeout ? Errc::disconnected : *code, *asked.get());
+}
+
+Outcome<Batch> decode_batches(const std::string& topic, std::int32_t partition, Bytes batches,
+                              std::shared_ptr<const void> owner, std::int64_t from) {
+  auto impl = std::make_shared<Batch::Impl>();
+  impl->owners.push_back(std::move(owner));
+  const std::string& name = impl->topics.emplace_back(topic);
+  while (!batches.empty()) {
+    auto size = protocol::validate_batch(batches, protocol::Depth::kCrc);
+    if (!size)
+      return to_failure(size.error().within(topic + "[" + std::to_string(partition) + "]"));
+    const protocol::BatchView view(batches);
+    const bool skip = view.is_control() || view.last_offset().value() < from;
+    if (!skip) {
+      auto opened = protocol::RecordReader::open(batches.first(*size));
+      if (!opened) return to_failure(opened.error());
+      auto& reader = impl->readers.emplace_back(std::move(*opened));
+      for (;;) {
+        auto record = reader.next();
+        if (!record) return to_failure(record.error());
+        if (!*record) break;
+        const protocol::Record& r = **record;
+        if (r.offset.value() < from) continue;
+        std::span<const Header> headers;
+        if (!r.headers.empty()) {
+          auto& copy = impl->headers.emplace_back();
+          for (const auto& h : r.headers) copy.push_back({h.key, h.value});
+          headers = copy;
+        }
+        impl->records.push_back(
+            {name, partition, r.offset.value(), from_wire(r.timestamp), r.key, r.value, headers});
+      }
+    }
+    batches = batches.subspan(*size);
+  }
+  return Batch(std::shared_ptr<const Batch::Impl>(std::move(impl)));
+}
+
+OwnedMessage::OwnedMessage(const Message& m)
+    : topic(m.topic), partition(m.partition), timestamp(m.timestamp.value_or(now_ms())) {
+  key = put(m.key);
+  value = put(m.value);
+  for (const Header& h : m.headers) {
+    const Piece name = put(h.key);
+    headers.emplace_back(name, put(h.value));
+  }
+  if (!m.dedup) return;
+  dedup = native::DedupKey{std::string(m.dedup->source), std::string(m.dedup->source_id),
+                           std::string(m.dedup->data_id),
+                           m.dedup->payload_hash.value_or(payload_hash(m.value.value_or(""))), 0};
+}
+
+OwnedMessage::Piece OwnedMessage::put(std::optional<std::string_view> part) {
+  Piece piece{text.size(), std::nullopt};
+  if (!part) return piece;
+  piece.size = part->size();
+  text.append(*part);
+  return piece;
+}
+
+std::optional<std::string_view> OwnedMessage::get(const Piece& piece) const {
+  if (!piece.size) return std::nullopt;
+  return std::string_view(text).substr(piece.at, *piece.size);
+}
+
+Message OwnedMessage::view(std::vector<Header>& scratch) const {
+  scratch.clear();
+  for (const auto& [name, v] : headers) scratch.push_back({*get(name), get(v)});
+  Message m;
+  m.topic = topic;
+  m.key = get(key);
+  m.value = get(value);
+  m.headers = scratch;
+  m.partition = partition;
+  m.timestamp = timestamp;
+  return m;
+}
+
+void OwnedMessage::add_to(protocol::BatchBuilder& builder) const {
+  std::vector<protocol::RecordHeader> list;
+  for (const auto& [name, v] : headers) list.push_back({*get(name), get(v)});
+  builder.add({Timestamp(timestamp.time_since_epoch().count()), get(key), get(value), list});
+}
+
+}  // namespace runnel::client

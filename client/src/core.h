@@ -1,0 +1,167 @@
+// What producers, consumers and administration share: the loop, the connection, conversions.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/src/connection.h"
+#include "protocol/base/thread_annotations.h"
+#include "protocol/record_batch/record_batch.h"
+#include "runnel/client.h"
+
+namespace runnel::client {
+
+[[nodiscard]] inline Failure to_failure(const Error& e) {
+  return Failure(static_cast<Errc>(e.code()), e.message());
+}
+[[nodiscard]] inline Failure to_failure(const Refusal& r) {
+  return Failure(static_cast<Errc>(r.error.code()), static_cast<Action>(r.action),
+                 r.error.message());
+}
+[[nodiscard]] inline Failure wrong_reply() {
+  return Failure(Errc::malformed, "the broker answered with a message of another kind");
+}
+[[nodiscard]] inline native::TopicPartition to_wire(const TopicPartition& tp) {
+  return {tp.topic, PartitionIndex(tp.partition)};
+}
+[[nodiscard]] inline TopicPartition from_wire(const native::TopicPartition& tp) {
+  return {tp.topic, tp.partition.value()};
+}
+[[nodiscard]] inline Time from_wire(Timestamp t) {
+  return Time(Milliseconds(t.value()));
+}
+[[nodiscard]] inline std::optional<Time> optional_time(Timestamp t) {
+  if (t == kNoTimestamp) return std::nullopt;
+  return from_wire(t);
+}
+[[nodiscard]] inline Time now_ms() {
+  return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now());
+}
+
+/// A producer's id that is good for one request at a time, for transactions.
+struct Identity {
+  ProducerId id = kNoProducer;
+  ProducerEpoch epoch = kNoEpoch;
+  std::map<TopicPartition, std::int32_t> next_sequence;
+  [[nodiscard]] bool valid() const { return id != kNoProducer; }
+};
+
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(ClientOptions options, TransportFactory factory);
+  ~Core();
+  /// Starts connecting and waits for the greeting, up to connect_timeout.
+  [[nodiscard]] Outcome<void> connect_and_wait();
+
+  /// Sends `request`; its reply of type R is made into a T by `convert(R&&, Buffer attachment)`.
+  template <class R, class T, class F>
+  Pending<T> ask(native::Request request, F convert) {
+    auto [pending, done] = detail::make_pending<T>();
+    post(
+        [this, request = std::move(request), convert = std::move(convert), done = done]() mutable {
+          send<R, T>(std::move(request), std::move(convert), std::move(done));
+        },
+        done);
+    return std::move(pending);
+  }
+  /// ask() on the loop's thread, with an own time-out.
+  template <class R, class T, class F>
+  void send(native::Request request, F convert, Callback<T> done,
+            std::vector<Buffer> attachment = {}, Milliseconds extra = Milliseconds(0)) {
+    connection->request(std::move(request), std::move(attachment), options.request_timeout + extra,
+                        [convert = std::move(convert), done = std::move(done)](Answer a) {
+                          if (!a) return done(to_failure(a.error()));
+                          R* reply = std::get_if<R>(&a->response);
+                          if (reply == nullptr) return done(wrong_reply());
+                          done(convert(std::move(*reply), std::move(a->attachment)));
+                        });
+  }
+  /// Runs `work` on the loop, or answers `done` that the client is closed.
+  template <class T>
+  void post(Loop::Task work, const Callback<T>& done) {
+    if (!loop->post(std::move(work))) done(Failure(Errc::cancelled, "the client is closed"));
+  }
+
+  const ClientOptions options;
+  const std::shared_ptr<Loop> loop;
+  const std::shared_ptr<Connection> connection;
+
+  Mutex mutex;
+  ServerInfo info RUNNEL_GUARDED_BY(mutex);
+  std::atomic<bool> up = false;
+  std::vector<Identity> idle_identities;  ///< loop thread
+
+ private:
+  std::shared_ptr<void> listener_;
+};
+
+/// Decodes whole batches into records from `from` on. `owner` holds `batches`.
+[[nodiscard]] Outcome<Batch> decode_batches(const std::string& topic, std::int32_t partition,
+                                            Bytes batches, std::shared_ptr<const void> owner,
+                                            std::int64_t from);
+/// Codec as the wire knows it.
+[[nodiscard]] inline protocol::Codec codec_of(Compression c) {
+  return static_cast<protocol::Codec>(c);
+}
+[[nodiscard]] std::uint64_t payload_hash(std::string_view value);
+
+/// A Message with its own memory.
+struct OwnedMessage {
+  explicit OwnedMessage(const Message& m);
+  [[nodiscard]] std::size_t bytes() const { return text.size() + headers.size() * 16 + 64; }
+  [[nodiscard]] Message view(std::vector<Header>& scratch) const;
+  void add_to(protocol::BatchBuilder& builder) const;
+
+  std::string topic;
+  std::optional<std::int32_t> partition;
+  Time timestamp{};
+  std::optional<native::DedupKey> dedup;
+  std::string text;  ///< key, value, then headers' keys and values
+  struct Piece {
+    std::size_t at = 0;
+    std::optional<std::size_t> size;
+  };
+  Piece key, value;
+  std::vector<std::pair<Piece, Piece>> headers;
+
+ private:
+  Piece put(std::optional<std::string_view> part);
+  [[nodiscard]] std::optional<std::string_view> get(const Piece& piece) const;
+};
+
+[[nodiscard]] Pending<Committed> run_commit(const std::shared_ptr<Core>& core,
+                                            const Transaction& transaction);
+
+}  // namespace runnel::client
+
+namespace runnel {
+
+struct Client::Impl {
+  std::shared_ptr<client::Core> core;
+};
+struct Admin::Impl {
+  std::shared_ptr<client::Core> core;
+};
+struct Batch::Impl {
+  std::vector<Record> records;
+  std::vector<TopicPartition> ends;
+  std::deque<std::string> topics;
+  std::deque<std::vector<Header>> headers;
+  std::deque<protocol::RecordReader> readers;
+  std::vector<std::shared_ptr<const void>> owners;
+};
+struct Transaction::Impl {
+  std::vector<client::OwnedMessage> records;
+  std::vector<client::native::GroupOffsets> groups;
+  std::vector<client::native::FenceToken> fences;
+  std::map<TopicPartition, std::int64_t> expected;
+  Durability durability = Durability::synced;
+  Compression compression = Compression::none;
+};
+
+}  // namespace runnel

@@ -1,0 +1,194 @@
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <string>
+
+#include "client/src/transport.h"
+
+namespace runnel::client {
+namespace {
+
+constexpr std::size_t kReceiveBytes = 256u << 10;
+constexpr std::size_t kMaxPieces = 64;
+
+class SocketTransport final : public Transport {
+ public:
+  SocketTransport(Loop& loop, TransportEvents& events, std::string host, std::string port)
+      : loop_(loop), events_(events), host_(std::move(host)), port_(std::move(port)) {}
+
+  ~SocketTransport() override {
+    *alive_ = false;
+    close_socket();
+    if (addresses_ != nullptr) ::freeaddrinfo(addresses_);
+  }
+
+  void open() override {
+    later([this] { resolve(); });
+  }
+
+  void send(std::vector<Buffer> pieces) override {
+    for (Buffer& piece : pieces) {
+      if (!piece.empty()) queue_.push_back(std::move(piece));
+    }
+    if (!flush_posted_ && connected_ && !blocked_) {
+      flush_posted_ = true;
+      later([this] {
+        flush_posted_ = false;
+        flush();
+      });
+    }
+  }
+
+ private:
+  /// Runs `work` from the loop unless this is gone by then.
+  template <class F>
+  void later(F work) {
+    loop_.post([alive = alive_, work = std::move(work)] {
+      if (*alive) work();
+    });
+  }
+
+  void resolve() {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    const int rc = ::getaddrinfo(host_.c_str(), port_.c_str(), &hints, &addresses_);
+    if (rc != 0) return closed(std::string("cannot be resolved: ") + ::gai_strerror(rc));
+    next_ = addresses_;
+    try_next(0);
+  }
+
+  void try_next(int last_error) {
+    while (next_ != nullptr) {
+      const addrinfo& a = *next_;
+      next_ = next_->ai_next;
+      fd_ = ::socket(a.ai_family, a.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a.ai_protocol);
+      if (fd_ < 0) {
+        last_error = errno;
+        continue;
+      }
+      const int one = 1;
+      ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+      if (::connect(fd_, a.ai_addr, a.ai_addrlen) == 0 || errno == EINPROGRESS) {
+        loop_.watch(fd_, POLLOUT, [this](short) { connect_done(); });
+        return;
+      }
+      last_error = errno;
+      close_socket();
+    }
+    closed(std::strerror(last_error));
+  }
+
+  void connect_done() {
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+      close_socket();
+      return try_next(error);
+    }
+    connected_ = true;
+    watch();
+    events_.transport_open();
+  }
+
+  void watch() {
+    const auto events = static_cast<short>(POLLIN | (blocked_ ? POLLOUT : 0));
+    loop_.watch(fd_, events, [this, alive = alive_](short ready) {
+      if ((ready & POLLOUT) != 0) flush();
+      if (*alive && fd_ >= 0 && (ready & (POLLIN | POLLERR | POLLHUP)) != 0) receive();
+    });
+  }
+
+  void flush() {
+    while (!queue_.empty()) {
+      iovec pieces[kMaxPieces];
+      std::size_t count = 0;
+      for (; count < kMaxPieces && count < queue_.size(); ++count) {
+        pieces[count] = {queue_[count].mutable_data(), queue_[count].size()};
+      }
+      msghdr message{};
+      message.msg_iov = pieces;
+      message.msg_iovlen = count;
+      const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+      if (sent < 0) {
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN) break;
+        return closed(std::strerror(errno));
+      }
+      drop(static_cast<std::size_t>(sent));
+    }
+    if (blocked_ != !queue_.empty()) {
+      blocked_ = !queue_.empty();
+      watch();
+    }
+  }
+
+  void drop(std::size_t sent) {
+    while (sent > 0) {
+      Buffer& front = queue_.front();
+      if (sent < front.size()) {
+        front = front.slice(sent, front.size() - sent);
+        return;
+      }
+      sent -= front.size();
+      queue_.pop_front();
+    }
+  }
+
+  void receive() {
+    if (receive_.empty()) receive_ = Buffer::allocate(kReceiveBytes);
+    const ssize_t got = ::recv(fd_, receive_.mutable_data(), receive_.size(), 0);
+    if (got > 0) {
+      const Buffer keep = receive_;
+      return events_.transport_received(keep.bytes().first(static_cast<std::size_t>(got)));
+    }
+    if (got == 0) return closed("closed the connection");
+    if (errno != EAGAIN && errno != EINTR) closed(std::strerror(errno));
+  }
+
+  void close_socket() {
+    if (fd_ < 0) return;
+    loop_.unwatch(fd_);
+    ::close(fd_);
+    fd_ = -1;
+  }
+
+  void closed(const std::string& why) {
+    close_socket();
+    connected_ = false;
+    events_.transport_closed(Error(ErrorCode::kDisconnected, host_ + ":" + port_ + ": " + why));
+  }
+
+  Loop& loop_;
+  TransportEvents& events_;
+  const std::string host_;
+  const std::string port_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  addrinfo* addresses_ = nullptr;
+  const addrinfo* next_ = nullptr;
+  int fd_ = -1;
+  bool connected_ = false;
+  bool blocked_ = false;
+  bool flush_posted_ = false;
+  std::deque<Buffer> queue_;
+  Buffer receive_;
+};
+
+}  // namespace
+
+TransportFactory socket_transport(std::string host, std::string port) {
+  return [host = std::move(host), port = std::move(port)](Loop& loop, TransportEvents& events) {
+    return std::make_unique<SocketTransport>(loop, events, host, port);
+  };
+}
+
+}  // namespace runnel::client
