@@ -28,6 +28,7 @@ enum class ExitCode : int {
   kRefused = 9,       ///< the broker said no: exists already, not empty, fenced, too large ...
   kTryAgain = 10,     ///< the broker cannot just now: disk full, overloaded, shutting down
   kLagging = 11,      ///< `group describe --fail-over`: the lag is over the limit
+  kStorage = 12,      ///< `serve`: a write or sync failed; nothing was acknowledged after it
 };
 [[nodiscard]] ExitCode exit_code_for(ErrorCode code) noexcept;
 

@@ -3,6 +3,10 @@
 
 #include "tools/cli.h"
 
+// jemalloc reads this at its start: few arenas and early return of memory, for a small footprint.
+extern "C" __attribute__((visibility("default"))) const char* malloc_conf;
+const char* malloc_conf = "narenas:4,dirty_decay_ms:2000,muzzy_decay_ms:0";
+
 namespace {
 
 using runnel::tools::Cli;

@@ -37,7 +37,7 @@ constexpr OptionRow kTable[] = {
      "How the broker talks to sockets. auto takes io_uring where the kernel allows it and says so "
      "where it does not.",
      kOnce, kAtStart},
-    {"loops", kCount, 0, 64, "", "0", "0: one a processor, 4 at most",
+    {"loops", kCount, 0, 64, "", "0", "0: half the processors, at least one",
      "Network threads. Connections are spread over them.", kOnce, kAtStart},
     {"memory", kSize, 64 * kMiB, kTiB, "", "", "a quarter of RAM, 64MiB at least, 1GiB at most",
      "Bound on the memory for index, caches, tails and requests in flight. Over it, sockets are "
@@ -110,7 +110,7 @@ Status check_address(const OptionRow& row, std::string_view value) {
   const std::size_t colon = value.rfind(':');
   const auto port =
       colon == std::string_view::npos ? parse_integer("") : parse_integer(value.substr(colon + 1));
-  if (port && *port >= 0 && *port <= 65535) return {};
+  if (colon != 0 && port && *port >= 0 && *port <= 65535) return {};
   return bad_value(row, "'" + std::string(value) +
                             "' is not HOST:PORT with a port of 0 to 65535, such as 127.0.0.1:9092");
 }

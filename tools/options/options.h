@@ -17,7 +17,7 @@ namespace runnel::tools {
 
 enum class OptionType {
   kText,      ///< any text that is not empty
-  kAddress,   ///< HOST:PORT, or :PORT
+  kAddress,   ///< HOST:PORT
   kSize,      ///< parse_size
   kDuration,  ///< parse_duration
   kCount,     ///< a whole number

@@ -1,0 +1,184 @@
+#include "tools/broker_process.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+
+#include "broker/net/sd_notify.h"
+#include "tools/cli.h"
+#include "tools/text/units.h"
+
+namespace runnel::tools {
+namespace {
+
+/// How often groups look for members that went silent.
+constexpr std::timespec kTick{1, 0};
+
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  return set;
+}
+
+void log_store_message(storage::LogLevel level, std::string_view text) {
+  switch (level) {
+    case storage::LogLevel::kInfo:
+      spdlog::info("{}", text);
+      break;
+    case storage::LogLevel::kWarning:
+      spdlog::warn("{}", text);
+      break;
+    case storage::LogLevel::kError:
+      spdlog::error("{}", text);
+      break;
+  }
+}
+
+/// Nothing may be acknowledged any more; ending at once is what keeps that promise.
+[[noreturn]] void end_on_storage_failure(const Error& error) {
+  spdlog::critical("storage failed, ending: {}", error.message());
+  spdlog::default_logger()->flush();
+  std::_Exit(static_cast<int>(ExitCode::kStorage));
+}
+
+void notify(std::string_view state) {
+  if (const Status status = broker::sd_notify(state); !status) {
+    spdlog::warn("cannot tell systemd: {}", status.error().message());
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BrokerProcess>> BrokerProcess::start(const Settings& settings) {
+  const sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::unique_ptr<BrokerProcess> process(new BrokerProcess(settings.duration("drain-timeout")));
+  RUNNEL_TRY(process->open_store(settings));
+  RUNNEL_TRY(process->open_groups());
+  RUNNEL_TRY(process->open_network(settings));
+  notify("READY=1");
+  return process;
+}
+
+Status BrokerProcess::open_store(const Settings& settings) {
+  storage::StoreOptions options;
+  options.directory = settings.text("data");
+  options.memory_bytes = settings.bytes("memory");
+  options.segment_bytes = settings.bytes("segment-bytes");
+  options.group_bytes = settings.bytes("commit-group-bytes");
+  options.low_space_bytes = settings.bytes("low-space");
+  options.ballast_bytes = settings.bytes("ballast");
+  options.maintenance_interval = settings.duration("maintenance-interval");
+  options.offsets_retention = settings.duration("offsets-retention");
+  options.producer_expiry = settings.duration("producer-expiry");
+  options.log = log_store_message;
+  options.on_fatal = end_on_storage_failure;
+  RUNNEL_TRY_ASSIGN(store_, storage::Store::open(std::move(options)));
+  return {};
+}
+
+Status BrokerProcess::open_groups() {
+  const auto partition_count = [store = store_.get()](std::string_view topic) -> std::int32_t {
+    const auto info = store->describe_topic(topic);
+    return info ? static_cast<std::int32_t>(info->partitions.size()) : 0;
+  };
+  RUNNEL_TRY_ASSIGN(coordinator_, broker::Coordinator::open(
+                                      broker::make_group_store(*store_), storage::Random::system(),
+                                      partition_count, storage::Clock::system().monotonic()));
+  return {};
+}
+
+Status BrokerProcess::open_network(const Settings& settings) {
+  broker::NativeOptions native;
+  native.server_version = program_version();
+  service_ = std::make_unique<broker::NativeService>(*store_, *coordinator_,
+                                                     storage::Clock::system(), native);
+  broker::ServerOptions options;
+  options.listen.clear();
+  for (const std::string& address : settings.list("listen")) {
+    RUNNEL_TRY_ASSIGN(const auto endpoint, broker::parse_endpoint(address));
+    options.listen.push_back(endpoint);
+  }
+  options.allow_remote = settings.enabled("insecure-allow-remote");
+  RUNNEL_TRY_ASSIGN(options.net, broker::parse_net_mode(settings.text("net")));
+  options.loops = static_cast<unsigned>(settings.count("loops"));
+  options.max_connections = settings.count("max-connections");
+  options.loop.handshake_timeout = settings.duration("handshake-timeout");
+  options.loop.idle_timeout = settings.duration("idle-timeout");
+  options.loop.log = [](std::string_view line) { spdlog::info("{}", line); };
+  options.protocols.native = service_->factory();
+  options.protocols.log = [](std::string_view line) { spdlog::debug("{}", line); };
+  server_ = std::make_unique<broker::Server>(std::move(options));
+  RUNNEL_TRY(server_->start());
+  for (const broker::Endpoint& endpoint : server_->bound()) {
+    spdlog::info("listening on {}", broker::to_string(endpoint));
+  }
+  return {};
+}
+
+void BrokerProcess::run(const std::function<void()>& reload) {
+  const sigset_t signals = handled_signals();
+  while (true) {
+    const int signal = sigtimedwait(&signals, nullptr, &kTick);
+    if (signal == SIGINT || signal == SIGTERM) {
+      spdlog::info("{}: finishing what is in progress", signal == SIGINT ? "SIGINT" : "SIGTERM");
+      return;
+    }
+    if (signal == SIGHUP) reload();
+    coordinator_->tick(storage::Clock::system().monotonic());
+  }
+}
+
+Status BrokerProcess::close() {
+  if (server_) {
+    notify("STOPPING=1");
+    if (!server_->drain(drain_timeout_)) {
+      spdlog::warn("some connections did not finish within {}; they are cut",
+                   format_duration(drain_timeout_));
+    }
+    server_->stop();
+  }
+  server_.reset();
+  service_.reset();
+  Status closed;
+  if (store_) closed = store_->close();
+  coordinator_.reset();
+  store_.reset();
+  return closed;
+}
+
+BrokerProcess::~BrokerProcess() {
+  if (const Status status = close(); !status) {
+    spdlog::error("closing: {}", status.error().message());
+  }
+}
+
+void start_log(const std::string& level) {
+  auto logger =
+      std::make_shared<spdlog::logger>("runnel", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(logger));
+  set_log_level(level);
+}
+
+void set_log_level(const std::string& level) {
+  spdlog::set_level(spdlog::level::from_str(level));
+}
+
+void log_info(std::string_view text) {
+  spdlog::info("{}", text);
+}
+
+void log_error(std::string_view text) {
+  spdlog::error("{}", text);
+}
+
+}  // namespace runnel::tools

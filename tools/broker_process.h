@@ -1,0 +1,56 @@
+// A whole broker in this process: store, groups, native protocol, network; opened in this order and
+// closed in the reverse one. `serve` and `dev` are its users.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/groups/coordinator.h"
+#include "broker/native/service.h"
+#include "broker/net/server.h"
+#include "protocol/base/error.h"
+#include "storage/store.h"
+#include "tools/options/settings.h"
+
+namespace runnel::tools {
+
+/// Not thread safe; made, run and closed by one thread.
+class BrokerProcess {
+ public:
+  /// Opens everything; the broker serves when this returns. Blocks the signals that run() waits
+  /// for, in this thread and the ones it starts.
+  [[nodiscard]] static Result<std::unique_ptr<BrokerProcess>> start(const Settings& settings);
+  /// close(), its error logged.
+  ~BrokerProcess();
+
+  /// Serves until SIGINT or SIGTERM. `reload` runs on SIGHUP.
+  void run(const std::function<void()>& reload);
+  /// Lets requests in progress finish, ends the connections, closes the store. Idempotent.
+  [[nodiscard]] Status close();
+  /// Where it listens, with real ports.
+  [[nodiscard]] const std::vector<broker::Endpoint>& endpoints() const { return server_->bound(); }
+
+ private:
+  explicit BrokerProcess(std::chrono::milliseconds drain_timeout) : drain_timeout_(drain_timeout) {}
+  Status open_store(const Settings& settings);
+  Status open_groups();
+  Status open_network(const Settings& settings);
+
+  const std::chrono::milliseconds drain_timeout_;
+  // Each uses the ones before it.
+  std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<broker::Coordinator> coordinator_;
+  std::unique_ptr<broker::NativeService> service_;
+  std::unique_ptr<broker::Server> server_;
+};
+
+/// Sends the log to standard error, one line a message: time (UTC), level, text.
+void start_log(const std::string& level);
+/// "debug", "info", "warning" or "error".
+void set_log_level(const std::string& level);
+void log_info(std::string_view text);
+void log_error(std::string_view text);
+
+}  // namespace runnel::tools
