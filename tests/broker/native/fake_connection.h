@@ -24,6 +24,7 @@ class FakeHandle final : public SessionHandle {
   void post(std::function<void(Session&)> work) override {
     {
       MutexLock lock(mutex_);
+      if (ended_) return;
       posted_.push_back(std::move(work));
     }
     changed_.notify_all();
@@ -41,15 +42,24 @@ class FakeHandle final : public SessionHandle {
     MutexLock lock(mutex_);
     return std::exchange(posted_, {});
   }
+  /// The session has ended: what was and will be posted is dropped.
+  void end() {
+    std::deque<std::function<void(Session&)>> dropped;  // outside the lock
+    MutexLock lock(mutex_);
+    ended_ = true;
+    dropped.swap(posted_);
+  }
 
  private:
   Mutex mutex_;
+  bool ended_ RUNNEL_GUARDED_BY(mutex_) = false;
   std::condition_variable_any changed_;
   std::deque<std::function<void(Session&)>> posted_ RUNNEL_GUARDED_BY(mutex_);
 };
 
 class FakeConnection final : public Connection {
  public:
+  ~FakeConnection() override { posts->end(); }
   void send(Output output) override {
     EXPECT_FALSE(closed);
     for (const OutPiece& piece : output) {
