@@ -1,0 +1,161 @@
+// Push: credits are given back as the callback returns; renewed after a reconnection.
+#include "client/src/consumer_core.h"
+
+namespace runnel::client {
+namespace {
+
+class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
+ public:
+  SubscriptionCore(std::shared_ptr<Core> c, SubscribeOptions o,
+                   std::function<void(Outcome<Batch>)> on_records)
+      : core(std::move(c)), options_(std::move(o)), on_records_(std::move(on_records)) {}
+
+  void start(Callback<void> accepted) {
+    accepted_ = std::move(accepted);
+    resolve_positions(
+        core, options_.partitions,
+        [self = shared_from_this()](Outcome<std::map<TopicPartition, std::int64_t>> found) {
+          if (!found) return self->fail(found.error());
+          self->next_ = std::move(*found);
+          self->listener_ = self->core->connection->listen({[weak = self->weak_from_this()] {
+                                                              if (const auto s = weak.lock())
+                                                                s->subscribe();
+                                                            },
+                                                            nullptr});
+          if (self->core->connection->is_up()) self->subscribe();
+        });
+  }
+
+  void stop() {
+    if (ended_) return;
+    ended_ = true;
+    listener_.reset();
+    core->connection->stop_stream(stream_);
+    if (name_ != 0)
+      core->connection->request(native::Unsubscribe{name_}, {}, core->options.request_timeout,
+                                [](Answer) {});
+    on_records_ = nullptr;
+  }
+
+  const std::shared_ptr<Core> core;
+
+ private:
+  void subscribe() {
+    if (ended_) return;
+    native::Subscribe request;
+    request.credit_bytes = options_.credit_bytes;
+    for (const auto& [tp, offset] : next_)
+      request.partitions.push_back({to_wire(tp), Offset(offset), options_.partition_bytes});
+    stream_ = core->connection->stream(std::move(request), [weak = weak_from_this()](Answer a) {
+      if (const auto self = weak.lock()) self->event(std::move(a));
+    });
+  }
+
+  void event(Answer answer) {
+    if (ended_) return;
+    if (!answer) {
+      // A lost connection: its return subscribes again.
+      if (answer.error().maybe_done || answer.error().error.code() == ErrorCode::kDisconnected) {
+        name_ = 0;
+        return;
+      }
+      return fail(to_failure(answer.error()));
+    }
+    if (auto* reply = std::get_if<native::SubscribeReply>(&answer->response)) {
+      name_ = reply->subscription;
+      if (accepted_) std::exchange(accepted_, nullptr)({});
+      return;
+    }
+    auto* delivery = std::get_if<native::Delivery>(&answer->response);
+    if (delivery == nullptr) return fail(wrong_reply());
+    const auto keep = shared_from_this();
+    const auto owner = std::make_shared<const Buffer>(answer->attachment);
+    std::size_t at = 0;
+    for (const auto& p : delivery->partitions) {
+      const Bytes bytes = owner->bytes().subspan(at, p.bytes);
+      at += p.bytes;
+      if (p.error != ErrorCode::kOk)
+        return fail(Failure(static_cast<Errc>(p.error), p.error_message));
+      const TopicPartition tp = from_wire(p.target);
+      std::int64_t& next = next_[tp];
+      auto batch = decode_batches(tp.topic, tp.partition, bytes, owner, next);
+      if (!batch) return fail(batch.error());
+      for (Bytes rest = bytes; !rest.empty();) {
+        const protocol::BatchView view(rest);
+        next = std::max(next, view.last_offset().value() + 1);
+        rest = rest.subspan(view.total_bytes());
+      }
+      if (!batch->empty()) {
+        const auto call = on_records_;
+        call(std::move(*batch));
+      }
+      if (ended_) return;
+    }
+    if (at > 0) core->connection->notify(native::Credit{name_, at});
+  }
+
+  void fail(Failure why) {
+    const auto keep = shared_from_this();
+    const auto call = on_records_;
+    stop();
+    if (accepted_) return std::exchange(accepted_, nullptr)(std::move(why));
+    if (call) call(std::move(why));
+  }
+
+  const SubscribeOptions options_;
+  std::function<void(Outcome<Batch>)> on_records_;
+  Callback<void> accepted_;
+  std::shared_ptr<void> listener_;
+  std::map<TopicPartition, std::int64_t> next_;
+  std::uint64_t stream_ = 0;
+  std::uint64_t name_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace
+}  // namespace runnel::client
+
+namespace runnel {
+
+struct Subscription::Impl {
+  explicit Impl(std::shared_ptr<client::SubscriptionCore> c) : core(std::move(c)) {}
+  ~Impl() {
+    core->core->loop->post([c = core] { c->stop(); });
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  std::shared_ptr<client::SubscriptionCore> core;
+};
+
+void Subscription::stop() {
+  if (!impl_) return;
+  const auto core = impl_->core;
+  if (core->core->loop->on_thread()) return core->stop();
+  auto [pending, done] = detail::make_pending<void>();
+  core->core->post(
+      [core, done = done] {
+        core->stop();
+        done({});
+      },
+      done);
+  [[maybe_unused]] const auto stopped = pending.get();
+}
+
+Pending<Subscription> Client::subscribe(SubscribeOptions options,
+                                        std::function<void(Outcome<Batch>)> on_records) {
+  auto [pending, done] = detail::make_pending<Subscription>();
+  auto core = std::make_shared<client::SubscriptionCore>(impl_->core, std::move(options),
+                                                         std::move(on_records));
+  auto handle = std::make_shared<Subscription::Impl>(core);
+  impl_->core->post(
+      [core, handle, done = done] {
+        core->start([handle, done](Outcome<void> o) {
+          if (!o) return done(o.error());
+          done(Subscription(handle));
+        });
+      },
+      done);
+  return std::move(pending);
+}
+
+}  // namespace runnel
