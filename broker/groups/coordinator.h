@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/groups/limits.h"
 #include "protocol/base/error.h"
 #include "protocol/native/messages.h"
 #include "storage/env/random.h"
@@ -25,20 +26,6 @@ class Store;
 }
 
 namespace runnel::broker {
-
-// ---------------------------------------------------------------- limits
-inline constexpr std::size_t kMaxGroups = 10'000;
-inline constexpr std::size_t kMaxGroupMembers = 1'000;   ///< in one group
-inline constexpr std::size_t kMaxGroupNameBytes = 249;   ///< with "group/" it is a state key
-inline constexpr std::size_t kMaxMemberTextBytes = 255;  ///< member id, instance id, client name
-inline constexpr std::size_t kMaxMemberTopics = 1'000;   ///< subscribed to by one member
-inline constexpr std::size_t kMaxGroupPartitions = 100'000;  ///< in one group's assignment
-inline constexpr std::chrono::milliseconds kMinSessionTimeout{1'000};
-inline constexpr std::chrono::milliseconds kMaxSessionTimeout{30 * 60 * 1000};
-/// A member that was told to give up partitions and does not for this long is put out.
-inline constexpr std::chrono::milliseconds kRevocationTimeout{5 * 60 * 1000};
-/// A group without members and without offsets is forgotten after this long.
-inline constexpr std::chrono::milliseconds kEmptyGroupLinger{60 * 1000};
 
 /// What the coordinator needs of storage. Thread safe. storage::Store in production, see
 /// make_group_store; a model in tests.
