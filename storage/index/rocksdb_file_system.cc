@@ -2,7 +2,9 @@
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/system_clock.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <cstdio>
@@ -19,6 +21,27 @@ using rocksdb::IOStatus;
 
 /// Longer lines of RocksDB's log are cut.
 constexpr std::size_t kLongestLogLine = 1024;
+
+/// RocksDB sleeps a whole second after each flush that failed, and closing waits for it. Runnel
+/// stops at the first failure and gains nothing from waiting.
+constexpr int kLongestSleepMicros = 20'000;
+
+class ShortSleeps final : public rocksdb::SystemClockWrapper {
+ public:
+  using rocksdb::SystemClockWrapper::SystemClockWrapper;
+  const char* Name() const override { return "RunnelClock"; }
+  void SleepForMicroseconds(int micros) override {
+    rocksdb::SystemClockWrapper::SleepForMicroseconds(std::min(micros, kLongestSleepMicros));
+  }
+};
+
+class RocksdbEnv final : public rocksdb::EnvWrapper {
+ public:
+  explicit RocksdbEnv(std::unique_ptr<rocksdb::Env> base) : rocksdb::EnvWrapper(std::move(base)) {
+    system_clock_ = std::make_shared<ShortSleeps>(rocksdb::SystemClock::Default());
+  }
+  const char* Name() const override { return "RunnelEnv"; }
+};
 
 class QuietLogger final : public rocksdb::Logger {
  public:
@@ -219,7 +242,8 @@ class RocksdbFileSystem final : public rocksdb::FileSystem {
 }  // namespace
 
 std::unique_ptr<rocksdb::Env> make_rocksdb_env(FileSystem& file_system, RocksdbLogSink log) {
-  return rocksdb::NewCompositeEnv(std::make_shared<RocksdbFileSystem>(file_system, std::move(log)));
+  return std::make_unique<RocksdbEnv>(
+      rocksdb::NewCompositeEnv(std::make_shared<RocksdbFileSystem>(file_system, std::move(log))));
 }
 
 std::shared_ptr<rocksdb::Logger> make_rocksdb_logger(RocksdbLogSink log) {

@@ -20,7 +20,8 @@ namespace runnel::storage {
 using RocksdbLogSink = std::function<void(std::string_view line)>;
 
 /// An Env whose every file lives on `file_system`, which must outlive the Env; the Env must outlive
-/// each database opened with it. Threads and time are the machine's. It has no mmap, no direct I/O
+/// each database opened with it. Threads and time are the machine's, but
+/// sleeps are cut to 20 ms. It has no mmap, no direct I/O
 /// and preallocates nothing. A log that RocksDB asks for goes to `log`; no LOG file is written.
 ///
 /// Errors of the file system become IOError with its message, except kNotFound (PathNotFound) and
