@@ -16,7 +16,7 @@
 
 namespace runnel {
 
-/// std::mutex with annotations. Use with MutexLock; native() is for condition variables.
+/// std::mutex with annotations. Use with MutexLock.
 class RUNNEL_TSA(capability("mutex")) Mutex {
  public:
   void lock() RUNNEL_TSA(acquire_capability()) { m_.lock(); }

@@ -39,6 +39,9 @@ Result<Uuid> Uuid::parse(std::string_view text) {
       if (at < u.bytes.size()) u.bytes[at++] = static_cast<std::uint8_t>(bits >> have);
     }
   }
+  if ((bits & ((1u << have) - 1)) != 0) {
+    return fail(ErrorCode::kInvalidArgument, "an id's last character is A, Q, g or w");
+  }
   return u;
 }
 

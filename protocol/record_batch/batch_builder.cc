@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "protocol/record_batch/compression.h"
 #include "protocol/record_batch/crc32c.h"
@@ -57,6 +57,7 @@ void BatchBuilder::add(const NewRecord& record) {
     write_nullable(records_, h.key);
     write_nullable(records_, h.value);
   }
+  most_headers_ = std::max(most_headers_, record.headers.size());
   ++count_;
 }
 
@@ -71,7 +72,13 @@ Result<Buffer> BatchBuilder::finish() {
   const std::string records = records_.take();
   records_.clear();
   const std::int32_t count = std::exchange(count_, 0);
+  const std::size_t headers = std::exchange(most_headers_, 0);
   if (count == 0) return fail(ErrorCode::kInvalidArgument, "a record batch needs a record");
+  if (headers > kMaxRecordHeaders) {
+    return fail(ErrorCode::kInvalidArgument,
+                "a record has " + std::to_string(headers) + " headers, at most " +
+                    std::to_string(kMaxRecordHeaders) + " are allowed");
+  }
   if (records.size() > kMaxDecompressedBytes) {
     return fail(ErrorCode::kRecordTooLarge,
                 "the batch has " + std::to_string(records.size()) + " bytes of records, at most " +

@@ -42,8 +42,9 @@ tl::unexpected<Error> refused(Codec codec, std::string_view why) {
               std::string(name_of(codec)) + " refused to compress: " + std::string(why));
 }
 
-// Where decompressed bytes go: grows by doubling, never past its limit. Once full it offers one
-// byte more, so that "exactly the limit" can be told from "over it".
+// Where decompressed bytes go: grows by doubling, never past its limit; while it grows, the old and
+// the new buffer are both held. Once full it offers one byte more, so that "exactly the limit" can
+// be told from "over it".
 class Output {
  public:
   Output(std::size_t limit, std::size_t expected)
@@ -81,10 +82,14 @@ Bytef* zlib_bytes(const std::byte* p) {
 }
 
 Result<Buffer> gzip_compress(Bytes bytes, int level) {
+  if (level < 0 || level > Z_BEST_COMPRESSION) {
+    return fail(ErrorCode::kInvalidArgument,
+                "gzip level " + std::to_string(level) + " is not 1 to 9 (0: the default)");
+  }
   z_stream z{};
   if (deflateInit2(&z, level == 0 ? Z_DEFAULT_COMPRESSION : level, Z_DEFLATED, kGzipWindowBits, 8,
                    Z_DEFAULT_STRATEGY) != Z_OK) {
-    return refused(Codec::kGzip, "level " + std::to_string(level) + " is not 1 to 9");
+    return refused(Codec::kGzip, "no memory");
   }
   const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&z, &deflateEnd);
   Buffer out = Buffer::allocate(deflateBound(&z, bytes.size()));
@@ -115,7 +120,8 @@ Result<Buffer> gzip_decompress(Bytes bytes, std::size_t max_bytes) {
     if (out.over()) return too_large(Codec::kGzip, max_bytes);
     if (rc == Z_STREAM_END) {
       if (z.avail_in == 0) return out.take();
-      inflateReset(&z);  // A gzip file may be several members in a row.
+      // gzip data may be several members in a row.
+      if (inflateReset(&z) != Z_OK) return broken(Codec::kGzip, "a member does not begin");
     } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
       return broken(Codec::kGzip, z.msg != nullptr ? z.msg : "not a gzip stream");
     } else if (z.avail_in == 0 && z.avail_out > 0) {
@@ -229,8 +235,8 @@ Result<Buffer> zstd_decompress(Bytes bytes, std::size_t max_bytes) {
                                                                         &ZSTD_freeDCtx);
   if (!context) return fail(ErrorCode::kInternal, "zstd data: no memory to decompress it");
   // The decoder allocates the window that a frame asks for.
-  const int window =
-      std::clamp(static_cast<int>(std::bit_width(max_bytes)), kLeastWindowLog, kMostWindowLog);
+  const int window = std::clamp(static_cast<int>(std::bit_width(max_bytes - (max_bytes > 0))),
+                                kLeastWindowLog, kMostWindowLog);
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, window);
   Output out(max_bytes, expected_bytes(bytes));
   ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};

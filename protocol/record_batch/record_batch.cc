@@ -28,7 +28,7 @@ Status check_magic(std::int8_t magic) {
   return malformed("magic is " + std::to_string(magic) + ", expected 2");
 }
 
-Status check_counts(const BatchView& batch) {
+Status check_counts(const BatchView& batch, std::size_t size) {
   const std::int32_t count = batch.record_count();
   if (count < 1)
     return malformed("record count is " + std::to_string(count) + ", expected 1 or more");
@@ -39,6 +39,13 @@ Status check_counts(const BatchView& batch) {
   const unsigned codec = batch.attributes() & kCodecMask;
   if (codec >= kCodecNames.size()) {
     return malformed("codec is " + std::to_string(codec) + ", expected 0 to 4");
+  }
+  // A count moves the partition's next offset, so it is held against the bytes that must carry it.
+  const std::size_t records =
+      batch.codec() == Codec::kNone ? size - kBatchHeaderBytes : kMaxDecompressedBytes;
+  if (static_cast<std::size_t>(count) > records / kMinRecordBytes) {
+    return malformed("record count is " + std::to_string(count) + ", at most " +
+                     std::to_string(records / kMinRecordBytes) + " fit into its bytes");
   }
   return {};
 }
@@ -93,7 +100,7 @@ Result<std::size_t> validate_batch(Bytes bytes, Depth depth) {
                      std::to_string(bytes.size()) + " are there");
   }
   const BatchView view(bytes);
-  RUNNEL_TRY(check_counts(view));
+  RUNNEL_TRY(check_counts(view, *size));
   if (depth == Depth::kHeader) return *size;
   const std::uint32_t crc = crc32c(bytes.subspan(kCrcFrom, *size - kCrcFrom));
   if (crc != view.crc()) {

@@ -43,6 +43,8 @@ inline constexpr std::size_t kMaxDecompressedBytes = 64u << 20;
 /// Largest batch that is ever accepted, whatever a topic's max.message.bytes says.
 inline constexpr std::size_t kMaxBatchBytes = 64u << 20;
 
+/// Fewest bytes of one record: length, attributes, two deltas, null key, null value, no headers.
+inline constexpr std::size_t kMinRecordBytes = 7;
 /// Most headers one record may have: a batch is small on the wire, a list of headers is not.
 inline constexpr std::size_t kMaxRecordHeaders = 1u << 16;
 
@@ -195,18 +197,22 @@ struct BatchOptions {
 class BatchBuilder {
  public:
   explicit BatchBuilder(BatchOptions options = {});
+  /// A record with more than kMaxRecordHeaders headers makes finish() fail.
   void add(const NewRecord& record);
   [[nodiscard]] std::int32_t count() const noexcept { return count_; }
   /// Uncompressed size so far, header included.
   [[nodiscard]] std::size_t bytes() const noexcept { return kBatchHeaderBytes + records_.size(); }
   void set_producer(ProducerId id, ProducerEpoch epoch, std::int32_t base_sequence) noexcept;
-  /// The finished batch; needs at least one record. The builder is empty afterwards.
+  /// The finished batch; needs at least one record. The builder is empty afterwards, also after an
+  /// error: kInvalidArgument (no record, too many headers, a level the codec has not) or
+  /// kRecordTooLarge.
   [[nodiscard]] Result<Buffer> finish();
 
  private:
   BatchOptions options_;
   ByteWriter records_;
   std::int32_t count_ = 0;
+  std::size_t most_headers_ = 0;  ///< of any one record
   Timestamp base_timestamp_;
   Timestamp max_timestamp_;
 };
