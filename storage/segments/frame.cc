@@ -1,0 +1,152 @@
+#include "storage/segments/frame.h"
+
+#define XXH_STATIC_LINKING_ONLY  // for a state on the stack
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "protocol/base/assert.h"
+#include "protocol/base/bytes.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr std::array<char, 4> kSegmentMagic{'R', 'N', 'L', 'S'};
+constexpr std::uint16_t kVersion = 1;
+constexpr std::size_t kFrameChecksumAt = 64;
+constexpr std::size_t kSegmentChecksumAt = 48;
+
+static_assert(kFrameChecksumAt + sizeof(std::uint64_t) == kFrameHeaderBytes);
+static_assert(kSegmentHeaderBytes % kFrameAlignment == 0);
+static_assert(kMaxSegmentBytes <= UINT32_MAX, "positions within a segment are 32 bits wide");
+
+class FrameHash {
+ public:
+  FrameHash() { XXH3_64bits_reset(&state_); }
+  void add(Bytes bytes) {
+    if (!bytes.empty()) XXH3_64bits_update(&state_, bytes.data(), bytes.size());
+  }
+  [[nodiscard]] std::uint64_t value() const { return XXH3_64bits_digest(&state_); }
+
+ private:
+  XXH3_state_t state_;
+};
+
+bool has_magic(Bytes bytes, const std::array<char, 4>& magic) {
+  return std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+}
+
+}  // namespace
+
+FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations, std::span<const Bytes> payload) {
+  RUNNEL_ASSERT(header.operations_bytes == operations.size());
+  RUNNEL_ASSERT(header.position.offset % kFrameAlignment == 0);
+  FrameHeaderBytes out{};
+  std::byte* const p = out.data();
+  std::memcpy(p, kFrameMagic.data(), kFrameMagic.size());
+  store_le<std::uint16_t>(p + 4, kVersion);
+  store_le<std::uint32_t>(p + 8, header.operations_bytes);
+  store_le<std::uint32_t>(p + 12, header.payload_bytes);
+  store_le<std::uint64_t>(p + 16, header.sequence);
+  store_le<std::uint64_t>(p + 24, header.position.pack());
+  store_le<std::uint64_t>(p + 32, header.durable.pack());
+  store_le<std::uint64_t>(p + 40, header.previous_checksum);
+  store_le<std::int64_t>(p + 48, header.time.value());
+  store_le<std::uint32_t>(p + 56, header.operation_count);
+  store_le<std::uint32_t>(p + 60, header.batch_count);
+
+  FrameHash hash;
+  hash.add(Bytes(out).first(kFrameChecksumAt));
+  hash.add(operations);
+  std::uint64_t payload_bytes = 0;
+  for (const Bytes part : payload) {
+    hash.add(part);
+    payload_bytes += part.size();
+  }
+  RUNNEL_ASSERT(payload_bytes == header.payload_bytes);
+  header.checksum = hash.value();
+  store_le<std::uint64_t>(p + kFrameChecksumAt, header.checksum);
+  return out;
+}
+
+Result<FrameHeader> read_frame_header(Bytes bytes) {
+  if (bytes.size() < kFrameHeaderBytes) {
+    return fail(ErrorCode::kMalformed, "a frame header needs " + std::to_string(kFrameHeaderBytes) +
+                                           " bytes, " + std::to_string(bytes.size()) + " are left");
+  }
+  const std::byte* const p = bytes.data();
+  if (!has_magic(bytes, kFrameMagic)) return fail(ErrorCode::kMalformed, "no frame magic");
+  if (load_le<std::uint16_t>(p + 4) != kVersion || load_le<std::uint16_t>(p + 6) != 0) {
+    return fail(ErrorCode::kMalformed, "unknown frame version or flags");
+  }
+  FrameHeader header;
+  header.operations_bytes = load_le<std::uint32_t>(p + 8);
+  header.payload_bytes = load_le<std::uint32_t>(p + 12);
+  header.sequence = load_le<std::uint64_t>(p + 16);
+  header.position = Position::unpack(load_le<std::uint64_t>(p + 24));
+  header.durable = Position::unpack(load_le<std::uint64_t>(p + 32));
+  header.previous_checksum = load_le<std::uint64_t>(p + 40);
+  header.time = Timestamp(load_le<std::int64_t>(p + 48));
+  header.operation_count = load_le<std::uint32_t>(p + 56);
+  header.batch_count = load_le<std::uint32_t>(p + 60);
+  header.checksum = load_le<std::uint64_t>(p + kFrameChecksumAt);
+  const std::uint64_t end = header.position.offset + header.total_bytes();
+  if (header.position.offset < kSegmentHeaderBytes ||
+      header.position.offset % kFrameAlignment != 0 || end > kMaxSegmentBytes) {
+    return fail(ErrorCode::kMalformed, "frame lengths or position out of range");
+  }
+  return header;
+}
+
+bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body) {
+  if (header_bytes.size() < kFrameHeaderBytes ||
+      body.size() != std::uint64_t{header.operations_bytes} + header.payload_bytes) {
+    return false;
+  }
+  FrameHash hash;
+  hash.add(header_bytes.first(kFrameChecksumAt));
+  hash.add(body);
+  return hash.value() == header.checksum;
+}
+
+std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHeader& header) {
+  std::array<std::byte, kSegmentHeaderBytes> out{};
+  std::byte* const p = out.data();
+  std::memcpy(p, kSegmentMagic.data(), kSegmentMagic.size());
+  store_le<std::uint16_t>(p + 4, kVersion);
+  store_le<std::uint32_t>(p + 8, header.number);
+  store_le<std::uint32_t>(p + 12, header.size);
+  std::memcpy(p + 16, header.store.bytes.data(), header.store.bytes.size());
+  store_le<std::int64_t>(p + 32, header.created.value());
+  store_le<std::uint64_t>(p + 40, header.previous_checksum);
+  store_le<std::uint64_t>(p + kSegmentChecksumAt, XXH3_64bits(p, kSegmentChecksumAt));
+  return out;
+}
+
+Result<SegmentHeader> read_segment_header(Bytes bytes) {
+  if (bytes.size() < kSegmentHeaderBytes) {
+    return fail(ErrorCode::kMalformed, "shorter than a segment header");
+  }
+  const std::byte* const p = bytes.data();
+  if (!has_magic(bytes, kSegmentMagic)) return fail(ErrorCode::kMalformed, "no segment magic");
+  // The checksum first: a flipped bit in the version is damage, not a newer format.
+  if (load_le<std::uint64_t>(p + kSegmentChecksumAt) != XXH3_64bits(p, kSegmentChecksumAt) ||
+      load_le<std::uint64_t>(p + kSegmentChecksumAt + 8) != 0) {
+    return fail(ErrorCode::kMalformed, "segment header checksum mismatch");
+  }
+  if (const auto version = load_le<std::uint16_t>(p + 4); version != kVersion) {
+    return fail(ErrorCode::kFormatTooNew, "segment format version " + std::to_string(version) +
+                                              ", this program reads version " +
+                                              std::to_string(kVersion) +
+                                              "; use the version of runnel that wrote it");
+  }
+  SegmentHeader header;
+  header.number = load_le<std::uint32_t>(p + 8);
+  header.size = load_le<std::uint32_t>(p + 12);
+  std::memcpy(header.store.bytes.data(), p + 16, header.store.bytes.size());
+  header.created = Timestamp(load_le<std::int64_t>(p + 32));
+  header.previous_checksum = load_le<std::uint64_t>(p + 40);
+  return header;
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,301 @@
+#include "storage/segments/journal.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "protocol/base/assert.h"
+#include "storage/segments/journal_impl.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr std::array<std::byte, kFrameAlignment> kPadding{};
+
+iovec part_of(Bytes bytes) {
+  return {const_cast<std::byte*>(bytes.data()), bytes.size()};
+}
+
+std::uint64_t payload_bytes(const FrameContent& content) {
+  std::uint64_t bytes = 0;
+  for (const Bytes part : content.payload) bytes += part.size();
+  return bytes;
+}
+
+/// Header, operations, payload and padding in one gathered write.
+Status write_frame(File& file, const FrameHeader& header, const FrameHeaderBytes& head,
+                   const FrameContent& content) {
+  std::vector<iovec> parts;
+  parts.reserve(content.payload.size() + 3);
+  parts.push_back(part_of(head));
+  parts.push_back(part_of(content.operations));
+  for (const Bytes part : content.payload) parts.push_back(part_of(part));
+  const std::uint64_t unpadded =
+      kFrameHeaderBytes + std::uint64_t{header.operations_bytes} + header.payload_bytes;
+  parts.push_back(part_of(Bytes(kPadding).first(header.total_bytes() - unpadded)));
+  return file.write(header.position.offset, parts);
+}
+
+}  // namespace
+
+Journal::Journal() = default;
+Journal::~Journal() = default;
+
+Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options) {
+  if (options.segment_bytes < kMinSegmentBytes || options.segment_bytes > kMaxSegmentBytes ||
+      options.segment_bytes % kFrameAlignment != 0) {
+    return fail(ErrorCode::kInvalidArgument,
+                "segment size " + std::to_string(options.segment_bytes) +
+                    " is not possible; choose a multiple of 8 between " +
+                    std::to_string(kMinSegmentBytes) + " and " + std::to_string(kMaxSegmentBytes));
+  }
+  RUNNEL_ASSERT(options.file_system != nullptr && options.clock != nullptr);
+  std::unique_ptr<Journal> journal(new Journal);
+  journal->impl_ = std::make_unique<Impl>(std::move(options));
+  RUNNEL_TRY(journal->impl_->load());
+  return journal;
+}
+
+Result<ReplayReport> Journal::replay(const JournalPoint& from,
+                                     const std::function<Status(const FrameView&)>& apply) {
+  return impl_->replay(from, apply);
+}
+
+Status Journal::Impl::usable() const {
+  RUNNEL_ASSERT(replayed.load(std::memory_order_acquire));
+  if (!broken.load(std::memory_order_acquire)) return {};
+  return fail(ErrorCode::kIo,
+              "the journal in " + options.directory +
+                  " failed earlier and takes nothing more; see the first error and restart");
+}
+
+Status Journal::Impl::write_segment_header(File& file, std::uint32_t number, std::uint64_t bytes,
+                                           std::uint64_t previous_checksum, Timestamp now) {
+  SegmentHeader header;
+  header.number = number;
+  header.size = static_cast<std::uint32_t>(bytes);
+  header.store = options.store;
+  header.created = now;
+  header.previous_checksum = previous_checksum;
+  const auto encoded = encode_segment_header(header);
+  return file.write(0, Bytes(encoded));
+}
+
+Result<std::shared_ptr<File>> Journal::Impl::take_next(std::uint32_t number, std::uint64_t least) {
+  MutexLock lock(prepare_mutex);
+  RUNNEL_ASSERT(number == next_number);
+  std::shared_ptr<File> file = prepared;
+  if (file) {
+    RUNNEL_TRY_ASSIGN(const std::uint64_t size, file->size());
+    if (size < least) {
+      RUNNEL_TRY(file->allocate(least));
+      RUNNEL_TRY(file->sync());
+    }
+  } else {
+    RUNNEL_TRY_ASSIGN(file, files.make(number, least));
+  }
+  prepared.reset();
+  ++next_number;
+  return file;
+}
+
+void Journal::prepare_next() {
+  if (!impl_->replayed.load(std::memory_order_acquire) || impl_->broken.load()) return;
+  MutexLock lock(impl_->prepare_mutex);
+  if (impl_->prepared) return;
+  // append makes the file itself if this failed, and reports what is wrong then.
+  auto file = impl_->files.make(impl_->next_number, impl_->options.segment_bytes);
+  if (file) impl_->prepared = std::move(*file);
+}
+
+/// Begins the next segment for a frame and moves `at` there. Nothing refers to it before append
+/// has written the frame.
+Result<std::shared_ptr<File>> Journal::Impl::roll(JournalPoint& at, std::uint64_t frame_bytes,
+                                                  Timestamp now) {
+  const std::uint32_t number = at.position.segment + 1;
+  RUNNEL_ASSERT(number != 0);
+  const std::uint64_t least =
+      std::max<std::uint64_t>(kMinSegmentBytes, kSegmentHeaderBytes + frame_bytes);
+  RUNNEL_TRY_ASSIGN(auto file, take_next(number, least));
+  RUNNEL_TRY_ASSIGN(const std::uint64_t bytes, file->size());
+  if (Status s = write_segment_header(*file, number, bytes, at.checksum, now); !s) {
+    broken.store(true, std::memory_order_release);
+    return fail(ErrorCode::kIo, s.error().message());
+  }
+  at.position = {number, static_cast<std::uint32_t>(kSegmentHeaderBytes)};
+  return file;
+}
+
+Result<FrameHeader> Journal::append(const FrameContent& content, Timestamp now) {
+  Impl& impl = *impl_;
+  RUNNEL_TRY(impl.usable());
+  const std::uint64_t bytes = frame_bytes(content);
+  if (bytes > kMaxSegmentBytes - kSegmentHeaderBytes) {
+    return fail(ErrorCode::kRecordTooLarge, "a commit of " + std::to_string(bytes) +
+                                                " bytes does not fit in a segment (at most " +
+                                                std::to_string(kMaxSegmentBytes) +
+                                                "); send less in one request");
+  }
+  JournalPoint at;
+  std::shared_ptr<File> file;
+  std::uint64_t capacity = 0;
+  {
+    MutexLock lock(impl.mutex);
+    at = impl.end;
+    file = impl.current;
+    capacity = impl.capacity;
+  }
+  const bool rolls = at.position.offset + bytes > capacity;
+  if (rolls) {
+    RUNNEL_TRY_ASSIGN(file, impl.roll(at, bytes, now));
+    RUNNEL_TRY_ASSIGN(capacity, file->size());
+  }
+
+  FrameHeader header;
+  header.operations_bytes = static_cast<std::uint32_t>(content.operations.size());
+  header.payload_bytes = static_cast<std::uint32_t>(payload_bytes(content));
+  header.sequence = at.sequence + 1;
+  header.position = at.position;
+  header.durable = durable();
+  header.previous_checksum = at.checksum;
+  header.time = now;
+  header.operation_count = content.operation_count;
+  header.batch_count = content.batch_count;
+  const FrameHeaderBytes head = seal_frame(header, content.operations, content.payload);
+  RUNNEL_ASSERT(header.total_bytes() == bytes && at.position.offset + bytes <= capacity);
+  if (Status s = write_frame(*file, header, head, content); !s) {
+    impl.broken.store(true, std::memory_order_release);
+    // Not kLowSpace, even if it was: bytes may have landed, so this is not to be retried.
+    return fail(ErrorCode::kIo, s.error().message());
+  }
+  impl.written.fetch_add(bytes, std::memory_order_relaxed);
+
+  MutexLock lock(impl.mutex);
+  if (rolls) {
+    impl.unsynced.push_back(std::move(impl.current));
+    impl.current = file;
+    impl.capacity = capacity;
+    impl.segments[at.position.segment] = {std::move(file), capacity};
+  }
+  impl.end.position = {at.position.segment, at.position.offset + static_cast<std::uint32_t>(bytes)};
+  impl.end.sequence = header.sequence;
+  impl.end.checksum = header.checksum;
+  return header;
+}
+
+JournalPoint Journal::end() const {
+  MutexLock lock(impl_->mutex);
+  return impl_->end;
+}
+
+std::uint64_t Journal::frame_bytes(const FrameContent& content) {
+  const std::uint64_t bytes =
+      kFrameHeaderBytes + content.operations.size() + payload_bytes(content);
+  return (bytes + kFrameAlignment - 1) / kFrameAlignment * kFrameAlignment;
+}
+
+Result<Position> Journal::sync() {
+  Impl& impl = *impl_;
+  RUNNEL_TRY(impl.usable());
+  JournalPoint point;
+  std::vector<std::shared_ptr<File>> dirty;
+  {
+    MutexLock lock(impl.mutex);
+    point = impl.end;
+    if (point.position == impl.durable_point.position) return point.position;
+    dirty = std::move(impl.unsynced);
+    impl.unsynced.clear();
+    dirty.push_back(impl.current);
+  }
+  // Older segments first: a later frame on the disk then always has all earlier ones before it.
+  for (const auto& file : dirty) {
+    if (Status s = file->sync(); !s) {
+      impl.broken.store(true, std::memory_order_release);
+      return fail(s.error());
+    }
+  }
+  impl.sync_count.fetch_add(1, std::memory_order_relaxed);
+  {
+    MutexLock lock(impl.mutex);
+    impl.durable_point = point;
+  }
+  impl.durable.store(point.position.pack(), std::memory_order_release);
+  return point.position;
+}
+
+Status Journal::write_anchor() {
+  RUNNEL_ASSERT(impl_->replayed.load(std::memory_order_acquire));
+  Anchor anchor;
+  anchor.store = impl_->options.store;
+  {
+    MutexLock lock(impl_->mutex);
+    anchor.durable = impl_->durable_point.position;
+    anchor.sequence = impl_->durable_point.sequence;
+  }
+  return impl_->anchor->write(anchor);
+}
+
+Position Journal::durable() const noexcept {
+  return Position::unpack(impl_->durable.load(std::memory_order_acquire));
+}
+
+Result<std::shared_ptr<const File>> Journal::segment(std::uint32_t number) const {
+  MutexLock lock(impl_->mutex);
+  const auto it = impl_->segments.find(number);
+  if (it == impl_->segments.end()) {
+    return fail(ErrorCode::kNotFound, "there is no segment " + std::to_string(number) + " in " +
+                                          impl_->options.directory);
+  }
+  return std::shared_ptr<const File>(it->second.file);
+}
+
+std::vector<SegmentInfo> Journal::segments() const {
+  MutexLock lock(impl_->mutex);
+  std::vector<SegmentInfo> all;
+  all.reserve(impl_->segments.size());
+  for (const auto& [number, segment] : impl_->segments) all.push_back({number, segment.bytes});
+  return all;
+}
+
+std::uint32_t Journal::current_segment() const {
+  MutexLock lock(impl_->mutex);
+  return impl_->end.position.segment;
+}
+
+Status Journal::remove_segment(std::uint32_t number) {
+  std::shared_ptr<File> file;
+  {
+    MutexLock lock(impl_->mutex);
+    const auto it = impl_->segments.find(number);
+    if (it == impl_->segments.end()) {
+      return fail(ErrorCode::kNotFound, "segment " + std::to_string(number) + " is not there");
+    }
+    if (number >= impl_->durable_point.position.segment) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "segment " + std::to_string(number) + " is still being written or synced");
+    }
+    file = std::move(it->second.file);
+    impl_->segments.erase(it);
+  }
+  return impl_->files.retire(number, std::move(file));
+}
+
+std::uint64_t Journal::disk_bytes() const {
+  std::uint64_t bytes = impl_->files.spare_bytes();
+  {
+    MutexLock lock(impl_->prepare_mutex);
+    if (impl_->prepared) bytes += impl_->options.segment_bytes;
+  }
+  MutexLock lock(impl_->mutex);
+  for (const auto& [number, segment] : impl_->segments) bytes += segment.bytes;
+  return bytes;
+}
+
+std::uint64_t Journal::written_bytes() const noexcept {
+  return impl_->written.load();
+}
+std::uint64_t Journal::syncs() const noexcept {
+  return impl_->sync_count.load();
+}
+
+}  // namespace runnel::storage

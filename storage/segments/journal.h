@@ -1,0 +1,138 @@
+// The journal: write-ahead segments in order, one writer, one syncer, any number of readers.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "protocol/base/buffer.h"
+#include "protocol/base/error.h"
+#include "protocol/base/thread_annotations.h"
+#include "protocol/base/uuid.h"
+#include "storage/env/clock.h"
+#include "storage/env/file_system.h"
+#include "storage/segments/frame.h"
+#include "storage/segments/position.h"
+
+namespace runnel::storage {
+
+struct JournalOptions {
+  std::string directory;  ///< holds <number>.wal, and the spare segments
+  std::string anchor_path;
+  std::uint64_t segment_bytes = 256u << 20;
+  Uuid store;
+  FileSystem* file_system = nullptr;
+  Clock* clock = nullptr;
+};
+
+/// Where reading starts: a frame boundary together with what the next frame must continue.
+struct JournalPoint {
+  Position position;           ///< of the next frame
+  std::uint64_t sequence = 0;  ///< of the last frame before
+  std::uint64_t checksum = 0;  ///< of the last frame before
+};
+
+/// A frame as replay shows it. Views live during the call only.
+struct FrameView {
+  FrameHeader header;
+  Bytes operations;
+  Bytes payload;
+};
+
+struct ReplayReport {
+  std::uint64_t frames = 0;
+  std::uint64_t bytes = 0;
+  bool torn_tail = false;  ///< frames that were never durable were cut off at `end`
+  JournalPoint end;        ///< where writing goes on
+};
+
+/// What a writer hands over for one frame. Nothing is copied.
+struct FrameContent {
+  Bytes operations;
+  std::span<const Bytes> payload;
+  std::uint32_t operation_count = 0;
+  std::uint32_t batch_count = 0;
+};
+
+struct SegmentInfo {
+  std::uint32_t number = 0;
+  std::uint64_t bytes = 0;  ///< size of the file
+};
+
+/// Life: open() -> replay() once -> append()/sync()... -> close(). Thread safety is stated per
+/// method; append and roll belong to the committer, sync to the syncer.
+class Journal {
+ public:
+  /// Lists the segments; creates nothing yet. Errors: kIo, kCorrupt for a segment of another store.
+  [[nodiscard]] static Result<std::unique_ptr<Journal>> open(JournalOptions options);
+  ~Journal();
+
+  /// Reads frames from `from` (default-constructed: the very beginning), verifies each, calls
+  /// `apply`, and leaves the journal ready to append at the end. The first bad frame is a torn tail
+  /// only if neither the anchor nor any later frame says that something at or after it was durable;
+  /// otherwise kCorrupt, naming segment, position, both witnesses and what to do. `from` itself
+  /// must have been durable: a journal that ends before it is refused as well.
+  [[nodiscard]] Result<ReplayReport> replay(const JournalPoint& from,
+                                            const std::function<Status(const FrameView&)>& apply);
+
+  // ---- committer thread
+  /// Writes one frame (one gathered write), rolling to a new segment where it does not fit. A frame
+  /// larger than a segment gets a segment of its own size. Returns the sealed header.
+  /// Errors: kRecordTooLarge for more than kMaxSegmentBytes and kLowSpace where there is no room
+  /// for another segment: nothing was written, the journal goes on. After any other error nothing
+  /// more may be appended.
+  [[nodiscard]] Result<FrameHeader> append(const FrameContent& content, Timestamp now);
+  /// End of what was written; where the next frame goes if it fits.
+  [[nodiscard]] JournalPoint end() const;
+  /// Bytes a frame of this content would take.
+  [[nodiscard]] static std::uint64_t frame_bytes(const FrameContent& content);
+  /// Makes the next segment's file ahead of time; any thread. If that fails, append tries again
+  /// and reports it.
+  void prepare_next();
+
+  // ---- syncer thread
+  /// Syncs every frame that was appended before the call; returns the position that is now durable.
+  /// After an error the journal must be abandoned.
+  [[nodiscard]] Result<Position> sync();
+  /// Rewrites the anchor with the durable position (in two alternating slots). Called in the
+  /// background, at most ~20 ms behind; any one thread at a time.
+  [[nodiscard]] Status write_anchor();
+
+  // ---- any thread
+  [[nodiscard]] Position durable() const noexcept;
+  /// The file of a segment; kNotFound if it was removed. Holding it keeps it readable.
+  [[nodiscard]] Result<std::shared_ptr<const File>> segment(std::uint32_t number) const;
+  [[nodiscard]] std::vector<SegmentInfo> segments() const;
+  /// The segment being written; it can't be removed.
+  [[nodiscard]] std::uint32_t current_segment() const;
+  /// Takes a dead segment out: kept aside for reuse while few are spare and nobody reads it, else
+  /// deleted. It must lie before the point that the next replay starts from. Errors: kNotFound,
+  /// kInvalidArgument for a segment that is not wholly durable, kIo.
+  [[nodiscard]] Status remove_segment(std::uint32_t number);
+  /// Bytes of all segment files and spares.
+  [[nodiscard]] std::uint64_t disk_bytes() const;
+  [[nodiscard]] std::uint64_t written_bytes() const noexcept;
+  [[nodiscard]] std::uint64_t syncs() const noexcept;
+
+ private:
+  Journal();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Walks all segments of a directory offline and reports each frame and each damaged range.
+struct JournalDamage {
+  Position position;
+  std::uint64_t length = 0;
+  std::string what;
+};
+[[nodiscard]] Result<std::vector<JournalDamage>> scan_journal(
+    FileSystem& fs, const std::string& directory, const std::string& anchor_path,
+    const std::function<Status(const FrameView&)>& on_frame,
+    const std::function<void(std::uint64_t done, std::uint64_t total)>& progress);
+
+}  // namespace runnel::storage
