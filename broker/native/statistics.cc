@@ -1,4 +1,6 @@
 // Statistics: each figure with its unit and what it means.
+#include <unistd.h>
+
 #include "broker/native/native_session.h"
 
 namespace runnel::broker {
@@ -10,6 +12,7 @@ std::vector<native::Statistic> NativeService::statistics() const {
   };
   const NativeCounters& n = counters_;
   return {
+      {"process.id", static_cast<std::uint64_t>(::getpid()), "", "the broker's process"},
       {"store.appended_bytes", s.appended_bytes, "bytes", "record batches accepted"},
       {"store.appended_records", s.appended_records, "records", "records accepted"},
       {"store.appended_batches", s.appended_batches, "batches", "record batches accepted"},

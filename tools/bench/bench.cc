@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 
+#include "broker/net/sockets.h"
 #include "tools/bench/load.h"
 #include "tools/bench/process.h"
 #include "tools/cli.h"
@@ -72,12 +73,14 @@ class BenchTopic {
 /// What the broker's process used between start and stop().
 class BrokerUse {
  public:
-  BrokerUse(Client& client, int pid) : pid_(pid) {
-    if (pid_ == 0) {
+  /// A process id that the broker names means something here only if it runs here.
+  BrokerUse(Client& client, const std::string& address, int pid) : pid_(pid) {
+    const auto endpoint = broker::parse_endpoint(address);
+    if (pid_ == 0 && endpoint && broker::is_loopback(endpoint->host)) {
       const auto statistics = client.admin().statistics().get();
       if (statistics) {
         for (const Statistic& s : *statistics) {
-          if (s.name == "process_id") pid_ = static_cast<int>(s.value);
+          if (s.name == "process.id") pid_ = static_cast<int>(s.value);
         }
       }
     }
@@ -166,7 +169,7 @@ Result<ExitCode> bench_append(const std::string& kind, const BenchArguments& arg
   RUNNEL_TRY_ASSIGN(auto plan, plan_of(arguments));
   RUNNEL_TRY_ASSIGN(auto client, connect_to(plan.address));
   RUNNEL_TRY_ASSIGN(const auto topic, BenchTopic::make(client, plan, arguments.keep));
-  BrokerUse use(client, arguments.pid);
+  BrokerUse use(client, plan.address, arguments.pid);
   RUNNEL_TRY_ASSIGN(const auto load, run_append(plan));
   use.stop();
   Figures figures;
@@ -191,7 +194,7 @@ Result<ExitCode> bench_consume(const BenchArguments& arguments) {
     RUNNEL_TRY_ASSIGN(const auto filled, run_append(filling));
     plan.records = filled.records;
   }
-  BrokerUse use(client, arguments.pid);
+  BrokerUse use(client, plan.address, arguments.pid);
   RUNNEL_TRY_ASSIGN(const auto load, run_fetch(plan));
   use.stop();
   Figures figures;
@@ -211,7 +214,7 @@ Result<ExitCode> bench_mixed(const BenchArguments& arguments) {
   // Whole batches are written, so that is what there will be to read.
   const std::uint64_t batch = records_per_batch(plan);
   reading.records = std::max<std::uint64_t>(plan.connections, plan.records / batch) * batch;
-  BrokerUse use(client, arguments.pid);
+  BrokerUse use(client, plan.address, arguments.pid);
   std::atomic<bool> stop{false};
   auto followed = std::async(std::launch::async, [&] { return run_fetch(reading, Follow{&stop}); });
   const auto appended = run_append(plan);

@@ -56,7 +56,8 @@ class Appender {
     const auto interval = batch_interval();
     due_.clear();
     for (std::uint64_t sent = 0; sent < batches_ || !due_.empty();) {
-      const auto due = interval.count() > 0 ? start + interval * sent : Clock::now();
+      const auto due =
+          interval.count() > 0 ? start + interval * static_cast<std::int64_t>(sent) : Clock::now();
       const bool may_send = sent < batches_ && due_.size() < plan_.depth;
       // Open loop: replies are taken until the next request is due, and it counts from then.
       if (may_send && due <= Clock::now()) {
