@@ -1,0 +1,295 @@
+#include "storage/commit/committer.h"
+
+#include <future>
+
+#include "storage/commit/operations.h"
+
+namespace runnel::storage {
+namespace {
+
+/// The committer waits for the syncer while more than this is written and not yet synced: more
+/// would only make every acknowledgement later.
+constexpr std::uint64_t kMaxUnsyncedBytes = 64u << 20;
+
+Error shut_down() {
+  return Error(ErrorCode::kShuttingDown, "the store is shutting down; try again after its restart");
+}
+
+}  // namespace
+
+Committer::Committer(CommitterOptions options, Journal& journal, Index& index, Stager& stager,
+                     Reader& reader)
+    : options_(std::move(options)),
+      journal_(journal),
+      index_(index),
+      stager_(stager),
+      reader_(reader) {}
+
+Committer::~Committer() {
+  stop();
+}
+
+void Committer::start() {
+  committer_ = std::thread([this] { run_committer(); });
+  syncer_ = std::thread([this] { run_syncer(); });
+}
+
+void Committer::stop() {
+  {
+    MutexLock lock(queue_mutex_);
+    stopping_ = true;
+    queue_changed_.notify_all();
+  }
+  if (committer_.joinable()) committer_.join();
+  {
+    MutexLock lock(sync_mutex_);
+    sync_stopping_ = true;
+    sync_changed_.notify_all();
+  }
+  if (syncer_.joinable()) syncer_.join();
+}
+
+std::optional<Error> Committer::stopped_by() const {
+  MutexLock lock(queue_mutex_);
+  return fatal_;
+}
+
+void Committer::submit(CommitRequest request, CommitCallback done) {
+  std::uint64_t bytes = 0;
+  for (const auto& a : request.appends) bytes += a.batches.size();
+  std::optional<Error> refused;
+  {
+    MutexLock lock(queue_mutex_);
+    if (fatal_) {
+      refused = fatal_;
+    } else if (stopping_) {
+      refused = shut_down();
+    } else {
+      queue_.emplace_back(Pending{std::move(request), std::move(done), bytes});
+      if (committer_waits_) queue_changed_.notify_one();
+    }
+  }
+  if (refused) done({tl::unexpected<Error>(*refused), {}});
+}
+
+Status Committer::run(Exclusive work) {
+  std::promise<Status> promise;
+  {
+    MutexLock lock(queue_mutex_);
+    if (fatal_) return fail(*fatal_);
+    if (stopping_) return fail(shut_down());
+    queue_.emplace_back(
+        PendingExclusive{std::move(work), [&](Status s) { promise.set_value(std::move(s)); }});
+    queue_changed_.notify_one();
+  }
+  return promise.get_future().get();
+}
+
+void Committer::run_committer() {
+  std::vector<Pending> requests;
+  while (true) {
+    std::optional<PendingExclusive> exclusive;
+    {
+      MutexLock lock(queue_mutex_);
+      while (queue_.empty() && !stopping_) {
+        committer_waits_ = true;
+        queue_changed_.wait(lock);
+        committer_waits_ = false;
+      }
+      if (queue_.empty()) return;
+      std::uint64_t bytes = 0;
+      while (!queue_.empty() && bytes < options_.group_bytes) {
+        if (auto* e = std::get_if<PendingExclusive>(&queue_.front())) {
+          if (!requests.empty()) break;
+          exclusive = std::move(*e);
+          queue_.pop_front();
+          break;
+        }
+        Pending& p = std::get<Pending>(queue_.front());
+        bytes += p.bytes;
+        requests.push_back(std::move(p));
+        queue_.pop_front();
+      }
+    }
+    if (exclusive) {
+      exclusive->done(run_exclusive(exclusive->work));
+    } else {
+      commit_group(requests);
+      requests.clear();
+    }
+  }
+}
+
+Result<FrameHeader> Committer::write(const Group& group) {
+  std::vector<Bytes> payload;
+  for (const auto& a : group.appended) {
+    payload.insert(payload.end(), a.parts.begin(), a.parts.end());
+  }
+  return journal_.append(
+      {group.operations.bytes(), payload, group.operation_count, group.batch_count},
+      options_.clock->now());
+}
+
+void Committer::commit_group(std::vector<Pending>& requests) {
+  if (const auto error = stopped_by()) {
+    for (Pending& p : requests) p.done({tl::unexpected<Error>(*error), {}});
+    return;
+  }
+  Group group;
+  const Timestamp now = options_.clock->now();
+  for (Pending& p : requests) {
+    CommitOutcome outcome = stager_.stage(p.request, now, group);
+    if (!outcome.result) {
+      p.done(std::move(outcome));
+      continue;
+    }
+    group.completions.push_back({std::move(p.done), std::move(outcome), p.request.durability});
+  }
+  if (group.has_frame()) {
+    for (const auto& a : group.appended) {
+      encode_operation(group.operations, AppendOperation{a.partition->id(), a.bytes});
+      ++group.operation_count;
+    }
+    const auto header = write(group);
+    if (!header) {
+      fatal(header.error());
+      for (auto& c : group.completions) c.callback({tl::unexpected<Error>(header.error()), {}});
+      return;
+    }
+    stager_.finish(group, *header);
+    ++commits_;
+    appended_bytes_ += group.payload_bytes;
+    appended_records_ += group.records;
+    appended_batches_ += group.batch_count;
+  }
+  for (auto& c : group.completions) {
+    if (c.durability == Durability::kSynced) continue;
+    c.callback(std::move(c.outcome));
+    c.callback = nullptr;
+  }
+  hand_over(std::move(group));
+}
+
+void Committer::hand_over(Group group) {
+  bool more_waits = false;
+  {
+    MutexLock lock(queue_mutex_);
+    more_waits = !queue_.empty();
+  }
+  std::vector<Group> own;
+  {
+    MutexLock lock(sync_mutex_);
+    if (!more_waits && !syncing_ && written_.empty()) {
+      syncing_ = true;
+      own.push_back(std::move(group));
+    } else {
+      written_bytes_ += group.payload_bytes;
+      written_.push_back(std::move(group));
+      sync_changed_.notify_all();
+      while (written_bytes_ > kMaxUnsyncedBytes) sync_changed_.wait(lock);
+      return;
+    }
+  }
+  make_durable(own);
+  MutexLock lock(sync_mutex_);
+  syncing_ = false;
+  sync_changed_.notify_all();
+}
+
+void Committer::run_syncer() {
+  while (true) {
+    std::vector<Group> groups;
+    {
+      MutexLock lock(sync_mutex_);
+      while ((written_.empty() || syncing_) && !(sync_stopping_ && written_.empty())) {
+        sync_changed_.wait(lock);
+      }
+      if (written_.empty()) return;
+      groups.swap(written_);
+      written_bytes_ = 0;
+      syncing_ = true;
+      sync_changed_.notify_all();
+    }
+    make_durable(groups);
+    MutexLock lock(sync_mutex_);
+    syncing_ = false;
+    sync_changed_.notify_all();
+  }
+}
+
+void Committer::make_durable(std::vector<Group>& groups) {
+  std::optional<Error> error = stopped_by();
+  if (!error) {
+    const auto durable = journal_.sync();
+    if (!durable) error = durable.error();
+  }
+  // Only what is durable may enter the index: it must never know more than the journal.
+  for (Group& group : groups) {
+    if (!error && !group.mutations.empty()) {
+      const Status applied = index_.apply(group.mutations);
+      if (!applied) error = applied.error();
+    }
+    if (error) break;
+    stager_.applied(group);
+  }
+  if (error) {
+    fatal(*error);
+  } else if (options_.on_durable) {
+    options_.on_durable();
+  }
+  std::vector<WaitingFetchRef> ready;
+  for (Group& group : groups) {
+    if (!error) {
+      for (const auto& update : group.updates) update.partition->publish(update, ready);
+    }
+    for (auto& c : group.completions) {
+      if (!c.callback) continue;
+      if (error) c.outcome = {tl::unexpected<Error>(*error), {}};
+      c.callback(std::move(c.outcome));
+    }
+  }
+  reader_.wake(ready);
+}
+
+void Committer::wait_until_synced() {
+  MutexLock lock(sync_mutex_);
+  while (syncing_ || !written_.empty()) sync_changed_.wait(lock);
+}
+
+Status Committer::run_exclusive(Exclusive& work) {
+  wait_until_synced();
+  if (const auto error = stopped_by()) return fail(*error);
+  RUNNEL_TRY_ASSIGN(Mutations mutations, work.build(journal_.end()));
+  if (mutations.empty()) return {};
+  Group group;
+  for (const auto& c : mutations.changes()) group.change(c);
+  const auto header = write(group);
+  Status status;
+  if (!header) status = fail(header.error());
+  if (status) {
+    const auto durable = journal_.sync();
+    if (!durable) status = fail(durable.error());
+  }
+  if (status) status = index_.apply(group.mutations);
+  if (!status) {
+    fatal(status.error());
+    return status;
+  }
+  ++commits_;
+  if (work.applied) work.applied();
+  return {};
+}
+
+void Committer::fatal(const Error& error) {
+  {
+    MutexLock lock(queue_mutex_);
+    if (fatal_) return;
+    fatal_ = Error(ErrorCode::kIo,
+                   "the store stopped after a failure, so that nothing is "
+                   "acknowledged that might be lost: " +
+                       error.message());
+  }
+  if (options_.on_fatal) options_.on_fatal(error);
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,112 @@
+// The one writer. A committer thread drains the queue into commit groups and writes each as one
+// frame; a syncer makes frames durable, applies them to the index and publishes them. The next
+// group is written while the last one is synced. When nothing else waits, the committer syncs
+// itself: a lone append then costs one thread hop, not two.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "protocol/base/thread_annotations.h"
+#include "storage/commit/stager.h"
+#include "storage/index/index.h"
+#include "storage/log/reader.h"
+#include "storage/segments/journal.h"
+#include "storage/store.h"
+
+namespace runnel::storage {
+
+struct CommitterOptions {
+  std::uint64_t group_bytes = 4u << 20;
+  Clock* clock = nullptr;
+  /// Called once when a write or sync failed; nothing is acknowledged any more.
+  std::function<void(const Error&)> on_fatal;
+  /// Called after each sync, on the thread that did it.
+  std::function<void()> on_durable;
+};
+
+class Committer {
+ public:
+  Committer(CommitterOptions options, Journal& journal, Index& index, Stager& stager,
+            Reader& reader);
+  ~Committer();
+
+  void start();
+  /// Finishes what was accepted, then ends both threads. Idempotent.
+  void stop();
+
+  /// Queues a checked request. After a fatal error or stop() the callback gets the error at once.
+  void submit(CommitRequest request, CommitCallback done);
+
+  /// A change of topics, trims, checkpoints: rare, alone in its frame, durable when it returns.
+  struct Exclusive {
+    /// On the committer thread, with everything before it durable and applied. No changes: no
+    /// frame. `end` is where the next frame goes.
+    std::function<Result<Mutations>(const JournalPoint& end)> build;
+    /// On the committer thread once the changes are durable and applied.
+    std::function<void()> applied;
+  };
+  [[nodiscard]] Status run(Exclusive work);
+
+  [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
+  [[nodiscard]] std::uint64_t appended_bytes() const noexcept { return appended_bytes_; }
+  [[nodiscard]] std::uint64_t appended_records() const noexcept { return appended_records_; }
+  [[nodiscard]] std::uint64_t appended_batches() const noexcept { return appended_batches_; }
+
+ private:
+  struct Pending {
+    CommitRequest request;
+    CommitCallback done;
+    std::uint64_t bytes = 0;
+  };
+  struct PendingExclusive {
+    Exclusive work;
+    std::function<void(Status)> done;
+  };
+  using Work = std::variant<Pending, PendingExclusive>;
+
+  void run_committer();
+  void run_syncer();
+  void commit_group(std::vector<Pending>& requests);
+  [[nodiscard]] Status run_exclusive(Exclusive& work);
+  [[nodiscard]] Result<FrameHeader> write(const Group& group);
+  void hand_over(Group group);
+  void make_durable(std::vector<Group>& groups);
+  void wait_until_synced();
+  void fatal(const Error& error);
+  [[nodiscard]] std::optional<Error> stopped_by() const;
+
+  const CommitterOptions options_;
+  Journal& journal_;
+  Index& index_;
+  Stager& stager_;
+  Reader& reader_;
+  std::atomic<std::uint64_t> commits_{0};
+  std::atomic<std::uint64_t> appended_bytes_{0};
+  std::atomic<std::uint64_t> appended_records_{0};
+  std::atomic<std::uint64_t> appended_batches_{0};
+
+  mutable Mutex queue_mutex_;
+  std::condition_variable_any queue_changed_;
+  std::deque<Work> queue_ RUNNEL_GUARDED_BY(queue_mutex_);
+  bool stopping_ RUNNEL_GUARDED_BY(queue_mutex_) = false;
+  std::optional<Error> fatal_ RUNNEL_GUARDED_BY(queue_mutex_);
+  bool committer_waits_ RUNNEL_GUARDED_BY(queue_mutex_) = false;
+
+  Mutex sync_mutex_;
+  std::condition_variable_any sync_changed_;
+  std::vector<Group> written_ RUNNEL_GUARDED_BY(sync_mutex_);
+  std::uint64_t written_bytes_ RUNNEL_GUARDED_BY(sync_mutex_) = 0;
+  bool syncing_ RUNNEL_GUARDED_BY(sync_mutex_) = false;
+  bool sync_stopping_ RUNNEL_GUARDED_BY(sync_mutex_) = false;
+
+  std::thread committer_;
+  std::thread syncer_;
+};
+
+}  // namespace runnel::storage

@@ -1,0 +1,284 @@
+#include "storage/commit/stager.h"
+
+#include <algorithm>
+#include <set>
+
+#include "storage/commit/operations.h"
+#include "storage/log/batch_walker.h"
+#include "storage/log/entry_builder.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr LeaderEpoch kLeaderEpoch{0};  // one node leads everything, always
+
+CommitOutcome failed(Error error, std::vector<PartialDuplicate> duplicates = {}) {
+  return {tl::unexpected<Error>(std::move(error)), std::move(duplicates)};
+}
+
+}  // namespace
+
+void Group::change(Mutations::Change change) {
+  encode_operation(operations, change);
+  ++operation_count;
+  mutations.add(std::move(change));
+}
+
+Status Stager::check_fences(const CommitRequest& request) const {
+  for (const Fence& fence : request.fences) {
+    const auto it = fences_.find(fence.name);
+    if (it != fences_.end() && fence.token < it->second) {
+      return fail(ErrorCode::kFenced, "fencing token " + std::to_string(fence.token) + " of '" +
+                                          fence.name + "' is older than " +
+                                          std::to_string(it->second) +
+                                          "; somebody else took over, stop writing");
+    }
+  }
+  return {};
+}
+
+Status Stager::check_sequences(const AppendItem& item, Checked& checked) const {
+  const Producers& producers = item.partition->writer().producers;
+  std::unordered_map<ProducerId, ProducerState> ahead;  // effects of this item's own batches
+  std::size_t batches = 0;
+  std::size_t repeated = 0;
+  Status status;
+  for_each_batch(item.batches.bytes(), [&](const protocol::BatchView& batch, Bytes) {
+    ++batches;
+    if (!status || batch.producer_id() == kNoProducer) return;
+    const auto own = ahead.find(batch.producer_id());
+    auto verdict = producers.check(batch, own == ahead.end() ? nullptr : &own->second);
+    if (!verdict) {
+      status = fail(verdict.error().within(item.partition->name()));
+      return;
+    }
+    if (verdict->duplicate) {
+      if (repeated++ == 0) checked.first = verdict->base;
+      checked.last = verdict->last;
+      return;
+    }
+    if (own == ahead.end()) {
+      const ProducerState* known = producers.find(batch.producer_id());
+      ahead[batch.producer_id()] = known != nullptr ? *known : ProducerState{};
+    }
+    Producers::advance(ahead[batch.producer_id()], batch, Offset(0), Timestamp(0));
+  });
+  RUNNEL_TRY(status);
+  if (repeated != 0 && repeated != batches) {
+    return fail(ErrorCode::kOutOfOrderSequence,
+                item.partition->name() +
+                    ": some batches of the request were stored before and "
+                    "some were not; repeat a request as it was");
+  }
+  checked.duplicate = repeated != 0;
+  return {};
+}
+
+bool Stager::dedup_alive(const Topics& topics, const DedupRecord& record) {
+  const PartitionRef partition = topics.partition(record.partition);
+  return partition && record.offset >= partition->view().start.offset;
+}
+
+Result<std::optional<DedupRecord>> Stager::find_dedup(const std::string& key) const {
+  {
+    MutexLock lock(mutex_);
+    const auto it = pending_dedup_.find(key);
+    if (it != pending_dedup_.end()) return std::optional<DedupRecord>(it->second);
+  }
+  RUNNEL_TRY_ASSIGN(const auto value, index_.get(Family::kDedup, key));
+  if (!value) return std::optional<DedupRecord>();
+  RUNNEL_TRY_ASSIGN(const auto record, decode_dedup(*value));
+  if (!dedup_alive(topics_, record)) return std::optional<DedupRecord>();
+  return std::optional<DedupRecord>(record);
+}
+
+Status Stager::check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
+                           std::vector<PartialDuplicate>& duplicates) const {
+  std::size_t known = 0;
+  std::set<std::string_view> own;
+  for (std::size_t i = 0; i < item.dedup.size(); ++i) {
+    const DedupEntry& entry = item.dedup[i];
+    checked.dedup_keys.push_back(keys::dedup(entry.key));
+  }
+  for (std::size_t i = 0; i < item.dedup.size(); ++i) {
+    const DedupEntry& entry = item.dedup[i];
+    const auto named = [&] {
+      return "dedup key (" + entry.key.source + ", " + entry.key.source_id + ", " +
+             entry.key.data_id + ")";
+    };
+    if (!own.insert(checked.dedup_keys[i]).second) {
+      return fail(ErrorCode::kInvalidArgument, named() + " stands twice in one request");
+    }
+    RUNNEL_TRY_ASSIGN(const auto record, find_dedup(checked.dedup_keys[i]));
+    checked.dedup_offsets.push_back(record ? record->offset : kNoOffset);
+    if (!record) continue;
+    if (record->payload_hash != entry.payload_hash) {
+      return fail(ErrorCode::kDedupConflict,
+                  named() + " was used at offset " + std::to_string(record->offset.value()) +
+                      " for another payload; nothing was stored. Give a changed fact its own key");
+    }
+    duplicates.push_back({index, i, record->offset});
+    if (known++ == 0) checked.first = record->offset;
+    checked.last = record->offset;
+  }
+  checked.duplicate = checked.duplicate || (known != 0 && known == item.dedup.size());
+  return {};
+}
+
+Result<Stager::Checked> Stager::check_append(const AppendItem& item, std::size_t index,
+                                             std::vector<PartialDuplicate>& duplicates) const {
+  if (item.partition->view().deleted) return fail(topic_gone(*item.partition));
+  Checked checked;
+  RUNNEL_TRY(check_sequences(item, checked));
+  if (!item.dedup.empty()) RUNNEL_TRY(check_dedup(item, index, checked, duplicates));
+  const Offset next = item.partition->writer().staged_next;
+  if (!checked.duplicate && item.expected_next && *item.expected_next != next) {
+    return fail(ErrorCode::kPreconditionFailed,
+                item.partition->name() + ": the next offset is " + std::to_string(next.value()) +
+                    ", not the expected " + std::to_string(item.expected_next->value()) +
+                    "; read what came in between and decide again");
+  }
+  return checked;
+}
+
+AppendResult Stager::append(AppendItem& item, Checked& checked, Group& group) {
+  Partition& partition = *item.partition;
+  auto [at, is_new] = group.appended_at.try_emplace(&partition, group.appended.size());
+  if (is_new) group.appended.push_back({item.partition, {}, 0});
+  Group::Appended& to = group.appended[at->second];
+
+  AppendResult result;
+  Partition::Writer& writer = partition.writer();
+  result.base_offset = writer.staged_next;
+  result.log_start = partition.view().start.offset;
+  MutableBytes rest = item.batches.mutable_bytes();
+  while (!rest.empty()) {
+    const protocol::BatchView batch(rest);
+    const std::size_t bytes = batch.total_bytes();
+    protocol::stamp_batch(rest.first(bytes), writer.staged_next, kLeaderEpoch);
+    if (batch.is_log_append_time()) result.append_time = batch.max_timestamp();
+    writer.staged_next = batch.last_offset() + 1;
+    if (batch.producer_id() != kNoProducer) writer.producers.record(batch, group_time_);
+    group.records += static_cast<std::uint64_t>(batch.record_count());
+    ++group.batch_count;
+    rest = rest.subspan(bytes);
+  }
+  result.last_offset = writer.staged_next - 1;
+  to.parts.push_back(item.batches.bytes());
+  to.bytes += static_cast<std::uint32_t>(item.batches.size());
+  group.payload_bytes += item.batches.size();
+  group.keep.push_back(item.batches);
+
+  for (std::size_t i = 0; i < item.dedup.size(); ++i) {
+    const DedupEntry& entry = item.dedup[i];
+    const DedupRecord record{partition.id(), result.base_offset + entry.record_index,
+                             entry.payload_hash};
+    result.dedup_offsets.push_back(record.offset);
+    {
+      MutexLock lock(mutex_);
+      pending_dedup_[checked.dedup_keys[i]] = record;
+    }
+    group.dedup_keys.push_back(checked.dedup_keys[i]);
+    group.change(
+        {Mutations::Kind::kPut, Family::kDedup, std::move(checked.dedup_keys[i]), encode(record)});
+  }
+  return result;
+}
+
+CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group) {
+  group_time_ = now;
+  if (auto fenced = check_fences(request); !fenced) return failed(fenced.error());
+  std::vector<Checked> checked;
+  std::vector<PartialDuplicate> duplicates;
+  std::size_t repeated = 0;
+  for (std::size_t i = 0; i < request.appends.size(); ++i) {
+    auto one = check_append(request.appends[i], i, duplicates);
+    if (!one) return failed(one.error());
+    if (one->duplicate) ++repeated;
+    checked.push_back(std::move(*one));
+  }
+  const bool all_repeated = repeated != 0 && repeated == request.appends.size();
+  if (!all_repeated && !duplicates.empty()) {
+    return failed(Error(ErrorCode::kPartialDuplicate,
+                        std::to_string(duplicates.size()) +
+                            " of the request's records were stored before; nothing was stored now. "
+                            "Send the others without them"),
+                  std::move(duplicates));
+  }
+  if (!all_repeated && repeated != 0) {
+    return failed(Error(ErrorCode::kOutOfOrderSequence,
+                        "some appends of the request were stored before and some were not; repeat "
+                        "a request as it was"));
+  }
+
+  CommitResult result;
+  result.durability = request.durability;
+  if (all_repeated) {
+    // The first time did everything the request asks for, its offsets included.
+    ++duplicates_;
+    for (std::size_t i = 0; i < checked.size(); ++i) {
+      AppendResult& r = result.appends.emplace_back();
+      r.base_offset = checked[i].first;
+      r.last_offset = checked[i].last;
+      r.log_start = request.appends[i].partition->view().start.offset;
+      r.duplicate = true;
+      r.dedup_offsets = std::move(checked[i].dedup_offsets);
+    }
+    return {std::move(result), {}};
+  }
+  for (std::size_t i = 0; i < request.appends.size(); ++i) {
+    result.appends.push_back(append(request.appends[i], checked[i], group));
+  }
+  for (const Fence& fence : request.fences) {
+    auto& known = fences_[fence.name];
+    if (known == fence.token && fence.token != 0) continue;
+    known = fence.token;
+    group.change({Mutations::Kind::kPut, Family::kMeta, keys::fence(fence.name),
+                  encode_number(fence.token)});
+  }
+  for (OffsetCommit& o : request.offsets) {
+    group.change({Mutations::Kind::kPut, Family::kMeta,
+                  keys::group_offset(o.group, o.topic, o.partition),
+                  encode(OffsetRecord{o.offset, o.leader_epoch, now, std::move(o.metadata)})});
+  }
+  for (StateChange& s : request.state) {
+    const auto kind = s.value ? Mutations::Kind::kPut : Mutations::Kind::kErase;
+    group.change({kind, Family::kMeta, keys::broker_state(s.key),
+                  s.value ? std::move(*s.value) : std::string()});
+  }
+  for (const GroupActivity& a : request.activity) {
+    const auto kind = a.active ? Mutations::Kind::kErase : Mutations::Kind::kPut;
+    group.change(
+        {kind, Family::kMeta, keys::group_empty_since(a.group),
+         a.active ? std::string() : encode_number(static_cast<std::uint64_t>(now.value()))});
+  }
+  return {std::move(result), {}};
+}
+
+void Stager::finish(Group& group, const FrameHeader& header) {
+  Position position = header.payload_position();
+  for (Group::Appended& a : group.appended) {
+    PartitionState& state = a.partition->writer().state;
+    EntryBuilder builder(a.partition->id(), state, group.mutations);
+    for (const Bytes part : a.parts) {
+      for_each_batch(part, [&](const protocol::BatchView& batch, Bytes bytes) {
+        const auto size = static_cast<std::uint32_t>(bytes.size());
+        if (builder.add(batch, size, position)) segments_.add(position.segment);
+        position.offset += size;
+      });
+    }
+    builder.finish();
+    a.partition->writer().dirty = true;
+    RUNNEL_ASSERT(state.next == a.partition->writer().staged_next);
+    group.updates.push_back(
+        {a.partition, std::move(builder.entries()), state.next, state.bytes, state.open_span});
+  }
+}
+
+void Stager::applied(const Group& group) {
+  if (group.dedup_keys.empty()) return;
+  MutexLock lock(mutex_);
+  for (const auto& key : group.dedup_keys) pending_dedup_.erase(key);
+}
+
+}  // namespace runnel::storage

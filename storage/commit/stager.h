@@ -1,0 +1,103 @@
+// Turning requests into one commit group: every check is made, offsets are given out, nothing is
+// written yet. No I/O but look-ups in the index.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "protocol/base/bytes.h"
+#include "protocol/base/thread_annotations.h"
+#include "storage/index/index.h"
+#include "storage/log/partition.h"
+#include "storage/log/segment_ledger.h"
+#include "storage/log/topics.h"
+#include "storage/segments/frame.h"
+#include "storage/store.h"
+
+namespace runnel::storage {
+
+/// What is written as one frame, and what follows from it.
+struct Group {
+  struct Appended {
+    PartitionRef partition;
+    std::vector<Bytes> parts;  ///< batches, stamped; their buffers are kept by `keep`
+    std::uint32_t bytes = 0;
+  };
+  struct Completion {
+    CommitCallback callback;
+    CommitOutcome outcome;
+    Durability durability = Durability::kSynced;
+  };
+
+  ByteWriter operations;
+  std::uint32_t operation_count = 0;
+  std::uint32_t batch_count = 0;
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t records = 0;
+  std::vector<Appended> appended;
+  std::unordered_map<const Partition*, std::size_t> appended_at;
+  std::vector<Buffer> keep;
+  Mutations mutations;  ///< to apply once durable
+  std::vector<PartitionUpdate> updates;
+  std::vector<std::string> dedup_keys;
+  std::vector<Completion> completions;
+
+  [[nodiscard]] bool has_frame() const noexcept {
+    return operation_count != 0 || !appended.empty();
+  }
+  /// Adds a change to the frame and to what is applied.
+  void change(Mutations::Change change);
+};
+
+/// Committer thread only, except applied().
+class Stager {
+ public:
+  Stager(const Topics& topics, const Index& index, SegmentLedger& segments)
+      : topics_(topics), index_(index), segments_(segments) {}
+
+  /// Checks `request` against everything staged before it and, if it passes, adds it to `group`.
+  /// The outcome is what its callback gets once the group is durable enough.
+  [[nodiscard]] CommitOutcome stage(CommitRequest& request, Timestamp now, Group& group);
+  /// After the frame was written: index entries, spans, producers, updates.
+  void finish(Group& group, const FrameHeader& header);
+  /// After the group's mutations were applied to the index. Any thread.
+  void applied(const Group& group);
+
+  void restore_fence(std::string name, std::uint64_t token) { fences_[std::move(name)] = token; }
+  [[nodiscard]] std::uint64_t duplicates() const noexcept { return duplicates_; }
+  /// True if the record a dedup entry guards is still in the log. Any thread.
+  [[nodiscard]] static bool dedup_alive(const Topics& topics, const DedupRecord& record);
+
+ private:
+  /// What the checks found out about one append.
+  struct Checked {
+    bool duplicate = false;
+    Offset first;  ///< of a duplicate
+    Offset last;
+    std::vector<Offset> dedup_offsets;
+    std::vector<std::string> dedup_keys;
+  };
+
+  [[nodiscard]] Status check_fences(const CommitRequest& request) const;
+  [[nodiscard]] Result<Checked> check_append(const AppendItem& item, std::size_t index,
+                                             std::vector<PartialDuplicate>& duplicates) const;
+  [[nodiscard]] Status check_sequences(const AppendItem& item, Checked& checked) const;
+  [[nodiscard]] Status check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
+                                   std::vector<PartialDuplicate>& duplicates) const;
+  [[nodiscard]] Result<std::optional<DedupRecord>> find_dedup(const std::string& key) const;
+  AppendResult append(AppendItem& item, Checked& checked, Group& group);
+
+  const Topics& topics_;
+  const Index& index_;
+  SegmentLedger& segments_;
+  std::unordered_map<std::string, std::uint64_t> fences_;
+  Timestamp group_time_;
+  std::atomic<std::uint64_t> duplicates_{0};
+
+  mutable Mutex mutex_;
+  /// Staged, not yet in the index.
+  std::unordered_map<std::string, DedupRecord> pending_dedup_ RUNNEL_GUARDED_BY(mutex_);
+};
+
+}  // namespace runnel::storage

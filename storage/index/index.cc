@@ -1,0 +1,232 @@
+#include "storage/index/index.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+
+#include "protocol/base/assert.h"
+#include "storage/index/rocksdb_file_system.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"default", "meta", "dedup"};
+constexpr std::uint64_t kMinWriteBuffer = 1u << 20;
+constexpr std::uint64_t kMaxWriteBuffer = 16u << 20;
+constexpr int kMaxOpenFiles = 512;
+constexpr double kBloomBitsPerKey = 10;
+
+rocksdb::Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+std::string_view view(const rocksdb::Slice& s) {
+  return {s.data(), s.size()};
+}
+
+Error error_of(const rocksdb::Status& status, std::string_view what) {
+  ErrorCode code = ErrorCode::kIo;
+  if (status.IsCorruption()) code = ErrorCode::kCorrupt;
+  if (status.IsNoSpace()) code = ErrorCode::kLowSpace;
+  return Error(code, "index: " + std::string(what) + ": " + status.ToString());
+}
+
+/// Forgets dedup keys whose record is gone: no scan, no second bookkeeping.
+class DedupFilter final : public rocksdb::CompactionFilter {
+ public:
+  explicit DedupFilter(std::function<bool(std::string_view)> alive) : alive_(std::move(alive)) {}
+  const char* Name() const override { return "runnel.dedup"; }
+  bool Filter(int, const rocksdb::Slice&, const rocksdb::Slice& value, std::string*,
+              bool*) const override {
+    return alive_ && !alive_(view(value));
+  }
+
+ private:
+  std::function<bool(std::string_view)> alive_;
+};
+
+std::string prefix_end(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty()) {
+    if (static_cast<unsigned char>(end.back()) != 0xff) {
+      end.back() = static_cast<char>(end.back() + 1);
+      return end;
+    }
+    end.pop_back();
+  }
+  return end;
+}
+
+}  // namespace
+
+struct Index::Impl {
+  IndexOptions options;
+  std::unique_ptr<rocksdb::Env> env;
+  std::unique_ptr<DedupFilter> dedup_filter;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+
+  ~Impl() {
+    for (auto* f : families) {
+      if (db) db->DestroyColumnFamilyHandle(f).PermitUncheckedError();
+    }
+    if (db) db->Close().PermitUncheckedError();
+  }
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* of(Family f) const {
+    const auto i = static_cast<std::size_t>(f);
+    RUNNEL_ASSERT(i < families.size());
+    return families[i];
+  }
+};
+
+Index::Index() : impl_(std::make_unique<Impl>()) {}
+Index::~Index() = default;
+
+Result<std::unique_ptr<Index>> Index::open(IndexOptions options) {
+  auto index = std::unique_ptr<Index>(new Index);
+  Impl& impl = *index->impl_;
+  impl.options = std::move(options);
+  impl.env = make_rocksdb_env(*impl.options.file_system);
+  impl.dedup_filter = std::make_unique<DedupFilter>(impl.options.dedup_alive);
+
+  const std::uint64_t buffer =
+      std::clamp(impl.options.memory_bytes / 8, kMinWriteBuffer, kMaxWriteBuffer);
+  rocksdb::BlockBasedTableOptions table;
+  table.checksum = rocksdb::kXXH3;
+  table.format_version = 5;
+  table.block_cache = rocksdb::NewLRUCache(impl.options.memory_bytes / 2, /*num_shard_bits=*/2);
+  table.cache_index_and_filter_blocks = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+
+  rocksdb::ColumnFamilyOptions family;
+  family.write_buffer_size = buffer;
+  family.max_write_buffer_number = 3;
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  family.compression = rocksdb::kNoCompression;
+  family.arena_block_size = 64u << 10;
+
+  rocksdb::DBOptions db;
+  db.create_if_missing = true;
+  db.create_missing_column_families = true;
+  db.atomic_flush = true;
+  db.env = impl.env.get();
+  db.max_open_files = kMaxOpenFiles;
+  db.max_background_jobs = 2;
+  db.max_file_opening_threads = 1;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.skip_stats_update_on_db_open = true;
+  db.info_log = make_rocksdb_logger(impl.options.warn);
+  db.manual_wal_flush = true;
+  db.allow_concurrent_memtable_write = false;
+  db.enable_write_thread_adaptive_yield = false;
+
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (std::size_t i = 0; i < kFamilyCount; ++i) {
+    rocksdb::ColumnFamilyOptions f = family;
+    if (static_cast<Family>(i) == Family::kDedup) f.compaction_filter = impl.dedup_filter.get();
+    descriptors.emplace_back(kFamilyNames[i], f);
+  }
+  rocksdb::DB* raw = nullptr;
+  const std::string& directory = impl.options.directory;
+  const auto status =
+      impl.options.read_only
+          ? rocksdb::DB::OpenForReadOnly(db, directory, descriptors, &impl.families, &raw)
+          : rocksdb::DB::Open(db, directory, descriptors, &impl.families, &raw);
+  impl.db.reset(raw);
+  if (!status.ok()) return fail(error_of(status, "cannot open " + impl.options.directory));
+  return index;
+}
+
+Status Index::apply(const Mutations& mutations) {
+  rocksdb::WriteBatch batch;
+  for (const auto& c : mutations.changes()) {
+    auto* family = impl_->of(c.family);
+    rocksdb::Status s;
+    switch (c.kind) {
+      case Mutations::Kind::kPut:
+        s = batch.Put(family, slice(c.key), slice(c.value));
+        break;
+      case Mutations::Kind::kErase:
+        s = batch.Delete(family, slice(c.key));
+        break;
+      case Mutations::Kind::kEraseRange:
+        s = batch.DeleteRange(family, slice(c.key), slice(c.value));
+        break;
+    }
+    if (!s.ok()) return fail(error_of(s, "cannot prepare a change"));
+  }
+  rocksdb::WriteOptions write;
+  write.disableWAL = true;
+  const auto status = impl_->db->Write(write, &batch);
+  if (!status.ok()) return fail(error_of(status, "cannot apply a commit"));
+  return {};
+}
+
+Result<std::optional<std::string>> Index::get(Family family, std::string_view key) const {
+  std::string value;
+  const auto s = impl_->db->Get(rocksdb::ReadOptions(), impl_->of(family), slice(key), &value);
+  if (s.IsNotFound()) return std::optional<std::string>();
+  if (!s.ok()) return fail(error_of(s, "cannot read a key"));
+  return std::optional<std::string>(std::move(value));
+}
+
+namespace {
+
+Status visit_until_end(rocksdb::Iterator& it, const Index::Visit& visit) {
+  for (; it.Valid(); it.Next()) {
+    if (!visit(view(it.key()), view(it.value()))) return {};
+  }
+  if (!it.status().ok()) return fail(error_of(it.status(), "cannot scan"));
+  return {};
+}
+
+}  // namespace
+
+Status Index::scan(Family family, std::string_view begin, std::string_view end,
+                   const Visit& visit) const {
+  rocksdb::ReadOptions read;
+  const rocksdb::Slice upper = slice(end);
+  if (!end.empty()) read.iterate_upper_bound = &upper;
+  std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator(read, impl_->of(family)));
+  it->Seek(slice(begin));
+  return visit_until_end(*it, visit);
+}
+
+Status Index::scan_from_floor(Family family, std::string_view begin, std::string_view at,
+                              std::string_view end, const Visit& visit) const {
+  rocksdb::ReadOptions read;
+  const rocksdb::Slice upper = slice(end);
+  const rocksdb::Slice lower = slice(begin);
+  read.iterate_upper_bound = &upper;
+  read.iterate_lower_bound = &lower;
+  std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator(read, impl_->of(family)));
+  it->SeekForPrev(slice(at));
+  if (!it->Valid() && it->status().ok()) it->Seek(slice(at));
+  return visit_until_end(*it, visit);
+}
+
+Status Index::scan_prefix(Family family, std::string_view prefix, const Visit& visit) const {
+  return scan(family, prefix, prefix_end(prefix), visit);
+}
+
+Status Index::flush() {
+  rocksdb::FlushOptions options;
+  options.wait = true;
+  options.allow_write_stall = true;
+  const auto s = impl_->db->Flush(options, impl_->families);
+  if (!s.ok()) return fail(error_of(s, "cannot flush"));
+  return {};
+}
+
+Status Index::verify() const {
+  const auto s = impl_->db->VerifyChecksum();
+  if (!s.ok()) return fail(error_of(s, "checksum verification failed"));
+  return {};
+}
+
+}  // namespace runnel::storage

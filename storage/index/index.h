@@ -1,0 +1,101 @@
+// The index: what is looked up. A small ordered store of key families on RocksDB, without a log of
+// its own: the journal is the log, and only what the journal has made durable is applied here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "storage/env/file_system.h"
+
+namespace runnel::storage {
+
+/// Key families, one RocksDB column family each. Written into frames: never renumbered.
+enum class Family : std::uint8_t {
+  kIndex = 0,  ///< where batches lie
+  kMeta = 1,   ///< topics, partitions, producers, consumer offsets, fences, broker state
+  kDedup = 2,  ///< dedup keys
+};
+inline constexpr std::size_t kFamilyCount = 3;
+
+/// Changes that are applied together. Not thread safe.
+class Mutations {
+ public:
+  /// Written into frames: never renumbered.
+  enum class Kind : std::uint8_t { kPut = 1, kErase = 2, kEraseRange = 3 };
+  struct Change {
+    Kind kind;
+    Family family;
+    std::string key;
+    std::string value;  ///< kPut: the value; kEraseRange: the end of the range, itself kept
+  };
+
+  void put(Family family, std::string key, std::string value) {
+    changes_.push_back({Kind::kPut, family, std::move(key), std::move(value)});
+  }
+  void erase(Family family, std::string key) {
+    changes_.push_back({Kind::kErase, family, std::move(key), {}});
+  }
+  void erase_range(Family family, std::string begin, std::string end) {
+    changes_.push_back({Kind::kEraseRange, family, std::move(begin), std::move(end)});
+  }
+  void add(Change change) { changes_.push_back(std::move(change)); }
+  [[nodiscard]] const std::vector<Change>& changes() const noexcept { return changes_; }
+  [[nodiscard]] bool empty() const noexcept { return changes_.empty(); }
+  void clear() noexcept { changes_.clear(); }
+
+ private:
+  std::vector<Change> changes_;
+};
+
+struct IndexOptions {
+  std::string directory;
+  FileSystem* file_system = nullptr;
+  std::uint64_t memory_bytes = 32u << 20;  ///< memtables and block cache together
+  bool read_only = false;                  ///< changes nothing on disk; apply() and flush() fail
+  /// Asked while dedup keys are compacted: false drops the entry. Any thread, must be quick.
+  std::function<bool(std::string_view value)> dedup_alive;
+  /// RocksDB's warnings and errors; any thread.
+  std::function<void(std::string_view)> warn;
+};
+
+/// Thread safe; apply() belongs to one thread at a time, so that order is the journal's.
+class Index {
+ public:
+  /// Opens or creates. Errors: kIo, kCorrupt (with the file), kLowSpace.
+  [[nodiscard]] static Result<std::unique_ptr<Index>> open(IndexOptions options);
+  ~Index();
+
+  [[nodiscard]] Status apply(const Mutations& mutations);
+  [[nodiscard]] Result<std::optional<std::string>> get(Family family, std::string_view key) const;
+
+  /// Called for each entry; returning false ends the scan.
+  using Visit = std::function<bool(std::string_view key, std::string_view value)>;
+  /// Entries with begin <= key < end, in order.
+  [[nodiscard]] Status scan(Family family, std::string_view begin, std::string_view end,
+                            const Visit& visit) const;
+  /// As scan, but starts at the last entry whose key is <= `at` if that is >= `begin`, otherwise at
+  /// the first one after `at`.
+  [[nodiscard]] Status scan_from_floor(Family family, std::string_view begin, std::string_view at,
+                                       std::string_view end, const Visit& visit) const;
+  /// Entries whose key begins with `prefix`.
+  [[nodiscard]] Status scan_prefix(Family family, std::string_view prefix,
+                                   const Visit& visit) const;
+
+  /// Makes all that was applied durable in the index itself (all families together).
+  [[nodiscard]] Status flush();
+  /// Verifies every block's checksum. For offline checks.
+  [[nodiscard]] Status verify() const;
+
+ private:
+  Index();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace runnel::storage

@@ -1,0 +1,262 @@
+#include "storage/log/log_store.h"
+
+#include <algorithm>
+#include <future>
+
+#include "storage/log/recovery.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr std::uint64_t kMinSegment = 1u << 20;
+/// On a small disk, segments, watermark and ballast shrink to these parts of it.
+constexpr std::uint64_t kSegmentPart = 16;
+constexpr std::uint64_t kLowSpacePart = 8;
+constexpr std::uint64_t kBallastPart = 32;
+
+/// Defaults are for disks of tens of gigabytes; they must also work on 8 MiB.
+void fit_to_disk(StoreOptions& options, std::uint64_t disk_bytes) {
+  if (disk_bytes == 0) return;
+  std::uint64_t segment = options.segment_bytes;
+  while (segment > kMinSegment && segment > disk_bytes / kSegmentPart) segment /= 2;
+  options.segment_bytes = segment;
+  options.low_space_bytes = std::min(options.low_space_bytes, disk_bytes / kLowSpacePart);
+  options.ballast_bytes = std::min(options.ballast_bytes, disk_bytes / kBallastPart);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
+  return LogStore::open(std::move(options));
+}
+
+LogStore::LogStore(StoreOptions options)
+    : options_(std::move(options)),
+      paths_(options_.directory),
+      memory_(options_.memory_bytes / 2) {}
+
+Result<std::unique_ptr<Store>> LogStore::open(StoreOptions options) {
+  auto store = std::unique_ptr<LogStore>(new LogStore(std::move(options)));
+  RUNNEL_TRY(store->start());
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+void LogStore::log(LogLevel level, std::string_view text) const {
+  if (options_.log) options_.log(level, text);
+}
+
+Status LogStore::start() {
+  const auto begun = options_.clock->monotonic();
+  FileSystem& fs = *options_.file_system;
+  RUNNEL_TRY_ASSIGN(directory_, open_directory(fs, *options_.random, options_.directory));
+  RUNNEL_TRY_ASSIGN(const SpaceInfo space, fs.space(options_.directory));
+  fit_to_disk(options_, space.total_bytes);
+  space_ = std::make_unique<SpaceGuard>(SpaceGuardOptions{
+      options_.directory, paths_.ballast, options_.low_space_bytes, options_.ballast_bytes, &fs});
+  RUNNEL_TRY(space_->open());
+
+  IndexOptions index;
+  index.directory = paths_.index;
+  index.file_system = &fs;
+  index.memory_bytes = options_.memory_bytes / 4;
+  index.dedup_alive = [this](std::string_view value) {
+    if (!loaded_.load(std::memory_order_acquire)) return true;
+    const auto record = decode_dedup(value);
+    return !record || Stager::dedup_alive(topics_, *record);
+  };
+  index.warn = [this](std::string_view text) { log(LogLevel::kWarning, text); };
+  RUNNEL_TRY_ASSIGN(index_, Index::open(std::move(index)));
+
+  JournalOptions journal;
+  journal.directory = paths_.segments;
+  journal.anchor_path = paths_.anchor;
+  journal.segment_bytes = options_.segment_bytes;
+  journal.store = directory_.id;
+  journal.file_system = &fs;
+  journal.clock = options_.clock;
+  RUNNEL_TRY_ASSIGN(journal_, Journal::open(std::move(journal)));
+
+  reader_ = std::make_unique<Reader>(*journal_, *index_);
+  stager_ = std::make_unique<Stager>(topics_, *index_, segments_);
+  Recovery recovery(*index_, *journal_);
+  RUNNEL_TRY(recovery.replay());
+  RUNNEL_TRY(recovery.load(topics_, segments_, *stager_));
+  loaded_.store(true, std::memory_order_release);
+  reader_->verified().trust_from(recovery.checkpoint().position);
+  {
+    MutexLock lock(maintenance_mutex_);
+    checkpointed_ = recovery.checkpoint().position;
+    checkpoint_end_ = recovery.checkpoint().position;
+    last_checkpoint_ = options_.clock->monotonic();
+  }
+  recovered_frames_ = recovery.report().frames;
+
+  CommitterOptions committer;
+  committer.group_bytes = options_.group_bytes;
+  committer.clock = options_.clock;
+  committer.on_fatal = [this](const Error& error) {
+    log(LogLevel::kError, error.to_string());
+    if (options_.on_fatal) options_.on_fatal(error);
+  };
+  committer.on_durable = [this] { became_durable(); };
+  committer_ =
+      std::make_unique<Committer>(std::move(committer), *journal_, *index_, *stager_, *reader_);
+  committer_->start();
+  look_at_space();
+  if (options_.background) background_ = std::thread([this] { run_background(); });
+
+  recovery_micros_ = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(options_.clock->monotonic() - begun)
+          .count());
+  if (recovery.report().torn_tail) {
+    log(LogLevel::kWarning,
+        "the last write was cut off by an unclean stop; it was never "
+        "acknowledged and is dropped (journal ends at " +
+            recovery.report().end.position.to_string() + ")");
+  }
+  return {};
+}
+
+LogStore::~LogStore() {
+  if (const Status s = close(); !s) log(LogLevel::kError, "closing failed: " + s.error().message());
+}
+
+Status LogStore::close() {
+  {
+    MutexLock lock(background_mutex_);
+    if (closed_) return {};
+    closed_ = true;
+    closing_ = true;
+    background_changed_.notify_all();
+  }
+  if (background_.joinable()) background_.join();
+  if (!committer_) return {};
+  Status status;
+  {
+    MutexLock lock(maintenance_mutex_);
+    status = checkpoint();
+  }
+  reader_->close();
+  committer_->stop();
+  if (status) status = journal_->write_anchor();
+  directory_.lock.reset();
+  return status;
+}
+
+Result<PartitionRef> LogStore::partition(std::string_view topic, PartitionIndex index) const {
+  RUNNEL_TRY_ASSIGN(const TopicRef found, topics_.find(topic));
+  const auto i = static_cast<std::size_t>(index.value());
+  if (index.value() < 0 || i >= found->partitions.size()) {
+    return fail(ErrorCode::kUnknownPartition, "topic '" + found->name + "' has partitions 0 to " +
+                                                  std::to_string(found->partitions.size() - 1) +
+                                                  ", not " + std::to_string(index.value()));
+  }
+  return found->partitions[i];
+}
+
+PartitionInfo LogStore::partition_info(const PartitionRef& partition) const {
+  const Partition::View view = partition->view();
+  PartitionInfo info;
+  info.index = partition->index();
+  info.log_start = view.start.offset;
+  info.high_watermark = view.high_watermark;
+  info.bytes = view.bytes - view.start.bytes;
+  const auto newest = reader_->find_offset(*partition, {OffsetQuery::Kind::kMaxTimestamp, {}});
+  if (newest) info.max_timestamp = newest->timestamp;
+  return info;
+}
+
+FetchTicket LogStore::fetch(FetchRequest request, FetchCallback done) {
+  return reader_->fetch(std::move(request), std::move(done));
+}
+
+bool LogStore::cancel_fetch(FetchTicket ticket) {
+  return reader_->cancel(ticket);
+}
+
+Result<OffsetAnswer> LogStore::find_offset(const PartitionRef& partition, OffsetQuery query) const {
+  return reader_->find_offset(*partition, query);
+}
+
+Result<ProducerIdentity> LogStore::new_producer() {
+  constexpr std::int64_t kBlock = 1000;
+  MutexLock lock(producers_mutex_);
+  if (producers_left_ == 0) {
+    // Ids are taken in blocks, so that a producer's start needs no commit of its own. A block cut
+    // off by a crash leaves a gap, which harms nobody.
+    std::int64_t first = 0;
+    Committer::Exclusive work;
+    work.build = [&](const JournalPoint&) -> Result<Mutations> {
+      RUNNEL_TRY_ASSIGN(const auto value, index_->get(Family::kMeta, keys::next_producer()));
+      if (value) {
+        RUNNEL_TRY_ASSIGN(const auto next, decode_number(*value));
+        first = static_cast<std::int64_t>(next);
+      }
+      Mutations m;
+      m.put(Family::kMeta, keys::next_producer(),
+            encode_number(static_cast<std::uint64_t>(first + kBlock)));
+      return m;
+    };
+    RUNNEL_TRY(committer_->run(std::move(work)));
+    next_producer_ = first;
+    producers_left_ = kBlock;
+  }
+  --producers_left_;
+  return ProducerIdentity{ProducerId(next_producer_++), ProducerEpoch(0)};
+}
+
+StoreStats LogStore::stats() const {
+  StoreStats s;
+  s.appended_bytes = committer_->appended_bytes();
+  s.appended_records = committer_->appended_records();
+  s.appended_batches = committer_->appended_batches();
+  s.written_bytes = journal_->written_bytes();
+  s.commits = committer_->commits();
+  s.syncs = journal_->syncs();
+  s.fetches = reader_->fetches();
+  s.fetched_bytes = reader_->fetched_bytes();
+  s.waiting_fetches = reader_->waiting();
+  s.duplicates = stager_->duplicates();
+  s.segments = journal_->segments().size();
+  s.segment_bytes = journal_->disk_bytes();
+  s.topics = topics_.all().size();
+  s.partitions = topics_.partition_count();
+  s.memory_held_bytes = memory_.held_bytes();
+  s.memory_limit_bytes = memory_.limit_bytes();
+  s.free_bytes = space_->free_bytes();
+  s.low_space = low_space_;
+  s.recovered_frames = recovered_frames_;
+  s.recovery_micros = recovery_micros_;
+  return s;
+}
+
+CommitOutcome Store::commit_and_wait(CommitRequest request) {
+  std::promise<CommitOutcome> promise;
+  auto future = promise.get_future();
+  commit(std::move(request), [&](CommitOutcome o) { promise.set_value(std::move(o)); });
+  return future.get();
+}
+
+std::vector<Store::Fetched> Store::fetch_and_wait(FetchRequest request) {
+  std::promise<FetchResult> promise;
+  auto future = promise.get_future();
+  fetch(std::move(request), [&](FetchResult r) { promise.set_value(std::move(r)); });
+  FetchResult result = future.get();
+  std::vector<Fetched> out;
+  for (FetchedPartition& p : result) {
+    Fetched& f = out.emplace_back();
+    f.batches = Buffer::allocate(p.bytes);
+    std::size_t at = 0;
+    for (const FileSlice& s : p.slices) {
+      const auto read =
+          s.file->read_exactly(s.position, f.batches.mutable_bytes().subspan(at, s.length));
+      if (!read && !p.error) p.error = read.error();
+      at += s.length;
+    }
+    p.slices.clear();
+    f.head = std::move(p);
+  }
+  return out;
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,140 @@
+// The Store's implementation: puts journal, index, committer, reader and maintenance together.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <set>
+#include <thread>
+
+#include "protocol/base/thread_annotations.h"
+#include "storage/commit/committer.h"
+#include "storage/commit/stager.h"
+#include "storage/index/index.h"
+#include "storage/log/directory.h"
+#include "storage/log/reader.h"
+#include "storage/log/retention_clock.h"
+#include "storage/log/segment_ledger.h"
+#include "storage/log/topics.h"
+#include "storage/segments/journal.h"
+#include "storage/segments/space_guard.h"
+#include "storage/store.h"
+
+namespace runnel::storage {
+
+class LogStore final : public Store {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(StoreOptions options);
+  ~LogStore() override;
+  Status close() override;
+
+  Result<TopicInfo> create_topic(const TopicSpec& spec) override;
+  Status delete_topic(std::string_view name) override;
+  Status alter_topic(std::string_view name,
+                     const std::map<std::string, std::optional<std::string>>& changes) override;
+  Status add_partitions(std::string_view name, std::int32_t total) override;
+  std::vector<std::string> topic_names() const override;
+  Result<TopicInfo> describe_topic(std::string_view name) const override;
+  Result<std::string> topic_name(const Uuid& id) const override;
+  Result<PartitionRef> partition(std::string_view topic, PartitionIndex index) const override;
+  Result<Offset> delete_records(const PartitionRef& partition, Offset before) override;
+  PartitionInfo partition_info(const PartitionRef& partition) const override;
+
+  void commit(CommitRequest request, CommitCallback done) override;
+  Result<ProducerIdentity> new_producer() override;
+
+  FetchTicket fetch(FetchRequest request, FetchCallback done) override;
+  bool cancel_fetch(FetchTicket ticket) override;
+  Result<OffsetAnswer> find_offset(const PartitionRef& partition, OffsetQuery query) const override;
+
+  std::optional<CommittedOffset> committed_offset(std::string_view group, std::string_view topic,
+                                                  PartitionIndex partition) const override;
+  std::vector<CommittedOffset> committed_offsets(std::string_view group) const override;
+  std::vector<std::string> groups_with_offsets() const override;
+  Status delete_group_offsets(std::string_view group) override;
+  void set_group_active(std::string_view group, bool active) override;
+  std::vector<std::pair<std::string, std::string>> read_state(
+      std::string_view prefix) const override;
+
+  Status run_maintenance() override;
+  StoreStats stats() const override;
+  MemoryBudget& memory() override { return memory_; }
+  const Uuid& id() const override { return directory_.id; }
+
+ private:
+  explicit LogStore(StoreOptions options);
+  [[nodiscard]] Status start();
+  void log(LogLevel level, std::string_view text) const;
+
+  // log_store_commit.cc
+  [[nodiscard]] Status prepare(CommitRequest& request) const;
+  [[nodiscard]] Status prepare_append(AppendItem& item) const;
+
+  // log_store_topics.cc
+  [[nodiscard]] Result<std::shared_ptr<Topic>> changed_topic(const Topic& from, TopicRecord record);
+  [[nodiscard]] Result<std::uint64_t> take_partition_ids(std::uint64_t count, Mutations& to);
+  void erase_partition(const Partition& partition, Mutations& to) const;
+
+  // trim.cc
+  struct Trim {
+    PartitionRef partition;
+    LogStart start;
+    Offset kept_base;  ///< base of the entry that holds the new start; the start if none does
+  };
+  [[nodiscard]] Result<Trim> plan_trim(const PartitionRef& partition, Offset before) const;
+  [[nodiscard]] Status trim(std::vector<Trim> trims);
+  [[nodiscard]] Result<std::optional<Trim>> plan_retention(const PartitionRef& partition,
+                                                           Timestamp now) const;
+
+  // maintenance.cc
+  void run_background();
+  void became_durable();  ///< any thread
+  [[nodiscard]] Status anchor_if_behind();
+  [[nodiscard]] Status checkpoint() RUNNEL_REQUIRES(maintenance_mutex_);
+  [[nodiscard]] bool checkpoint_is_due() const RUNNEL_REQUIRES(maintenance_mutex_);
+  [[nodiscard]] Status apply_retention() RUNNEL_REQUIRES(maintenance_mutex_);
+  [[nodiscard]] Status expire_offsets() RUNNEL_REQUIRES(maintenance_mutex_);
+  [[nodiscard]] Status remove_dead_segments() RUNNEL_REQUIRES(maintenance_mutex_);
+  void look_at_space();
+
+  StoreOptions options_;
+  DirectoryPaths paths_;
+  DataDirectory directory_;
+  MemoryBudget memory_;
+  std::unique_ptr<SpaceGuard> space_;
+  Topics topics_;
+  SegmentLedger segments_;
+  std::atomic<bool> loaded_{false};
+  std::unique_ptr<Index> index_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Reader> reader_;
+  std::unique_ptr<Stager> stager_;
+  std::unique_ptr<Committer> committer_;
+  RetentionClock retention_clock_;
+  std::atomic<bool> low_space_{false};
+  std::uint64_t recovered_frames_ = 0;
+  std::uint64_t recovery_micros_ = 0;
+
+  mutable Mutex producers_mutex_;
+  std::int64_t next_producer_ RUNNEL_GUARDED_BY(producers_mutex_) = 0;
+  std::int64_t producers_left_ RUNNEL_GUARDED_BY(producers_mutex_) = 0;
+
+  mutable Mutex groups_mutex_;
+  std::set<std::string, std::less<>> active_groups_ RUNNEL_GUARDED_BY(groups_mutex_);
+
+  /// Serialises maintenance: the background thread and run_maintenance().
+  Mutex maintenance_mutex_;
+  Position checkpointed_ RUNNEL_GUARDED_BY(maintenance_mutex_);
+  Position checkpoint_end_ RUNNEL_GUARDED_BY(maintenance_mutex_);
+  std::chrono::nanoseconds last_checkpoint_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
+  std::chrono::nanoseconds last_expiry_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
+
+  Mutex background_mutex_;
+  std::condition_variable_any background_changed_;
+  bool closing_ RUNNEL_GUARDED_BY(background_mutex_) = false;
+  bool closed_ RUNNEL_GUARDED_BY(background_mutex_) = false;
+  std::thread background_;
+  std::atomic<bool> idle_{false};  ///< the background thread waits for the next commit
+  Position anchored_;              ///< background thread only
+};
+
+}  // namespace runnel::storage

@@ -1,0 +1,262 @@
+// What is checked and done on the caller's thread before a request joins the queue, and the
+// look-ups of consumer offsets and broker state.
+#include <unordered_set>
+
+#include "protocol/record_batch/compression.h"
+#include "protocol/record_batch/crc32c.h"
+#include "storage/log/batch_walker.h"
+#include "storage/log/log_store.h"
+
+namespace runnel::storage {
+namespace {
+
+Status check_name(std::string_view what, std::string_view name) {
+  if (name.empty() || name.size() > kMaxNameBytes || name.find('\0') != std::string_view::npos) {
+    return fail(ErrorCode::kInvalidArgument, "a " + std::string(what) + " has 1 to " +
+                                                 std::to_string(kMaxNameBytes) +
+                                                 " bytes and no zero byte");
+  }
+  return {};
+}
+
+/// The batch with its records in another codec; everything but the records stays.
+Result<Buffer> recompressed(Bytes batch, protocol::Codec codec) {
+  using namespace protocol;
+  const BatchView view(batch);
+  Bytes records = batch.subspan(kBatchHeaderBytes);
+  Buffer plain;
+  if (view.codec() != Codec::kNone) {
+    RUNNEL_TRY_ASSIGN(plain, decompress(view.codec(), records, kMaxDecompressedBytes));
+    records = plain.bytes();
+  }
+  Buffer packed;
+  if (codec != Codec::kNone) {
+    RUNNEL_TRY_ASSIGN(packed, compress(codec, records));
+    records = packed.bytes();
+  }
+  Buffer out = Buffer::allocate(kBatchHeaderBytes + records.size());
+  std::byte* const p = out.mutable_data();
+  std::copy_n(batch.begin(), kBatchHeaderBytes, p);
+  std::copy(records.begin(), records.end(), p + kBatchHeaderBytes);
+  store_be<std::int32_t>(p + 8, static_cast<std::int32_t>(out.size() - kBatchLengthOverhead));
+  const auto attributes = static_cast<std::uint16_t>((view.attributes() & ~kCodecMask) |
+                                                     static_cast<std::uint16_t>(codec));
+  store_be<std::uint16_t>(p + 21, attributes);
+  constexpr std::size_t kCrcFrom = 21;
+  store_be<std::uint32_t>(p + 17, crc32c(out.bytes().subspan(kCrcFrom)));
+  return out;
+}
+
+}  // namespace
+
+Status LogStore::prepare_append(AppendItem& item) const {
+  RUNNEL_ASSERT(item.partition != nullptr);
+  const TopicConfig config = item.partition->config();
+  if (item.batches.empty()) {
+    return fail(ErrorCode::kInvalidArgument, item.partition->name() + ": no records were given");
+  }
+  std::int32_t records = 0;
+  bool recompress = false;
+  for (Bytes rest = item.batches.bytes(); !rest.empty();) {
+    auto size = protocol::validate_batch(rest, protocol::Depth::kHeader);
+    if (!size) return fail(size.error().within(item.partition->name()));
+    const protocol::BatchView batch(rest);
+    if (*size > static_cast<std::size_t>(config.max_message_bytes)) {
+      return fail(ErrorCode::kRecordTooLarge,
+                  "a batch of " + std::to_string(*size) + " bytes is more than max.message.bytes=" +
+                      std::to_string(config.max_message_bytes) + " of topic '" +
+                      item.partition->topic() + "'; send smaller batches or raise the limit");
+    }
+    if (batch.is_control()) {
+      return fail(ErrorCode::kInvalidArgument, "producers can't send control batches");
+    }
+    records += batch.record_count();
+    recompress = recompress || (config.codec && batch.codec() != *config.codec);
+    rest = rest.subspan(*size);
+  }
+  for (const DedupEntry& d : item.dedup) {
+    if (d.record_index < 0 || d.record_index >= records) {
+      return fail(ErrorCode::kInvalidArgument, "a dedup key guards record " +
+                                                   std::to_string(d.record_index) + " of " +
+                                                   std::to_string(records));
+    }
+    for (const auto* part : {&d.key.source, &d.key.source_id, &d.key.data_id}) {
+      if (part->size() > kMaxDedupPartBytes) {
+        return fail(ErrorCode::kInvalidArgument, "each part of a dedup key has at most " +
+                                                     std::to_string(kMaxDedupPartBytes) + " bytes");
+      }
+    }
+  }
+  if (recompress) {
+    ByteWriter all;
+    Status status;
+    for_each_batch(item.batches.bytes(), [&](const protocol::BatchView&, Bytes batch) {
+      if (!status) return;
+      auto again = recompressed(batch, *config.codec);
+      if (again) {
+        all.raw(again->bytes());
+      } else {
+        status = fail(again.error().within(item.partition->name()));
+      }
+    });
+    RUNNEL_TRY(status);
+    item.batches = Buffer::copy_of(all.bytes());
+  }
+  if (config.log_append_time) {
+    const Timestamp now = options_.clock->now();
+    for (MutableBytes rest = item.batches.mutable_bytes(); !rest.empty();) {
+      const std::size_t bytes = protocol::BatchView(rest).total_bytes();
+      protocol::stamp_append_time(rest.first(bytes), now);
+      rest = rest.subspan(bytes);
+    }
+  }
+  return {};
+}
+
+Status LogStore::prepare(CommitRequest& request) const {
+  if (!request.appends.empty() && low_space_.load(std::memory_order_relaxed)) {
+    return fail(ErrorCode::kLowSpace,
+                "the disk is too full to take records (less than " +
+                    std::to_string(options_.low_space_bytes >> 20) +
+                    " MiB are free); free some space or shorten retention, then try again");
+  }
+  std::unordered_set<const Partition*> seen;
+  for (AppendItem& item : request.appends) {
+    if (request.appends.size() > 1 && !seen.insert(item.partition.get()).second) {
+      return fail(
+          ErrorCode::kInvalidArgument,
+          item.partition->name() + " stands twice in one request; put its batches together");
+    }
+    RUNNEL_TRY(prepare_append(item));
+  }
+  for (const OffsetCommit& o : request.offsets) {
+    RUNNEL_TRY(check_name("group name", o.group));
+    RUNNEL_TRY(partition(o.topic, o.partition));
+    if (o.metadata.size() > kMaxOffsetMetadataBytes) {
+      return fail(
+          ErrorCode::kInvalidArgument,
+          "an offset's metadata has at most " + std::to_string(kMaxOffsetMetadataBytes) + " bytes");
+    }
+    if (o.offset < Offset(0)) {
+      return fail(ErrorCode::kInvalidArgument, "a committed offset is 0 or more");
+    }
+  }
+  for (const Fence& f : request.fences) RUNNEL_TRY(check_name("fence name", f.name));
+  for (const StateChange& s : request.state) RUNNEL_TRY(check_name("state key", s.key));
+  for (const GroupActivity& a : request.activity) RUNNEL_TRY(check_name("group name", a.group));
+  return {};
+}
+
+void LogStore::commit(CommitRequest request, CommitCallback done) {
+  if (const Status ready = prepare(request); !ready) {
+    done({tl::unexpected<Error>(ready.error()), {}});
+    return;
+  }
+  for (const GroupActivity& a : request.activity) {
+    MutexLock lock(groups_mutex_);
+    if (a.active) {
+      active_groups_.insert(a.group);
+    } else {
+      active_groups_.erase(a.group);
+    }
+  }
+  if (request.durability != Durability::kNone) {
+    committer_->submit(std::move(request), std::move(done));
+    return;
+  }
+  CommitResult result;
+  result.durability = Durability::kNone;
+  result.appends.resize(request.appends.size(),
+                        {kNoOffset, kNoOffset, kNoOffset, kNoTimestamp, false, {}});
+  committer_->submit(std::move(request), [this](CommitOutcome outcome) {
+    if (!outcome.result)
+      log(LogLevel::kWarning,
+          "an append that nobody waits for failed: " + outcome.result.error().to_string());
+  });
+  done({std::move(result), {}});
+}
+
+void LogStore::set_group_active(std::string_view group, bool active) {
+  CommitRequest request;
+  request.activity.push_back({std::string(group), active});
+  request.durability = Durability::kWritten;
+  commit(std::move(request), [this](CommitOutcome outcome) {
+    if (!outcome.result) log(LogLevel::kWarning, outcome.result.error().to_string());
+  });
+}
+
+std::optional<CommittedOffset> LogStore::committed_offset(std::string_view group,
+                                                          std::string_view topic,
+                                                          PartitionIndex partition) const {
+  const auto value = index_->get(Family::kMeta, keys::group_offset(group, topic, partition));
+  if (!value || !*value) return std::nullopt;
+  auto record = decode_offset(**value);
+  if (!record) {
+    log(LogLevel::kError, record.error().to_string());
+    return std::nullopt;
+  }
+  return CommittedOffset{
+      std::string(topic),          partition,        record->offset, record->leader_epoch,
+      std::move(record->metadata), record->committed};
+}
+
+std::vector<CommittedOffset> LogStore::committed_offsets(std::string_view group) const {
+  std::vector<CommittedOffset> offsets;
+  const Status scanned = index_->scan_prefix(
+      Family::kMeta, keys::group_offsets_of(group),
+      [&](std::string_view key, std::string_view value) {
+        const auto parsed = keys::parse_group_offset(key);
+        auto record = decode_offset(value);
+        if (parsed && record) {
+          offsets.push_back({std::string(parsed->topic), parsed->partition, record->offset,
+                             record->leader_epoch, std::move(record->metadata), record->committed});
+        }
+        return true;
+      });
+  if (!scanned) log(LogLevel::kError, scanned.error().to_string());
+  return offsets;
+}
+
+std::vector<std::string> LogStore::groups_with_offsets() const {
+  std::vector<std::string> groups;
+  const Status scanned = index_->scan_prefix(
+      Family::kMeta, keys::kGroupOffsets, [&](std::string_view key, std::string_view) {
+        const auto parsed = keys::parse_group_offset(key);
+        if (parsed && (groups.empty() || groups.back() != parsed->group)) {
+          groups.emplace_back(parsed->group);
+        }
+        return true;
+      });
+  if (!scanned) log(LogLevel::kError, scanned.error().to_string());
+  return groups;
+}
+
+Status LogStore::delete_group_offsets(std::string_view group) {
+  RUNNEL_TRY(check_name("group name", group));
+  Committer::Exclusive work;
+  work.build = [&](const JournalPoint&) -> Result<Mutations> {
+    Mutations m;
+    RUNNEL_TRY(index_->scan_prefix(Family::kMeta, keys::group_offsets_of(group),
+                                   [&](std::string_view key, std::string_view) {
+                                     m.erase(Family::kMeta, std::string(key));
+                                     return true;
+                                   }));
+    m.erase(Family::kMeta, keys::group_empty_since(group));
+    return m;
+  };
+  return committer_->run(std::move(work));
+}
+
+std::vector<std::pair<std::string, std::string>> LogStore::read_state(
+    std::string_view prefix) const {
+  std::vector<std::pair<std::string, std::string>> entries;
+  const Status scanned = index_->scan_prefix(Family::kMeta, keys::broker_state(prefix),
+                                             [&](std::string_view key, std::string_view value) {
+                                               entries.emplace_back(key.substr(1), value);
+                                               return true;
+                                             });
+  if (!scanned) log(LogLevel::kError, scanned.error().to_string());
+  return entries;
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,181 @@
+// What runs beside reads and writes: anchor, checkpoints, retention, expiry, dead segments, space.
+#include <algorithm>
+
+#include "storage/log/log_store.h"
+
+namespace runnel::storage {
+namespace {
+
+/// The anchor is at most about this far behind the durable position.
+constexpr std::chrono::milliseconds kAnchorInterval{20};
+/// Replay after a crash reads what came after the last checkpoint: both bound it.
+constexpr std::chrono::seconds kCheckpointInterval{5};
+constexpr std::uint64_t kCheckpointBytes = 128u << 20;
+constexpr std::chrono::seconds kExpiryInterval{60};
+
+std::uint64_t bytes_between(Position from, Position to, std::uint64_t segment_bytes) {
+  const std::uint64_t segments = to.segment - from.segment;
+  return segments * segment_bytes + to.offset -
+         std::min<std::uint64_t>(from.offset, segments * segment_bytes + to.offset);
+}
+
+}  // namespace
+
+void LogStore::run_background() {
+  auto next_maintenance = std::chrono::steady_clock::now() + options_.maintenance_interval;
+  while (true) {
+    {
+      MutexLock lock(background_mutex_);
+      if (closing_) return;
+      const bool behind = journal_->durable() != anchored_;
+      const auto tick = std::chrono::steady_clock::now() + kAnchorInterval;
+      const auto until = behind ? std::min(tick, next_maintenance) : next_maintenance;
+      if (!behind) {
+        idle_.store(true);
+        // A commit between the look above and here would not wake us: look again.
+        if (journal_->durable() != anchored_) idle_.store(false);
+      }
+      if (behind || idle_.load()) background_changed_.wait_until(lock, until);
+      idle_.store(false);
+      if (closing_) return;
+    }
+    journal_->prepare_next();
+    if (const Status s = anchor_if_behind(); !s) {
+      log(LogLevel::kError, "the anchor can't be written: " + s.error().to_string());
+    }
+    if (std::chrono::steady_clock::now() < next_maintenance) continue;
+    next_maintenance = std::chrono::steady_clock::now() + options_.maintenance_interval;
+    if (const Status s = run_maintenance(); !s) {
+      log(LogLevel::kError, "maintenance: " + s.error().to_string());
+    }
+  }
+}
+
+void LogStore::became_durable() {
+  if (!idle_.exchange(false)) return;
+  MutexLock lock(background_mutex_);
+  background_changed_.notify_one();
+}
+
+Status LogStore::anchor_if_behind() {
+  const Position durable = journal_->durable();
+  if (durable == anchored_) return {};
+  RUNNEL_TRY(journal_->write_anchor());
+  anchored_ = durable;
+  return {};
+}
+
+Status LogStore::run_maintenance() {
+  MutexLock lock(maintenance_mutex_);
+  look_at_space();
+  RUNNEL_TRY(apply_retention());
+  RUNNEL_TRY(expire_offsets());
+  if (checkpoint_is_due()) RUNNEL_TRY(checkpoint());
+  return remove_dead_segments();
+}
+
+bool LogStore::checkpoint_is_due() const {
+  const Position end = journal_->durable();
+  if (end == checkpoint_end_) return false;
+  if (bytes_between(checkpoint_end_, end, options_.segment_bytes) >= kCheckpointBytes) return true;
+  return options_.clock->monotonic() - last_checkpoint_ >= kCheckpointInterval;
+}
+
+Status LogStore::checkpoint() {
+  JournalPoint point;
+  Committer::Exclusive work;
+  work.build = [&](const JournalPoint& end) -> Result<Mutations> {
+    Mutations m;
+    const Timestamp expired = options_.clock->now() - options_.producer_expiry.count();
+    for (const auto& partition : topics_.all_partitions()) {
+      Partition::Writer& writer = partition->writer();
+      if (writer.dirty) {
+        writer.dirty = false;
+        m.put(Family::kMeta, keys::partition_state(partition->id()), encode(writer.state));
+        writer.producers.take_dirty([&](ProducerId id, const ProducerState& state) {
+          m.put(Family::kMeta, keys::producer(partition->id(), id), encode(state));
+        });
+      }
+      std::vector<ProducerId> forgotten;
+      writer.producers.expire(expired, forgotten);
+      for (const ProducerId id : forgotten) {
+        m.erase(Family::kMeta, keys::producer(partition->id(), id));
+      }
+    }
+    point = end;
+    m.put(Family::kMeta, keys::checkpoint(), encode(end));
+    return m;
+  };
+  RUNNEL_TRY(committer_->run(std::move(work)));
+  RUNNEL_TRY(index_->flush());
+  checkpointed_ = point.position;
+  checkpoint_end_ = journal_->durable();
+  last_checkpoint_ = options_.clock->monotonic();
+  return {};
+}
+
+Status LogStore::remove_dead_segments() {
+  for (const SegmentInfo& segment : journal_->segments()) {
+    // Replay starts at the checkpoint: what lies before it is needed for its batches alone.
+    if (segment.number >= checkpointed_.segment || !segments_.is_dead(segment.number)) continue;
+    reader_->verified().forget(segment.number);
+    RUNNEL_TRY(journal_->remove_segment(segment.number));
+  }
+  return {};
+}
+
+Status LogStore::expire_offsets() {
+  const auto monotonic = options_.clock->monotonic();
+  if (last_expiry_.count() != 0 && monotonic - last_expiry_ < kExpiryInterval) return {};
+  last_expiry_ = monotonic;
+  const Timestamp cutoff = options_.clock->now() - options_.offsets_retention.count();
+  std::set<std::string, std::less<>> active;
+  {
+    MutexLock lock(groups_mutex_);
+    active = active_groups_;
+  }
+  Committer::Exclusive work;
+  work.build = [&](const JournalPoint&) -> Result<Mutations> {
+    std::map<std::string, Timestamp, std::less<>> empty_since;
+    RUNNEL_TRY(index_->scan_prefix(
+        Family::kMeta, keys::kGroupsEmptySince, [&](std::string_view key, std::string_view value) {
+          if (const auto since = decode_number(value)) {
+            empty_since.emplace(key.substr(1), Timestamp(static_cast<std::int64_t>(*since)));
+          }
+          return true;
+        }));
+    Mutations m;
+    RUNNEL_TRY(index_->scan_prefix(Family::kMeta, keys::kGroupOffsets,
+                                   [&](std::string_view key, std::string_view value) {
+                                     const auto parsed = keys::parse_group_offset(key);
+                                     const auto record = decode_offset(value);
+                                     if (!parsed || !record || active.contains(parsed->group))
+                                       return true;
+                                     const auto since = empty_since.find(parsed->group);
+                                     Timestamp last_use = record->committed;
+                                     if (since != empty_since.end())
+                                       last_use = std::max(last_use, since->second);
+                                     if (last_use < cutoff)
+                                       m.erase(Family::kMeta, std::string(key));
+                                     return true;
+                                   }));
+    return m;
+  };
+  return committer_->run(std::move(work));
+}
+
+void LogStore::look_at_space() {
+  const bool low = space_->check();
+  if (low == low_space_.exchange(low)) return;
+  if (low) {
+    log(LogLevel::kError,
+        "the disk is nearly full: producers are rejected (retriable) until at "
+        "least " +
+            std::to_string(options_.low_space_bytes >> 20) +
+            " MiB are free; reads, deletes and commits go on");
+  } else {
+    log(LogLevel::kInfo, "there is space again: producers are accepted");
+  }
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,99 @@
+#include "storage/log/partition.h"
+
+#include <algorithm>
+
+namespace runnel::storage {
+namespace {
+/// Newest entries kept in memory; trimmed to half when full. Older ones are in the index.
+constexpr std::size_t kRecentEntries = 32;
+}  // namespace
+
+Partition::View Partition::view() const {
+  MutexLock lock(mutex_);
+  return view_;
+}
+
+TopicConfig Partition::config() const {
+  MutexLock lock(mutex_);
+  return config_;
+}
+
+void Partition::set_config(const TopicConfig& config) {
+  MutexLock lock(mutex_);
+  config_ = config;
+}
+
+bool Partition::recent_entries(Offset from, std::vector<IndexEntry>& to) const {
+  MutexLock lock(mutex_);
+  if (recent_.empty() || recent_.front().base > from) return false;
+  const auto after =
+      std::upper_bound(recent_.begin(), recent_.end(), from,
+                       [](Offset offset, const IndexEntry& e) { return offset < e.base; });
+  to.assign(after - 1, recent_.end());
+  return true;
+}
+
+void Partition::publish(const PartitionUpdate& update, std::vector<WaitingFetchRef>& ready) {
+  MutexLock lock(mutex_);
+  RUNNEL_ASSERT(update.next >= view_.high_watermark);
+  if (recent_.size() + update.entries.size() > kRecentEntries && !recent_.empty()) {
+    const std::size_t keep = std::min(recent_.size(), kRecentEntries / 2);
+    recent_.erase(recent_.begin(), recent_.end() - static_cast<std::ptrdiff_t>(keep));
+  }
+  recent_.insert(recent_.end(), update.entries.begin(), update.entries.end());
+  const auto added = static_cast<std::int64_t>(update.bytes - view_.bytes);
+  view_.high_watermark = update.next;
+  view_.bytes = update.bytes;
+  view_.open_span = update.open_span;
+  for (const auto& w : waiters_) {
+    if (w->missing_bytes.fetch_sub(added) <= added) ready.push_back(w);
+  }
+}
+
+void Partition::set_start(const LogStart& start, const Span& open_span) {
+  MutexLock lock(mutex_);
+  RUNNEL_ASSERT(start.offset >= view_.start.offset);
+  RUNNEL_ASSERT(start.offset <= view_.high_watermark);
+  view_.start = start;
+  view_.open_span = open_span;
+  std::erase_if(recent_, [&](const IndexEntry& e) { return e.last < start.offset; });
+}
+
+void Partition::set_deleted(std::vector<WaitingFetchRef>& ready) {
+  MutexLock lock(mutex_);
+  view_.deleted = true;
+  ready.insert(ready.end(), waiters_.begin(), waiters_.end());
+}
+
+void Partition::restore(const PartitionState& state, const LogStart& start) {
+  MutexLock lock(mutex_);
+  writer_.state = state;
+  writer_.staged_next = state.next;
+  view_.start = start;
+  view_.high_watermark = state.next;
+  view_.bytes = state.bytes;
+  view_.open_span = state.open_span;
+}
+
+void Partition::add_waiter(const WaitingFetchRef& waiter, Offset from, std::uint64_t seen_bytes) {
+  MutexLock lock(mutex_);
+  waiters_.push_back(waiter);
+  // What became visible between the caller's read and this moment counts at once.
+  if (view_.deleted || from < view_.start.offset) {
+    waiter->missing_bytes = 0;
+  } else if (view_.bytes > seen_bytes) {
+    waiter->missing_bytes -= static_cast<std::int64_t>(view_.bytes - seen_bytes);
+  }
+}
+
+void Partition::remove_waiter(const WaitingFetch* waiter) {
+  MutexLock lock(mutex_);
+  std::erase_if(waiters_, [&](const WaitingFetchRef& w) { return w.get() == waiter; });
+}
+
+Error topic_gone(const Partition& partition) {
+  return Error(ErrorCode::kUnknownTopic,
+               "topic '" + partition.topic() + "' was deleted; refresh the topics and try again");
+}
+
+}  // namespace runnel::storage

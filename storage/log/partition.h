@@ -1,0 +1,114 @@
+// A partition in memory: what its writer needs, what its readers need, who waits for it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "protocol/base/strong.h"
+#include "protocol/base/thread_annotations.h"
+#include "storage/ledger/producers.h"
+#include "storage/log/records.h"
+#include "storage/log/topic_config.h"
+#include "storage/store.h"
+
+namespace runnel::storage {
+
+/// A fetch that waits for more bytes. Completed by whoever sets `done` first.
+struct WaitingFetch {
+  FetchRequest request;
+  FetchCallback callback;
+  FetchTicket ticket = 0;
+  std::atomic<std::int64_t> missing_bytes{0};
+  std::atomic<bool> done{false};
+};
+using WaitingFetchRef = std::shared_ptr<WaitingFetch>;
+
+/// What a commit group did to one partition; published once it is durable.
+struct PartitionUpdate {
+  PartitionRef partition;
+  std::vector<IndexEntry> entries;
+  Offset next;
+  std::uint64_t bytes = 0;  ///< appended since creation
+  Span open_span;
+};
+
+class Partition {
+ public:
+  Partition(PartitionId id, PartitionIndex index, std::string topic, const TopicConfig& config)
+      : id_(id), index_(index), topic_(std::move(topic)), config_(config) {}
+
+  [[nodiscard]] PartitionId id() const noexcept { return id_; }
+  [[nodiscard]] PartitionIndex index() const noexcept { return index_; }
+  [[nodiscard]] const std::string& topic() const noexcept { return topic_; }
+  /// "donations-3", for messages.
+  [[nodiscard]] std::string name() const { return topic_ + "-" + std::to_string(index_.value()); }
+
+  /// The committer's own state: ahead of what is visible by what is not yet durable.
+  struct Writer {
+    PartitionState state;   ///< after the last frame that was written
+    Offset staged_next{0};  ///< after the requests that were staged for the next frame
+    Producers producers;
+    bool dirty = false;  ///< changed since the last checkpoint
+  };
+  /// Committer thread only (and recovery, before there are threads).
+  [[nodiscard]] Writer& writer() noexcept { return writer_; }
+
+  /// What readers see, as one consistent picture.
+  struct View {
+    LogStart start;
+    Offset high_watermark{0};
+    std::uint64_t bytes = 0;  ///< appended since creation, up to the high watermark
+    Span open_span;
+    bool deleted = false;
+  };
+  [[nodiscard]] View view() const RUNNEL_EXCLUDES(mutex_);
+  [[nodiscard]] TopicConfig config() const RUNNEL_EXCLUDES(mutex_);
+  void set_config(const TopicConfig& config) RUNNEL_EXCLUDES(mutex_);
+
+  /// Entries from the one that holds `from` to the high watermark, if all of them are still in
+  /// memory; false if the index must be asked.
+  [[nodiscard]] bool recent_entries(Offset from, std::vector<IndexEntry>& to) const
+      RUNNEL_EXCLUDES(mutex_);
+
+  /// Makes a durable update visible; gives the waiting fetches that now have enough.
+  void publish(const PartitionUpdate& update, std::vector<WaitingFetchRef>& ready)
+      RUNNEL_EXCLUDES(mutex_);
+  /// After a trim: the new start, and the open span where the trim closed it.
+  void set_start(const LogStart& start, const Span& open_span) RUNNEL_EXCLUDES(mutex_);
+  /// Marks the partition as gone; gives everybody who waits.
+  void set_deleted(std::vector<WaitingFetchRef>& ready) RUNNEL_EXCLUDES(mutex_);
+  /// Recovery: what is there after replay.
+  void restore(const PartitionState& state, const LogStart& start) RUNNEL_EXCLUDES(mutex_);
+
+  /// Adds a waiter and counts what is already there after `from` against its missing bytes.
+  void add_waiter(const WaitingFetchRef& waiter, Offset from, std::uint64_t seen_bytes)
+      RUNNEL_EXCLUDES(mutex_);
+  void remove_waiter(const WaitingFetch* waiter) RUNNEL_EXCLUDES(mutex_);
+
+  /// The oldest batch as retention last saw it, so that it need not look each time. Maintenance
+  /// thread only.
+  struct Oldest {
+    Offset start = kNoOffset;  ///< log start it was seen at
+    Timestamp max_timestamp;
+  };
+  Oldest oldest;
+
+ private:
+  const PartitionId id_;
+  const PartitionIndex index_;
+  const std::string topic_;
+  Writer writer_;
+
+  mutable Mutex mutex_;
+  TopicConfig config_ RUNNEL_GUARDED_BY(mutex_);
+  View view_ RUNNEL_GUARDED_BY(mutex_);
+  std::vector<IndexEntry> recent_ RUNNEL_GUARDED_BY(mutex_);  ///< ascending, ends at the watermark
+  std::vector<WaitingFetchRef> waiters_ RUNNEL_GUARDED_BY(mutex_);
+};
+
+/// The error for a partition whose topic was deleted.
+[[nodiscard]] Error topic_gone(const Partition& partition);
+
+}  // namespace runnel::storage

@@ -1,0 +1,372 @@
+#include "storage/log/reader.h"
+
+#include <algorithm>
+
+#include "storage/log/batch_walker.h"
+
+namespace runnel::storage {
+namespace {
+
+/// Cold bytes behind what was read are asked for ahead of time.
+constexpr std::uint64_t kReadAheadBytes = 4u << 20;
+constexpr std::size_t kPoolThreads = 2;
+
+Error out_of_range(const Partition& partition, Offset from, const Partition::View& view) {
+  return Error(ErrorCode::kOffsetOutOfRange,
+               "offset " + std::to_string(from.value()) + " of " + partition.name() +
+                   " is not there: the log holds " + std::to_string(view.start.offset.value()) +
+                   " up to " + std::to_string(view.high_watermark.value()) +
+                   "; start from the earliest or the latest offset");
+}
+
+}  // namespace
+
+Status Reader::for_each_entry(const Partition& partition, Offset from, Offset end,
+                              const std::function<bool(const IndexEntry&)>& visit) const {
+  std::vector<IndexEntry> recent;
+  if (partition.recent_entries(from, recent)) {
+    for (const IndexEntry& e : recent) {
+      if (e.base >= end || !visit(e)) break;
+    }
+    return {};
+  }
+  Status status;
+  RUNNEL_TRY(index_.scan_from_floor(Family::kIndex, keys::index_entry(partition.id(), Offset(0)),
+                                    keys::index_entry(partition.id(), from),
+                                    keys::index_entry(partition.id(), end),
+                                    [&](std::string_view key, std::string_view value) {
+                                      auto entry = decode_index_entry(key, value);
+                                      if (!entry) {
+                                        status = fail(entry.error());
+                                        return false;
+                                      }
+                                      if (entry->last < from) return true;
+                                      return visit(*entry);
+                                    }));
+  return status;
+}
+
+Result<IndexEntry> Reader::entry_at(const Partition& partition, Offset offset) const {
+  std::optional<IndexEntry> found;
+  RUNNEL_TRY(
+      for_each_entry(partition, offset, partition.view().high_watermark, [&](const IndexEntry& e) {
+        found = e;
+        return false;
+      }));
+  if (!found) {
+    return fail(ErrorCode::kOffsetOutOfRange, "offset " + std::to_string(offset.value()) + " of " +
+                                                  partition.name() + " has no batch");
+  }
+  return *found;
+}
+
+Status Reader::cut(const IndexEntry& entry, const File& file, Offset from, std::uint64_t budget,
+                   bool at_least_one, Piece& piece, Offset& next) const {
+  BatchWalker walker(file, entry.position.offset, entry.bytes);
+  std::uint64_t end = 0;
+  while (true) {
+    RUNNEL_TRY_ASSIGN(const auto step, walker.next());
+    if (!step) break;
+    if (step->last < from) continue;
+    if (end == 0) {
+      if (step->bytes > budget && !at_least_one) return {};
+      piece.slice.position = step->position;
+      piece.position = {entry.position.segment, static_cast<std::uint32_t>(step->position)};
+      piece.base = step->base;
+    } else if (step->position + step->bytes - piece.slice.position > budget) {
+      break;
+    }
+    end = step->position + step->bytes;
+    next = step->last + 1;
+  }
+  if (end != 0) piece.slice.length = end - piece.slice.position;
+  return {};
+}
+
+void Reader::plan_partition(const FetchItem& item, std::uint64_t budget, bool first_batch_free,
+                            bool blocking, Answer& answer) const {
+  FetchedPartition& out = answer.result.emplace_back();
+  std::vector<Piece>& pieces = answer.pieces.emplace_back();
+  const Partition::View view = item.partition->view();
+  answer.seen_bytes.push_back(view.bytes);
+  out.high_watermark = view.high_watermark;
+  out.log_start = view.start.offset;
+  out.next = item.from;
+  if (view.deleted) {
+    out.error = topic_gone(*item.partition);
+    return;
+  }
+  if (item.from < view.start.offset || item.from > view.high_watermark) {
+    out.error = out_of_range(*item.partition, item.from, view);
+    return;
+  }
+  if (item.from == view.high_watermark) return;
+
+  budget = std::min<std::uint64_t>(budget, item.max_bytes);
+  Status status;
+  const Status scanned =
+      for_each_entry(*item.partition, item.from, view.high_watermark, [&](const IndexEntry& entry) {
+        auto file = file_of(entry);
+        if (!file) {
+          status = fail(file.error());
+          return false;
+        }
+        const std::uint64_t left = budget - std::min(budget, out.bytes);
+        const bool must = out.bytes == 0 && first_batch_free;
+        Piece piece{{*file, entry.position.offset, entry.bytes}, entry.position, entry.base};
+        Offset next = entry.last + 1;
+        const bool whole = entry.base >= out.next && entry.bytes <= left;
+        if (!whole) {
+          if (!blocking && !(*file)->resident(entry.position.offset, entry.bytes)) {
+            answer.may_block = true;  // finding the batch would wait for the disk: plan in the pool
+            return false;
+          }
+          piece.slice.length = 0;
+          status = cut(entry, **file, out.next, left, must, piece, next);
+          if (!status || piece.slice.length == 0) return false;
+        }
+        out.bytes += piece.slice.length;
+        out.next = next;
+        if (!verified_.covers(piece.position, piece.slice.length) ||
+            !(*file)->resident(piece.slice.position, piece.slice.length)) {
+          answer.may_block = true;
+        }
+        pieces.push_back(std::move(piece));
+        return out.bytes < budget;
+      });
+  if (!scanned) status = scanned;
+  if (!status && pieces.empty()) {
+    // A trim that ran meanwhile explains a missing segment; anything else is said as it is.
+    const Partition::View now = item.partition->view();
+    out.error = item.from < now.start.offset ? out_of_range(*item.partition, item.from, now)
+                                             : status.error().within(item.partition->name());
+  }
+}
+
+Reader::Answer Reader::plan(const FetchRequest& request, bool blocking) const {
+  Answer answer;
+  answer.result.reserve(request.items.size());
+  for (const FetchItem& item : request.items) {
+    const std::uint64_t left = request.max_bytes - std::min(request.max_bytes, answer.bytes);
+    plan_partition(item, left, answer.bytes == 0, blocking, answer);
+    answer.bytes += answer.result.back().bytes;
+    if (answer.result.back().error) answer.final = true;
+  }
+  return answer;
+}
+
+void Reader::verify(Answer& answer) {
+  std::vector<std::byte> bytes;
+  for (std::size_t i = 0; i < answer.result.size(); ++i) {
+    FetchedPartition& out = answer.result[i];
+    auto& pieces = answer.pieces[i];
+    for (std::size_t k = 0; k < pieces.size(); ++k) {
+      Piece& piece = pieces[k];
+      bytes.resize(piece.slice.length);
+      Status status = piece.slice.file->read_exactly(piece.slice.position, bytes);
+      std::size_t good = 0;
+      Offset expected = piece.base;
+      while (status && good < bytes.size()) {
+        const Bytes rest = Bytes(bytes).subspan(good);
+        const auto size = protocol::validate_batch(rest, protocol::Depth::kCrc);
+        if (!size) {
+          status = fail(size.error());
+          break;
+        }
+        const protocol::BatchView batch(rest);
+        if (batch.base_offset() != expected) {
+          status = fail(ErrorCode::kCorrupt, "its base offset is damaged");
+          break;
+        }
+        expected = batch.last_offset() + 1;
+        good += *size;
+      }
+      verified_.add(piece.position, good);
+      if (status) continue;
+      // Serve what is whole before the damage; the damaged batch answers for itself alone.
+      out.next = expected;
+      piece.slice.length = good;
+      if (k == 0 && good == 0) {
+        out.error =
+            Error(ErrorCode::kCorrupt, "the batch at offset " + std::to_string(expected.value()) +
+                                           " is damaged on disk (" + piece.position.to_string() +
+                                           "): " + status.error().message() +
+                                           "; other batches are intact, continue behind it");
+      }
+      pieces.resize(good == 0 ? k : k + 1);
+      break;
+    }
+    out.bytes = 0;
+    for (const Piece& p : pieces) out.bytes += p.slice.length;
+    if (!pieces.empty()) {
+      const FileSlice& last = pieces.back().slice;
+      last.file->will_need(last.position + last.length, kReadAheadBytes);
+    }
+  }
+}
+
+void Reader::deliver(const FetchRequest& request, Answer answer, const FetchCallback& done) {
+  if (answer.may_block) {
+    // The pool reads the bytes once: this checks them and warms the page cache for sendfile.
+    in_pool([this, request, done] {
+      Answer again = plan(request, /*blocking=*/true);
+      verify(again);
+      again.may_block = false;
+      deliver(request, std::move(again), done);
+    });
+    return;
+  }
+  for (std::size_t i = 0; i < answer.result.size(); ++i) {
+    auto& slices = answer.result[i].slices;
+    slices.reserve(answer.pieces[i].size());
+    for (Piece& p : answer.pieces[i]) slices.push_back(std::move(p.slice));
+    fetched_bytes_ += answer.result[i].bytes;
+  }
+  ++fetches_;
+  done(std::move(answer.result));
+}
+
+FetchTicket Reader::fetch(FetchRequest request, FetchCallback done) {
+  Answer answer = plan(request, /*blocking=*/false);
+  const bool wait = request.max_wait.count() > 0 && !answer.final && !answer.may_block &&
+                    !request.items.empty() && answer.bytes < request.min_bytes;
+  if (!wait) {
+    deliver(request, std::move(answer), done);
+    return 0;
+  }
+  auto waiter = std::make_shared<WaitingFetch>();
+  waiter->missing_bytes = static_cast<std::int64_t>(request.min_bytes - answer.bytes);
+  waiter->callback = std::move(done);
+  waiter->request = std::move(request);
+  FetchTicket ticket = 0;
+  {
+    MutexLock lock(mutex_);
+    if (!closed_) {
+      ticket = waiter->ticket = ++last_ticket_;
+      const auto deadline = Clock::now() + waiter->request.max_wait;
+      waiting_[ticket] = {waiter, timers_.emplace(deadline, ticket)};
+      if (!timer_thread_.joinable()) timer_thread_ = std::thread([this] { run_timers(); });
+      if (timers_.begin()->second == ticket) timers_changed_.notify_one();
+    }
+  }
+  if (ticket == 0) {
+    deliver(waiter->request, std::move(answer), waiter->callback);
+    return 0;
+  }
+  const auto& items = waiter->request.items;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i].partition->add_waiter(waiter, items[i].from, answer.seen_bytes[i]);
+  }
+  if (waiter->missing_bytes.load() <= 0) answer_now(waiter);
+  // Answered by a wake or the timer while partitions were still being added: take it out again.
+  if (waiter->done.load()) forget(waiter);
+  return ticket;
+}
+
+void Reader::forget(const WaitingFetchRef& waiter) {
+  for (const auto& item : waiter->request.items) item.partition->remove_waiter(waiter.get());
+  MutexLock lock(mutex_);
+  const auto it = waiting_.find(waiter->ticket);
+  if (it == waiting_.end()) return;
+  timers_.erase(it->second.timer);
+  waiting_.erase(it);
+}
+
+void Reader::answer_now(const WaitingFetchRef& waiter) {
+  if (waiter->done.exchange(true)) return;
+  forget(waiter);
+  deliver(waiter->request, plan(waiter->request, /*blocking=*/false), waiter->callback);
+}
+
+void Reader::wake(std::vector<WaitingFetchRef>& ready) {
+  for (const auto& waiter : ready) answer_now(waiter);
+  ready.clear();
+}
+
+bool Reader::cancel(FetchTicket ticket) {
+  WaitingFetchRef waiter;
+  {
+    MutexLock lock(mutex_);
+    const auto it = waiting_.find(ticket);
+    if (it == waiting_.end()) return false;
+    waiter = it->second.fetch;
+  }
+  if (waiter->done.exchange(true)) return false;
+  forget(waiter);
+  return true;
+}
+
+std::uint64_t Reader::waiting() const {
+  MutexLock lock(mutex_);
+  return waiting_.size();
+}
+
+void Reader::run_timers() {
+  std::vector<WaitingFetchRef> expired;
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      if (closed_) return;
+      const auto now = Clock::now();
+      for (auto it = timers_.begin(); it != timers_.end() && it->first <= now; ++it) {
+        expired.push_back(waiting_.at(it->second).fetch);
+      }
+      if (expired.empty()) {
+        if (timers_.empty()) {
+          timers_changed_.wait(lock);
+        } else {
+          timers_changed_.wait_until(lock, timers_.begin()->first);
+        }
+      }
+    }
+    wake(expired);
+  }
+}
+
+void Reader::in_pool(std::function<void()> job) {
+  {
+    MutexLock lock(mutex_);
+    if (!closed_) {
+      if (pool_.empty()) {
+        for (std::size_t i = 0; i < kPoolThreads; ++i) pool_.emplace_back([this] { run_pool(); });
+      }
+      jobs_.push_back(std::move(job));
+      jobs_changed_.notify_one();
+      return;
+    }
+  }
+  job();
+}
+
+void Reader::run_pool() {
+  while (true) {
+    std::function<void()> job;
+    {
+      MutexLock lock(mutex_);
+      while (jobs_.empty() && !closed_) jobs_changed_.wait(lock);
+      if (jobs_.empty()) return;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    job();
+  }
+}
+
+void Reader::close() {
+  std::vector<WaitingFetchRef> all;
+  std::vector<std::thread> threads;
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    for (const auto& [ticket, w] : waiting_) all.push_back(w.fetch);
+    threads = std::move(pool_);
+    pool_.clear();
+    if (timer_thread_.joinable()) threads.push_back(std::move(timer_thread_));
+    timers_changed_.notify_all();
+    jobs_changed_.notify_all();
+  }
+  wake(all);
+  for (auto& t : threads) t.join();
+}
+
+}  // namespace runnel::storage

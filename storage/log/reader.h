@@ -1,0 +1,111 @@
+// Reading: fetches, waiting fetches, offsets by time.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "protocol/base/thread_annotations.h"
+#include "storage/index/index.h"
+#include "storage/log/partition.h"
+#include "storage/log/verified.h"
+#include "storage/segments/journal.h"
+#include "storage/store.h"
+
+namespace runnel::storage {
+
+/// Thread safe. A waiting fetch costs a list entry. Reads that could block (cold pages, bytes whose
+/// checksum was not verified since the start) run on a small pool, never on the caller's thread.
+class Reader {
+ public:
+  Reader(Journal& journal, Index& index) : journal_(journal), index_(index) {}
+  ~Reader() { close(); }
+
+  FetchTicket fetch(FetchRequest request, FetchCallback done);
+  bool cancel(FetchTicket ticket);
+  /// Answers fetches that have enough now. Called by who publishes.
+  void wake(std::vector<WaitingFetchRef>& ready);
+  /// Answers all waiting fetches with what is there; later ones never wait. Idempotent.
+  void close();
+
+  /// Reads files on the caller's thread. kTime without a match: kNoOffset.
+  [[nodiscard]] Result<OffsetAnswer> find_offset(const Partition& partition,
+                                                 OffsetQuery query) const;
+  /// What the partition has in each segment, oldest first, without what is trimmed whole.
+  [[nodiscard]] Result<std::vector<Span>> spans_of(const Partition& partition,
+                                                   const Partition::View& view) const;
+  /// Where `offset` lies: the entry that holds it. For trimming; kOffsetOutOfRange.
+  [[nodiscard]] Result<IndexEntry> entry_at(const Partition& partition, Offset offset) const;
+  /// Entries from the one that holds `from` on, in order, until `visit` returns false.
+  [[nodiscard]] Status for_each_entry(const Partition& partition, Offset from, Offset end,
+                                      const std::function<bool(const IndexEntry&)>& visit) const;
+  [[nodiscard]] Result<std::shared_ptr<const File>> file_of(const IndexEntry& entry) const {
+    return journal_.segment(entry.position.segment);
+  }
+  [[nodiscard]] VerifiedRanges& verified() noexcept { return verified_; }
+
+  [[nodiscard]] std::uint64_t fetches() const noexcept { return fetches_; }
+  [[nodiscard]] std::uint64_t fetched_bytes() const noexcept { return fetched_bytes_; }
+  [[nodiscard]] std::uint64_t waiting() const;
+
+ private:
+  /// A piece of an answer together with what its bytes must say.
+  struct Piece {
+    FileSlice slice;
+    Position position;
+    Offset base;  ///< of its first batch
+  };
+  struct Answer {
+    FetchResult result;
+    std::vector<std::vector<Piece>> pieces;  ///< one list a partition
+    std::uint64_t bytes = 0;
+    std::vector<std::uint64_t> seen_bytes;  ///< View::bytes of each partition as it was read
+    bool may_block = false;
+    bool final = false;  ///< has an error: answered without waiting
+  };
+  using Clock = std::chrono::steady_clock;
+
+  /// With `blocking` false nothing waits for a disk; `may_block` says that the plan is cut short.
+  [[nodiscard]] Answer plan(const FetchRequest& request, bool blocking) const;
+  void plan_partition(const FetchItem& item, std::uint64_t budget, bool first_batch_free,
+                      bool blocking, Answer& answer) const;
+  [[nodiscard]] Status cut(const IndexEntry& entry, const File& file, Offset from,
+                           std::uint64_t budget, bool at_least_one, Piece& piece,
+                           Offset& next) const;
+  void deliver(const FetchRequest& request, Answer answer, const FetchCallback& done);
+  void verify(Answer& answer);
+  void answer_now(const WaitingFetchRef& waiter);
+  void forget(const WaitingFetchRef& waiter);
+  void run_pool();
+  void run_timers();
+  void in_pool(std::function<void()> job);
+
+  Journal& journal_;
+  Index& index_;
+  VerifiedRanges verified_;
+  std::atomic<std::uint64_t> fetches_{0};
+  std::atomic<std::uint64_t> fetched_bytes_{0};
+
+  mutable Mutex mutex_;
+  std::condition_variable_any timers_changed_;
+  std::condition_variable_any jobs_changed_;
+  bool closed_ RUNNEL_GUARDED_BY(mutex_) = false;
+  FetchTicket last_ticket_ RUNNEL_GUARDED_BY(mutex_) = 0;
+  struct Waiting {
+    WaitingFetchRef fetch;
+    std::multimap<Clock::time_point, FetchTicket>::iterator timer;
+  };
+  std::unordered_map<FetchTicket, Waiting> waiting_ RUNNEL_GUARDED_BY(mutex_);
+  std::multimap<Clock::time_point, FetchTicket> timers_ RUNNEL_GUARDED_BY(mutex_);
+  std::deque<std::function<void()>> jobs_ RUNNEL_GUARDED_BY(mutex_);
+  std::vector<std::thread> pool_ RUNNEL_GUARDED_BY(mutex_);  ///< started by the first job
+  std::thread timer_thread_ RUNNEL_GUARDED_BY(mutex_);       ///< started by the first wait
+};
+
+}  // namespace runnel::storage

@@ -1,0 +1,180 @@
+// What the index holds: keys and values of every family. docs/formats/index.md is the page.
+//
+// Keys order as their numbers do: integers in keys are big-endian. Values are little-endian and
+// begin with a format byte (1) where they may grow.
+//
+//   family  key                                       value
+//   index   0x01 partition u32, base offset u64       IndexEntry: where batches lie
+//   index   0x02 partition u32, segment u32           Span: what a partition has in a segment
+//   meta    't' topic name                            TopicRecord
+//   meta    'p' partition u32                         PartitionState, as of the last checkpoint
+//   meta    's' partition u32                         LogStart
+//   meta    'r' partition u32, producer u64           ProducerState, as of the last checkpoint
+//   meta    'g' group 0x00 topic 0x00 partition u32   OffsetRecord
+//   meta    'e' group                                 time the group became empty (i64)
+//   meta    'f' fence name                            greatest token (u64)
+//   meta    'b' key                                   broker state
+//   meta    'c'                                       Checkpoint: where replay starts
+//   meta    'n' 'p' / 'n' 'r'                         next partition id / next producer id (u64)
+//   dedup   source 0x00 source id 0x00 data id        DedupRecord (parts escaped: 0x00 -> 0x00
+//   0xff,
+//                                                     ends with 0x00 0x01)
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "protocol/base/strong.h"
+#include "protocol/base/uuid.h"
+#include "storage/segments/journal.h"
+#include "storage/segments/position.h"
+#include "storage/store.h"
+
+namespace runnel::storage {
+
+/// A run of one partition's batches that lie one behind the other in a segment.
+struct IndexEntry {
+  Offset base;
+  Offset last;
+  Position position;
+  std::uint32_t bytes = 0;
+  Timestamp max_timestamp = kNoTimestamp;
+  /// Bytes of the partition's batches before this entry, since its creation.
+  std::uint64_t bytes_before = 0;
+};
+
+/// What one partition has in one segment.
+struct Span {
+  std::uint32_t segment = 0;  ///< 0: none
+  Offset first;
+  Offset last;
+  std::uint64_t bytes = 0;
+  Timestamp max_timestamp = kNoTimestamp;
+};
+
+struct TopicRecord {
+  Uuid id;
+  Timestamp created;
+  std::vector<PartitionId> partitions;
+  ConfigMap configs;
+};
+
+/// A partition's end. Written at checkpoints; replay carries it forward from there.
+struct PartitionState {
+  Offset next{0};
+  std::uint64_t bytes = 0;  ///< appended since creation
+  Span open_span;           ///< in the segment written last
+};
+
+struct LogStart {
+  Offset offset{0};
+  std::uint64_t bytes = 0;  ///< appended since creation and removed again
+};
+
+/// The last batches of one idempotent producer in one partition, oldest first.
+struct ProducerState {
+  static constexpr std::size_t kRemembered = 5;
+  struct Batch {
+    std::int32_t first_sequence = 0;
+    std::int32_t last_sequence = 0;
+    Offset base;
+    Offset last;
+  };
+  ProducerEpoch epoch;
+  Timestamp last_seen;
+  std::array<Batch, kRemembered> batches{};
+  std::uint8_t count = 0;
+};
+
+struct OffsetRecord {
+  Offset offset;
+  LeaderEpoch leader_epoch;
+  Timestamp committed;
+  std::string metadata;
+};
+
+struct DedupRecord {
+  PartitionId partition;
+  Offset offset;
+  std::uint64_t payload_hash = 0;
+};
+
+namespace keys {
+[[nodiscard]] std::string index_entry(PartitionId partition, Offset base);
+[[nodiscard]] std::string span(PartitionId partition, std::uint32_t segment);
+[[nodiscard]] std::string topic(std::string_view name);
+[[nodiscard]] std::string partition_state(PartitionId partition);
+[[nodiscard]] std::string log_start(PartitionId partition);
+[[nodiscard]] std::string producer(PartitionId partition, ProducerId producer);
+[[nodiscard]] std::string producers_of(PartitionId partition);  ///< prefix
+[[nodiscard]] std::string group_offset(std::string_view group, std::string_view topic,
+                                       PartitionIndex partition);
+[[nodiscard]] std::string group_offsets_of(std::string_view group);  ///< prefix
+[[nodiscard]] std::string group_empty_since(std::string_view group);
+[[nodiscard]] std::string fence(std::string_view name);
+[[nodiscard]] std::string broker_state(std::string_view key);
+[[nodiscard]] std::string checkpoint();
+[[nodiscard]] std::string next_partition();
+[[nodiscard]] std::string next_producer();
+[[nodiscard]] std::string dedup(const DedupKey& key);
+
+inline constexpr std::string_view kTopics = "t";
+inline constexpr std::string_view kPartitionStates = "p";
+inline constexpr std::string_view kLogStarts = "s";
+inline constexpr std::string_view kProducers = "r";
+inline constexpr std::string_view kGroupOffsets = "g";
+inline constexpr std::string_view kGroupsEmptySince = "e";
+inline constexpr std::string_view kFences = "f";
+inline constexpr std::string_view kBrokerState = "b";
+inline constexpr std::string_view kSpans = "\x02";
+
+/// Reading keys back; nullopt if the key is not of that kind.
+struct SpanKey {
+  PartitionId partition;
+  std::uint32_t segment;
+};
+[[nodiscard]] std::optional<SpanKey> parse_span(std::string_view key);
+[[nodiscard]] std::optional<Offset> parse_index_entry(std::string_view key);
+[[nodiscard]] std::optional<PartitionId> parse_partition(std::string_view key);
+struct ProducerKey {
+  PartitionId partition;
+  ProducerId producer;
+};
+[[nodiscard]] std::optional<ProducerKey> parse_producer(std::string_view key);
+struct GroupOffsetKey {
+  std::string_view group;
+  std::string_view topic;
+  PartitionIndex partition;
+};
+[[nodiscard]] std::optional<GroupOffsetKey> parse_group_offset(std::string_view key);
+}  // namespace keys
+
+[[nodiscard]] std::string encode(const IndexEntry& entry);
+[[nodiscard]] std::string encode(const Span& span);
+[[nodiscard]] std::string encode(const TopicRecord& topic);
+[[nodiscard]] std::string encode(const PartitionState& state);
+[[nodiscard]] std::string encode(const LogStart& start);
+[[nodiscard]] std::string encode(const ProducerState& state);
+[[nodiscard]] std::string encode(const OffsetRecord& record);
+[[nodiscard]] std::string encode(const DedupRecord& record);
+[[nodiscard]] std::string encode(const JournalPoint& checkpoint);
+[[nodiscard]] std::string encode_number(std::uint64_t number);
+
+/// kCorrupt where the value can't be read. An index entry's base comes from its key.
+[[nodiscard]] Result<IndexEntry> decode_index_entry(std::string_view key, std::string_view value);
+[[nodiscard]] Result<Span> decode_span(std::uint32_t segment, std::string_view value);
+[[nodiscard]] Result<TopicRecord> decode_topic(std::string_view value);
+[[nodiscard]] Result<PartitionState> decode_partition_state(std::string_view value);
+[[nodiscard]] Result<LogStart> decode_log_start(std::string_view value);
+[[nodiscard]] Result<ProducerState> decode_producer(std::string_view value);
+[[nodiscard]] Result<OffsetRecord> decode_offset(std::string_view value);
+[[nodiscard]] Result<DedupRecord> decode_dedup(std::string_view value);
+[[nodiscard]] Result<JournalPoint> decode_checkpoint(std::string_view value);
+[[nodiscard]] Result<std::uint64_t> decode_number(std::string_view value);
+
+}  // namespace runnel::storage

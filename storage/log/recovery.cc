@@ -1,0 +1,230 @@
+#include "storage/log/recovery.h"
+
+#include "storage/commit/operations.h"
+#include "storage/log/batch_walker.h"
+#include "storage/log/entry_builder.h"
+
+namespace runnel::storage {
+namespace {
+
+/// Changes are applied to the index in batches of about this many.
+constexpr std::size_t kApplyBatch = 4096;
+
+}  // namespace
+
+Status Recovery::replay() {
+  RUNNEL_TRY_ASSIGN(const auto value, index_.get(Family::kMeta, keys::checkpoint()));
+  if (value) {
+    RUNNEL_TRY_ASSIGN(checkpoint_, decode_checkpoint(*value));
+  }
+  RUNNEL_TRY_ASSIGN(report_, journal_.replay(checkpoint_, [this](const FrameView& frame) {
+    return replay_frame(frame);
+  }));
+  return apply_pending(1);
+}
+
+Status Recovery::apply_pending(std::size_t at_least) {
+  if (pending_.changes().size() < at_least) return {};
+  RUNNEL_TRY(index_.apply(pending_));
+  pending_.clear();
+  return {};
+}
+
+Status Recovery::replay_frame(const FrameView& frame) {
+  ByteReader operations(frame.operations);
+  Bytes payload = frame.payload;
+  Position position = frame.header.payload_position();
+  while (operations.remaining() != 0) {
+    auto operation = decode_operation(operations);
+    if (!operation) {
+      return fail(operation.error().within("frame at " + frame.header.position.to_string()));
+    }
+    if (auto* change = std::get_if<Mutations::Change>(&*operation)) {
+      if (change->kind == Mutations::Kind::kErase) note_erase(*change);
+      pending_.add(std::move(*change));
+      continue;
+    }
+    const auto& append = std::get<AppendOperation>(*operation);
+    if (append.bytes > payload.size()) {
+      return fail(ErrorCode::kCorrupt, "frame at " + frame.header.position.to_string() +
+                                           " announces more record bytes than it holds");
+    }
+    RUNNEL_TRY(replay_append(frame, append.partition, payload.first(append.bytes), position));
+    payload = payload.subspan(append.bytes);
+    position.offset += append.bytes;
+  }
+  return apply_pending(kApplyBatch);
+}
+
+Status Recovery::replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
+                               Position position) {
+  RUNNEL_TRY_ASSIGN(Carried* const to, carried(partition));
+  EntryBuilder builder(partition, to->state, pending_);
+  while (!batches.empty()) {
+    RUNNEL_TRY_ASSIGN(const std::size_t bytes,
+                      protocol::validate_batch(batches, protocol::Depth::kHeader));
+    const protocol::BatchView batch(batches);
+    if (batch.base_offset() != to->state.next) {
+      return fail(ErrorCode::kCorrupt,
+                  "frame at " + frame.header.position.to_string() + " holds offset " +
+                      std::to_string(batch.base_offset().value()) + " of partition number " +
+                      std::to_string(partition.value()) + " where " +
+                      std::to_string(to->state.next.value()) + " was expected");
+    }
+    builder.add(batch, static_cast<std::uint32_t>(bytes), position);
+    if (batch.producer_id() != kNoProducer) to->producers.record(batch, frame.header.time);
+    batches = batches.subspan(bytes);
+    position.offset += static_cast<std::uint32_t>(bytes);
+  }
+  builder.finish();
+  return {};
+}
+
+void Recovery::note_erase(const Mutations::Change& change) {
+  if (change.family == Family::kIndex) {
+    const auto key = keys::parse_span(change.key);
+    if (!key) return;
+    const auto it = carried_.find(key->partition);
+    if (it == carried_.end()) {
+      // The partition's state is still in the index; fetch it so that the change is not missed.
+      auto loaded = carried(key->partition);
+      if (loaded && (*loaded)->state.open_span.segment == key->segment) {
+        (*loaded)->state.open_span = {};
+      }
+      return;
+    }
+    if (it->second.state.open_span.segment == key->segment) it->second.state.open_span = {};
+  } else if (const auto producer = keys::parse_producer(change.key)) {
+    const auto it = carried_.find(producer->partition);
+    if (it != carried_.end()) it->second.producers.forget(producer->producer);
+  }
+}
+
+Result<Recovery::Carried*> Recovery::carried(PartitionId partition) {
+  const auto [it, is_new] = carried_.try_emplace(partition);
+  if (!is_new) return &it->second;
+  RUNNEL_TRY_ASSIGN(const auto state, index_.get(Family::kMeta, keys::partition_state(partition)));
+  if (state) {
+    RUNNEL_TRY_ASSIGN(it->second.state, decode_partition_state(*state));
+  }
+  Status status;
+  RUNNEL_TRY(index_.scan_prefix(Family::kMeta, keys::producers_of(partition),
+                                [&](std::string_view key, std::string_view value) {
+                                  const auto parsed = keys::parse_producer(key);
+                                  auto producer = decode_producer(value);
+                                  if (!parsed || !producer) {
+                                    if (!producer) status = fail(producer.error());
+                                    return !!producer;
+                                  }
+                                  it->second.producers.restore(parsed->producer, *producer);
+                                  return true;
+                                }));
+  if (!status) return fail(status.error());
+  return &it->second;
+}
+
+Status Recovery::load(Topics& topics, SegmentLedger& segments, Stager& stager) {
+  RUNNEL_TRY(load_topics(topics));
+  RUNNEL_TRY(load_producers(topics));
+  RUNNEL_TRY(load_segments(topics, segments));
+  Status status;
+  RUNNEL_TRY(index_.scan_prefix(Family::kMeta, keys::kFences,
+                                [&](std::string_view key, std::string_view value) {
+                                  const auto token = decode_number(value);
+                                  if (!token) {
+                                    status = fail(token.error());
+                                    return false;
+                                  }
+                                  stager.restore_fence(std::string(key.substr(1)), *token);
+                                  return true;
+                                }));
+  return status;
+}
+
+Status Recovery::load_topics(Topics& topics) {
+  std::unordered_map<PartitionId, PartitionState> states;
+  std::unordered_map<PartitionId, LogStart> starts;
+  Status status;
+  const auto read_all = [&](std::string_view prefix, auto decode, auto& into) {
+    return index_.scan_prefix(Family::kMeta, prefix,
+                              [&](std::string_view key, std::string_view value) {
+                                const auto partition = keys::parse_partition(key);
+                                auto decoded = decode(value);
+                                if (!decoded) status = fail(decoded.error());
+                                if (!partition || !decoded) return !!decoded;
+                                into[*partition] = *decoded;
+                                return true;
+                              });
+  };
+  RUNNEL_TRY(read_all(keys::kPartitionStates, decode_partition_state, states));
+  RUNNEL_TRY(read_all(keys::kLogStarts, decode_log_start, starts));
+  RUNNEL_TRY(status);
+  for (auto& [id, c] : carried_) states[id] = c.state;
+
+  RUNNEL_TRY(index_.scan_prefix(
+      Family::kMeta, keys::kTopics, [&](std::string_view key, std::string_view value) {
+        auto record = decode_topic(value);
+        auto config = record ? read_topic_config(record->configs)
+                             : Result<TopicConfig>(tl::unexpected<Error>(record.error()));
+        if (!config) {
+          status = fail(config.error().within("topic " + std::string(key.substr(1))));
+          return false;
+        }
+        auto topic = std::make_shared<Topic>();
+        topic->name = std::string(key.substr(1));
+        topic->record = std::move(*record);
+        for (std::size_t i = 0; i < topic->record.partitions.size(); ++i) {
+          const PartitionId id = topic->record.partitions[i];
+          auto partition = std::make_shared<Partition>(
+              id, PartitionIndex(static_cast<std::int32_t>(i)), topic->name, *config);
+          partition->restore(states[id], starts[id]);
+          partition->writer().dirty = carried_.contains(id);
+          topic->partitions.push_back(std::move(partition));
+        }
+        topics.put(std::move(topic));
+        return true;
+      }));
+  return status;
+}
+
+Status Recovery::load_producers(const Topics& topics) {
+  for (auto& [id, c] : carried_) {
+    if (const auto partition = topics.partition(id)) {
+      partition->writer().producers = std::move(c.producers);
+    }
+  }
+  Status status;
+  RUNNEL_TRY(index_.scan_prefix(Family::kMeta, keys::kProducers,
+                                [&](std::string_view key, std::string_view value) {
+                                  const auto parsed = keys::parse_producer(key);
+                                  if (!parsed || carried_.contains(parsed->partition)) return true;
+                                  const auto partition = topics.partition(parsed->partition);
+                                  if (!partition) return true;
+                                  auto state = decode_producer(value);
+                                  if (!state) {
+                                    status = fail(state.error());
+                                    return false;
+                                  }
+                                  partition->writer().producers.restore(parsed->producer, *state);
+                                  return true;
+                                }));
+  return status;
+}
+
+Status Recovery::load_segments(const Topics& topics, SegmentLedger& segments) {
+  RUNNEL_TRY(
+      index_.scan_prefix(Family::kIndex, keys::kSpans, [&](std::string_view key, std::string_view) {
+        const auto span = keys::parse_span(key);
+        if (span && topics.partition(span->partition)) {
+          segments.add(span->segment);
+        }
+        return true;
+      }));
+  for (const auto& partition : topics.all_partitions()) {
+    const Span open = partition->view().open_span;
+    if (open.segment != 0) segments.add(open.segment);
+  }
+  return {};
+}
+
+}  // namespace runnel::storage

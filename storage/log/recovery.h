@@ -1,0 +1,52 @@
+// After a start: replaying the journal from the last checkpoint, then building what is in memory.
+#pragma once
+
+#include <unordered_map>
+
+#include "storage/commit/stager.h"
+#include "storage/index/index.h"
+#include "storage/log/segment_ledger.h"
+#include "storage/log/topics.h"
+#include "storage/segments/journal.h"
+
+namespace runnel::storage {
+
+/// Used once, before there are threads. Replay is idempotent: the index may already hold some of
+/// what the frames say, never more than the journal does.
+class Recovery {
+ public:
+  Recovery(Index& index, Journal& journal) : index_(index), journal_(journal) {}
+
+  /// Brings the index up to the journal's end.
+  [[nodiscard]] Status replay();
+  /// Fills topics, partitions, live segments and fences from the index and what replay carried.
+  [[nodiscard]] Status load(Topics& topics, SegmentLedger& segments, Stager& stager);
+
+  [[nodiscard]] const JournalPoint& checkpoint() const noexcept { return checkpoint_; }
+  [[nodiscard]] const ReplayReport& report() const noexcept { return report_; }
+
+ private:
+  struct Carried {
+    PartitionState state;
+    Producers producers;
+  };
+
+  [[nodiscard]] Status replay_frame(const FrameView& frame);
+  [[nodiscard]] Status replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
+                                     Position position);
+  void note_erase(const Mutations::Change& change);
+  [[nodiscard]] Result<Carried*> carried(PartitionId partition);
+  [[nodiscard]] Status apply_pending(std::size_t at_least);
+  [[nodiscard]] Status load_topics(Topics& topics);
+  [[nodiscard]] Status load_producers(const Topics& topics);
+  [[nodiscard]] Status load_segments(const Topics& topics, SegmentLedger& segments);
+
+  Index& index_;
+  Journal& journal_;
+  JournalPoint checkpoint_;
+  ReplayReport report_;
+  Mutations pending_;
+  std::unordered_map<PartitionId, Carried> carried_;
+};
+
+}  // namespace runnel::storage

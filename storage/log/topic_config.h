@@ -1,0 +1,31 @@
+// Topic configs: Kafka's names, checked when they are set, read as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "protocol/base/error.h"
+#include "protocol/record_batch/record_batch.h"
+#include "storage/store.h"
+
+namespace runnel::storage {
+
+/// A topic's effective configs.
+struct TopicConfig {
+  std::int64_t retention_ms = 7LL * 24 * 3600 * 1000;  ///< -1: no limit
+  std::int64_t retention_bytes = -1;                   ///< per partition; -1: no limit
+  std::int32_t max_message_bytes = 1'048'588;          ///< of one batch as it arrives
+  bool log_append_time = false;
+  /// Batches with another codec are compressed anew; nullopt: kept as the producer made them.
+  std::optional<protocol::Codec> codec;
+};
+
+/// Checks names and values. kInvalidConfig names the config, the value and what is allowed;
+/// an unknown name names the nearest known one.
+[[nodiscard]] Result<TopicConfig> read_topic_config(const ConfigMap& configs);
+
+/// The default of a config; empty for a name that is not known.
+[[nodiscard]] std::string default_of(std::string_view name);
+
+}  // namespace runnel::storage

@@ -1,0 +1,186 @@
+// Moving a partition's log start: delete-records and retention, exact to the batch.
+#include <algorithm>
+
+#include "storage/log/batch_walker.h"
+#include "storage/log/log_store.h"
+
+namespace runnel::storage {
+namespace {
+
+/// Up to this many index entries are erased one by one; more become one range.
+constexpr std::size_t kSingleErases = 64;
+
+}  // namespace
+
+Result<LogStore::Trim> LogStore::plan_trim(const PartitionRef& partition, Offset before) const {
+  const Partition::View view = partition->view();
+  if (view.deleted) return fail(topic_gone(*partition));
+  Trim trim{partition, {before, view.bytes}, before};
+  if (before == view.high_watermark) return trim;
+  RUNNEL_TRY_ASSIGN(const IndexEntry entry, reader_->entry_at(*partition, before));
+  trim.kept_base = entry.base;
+  trim.start.bytes = entry.bytes_before;
+  if (before == entry.base) return trim;
+  RUNNEL_TRY_ASSIGN(const auto file, reader_->file_of(entry));
+  BatchWalker walker(*file, entry.position.offset, entry.bytes);
+  while (true) {
+    RUNNEL_TRY_ASSIGN(const auto step, walker.next());
+    if (!step || step->last >= before) break;
+    trim.start.bytes += step->bytes;
+  }
+  return trim;
+}
+
+Status LogStore::trim(std::vector<Trim> trims) {
+  std::vector<std::uint32_t> freed;
+  Committer::Exclusive work;
+  work.build = [&](const JournalPoint& end) -> Result<Mutations> {
+    Mutations m;
+    for (Trim& t : trims) {
+      Partition& partition = *t.partition;
+      const Partition::View view = partition.view();
+      if (view.deleted || t.start.offset <= view.start.offset) {
+        t.partition = nullptr;  // somebody else was faster
+        continue;
+      }
+      const PartitionId id = partition.id();
+      m.put(Family::kMeta, keys::log_start(id), encode(t.start));
+      std::vector<std::string> entries;
+      RUNNEL_TRY(index_->scan(Family::kIndex, keys::index_entry(id, Offset(0)),
+                              keys::index_entry(id, t.kept_base),
+                              [&](std::string_view key, std::string_view) {
+                                entries.emplace_back(key);
+                                return entries.size() <= kSingleErases;
+                              }));
+      if (entries.size() > kSingleErases) {
+        m.erase_range(Family::kIndex, keys::index_entry(id, Offset(0)),
+                      keys::index_entry(id, t.kept_base));
+      } else {
+        for (std::string& key : entries) m.erase(Family::kIndex, std::move(key));
+      }
+      Partition::View all = view;
+      all.start = {};
+      all.open_span = partition.writer().state.open_span;
+      RUNNEL_TRY_ASSIGN(const auto spans, reader_->spans_of(partition, all));
+      for (const Span& s : spans) {
+        // The segment being written stays open: more of this partition may follow in it.
+        if (s.last >= t.start.offset || s.segment == end.position.segment) continue;
+        m.erase(Family::kIndex, keys::span(id, s.segment));
+        freed.push_back(s.segment);
+        if (partition.writer().state.open_span.segment == s.segment) {
+          partition.writer().state.open_span = {};
+          partition.writer().dirty = true;
+        }
+      }
+    }
+    return m;
+  };
+  work.applied = [&] {
+    for (const Trim& t : trims) {
+      if (t.partition) t.partition->set_start(t.start, t.partition->writer().state.open_span);
+    }
+    for (const std::uint32_t segment : freed) segments_.remove(segment);
+  };
+  return committer_->run(std::move(work));
+}
+
+Result<Offset> LogStore::delete_records(const PartitionRef& partition, Offset before) {
+  const Partition::View view = partition->view();
+  if (before == kNoOffset) before = view.high_watermark;  // as Kafka's tools ask for "everything"
+  if (before < Offset(0) || before > view.high_watermark) {
+    return fail(ErrorCode::kOffsetOutOfRange, "records of " + partition->name() +
+                                                  " can be deleted up to offset " +
+                                                  std::to_string(view.high_watermark.value()) +
+                                                  ", not " + std::to_string(before.value()));
+  }
+  if (before <= view.start.offset) return view.start.offset;
+  RUNNEL_TRY_ASSIGN(Trim planned, plan_trim(partition, before));
+  std::vector<Trim> trims;
+  trims.push_back(std::move(planned));
+  RUNNEL_TRY(trim(std::move(trims)));
+  return partition->view().start.offset;
+}
+
+Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRef& partition,
+                                                               Timestamp now) const {
+  const TopicConfig config = partition->config();
+  const Partition::View view = partition->view();
+  if (view.deleted || view.start.offset == view.high_watermark) return std::optional<Trim>();
+  const bool by_time = config.retention_ms >= 0;
+  const bool by_size = config.retention_bytes >= 0;
+  if (!by_time && !by_size) return std::optional<Trim>();
+  const Timestamp oldest_kept = now - config.retention_ms;
+  if (!by_size && partition->oldest.start == view.start.offset &&
+      partition->oldest.max_timestamp >= oldest_kept) {
+    return std::optional<Trim>();
+  }
+  // A prefix of the log goes: batches that are too old, or that stand before the bytes to keep.
+  const auto goes = [&](Timestamp max_timestamp, std::uint64_t bytes_before) {
+    if (by_time && max_timestamp < oldest_kept) return true;
+    return by_size &&
+           view.bytes - bytes_before > static_cast<std::uint64_t>(config.retention_bytes);
+  };
+  Trim trim{partition, view.start, view.start.offset};
+  std::optional<IndexEntry> boundary;
+  RUNNEL_TRY(reader_->for_each_entry(
+      *partition, view.start.offset, view.high_watermark, [&](const IndexEntry& entry) {
+        const std::uint64_t last_byte = entry.bytes_before + entry.bytes - 1;
+        if (goes(entry.max_timestamp, last_byte)) {
+          trim.start = {entry.last + 1, entry.bytes_before + entry.bytes};
+          trim.kept_base = trim.start.offset;
+          return true;
+        }
+        boundary = entry;
+        return false;
+      }));
+  if (boundary) {
+    RUNNEL_TRY_ASSIGN(const auto file, reader_->file_of(*boundary));
+    BatchWalker walker(*file, boundary->position.offset, boundary->bytes);
+    std::uint64_t bytes_before = boundary->bytes_before;
+    while (true) {
+      RUNNEL_TRY_ASSIGN(const auto step, walker.next());
+      if (!step) break;
+      const bool trimmed_before = step->last < view.start.offset;
+      if (!trimmed_before && !goes(step->max_timestamp, bytes_before)) {
+        partition->oldest = {trim.start.offset, step->max_timestamp};
+        break;
+      }
+      bytes_before += step->bytes;
+      if (trimmed_before) continue;
+      trim.start = {step->last + 1, bytes_before};
+      trim.kept_base = boundary->base;
+    }
+  }
+  if (trim.start.offset <= view.start.offset) return std::optional<Trim>();
+  return std::optional<Trim>(std::move(trim));
+}
+
+Status LogStore::apply_retention() {
+  constexpr std::size_t kTrimsPerCommit = 1000;
+  bool jumped = false;
+  const Timestamp now = retention_clock_.now(*options_.clock, jumped);
+  if (jumped) {
+    log(LogLevel::kWarning,
+        "the clock jumped ahead by more than an hour; retention goes by the "
+        "time before the jump until the next start");
+  }
+  std::vector<Trim> trims;
+  for (const auto& partition : topics_.all_partitions()) {
+    auto planned = plan_retention(partition, now);
+    if (!planned) {
+      log(LogLevel::kError,
+          "retention of " + partition->name() + ": " + planned.error().to_string());
+      continue;
+    }
+    if (!*planned) continue;
+    trims.push_back(std::move(**planned));
+    if (trims.size() == kTrimsPerCommit) {
+      RUNNEL_TRY(trim(std::move(trims)));
+      trims.clear();
+    }
+  }
+  if (trims.empty()) return {};
+  return trim(std::move(trims));
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,386 @@
+// The embedded log store: topics, append, fetch, offsets, retention. The broker and the embedded
+// client are its two users.
+//
+// Writes go through one committer thread and are ordered; every write of one CommitRequest is
+// atomic. Reads run on the caller's thread, or on the store's reader pool where they could block.
+// docs/guarantees.md says what holds after a crash.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/buffer.h"
+#include "protocol/base/error.h"
+#include "protocol/base/strong.h"
+#include "protocol/base/uuid.h"
+#include "storage/env/clock.h"
+#include "storage/env/file_system.h"
+#include "storage/env/memory_budget.h"
+#include "storage/env/random.h"
+
+namespace runnel::storage {
+
+class Partition;
+/// A partition, resolved once and then used without a lookup. Stays valid after the topic is
+/// deleted; operations on it then answer kUnknownTopic.
+using PartitionRef = std::shared_ptr<Partition>;
+
+// ---------------------------------------------------------------- limits
+inline constexpr std::size_t kMaxTopicNameBytes = 249;  ///< Kafka's limit
+inline constexpr std::int32_t kMaxPartitionsPerTopic = 100'000;
+inline constexpr std::size_t kMaxPartitions = 1'000'000;  ///< in one store
+inline constexpr std::size_t kMaxOffsetMetadataBytes = 4096;
+inline constexpr std::size_t kMaxDedupPartBytes = 255;  ///< each of a dedup key's three parts
+inline constexpr std::size_t kMaxNameBytes = 255;       ///< groups, fences, state keys
+
+// ---------------------------------------------------------------- options
+enum class LogLevel { kInfo, kWarning, kError };
+/// Receives the store's messages; any thread, must not block for long.
+using LogSink = std::function<void(LogLevel, std::string_view)>;
+
+struct StoreOptions {
+  std::string directory;
+  std::uint64_t memory_bytes = 256u << 20;     ///< block cache, memtables, tails, in flight
+  std::uint64_t segment_bytes = 256u << 20;    ///< size a write-ahead segment starts with
+  std::uint64_t group_bytes = 4u << 20;        ///< most bytes of one commit group
+  std::uint64_t low_space_bytes = 256u << 20;  ///< below this much free, producers are rejected
+  std::uint64_t ballast_bytes = 16u << 20;     ///< dropped so that a full disk can be opened
+  std::chrono::milliseconds maintenance_interval{1000};  ///< retention, expiry, space checks
+  std::chrono::milliseconds offsets_retention{7LL * 24 * 3600 * 1000};
+  std::chrono::milliseconds producer_expiry{24LL * 3600 * 1000};
+  /// False: nothing runs by itself but committer and syncer; call run_maintenance (tests).
+  bool background = true;
+  FileSystem* file_system = &FileSystem::posix();
+  Clock* clock = &Clock::system();
+  Random* random = &Random::system();
+  LogSink log;
+  /// Called once, from any thread, when the store cannot go on (a write or fsync failed). Nothing
+  /// is acknowledged after it. The broker exits here; a retry could only lie.
+  std::function<void(const Error&)> on_fatal;
+};
+
+// ---------------------------------------------------------------- topics
+using ConfigMap = std::map<std::string, std::string, std::less<>>;
+
+struct TopicSpec {
+  std::string name;
+  std::int32_t partitions = 1;
+  ConfigMap configs;  ///< Kafka's names; unknown or unsupported ones are an error
+};
+
+struct PartitionInfo {
+  PartitionIndex index;
+  Offset log_start;
+  Offset high_watermark;    ///< first offset that is not yet durable and visible
+  std::uint64_t bytes = 0;  ///< of record batches between the two
+  Timestamp max_timestamp = kNoTimestamp;
+};
+
+struct TopicInfo {
+  std::string name;
+  Uuid id;
+  Timestamp created;
+  std::vector<PartitionInfo> partitions;
+  ConfigMap configs;  ///< only what was set
+};
+
+/// One topic config: its name, default and meaning. The whole table: topic_config_table().
+struct TopicConfigRow {
+  std::string_view name;
+  std::string_view type;  ///< "long", "int", "string", "boolean", "list"
+  std::string_view default_value;
+  std::string_view text;
+};
+[[nodiscard]] std::span<const TopicConfigRow> topic_config_table();
+/// kInvalidTopicName with the reason, or ok.
+[[nodiscard]] Status validate_topic_name(std::string_view name);
+
+// ---------------------------------------------------------------- writing
+enum class Durability : std::uint8_t {
+  kNone = 0,     ///< answered when accepted into the commit queue
+  kWritten = 1,  ///< in the operating system's hands
+  kSynced = 2,   ///< on stable storage
+};
+
+/// Identifies what a record says, over its lifetime: a repeat is recognised however late.
+struct DedupKey {
+  std::string source;  ///< tenant or source type
+  std::string source_id;
+  std::string data_id;
+  friend auto operator<=>(const DedupKey&, const DedupKey&) = default;
+};
+
+struct DedupEntry {
+  DedupKey key;
+  std::uint64_t payload_hash = 0;  ///< xxh3 of the payload as its producer defines it
+  std::int32_t record_index = 0;   ///< the guarded record's place in its batches, from 0
+};
+
+struct AppendItem {
+  PartitionRef partition;
+  /// Valid v2 batches back to back (validate_batch at kCrc passed). Base offsets are stamped in
+  /// place, so the bytes must have no other user until the callback ran.
+  Buffer batches;
+  std::vector<DedupEntry> dedup;
+  std::optional<Offset> expected_next;  ///< precondition: the partition's next offset
+};
+
+struct OffsetCommit {
+  std::string group;
+  std::string topic;
+  PartitionIndex partition;
+  Offset offset;
+  LeaderEpoch leader_epoch{-1};
+  std::string metadata;
+};
+
+/// Precondition: passes if `token` is at least the greatest token ever passed under `name`, which
+/// becomes `token` in the same commit. Otherwise kFenced.
+struct Fence {
+  std::string name;
+  std::uint64_t token = 0;
+};
+
+/// A change to the small ordered map that the broker keeps its own state in (groups, ...).
+struct StateChange {
+  std::string key;
+  std::optional<std::string> value;  ///< nullopt deletes
+};
+
+/// A group gained its first member or lost its last one. Offsets expire counted from the latter.
+struct GroupActivity {
+  std::string group;
+  bool active = false;
+};
+
+/// All of it happens, or none of it.
+struct CommitRequest {
+  std::vector<AppendItem> appends;
+  std::vector<OffsetCommit> offsets;
+  std::vector<Fence> fences;
+  std::vector<StateChange> state;
+  std::vector<GroupActivity> activity;
+  Durability durability = Durability::kSynced;
+};
+
+struct AppendResult {
+  Offset base_offset;
+  Offset last_offset;
+  Offset log_start;
+  Timestamp append_time = kNoTimestamp;  ///< set for message.timestamp.type=LogAppendTime
+  bool duplicate = false;                ///< stored before; the offsets are the first ones'
+  /// For an item with dedup keys: each key's offset, in the order of AppendItem::dedup.
+  std::vector<Offset> dedup_offsets;
+};
+
+struct CommitResult {
+  std::vector<AppendResult> appends;  ///< one an AppendItem
+  Durability durability = Durability::kSynced;
+};
+
+/// kPartialDuplicate's message lists nothing; this does: which entries were already there.
+struct PartialDuplicate {
+  std::size_t append = 0;  ///< index into CommitRequest::appends
+  std::size_t entry = 0;   ///< index into its dedup list
+  Offset offset;
+};
+
+struct CommitOutcome {
+  Result<CommitResult> result;
+  std::vector<PartialDuplicate> duplicates;  ///< only with kPartialDuplicate
+};
+
+/// Runs exactly once, on one of the store's threads, and must not block.
+using CommitCallback = std::function<void(CommitOutcome)>;
+using StatusCallback = std::function<void(Status)>;
+
+// ---------------------------------------------------------------- reading
+struct FetchItem {
+  PartitionRef partition;
+  Offset from;
+  std::uint32_t max_bytes = 1u << 20;
+};
+
+struct FetchRequest {
+  std::vector<FetchItem> items;
+  std::uint64_t max_bytes = 50u << 20;    ///< in all; the first batch comes even if it is larger
+  std::uint64_t min_bytes = 1;            ///< wait until this much is there ...
+  std::chrono::milliseconds max_wait{0};  ///< ... or this long
+};
+
+struct FetchedPartition {
+  std::optional<Error> error;
+  Offset high_watermark;
+  Offset log_start;
+  /// Whole batches in offset order; the first one contains FetchItem::from (and may begin before
+  /// it). Bytes of the slices never change while they are held.
+  std::vector<FileSlice> slices;
+  std::uint64_t bytes = 0;
+  /// Offset after the last batch given; FetchItem::from if there is none.
+  Offset next;
+};
+
+using FetchResult = std::vector<FetchedPartition>;  ///< one a FetchItem
+/// Runs exactly once: at once on the caller's thread if nothing blocks, else on a store thread.
+using FetchCallback = std::function<void(FetchResult)>;
+/// Names a waiting fetch. 0: already answered.
+using FetchTicket = std::uint64_t;
+
+/// Where in time or in the log.
+struct OffsetQuery {
+  enum class Kind { kEarliest, kLatest, kMaxTimestamp, kTime };
+  Kind kind = Kind::kLatest;
+  Timestamp time = kNoTimestamp;  ///< for kTime: the first record at or after it
+};
+struct OffsetAnswer {
+  Offset offset;  ///< kTime: kNoOffset if every record is older
+  Timestamp timestamp = kNoTimestamp;
+};
+
+struct CommittedOffset {
+  std::string topic;
+  PartitionIndex partition;
+  Offset offset;
+  LeaderEpoch leader_epoch{-1};
+  std::string metadata;
+  Timestamp committed;
+};
+
+struct ProducerIdentity {
+  ProducerId id;
+  ProducerEpoch epoch;
+};
+
+// ---------------------------------------------------------------- statistics
+struct StoreStats {
+  std::uint64_t appended_bytes = 0;  ///< record batches accepted since the start
+  std::uint64_t appended_records = 0;
+  std::uint64_t appended_batches = 0;
+  std::uint64_t written_bytes = 0;  ///< to segments, frames included
+  std::uint64_t commits = 0;        ///< frames
+  std::uint64_t syncs = 0;
+  std::uint64_t fetches = 0;
+  std::uint64_t fetched_bytes = 0;
+  std::uint64_t waiting_fetches = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t segments = 0;
+  std::uint64_t segment_bytes = 0;
+  std::uint64_t topics = 0;
+  std::uint64_t partitions = 0;
+  std::uint64_t memory_held_bytes = 0;
+  std::uint64_t memory_limit_bytes = 0;
+  std::uint64_t free_bytes = 0;  ///< of the file system, when last looked at
+  bool low_space = false;
+  std::uint64_t recovered_frames = 0;  ///< replayed at this start
+  std::uint64_t recovery_micros = 0;
+};
+
+/// A store that is open. Thread safe throughout.
+class Store {
+ public:
+  /// Opens or creates `options.directory`. Replays what was written after the last checkpoint.
+  /// Errors: kLocked (who holds it), kFormatTooNew, kCorrupt (what is damaged, where, and the
+  /// command that repairs it), kLowSpace, kIo.
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(StoreOptions options);
+
+  /// close(), its error logged.
+  virtual ~Store() = default;
+  /// Refuses new work (kShuttingDown), finishes what was accepted, checkpoints, unlocks.
+  /// Waiting fetches are answered with what is there. Idempotent.
+  [[nodiscard]] virtual Status close() = 0;
+
+  // Topics. Blocking: they return once the change is durable.
+  [[nodiscard]] virtual Result<TopicInfo> create_topic(const TopicSpec& spec) = 0;
+  [[nodiscard]] virtual Status delete_topic(std::string_view name) = 0;
+  /// Sets configs; an empty optional goes back to the default.
+  [[nodiscard]] virtual Status alter_topic(
+      std::string_view name, const std::map<std::string, std::optional<std::string>>& changes) = 0;
+  /// Raises the number of partitions to `total`.
+  [[nodiscard]] virtual Status add_partitions(std::string_view name, std::int32_t total) = 0;
+  /// Names in order.
+  [[nodiscard]] virtual std::vector<std::string> topic_names() const = 0;
+  [[nodiscard]] virtual Result<TopicInfo> describe_topic(std::string_view name) const = 0;
+  /// The name of the topic with this id. kUnknownTopic.
+  [[nodiscard]] virtual Result<std::string> topic_name(const Uuid& id) const = 0;
+  /// kUnknownTopic, kUnknownPartition.
+  [[nodiscard]] virtual Result<PartitionRef> partition(std::string_view topic,
+                                                       PartitionIndex index) const = 0;
+  /// Removes records before `before` (the high watermark at most); returns the new log start.
+  [[nodiscard]] virtual Result<Offset> delete_records(const PartitionRef& partition,
+                                                      Offset before) = 0;
+  [[nodiscard]] virtual PartitionInfo partition_info(const PartitionRef& partition) const = 0;
+
+  // Writing.
+  virtual void commit(CommitRequest request, CommitCallback done) = 0;
+  /// commit() that waits. Not from a callback.
+  [[nodiscard]] CommitOutcome commit_and_wait(CommitRequest request);
+  /// A new idempotent producer: a fresh id at epoch 0.
+  [[nodiscard]] virtual Result<ProducerIdentity> new_producer() = 0;
+
+  // Reading.
+  virtual FetchTicket fetch(FetchRequest request, FetchCallback done) = 0;
+  /// Ends a waiting fetch; its callback will not run after this returns true.
+  virtual bool cancel_fetch(FetchTicket ticket) = 0;
+  /// fetch() that waits and copies the bytes: each partition's batches in one Buffer.
+  struct Fetched {
+    FetchedPartition head;  ///< slices empty
+    Buffer batches;
+  };
+  [[nodiscard]] std::vector<Fetched> fetch_and_wait(FetchRequest request);
+  [[nodiscard]] virtual Result<OffsetAnswer> find_offset(const PartitionRef& partition,
+                                                         OffsetQuery query) const = 0;
+
+  // Consumer offsets and broker state.
+  /// nullopt: nothing committed.
+  [[nodiscard]] virtual std::optional<CommittedOffset> committed_offset(
+      std::string_view group, std::string_view topic, PartitionIndex partition) const = 0;
+  [[nodiscard]] virtual std::vector<CommittedOffset> committed_offsets(
+      std::string_view group) const = 0;
+  /// Groups that have offsets, in order.
+  [[nodiscard]] virtual std::vector<std::string> groups_with_offsets() const = 0;
+  /// Removes a group's offsets.
+  [[nodiscard]] virtual Status delete_group_offsets(std::string_view group) = 0;
+  /// While a group has members its offsets do not expire; expiry counts from when it empties.
+  /// Returns at once; CommitRequest::activity is the form that is atomic with other changes.
+  virtual void set_group_active(std::string_view group, bool active) = 0;
+  /// Entries of the state map whose key begins with `prefix`, in order.
+  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> read_state(
+      std::string_view prefix) const = 0;
+
+  /// Retention, expiry, dead segments, space: what runs in the background, once, now.
+  [[nodiscard]] virtual Status run_maintenance() = 0;
+  [[nodiscard]] virtual StoreStats stats() const = 0;
+  [[nodiscard]] virtual MemoryBudget& memory() = 0;
+  /// Random, made with the directory; shown to clients as the cluster id.
+  [[nodiscard]] virtual const Uuid& id() const = 0;
+};
+
+// ---------------------------------------------------------------- offline check
+struct Damage {
+  std::string file;  ///< relative to the directory
+  std::uint64_t position = 0;
+  std::uint64_t length = 0;
+  std::string what;
+};
+struct CheckReport {
+  std::uint64_t frames = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::vector<Damage> damages;
+  std::vector<std::string> notes;  ///< harmless findings, e.g. a torn tail
+};
+/// Verifies every checksum of a directory that no process has open; changes nothing. `progress` is
+/// called with (bytes done, bytes in all).
+[[nodiscard]] Result<CheckReport> check_directory(
+    const std::string& directory, FileSystem& fs,
+    const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+
+}  // namespace runnel::storage

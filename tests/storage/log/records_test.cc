@@ -1,0 +1,105 @@
+#include "storage/log/records.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace runnel::storage {
+namespace {
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    out.push_back(kDigits[(static_cast<unsigned char>(c) >> 4) & 15]);
+    out.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
+  }
+  return out;
+}
+
+/// The line of the page's hex block that begins with `name`, without spaces.
+std::string documented(const std::string& name) {
+  std::ifstream page(std::string(RUNNEL_SOURCE_DIR) + "/docs/formats/index.md");
+  std::string line;
+  bool inside = false;
+  while (std::getline(page, line)) {
+    if (line == "```hex index-entry") inside = true;
+    if (!inside || !line.starts_with(name)) continue;
+    std::string out;
+    for (const char c : line.substr(name.size())) {
+      if (c != ' ') out.push_back(c);
+    }
+    return out;
+  }
+  return {};
+}
+
+TEST(Records, TheDocumentedIndexEntryIsTheEncodedOne) {
+  const IndexEntry entry{Offset(258), Offset(267), {1, 4096}, 200, Timestamp(7), 50};
+  const std::string key = keys::index_entry(PartitionId(3), entry.base);
+  EXPECT_EQ(hex(key), documented("key"));
+  EXPECT_EQ(hex(encode(entry)), documented("value"));
+  const auto back = decode_index_entry(key, encode(entry));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->last, entry.last);
+  EXPECT_EQ(back->position, entry.position);
+  EXPECT_EQ(back->bytes, entry.bytes);
+  EXPECT_EQ(back->max_timestamp, entry.max_timestamp);
+  EXPECT_EQ(back->bytes_before, entry.bytes_before);
+}
+
+TEST(Records, KeysOrderAsTheirNumbersDo) {
+  EXPECT_LT(keys::index_entry(PartitionId(1), Offset(255)),
+            keys::index_entry(PartitionId(1), Offset(256)));
+  EXPECT_LT(keys::index_entry(PartitionId(255), Offset(9)),
+            keys::index_entry(PartitionId(256), Offset(0)));
+}
+
+TEST(Records, DedupKeysNeverRunIntoEachOther) {
+  EXPECT_NE(keys::dedup({"a", "bc", "d"}), keys::dedup({"ab", "c", "d"}));
+  EXPECT_NE(keys::dedup({std::string("a\0", 2), "b", ""}),
+            keys::dedup({"a", std::string("\0b", 2), ""}));
+  EXPECT_NE(keys::dedup({"", "", "x"}), keys::dedup({"", "x", ""}));
+}
+
+/// Every value must come back whole, and be refused when it is cut at any byte.
+template <class Encoded, class Decode>
+void expect_truncation_is_refused(const Encoded& bytes, Decode decode) {
+  EXPECT_TRUE(decode(bytes));
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    EXPECT_FALSE(decode(std::string_view(bytes).substr(0, n))) << n << " of " << bytes.size();
+  }
+  EXPECT_FALSE(decode(bytes + "x")) << "a longer value is not this value";
+}
+
+TEST(Records, TruncatedValuesAreRefused) {
+  TopicRecord topic;
+  topic.id = Uuid::from_random(1, 2);
+  topic.partitions = {PartitionId(1), PartitionId(300)};
+  topic.configs = {{"retention.ms", "5"}};
+  expect_truncation_is_refused(encode(topic), decode_topic);
+  PartitionState state{Offset(1000), 99, {3, Offset(1), Offset(999), 98, Timestamp(5)}};
+  expect_truncation_is_refused(encode(state), decode_partition_state);
+  expect_truncation_is_refused(encode(LogStart{Offset(300), 70'000}), decode_log_start);
+  ProducerState producer;
+  producer.count = 2;
+  expect_truncation_is_refused(encode(producer), decode_producer);
+  expect_truncation_is_refused(encode(OffsetRecord{Offset(1), LeaderEpoch(2), Timestamp(3), "m"}),
+                               decode_offset);
+  expect_truncation_is_refused(encode(DedupRecord{PartitionId(1), Offset(2), 3}), decode_dedup);
+  expect_truncation_is_refused(encode(JournalPoint{{1, 2}, 3, 4}), decode_checkpoint);
+}
+
+TEST(Records, GroupOffsetKeysAreReadBack) {
+  const std::string key = keys::group_offset("g", "t", PartitionIndex(7));
+  const auto parsed = keys::parse_group_offset(key);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->group, "g");
+  EXPECT_EQ(parsed->topic, "t");
+  EXPECT_EQ(parsed->partition, PartitionIndex(7));
+  EXPECT_FALSE(keys::parse_group_offset("gx"));
+}
+
+}  // namespace
+}  // namespace runnel::storage
