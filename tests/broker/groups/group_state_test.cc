@@ -1,0 +1,115 @@
+// The stored form of a group: docs/formats/group-state.md's example, round trips, damage.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "broker/groups/group.h"
+#include "tests/support/seeds.h"
+
+namespace runnel::broker {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::native::GroupHeartbeat;
+
+const Group::PartitionCount kSixPartitions = [](std::string_view) { return 6; };
+
+/// Two members of which the first has been told to give up half: the page's example.
+Group example() {
+  Group group("orders");
+  GroupHeartbeat first;
+  first.group = "orders";
+  first.member_id = "m-1";
+  first.client_name = "reports";
+  first.topics = {"events"};
+  first.session_timeout_ms = 10'000;
+  GroupHeartbeat second = first;
+  second.member_id = "m-2";
+  second.instance_id = "host-7";
+  const Group::Context context{1s, "10.0.0.5", "", &kSixPartitions};
+  auto granted = group.heartbeat(first, context);
+  EXPECT_TRUE(group.heartbeat(second, context).reply);
+  first.member_epoch = granted.reply->member_epoch;
+  first.owned = granted.reply->assignment;
+  EXPECT_TRUE(group.heartbeat(first, context).reply);
+  return group;
+}
+
+std::string hex_of_page() {
+  std::ifstream page(std::string(RUNNEL_SOURCE_DIR) + "/docs/formats/group-state.md");
+  std::string line;
+  std::string hex;
+  bool inside = false;
+  while (std::getline(page, line)) {
+    if (line.starts_with("```")) {
+      inside = line == "```hex";
+      continue;
+    }
+    if (!inside) continue;
+    std::istringstream words(line.substr(0, line.find('|')));
+    for (std::string word; words >> word;) hex += word;
+  }
+  return hex;
+}
+
+std::string to_hex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    hex += kDigits[static_cast<unsigned char>(c) >> 4];
+    hex += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return hex;
+}
+
+TEST(GroupState, ThePageShowsWhatIsStored) {
+  EXPECT_EQ(to_hex(example().encode()), hex_of_page());
+}
+
+TEST(GroupState, RoundTrip) {
+  const Group group = example();
+  const std::string bytes = group.encode();
+  const auto again = Group::decode("orders", as_bytes(bytes), 5s);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->encode(), bytes);
+  EXPECT_EQ(again->epoch(), group.epoch());
+  EXPECT_TRUE(again->check_commit("m-1", 1));
+}
+
+TEST(GroupState, EveryTruncationIsRefused) {
+  const std::string bytes = example().encode();
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    const auto result = Group::decode("orders", as_bytes(bytes).first(n), 0s);
+    ASSERT_FALSE(result) << n;
+    EXPECT_EQ(result.error().code(), ErrorCode::kCorrupt) << n;
+  }
+  EXPECT_FALSE(Group::decode("orders", as_bytes(bytes + "x"), 0s));
+}
+
+TEST(GroupState, ANewerVersionIsRefusedAsSuch) {
+  std::string bytes = example().encode();
+  bytes[0] = static_cast<char>(kGroupStateVersion + 1);
+  const auto result = Group::decode("orders", as_bytes(bytes), 0s);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code(), ErrorCode::kFormatTooNew);
+}
+
+TEST(GroupState, DamageNeverBreaksTheProgram) {
+  const std::string bytes = example().encode();
+  storage::for_each_seed(1, 20'000, [&](std::uint64_t seed) {
+    storage::SeededRandom random(seed);
+    std::string damaged = bytes;
+    for (std::uint64_t i = 1 + random.next() % 3; i > 0; --i) {
+      damaged[random.next() % damaged.size()] = static_cast<char>(random.next());
+    }
+    auto result = Group::decode("orders", as_bytes(damaged), 0s);
+    if (!result) return;
+    // What is taken in must be fit for use.
+    result->refresh_topics(kSixPartitions);
+    EXPECT_TRUE(Group::decode("orders", as_bytes(result->encode()), 0s));
+  });
+}
+
+}  // namespace
+}  // namespace runnel::broker
