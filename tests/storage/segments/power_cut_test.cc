@@ -1,5 +1,5 @@
-// Random work, random power cuts: every frame that was synced is replayed, in order, and no start
-// is refused. The same check must notice a disk whose syncs lie.
+// Random work, random power cuts and kills: every frame that was synced is replayed, in order, and
+// no start is refused. The same check must notice a disk whose syncs lie.
 #include "tests/storage/segments/journal_fixture.h"
 #include "tests/support/seeds.h"
 
@@ -28,7 +28,13 @@ class Life {
       if (!start()) break;
       for (int i = 0; i < kStepsPerLife; ++i) step();
       constexpr CutMode kModes[] = {CutMode::kDropAll, CutMode::kPrefix, CutMode::kSectors};
-      box_.disk.power_cut(kModes[pick(3)]);
+      // kill -9 keeps what was written; what replay shows then has to survive the next cut.
+      const std::uint64_t end = pick(4);
+      if (end == 3) {
+        box_.disk.kill_process();
+      } else {
+        box_.disk.power_cut(kModes[end]);
+      }
     }
     return outcome_;
   }
