@@ -7,7 +7,7 @@ namespace runnel::storage {
 namespace {
 
 constexpr int kCutsPerSeed = 6;
-constexpr int kStepsPerLife = 40;
+constexpr std::uint64_t kMostStepsPerLife = 60;
 
 struct Outcome {
   std::uint64_t lost = 0;
@@ -26,7 +26,7 @@ class Life {
   Outcome run() {
     for (int cut = 0; cut <= kCutsPerSeed; ++cut) {
       if (!start()) break;
-      for (int i = 0; i < kStepsPerLife; ++i) step();
+      for (std::uint64_t left = pick(kMostStepsPerLife); left != 0; --left) step();
       constexpr CutMode kModes[] = {CutMode::kDropAll, CutMode::kPrefix, CutMode::kSectors};
       // kill -9 keeps what was written; what replay shows then has to survive the next cut.
       const std::uint64_t end = pick(4);
