@@ -35,6 +35,19 @@ using SteadyClock = std::chrono::steady_clock;
       std::chrono::duration_cast<std::chrono::nanoseconds>(SteadyClock::now() - start).count());
 }
 
+/// `size` bytes that neither compress to nothing nor depend on chance.
+[[nodiscard]] inline std::string filler(std::size_t size) {
+  std::string out(size, '\0');
+  std::uint64_t state = 0x9E3779B97F4A7C15ULL;
+  for (char& c : out) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    c = static_cast<char>('!' + state % 90);
+  }
+  return out;
+}
+
 /// Wall and CPU time from its construction to stop().
 class Stopwatch {
  public:

@@ -29,16 +29,4 @@ Status ScratchFile::sync() const {
   return {};
 }
 
-std::string filler(std::size_t size) {
-  std::string out(size, '\0');
-  std::uint64_t state = 0x9E3779B97F4A7C15ULL;
-  for (char& c : out) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    c = static_cast<char>('!' + state % 90);
-  }
-  return out;
-}
-
 }  // namespace runnel::bench

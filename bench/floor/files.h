@@ -28,7 +28,4 @@ class ScratchFile {
   int fd_ = -1;
 };
 
-/// `size` bytes that neither compress to nothing nor depend on chance.
-[[nodiscard]] std::string filler(std::size_t size);
-
 }  // namespace runnel::bench

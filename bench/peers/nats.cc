@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "bench/floor/files.h"
 #include "bench/floor/sockets.h"
 #include "bench/peers/closed_loop.h"
 #include "bench/peers/peers.h"
