@@ -183,7 +183,7 @@ void SocketConnection::check_deadlines(LoopTime now) {
 
 void SocketConnection::run_posted(const std::function<void(Session&)>& work) {
   if (dead_ || closing_) return;
-  work(*session_);
+  work(session_->recipient());
 }
 
 void SocketConnection::arrived(Bytes data) {

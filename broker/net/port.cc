@@ -106,6 +106,7 @@ class DetectingSession final : public Session {
     if (inner_) return inner_->shutting_down();
     connection_.close();
   }
+  Session& recipient() override { return inner_ ? inner_->recipient() : *this; }
   void received(Bytes data) override {
     if (inner_) return inner_->received(data);
     if (held_ == 0) return decide(data);

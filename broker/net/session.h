@@ -69,6 +69,9 @@ class Session {
   /// A graceful shutdown began, or the peer sent its end of stream (it may still read answers):
   /// finish what was asked, ask for nothing new, then close(). Called at most once.
   virtual void shutting_down() = 0;
+  /// The session that posted work (SessionHandle::post) is meant for: one that only forwards to
+  /// another answers with that other.
+  [[nodiscard]] virtual Session& recipient() { return *this; }
 };
 
 /// Above this many unsent bytes a session should stop producing output until drained().
