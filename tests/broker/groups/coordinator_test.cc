@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <latch>
 #include <thread>
 
 #include "tests/broker/groups/fake_group_store.h"
@@ -202,6 +204,85 @@ TEST_F(CoordinatorTest, AnswersMayComeAfterItsEnd) {
   coordinator_.reset();
   disk_.complete_all();
   EXPECT_TRUE(*answer);
+}
+
+/// Saves become durable, and are answered, on a thread of the store's own.
+class ThreadedStore final : public GroupStore {
+ public:
+  ThreadedStore() : thread_([this](std::stop_token stop) { work(stop); }) {}
+  void save(std::string, std::optional<std::string>, Done done) override {
+    const std::lock_guard lock(mutex_);
+    pending_.push_back(std::move(done));
+    ready_.notify_one();
+  }
+  std::vector<std::pair<std::string, std::string>> load(std::string_view) const override {
+    return {};
+  }
+  void set_active(std::string_view, bool) override {}
+  bool has_offsets(std::string_view) const override { return false; }
+  std::vector<std::string> groups_with_offsets() const override { return {}; }
+  Status delete_offsets(std::string_view) override { return {}; }
+
+ private:
+  void work(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    while (ready_.wait(lock, stop, [this] { return !pending_.empty(); })) {
+      Done done = std::move(pending_.front());
+      pending_.pop_front();
+      lock.unlock();
+      done({});
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable_any ready_;
+  std::deque<Done> pending_;
+  std::jthread thread_;  ///< last, so that it ends first
+};
+
+TEST(CoordinatorThreads, MembersOnManyThreadsAllAgree) {
+  constexpr int kThreads = 6;
+  ThreadedStore* store = new ThreadedStore;
+  auto opened = Coordinator::open(
+      std::unique_ptr<GroupStore>(store), storage::Random::system(),
+      [](std::string_view) { return 12; }, 1s);
+  ASSERT_TRUE(opened);
+  Coordinator& coordinator = **opened;
+  const auto beat = [&](const GroupHeartbeat& request) {
+    std::latch answered(1);
+    Result<GroupHeartbeatReply> answer = fail(ErrorCode::kInternal, "not answered");
+    coordinator.heartbeat(request, "127.0.0.1", 1s, [&](Result<GroupHeartbeatReply> reply) {
+      answer = std::move(reply);
+      answered.count_down();
+    });
+    answered.wait();
+    EXPECT_TRUE(answer) << answer.error().to_string();
+    return answer.value_or(GroupHeartbeatReply{});
+  };
+  std::atomic<int> settled{0};
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      GroupHeartbeat request;
+      request.group = "g";
+      request.topics = {"t"};
+      bool done = false;
+      while (settled < kThreads && !::testing::Test::HasFailure()) {
+        const auto reply = beat(request);
+        request.member_id = reply.member_id;
+        request.member_epoch = reply.member_epoch;
+        request.owned = reply.assignment;
+        coordinator.tick(1s);
+        if (!done && reply.member_epoch == kThreads && reply.assignment.size() == 2) {
+          done = true;
+          ++settled;
+        }
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(coordinator.describe("g")->state, "stable");
 }
 
 }  // namespace
