@@ -10,6 +10,7 @@
 #include <array>
 
 #include "protocol/base/assert.h"
+#include "storage/index/manifest_tail.h"
 #include "storage/index/rocksdb_file_system.h"
 
 namespace runnel::storage {
@@ -90,6 +91,9 @@ Result<std::unique_ptr<Index>> Index::open(IndexOptions options) {
   auto index = std::unique_ptr<Index>(new Index);
   Impl& impl = *index->impl_;
   impl.options = std::move(options);
+  if (!impl.options.read_only) {
+    RUNNEL_TRY(cut_torn_manifest_tail(*impl.options.file_system, impl.options.directory));
+  }
   impl.env = make_rocksdb_env(*impl.options.file_system);
   impl.dedup_filter = std::make_unique<DedupFilter>(impl.options.dedup_alive);
 
