@@ -74,7 +74,7 @@ struct GroupState {
 struct Statistic {
   std::string name;
   std::uint64_t value = 0;
-  std::string unit;
+  std::string unit;  ///< empty for a plain number
   std::string text;  ///< what it is and what its rise means
 };
 
