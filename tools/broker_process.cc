@@ -117,6 +117,7 @@ Status BrokerProcess::open_network(const Settings& settings) {
   options.protocols.log = [](std::string_view line) { spdlog::debug("{}", line); };
   server_ = std::make_unique<broker::Server>(std::move(options));
   RUNNEL_TRY(server_->start());
+  spdlog::info("{}", server_->net().sentence);
   for (const broker::Endpoint& endpoint : server_->bound()) {
     spdlog::info("listening on {}", broker::to_string(endpoint));
   }

@@ -37,7 +37,8 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void commit_all(Callback<void> done);
   void commit(std::vector<GroupOffset> offsets, Callback<void> done);
   void close(Callback<void> done);
-  void abandon();
+  /// Ends without a commit; `left` runs when the group has answered, or cannot.
+  void abandon(std::function<void()> left = [] {});
 
   // Any thread.
   [[nodiscard]] Partitions assignment() const RUNNEL_EXCLUDES(mutex_);
@@ -92,7 +93,7 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void lose_all();
   void begin_at_committed(const Partitions& partitions, Callback<void> done);
   void auto_commit_later();
-  void leave();
+  void leave(std::function<void()> left);
 
   const ConsumerOptions options_;
   std::shared_ptr<void> listener_;

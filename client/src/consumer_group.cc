@@ -195,17 +195,17 @@ void ConsumerCore::auto_commit_later() {
 
 void ConsumerCore::close(Callback<void> done) {
   if (ended_) return done({});
-  auto finish = [self = shared_from_this(), done](Outcome<void> committed) {
-    self->abandon();
-    done(std::move(committed));
+  // Whoever closes wants the group to know: the partitions are free when this is answered.
+  auto finish = [self = shared_from_this(), done](const Outcome<void>& committed) {
+    self->abandon([done, committed] { done(committed); });
   };
   if (!options_.auto_commit || options_.group.empty()) return finish({});
   commit(to_commit(true), std::move(finish));
 }
 
-void ConsumerCore::abandon() {
-  if (ended_) return;
-  leave();
+void ConsumerCore::abandon(std::function<void()> left) {
+  if (ended_) return left();
+  leave(std::move(left));
   ended_ = true;
   ++fetch_id_;
   listener_.reset();
@@ -220,16 +220,16 @@ void ConsumerCore::abandon() {
   poll.done(Failure(Errc::cancelled, "the consumer was closed"));
 }
 
-void ConsumerCore::leave() {
-  if (member_id_.empty()) return;
+void ConsumerCore::leave(std::function<void()> left) {
+  if (member_id_.empty() || !core->connection->is_up()) return left();
   native::GroupHeartbeat beat;
   beat.group = options_.group;
   beat.member_id = member_id_;
   beat.instance_id = options_.instance_id;
   beat.member_epoch =
       options_.instance_id.empty() ? native::kEpochLeave : native::kEpochLeaveStatic;
-  if (core->connection->is_up())
-    core->connection->request(std::move(beat), {}, core->options.request_timeout, [](Answer) {});
+  core->connection->request(std::move(beat), {}, core->options.request_timeout,
+                            [left = std::move(left)](Answer) { left(); });
 }
 
 }  // namespace runnel::client

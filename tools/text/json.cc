@@ -136,13 +136,11 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text) {
   boost::json::stream_parser parser;
   const std::size_t used = parser.write_some(text.data(), text.size(), error);
   if (!error && used < text.size() && text.find_first_not_of(" \t\r\n", used) != text.npos) {
-    return fail(ErrorCode::kInvalidArgument,
-                "not JSON: something follows the value at byte " + std::to_string(used));
+    return fail(ErrorCode::kInvalidArgument, "not JSON: something follows the value");
   }
   if (!error) parser.finish(error);
   if (error) {
-    return fail(ErrorCode::kInvalidArgument,
-                "not JSON: " + error.message() + " near byte " + std::to_string(used));
+    return fail(ErrorCode::kInvalidArgument, "not JSON: " + error.message());
   }
   return JsonDocument(new Impl{parser.release()});
 }

@@ -18,7 +18,7 @@ namespace runnel::tools {
 /// A parsed JSON text.
 class JsonDocument {
  public:
-  /// kInvalidArgument: where and why it is no JSON.
+  /// kInvalidArgument: why it is no JSON.
   [[nodiscard]] static Result<JsonDocument> parse(std::string_view text);
   JsonDocument(JsonDocument&&) noexcept;
   JsonDocument& operator=(JsonDocument&&) noexcept;
