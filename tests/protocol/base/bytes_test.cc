@@ -92,7 +92,8 @@ TEST(Varints, ZigZagOrder) {
 
 TEST(Varints, MoreThan64BitsAreRefused) {
   const std::string nine_full(9, '\xff');
-  ByteReader most(as_bytes(nine_full + "\x01"));
+  const std::string ten_bytes = nine_full + "\x01";
+  ByteReader most(as_bytes(ten_bytes));
   EXPECT_EQ(most.uvarint(), std::numeric_limits<std::uint64_t>::max());
   EXPECT_TRUE(most.ok());
   for (const std::string& tail : {std::string("\x02"), std::string("\x7f"),
