@@ -11,6 +11,18 @@ namespace {
 /// would only make every acknowledgement later.
 constexpr std::uint64_t kMaxUnsyncedBytes = 64u << 20;
 
+/// No frame of `requests` is larger than this: names and keys are bounded, metadata and values
+/// count.
+std::uint64_t frame_bound(const CommitRequest& r) {
+  constexpr std::uint64_t kEach = 1024;
+  std::uint64_t bytes = kEach * (r.appends.size() + r.offsets.size() + r.fences.size() +
+                                 r.state.size() + r.activity.size());
+  for (const auto& a : r.appends) bytes += a.batches.size() + kEach * 2 * a.dedup.size();
+  for (const auto& o : r.offsets) bytes += o.metadata.size();
+  for (const auto& s : r.state) bytes += s.value ? s.value->size() : 0;
+  return bytes;
+}
+
 Error shut_down() {
   return Error(ErrorCode::kShuttingDown, "the store is shutting down; try again after its restart");
 }
@@ -130,9 +142,25 @@ Result<FrameHeader> Committer::write(const Group& group) {
       options_.clock->now());
 }
 
+Status Committer::ensure_room(std::uint64_t bytes) {
+  Status room = journal_.ensure_room(bytes);
+  if (!room && room.error().code() == ErrorCode::kLowSpace && options_.on_full_disk) {
+    options_.on_full_disk();
+    room = journal_.ensure_room(bytes);
+  }
+  return room;
+}
+
 void Committer::commit_group(std::vector<Pending>& requests) {
   if (const auto error = stopped_by()) {
     for (Pending& p : requests) p.done({tl::unexpected<Error>(*error), {}});
+    return;
+  }
+  std::uint64_t bound = kFrameHeaderBytes + kFrameAlignment;
+  for (const Pending& p : requests) bound += frame_bound(p.request);
+  if (const Status room = ensure_room(bound); !room) {
+    // Nothing is staged yet, so nothing has to be taken back.
+    for (Pending& p : requests) p.done({tl::unexpected<Error>(room.error()), {}});
     return;
   }
   Group group;
@@ -263,9 +291,11 @@ Status Committer::run_exclusive(Exclusive& work) {
   if (mutations.empty()) return {};
   Group group;
   for (const auto& c : mutations.changes()) group.change(c);
-  const auto header = write(group);
-  Status status;
-  if (!header) status = fail(header.error());
+  Status status = ensure_room(kFrameHeaderBytes + kFrameAlignment + group.operations.size());
+  if (status) {
+    const auto header = write(group);
+    if (!header) status = fail(header.error());
+  }
   if (status) {
     const auto durable = journal_.sync();
     if (!durable) status = fail(durable.error());

@@ -26,6 +26,8 @@ struct CommitterOptions {
   Clock* clock = nullptr;
   /// Called once when a write or sync failed; nothing is acknowledged any more.
   std::function<void(const Error&)> on_fatal;
+  /// Called when the disk has no room for the next segment; gives some back if it can.
+  std::function<void()> on_full_disk;
   /// Called after each sync, on the thread that did it.
   std::function<void()> on_durable;
 };
@@ -73,6 +75,7 @@ class Committer {
   void run_committer();
   void run_syncer();
   void commit_group(std::vector<Pending>& requests);
+  [[nodiscard]] Status ensure_room(std::uint64_t bytes);
   [[nodiscard]] Status run_exclusive(Exclusive& work);
   [[nodiscard]] Result<FrameHeader> write(const Group& group);
   void hand_over(Group group);

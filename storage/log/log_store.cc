@@ -98,6 +98,10 @@ Status LogStore::start() {
     log(LogLevel::kError, error.to_string());
     if (options_.on_fatal) options_.on_fatal(error);
   };
+  committer.on_full_disk = [this] {
+    if (const Status s = space_->drop(); !s) log(LogLevel::kError, s.error().to_string());
+    low_space_ = true;
+  };
   committer.on_durable = [this] { became_durable(); };
   committer_ =
       std::make_unique<Committer>(std::move(committer), *journal_, *index_, *stager_, *reader_);

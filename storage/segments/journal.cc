@@ -22,6 +22,14 @@ std::uint64_t payload_bytes(const FrameContent& content) {
   return bytes;
 }
 
+Status check_frame_size(std::uint64_t bytes) {
+  if (bytes <= kMaxSegmentBytes - kSegmentHeaderBytes) return {};
+  return fail(ErrorCode::kRecordTooLarge, "a commit of " + std::to_string(bytes) +
+                                              " bytes does not fit in a segment (at most " +
+                                              std::to_string(kMaxSegmentBytes) +
+                                              "); send less in one request");
+}
+
 /// Header, operations, payload and padding in one gathered write.
 Status write_frame(File& file, const FrameHeader& header, const FrameHeaderBytes& head,
                    const FrameContent& content) {
@@ -130,12 +138,7 @@ Result<FrameHeader> Journal::append(const FrameContent& content, Timestamp now) 
   Impl& impl = *impl_;
   RUNNEL_TRY(impl.usable());
   const std::uint64_t bytes = frame_bytes(content);
-  if (bytes > kMaxSegmentBytes - kSegmentHeaderBytes) {
-    return fail(ErrorCode::kRecordTooLarge, "a commit of " + std::to_string(bytes) +
-                                                " bytes does not fit in a segment (at most " +
-                                                std::to_string(kMaxSegmentBytes) +
-                                                "); send less in one request");
-  }
+  RUNNEL_TRY(check_frame_size(bytes));
   JournalPoint at;
   std::shared_ptr<File> file;
   std::uint64_t capacity = 0;
@@ -181,6 +184,27 @@ Result<FrameHeader> Journal::append(const FrameContent& content, Timestamp now) 
   impl.end.sequence = header.sequence;
   impl.end.checksum = header.checksum;
   return header;
+}
+
+Status Journal::ensure_room(std::uint64_t frame_bytes) {
+  Impl& impl = *impl_;
+  RUNNEL_TRY(impl.usable());
+  RUNNEL_TRY(check_frame_size(frame_bytes));
+  {
+    MutexLock lock(impl.mutex);
+    if (impl.end.position.offset + frame_bytes <= impl.capacity) return {};
+  }
+  const std::uint64_t least =
+      std::max<std::uint64_t>(kMinSegmentBytes, kSegmentHeaderBytes + frame_bytes);
+  MutexLock lock(impl.prepare_mutex);
+  if (!impl.prepared) {
+    RUNNEL_TRY_ASSIGN(impl.prepared, impl.files.make(impl.next_number, least));
+    return {};
+  }
+  RUNNEL_TRY_ASSIGN(const std::uint64_t size, impl.prepared->size());
+  if (size >= least) return {};
+  RUNNEL_TRY(impl.prepared->allocate(least));
+  return impl.prepared->sync();
 }
 
 JournalPoint Journal::end() const {
