@@ -151,7 +151,8 @@ class Measurements:
     def add(self, step, figures):
         self.steps.setdefault(step, []).append(figures)
         shown = ("mb_per_second", "cpu_seconds_per_gb", "broker_cpu_seconds_per_gb",
-                 "per_second", "records_per_second", "latency_p50_us", "bytes_per_connection")
+                 "per_second", "records_per_second", "latency_p50_us", "bytes_per_connection",
+                 "start_ms", "rss_mib")
         note(f"{step:24} " + ", ".join(f"{k} {figures[k]:g}" for k in shown if k in figures))
         return figures
 
@@ -323,6 +324,8 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, help="repetitions (3 quick, 7 otherwise)")
     parser.add_argument("--gb", type=float, dest="gigabytes",
                         help="volume of a throughput measurement in GB (1 quick, 4 otherwise)")
+    parser.add_argument("--singles", type=int,
+                        help="single appends of a measurement (2000 quick, 10000 otherwise)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build",
                         help="build directory (build)")
     parser.add_argument("--dir", type=pathlib.Path, help="where data goes (the build directory)")
@@ -340,7 +343,7 @@ def parse_arguments():
     setup = parser.parse_args()
     setup.rounds = setup.rounds or (3 if setup.quick else 7)
     setup.gigabytes = setup.gigabytes or (1 if setup.quick else 4)
-    setup.singles = 2000 if setup.quick else 10_000
+    setup.singles = setup.singles or (2000 if setup.quick else 10_000)
     setup.dir = (setup.dir or setup.build).resolve()
     setup.runnel = setup.build / "runnel"
     setup.floor = setup.build / "bench" / "runnel_floor"

@@ -9,13 +9,13 @@
 namespace runnel::bench {
 namespace {
 
-constexpr std::uint64_t kFileBytes = 1u << 30;
+constexpr std::uint64_t kMaxFileBytes = 1u << 30;
 constexpr std::uint64_t kPieceBytes = 1u << 20;
 
 /// Written, not only reserved, so that all of it is in the page cache.
-Status fill(const ScratchFile& file) {
+Status fill(const ScratchFile& file, std::uint64_t bytes) {
   const std::string piece = filler(kPieceBytes);
-  for (std::uint64_t at = 0; at < kFileBytes; at += kPieceBytes) {
+  for (std::uint64_t at = 0; at < bytes; at += kPieceBytes) {
     if (::pwrite(file.descriptor(), piece.data(), piece.size(), static_cast<off_t>(at)) !=
         static_cast<ssize_t>(piece.size())) {
       return system_error("pwrite");
@@ -24,15 +24,16 @@ Status fill(const ScratchFile& file) {
   return file.sync();
 }
 
-Status send_file(const ScratchFile& file, const Socket& socket, std::uint64_t bytes) {
+Status send_file(const ScratchFile& file, std::uint64_t file_bytes, const Socket& socket,
+                 std::uint64_t bytes) {
   off_t at = 0;
   while (bytes > 0) {
-    const auto want = std::min({bytes, kPieceBytes, kFileBytes - static_cast<std::uint64_t>(at)});
+    const auto want = std::min({bytes, kPieceBytes, file_bytes - static_cast<std::uint64_t>(at)});
     const ssize_t sent = ::sendfile(socket.descriptor(), file.descriptor(), &at, want);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return system_error("sendfile");
     bytes -= static_cast<std::uint64_t>(sent);
-    if (static_cast<std::uint64_t>(at) == kFileBytes) at = 0;
+    if (static_cast<std::uint64_t>(at) == file_bytes) at = 0;
   }
   return {};
 }
@@ -50,8 +51,10 @@ Status read_bytes(const std::string& address, std::uint64_t bytes) {
 }  // namespace
 
 Result<Figures> floor_sendfile(const FloorPlan& plan) {
-  RUNNEL_TRY_ASSIGN(const auto file, ScratchFile::make(plan.directory, kFileBytes));
-  RUNNEL_TRY(fill(file));
+  const std::uint64_t pieces = std::max<std::uint64_t>(1, plan.bytes / kPieceBytes);
+  const std::uint64_t file_bytes = std::min(kMaxFileBytes, pieces * kPieceBytes);
+  RUNNEL_TRY_ASSIGN(const auto file, ScratchFile::make(plan.directory, file_bytes));
+  RUNNEL_TRY(fill(file, file_bytes));
   RUNNEL_TRY_ASSIGN(const Socket listener, Socket::listen());
   RUNNEL_TRY_ASSIGN(const std::string address, listener.address());
   const std::uint64_t share = plan.bytes / plan.connections;
@@ -65,8 +68,9 @@ Result<Figures> floor_sendfile(const FloorPlan& plan) {
     sockets.push_back(std::move(socket));
   }
   Stopwatch watch;
-  RUNNEL_TRY(
-      on_threads(plan.connections, [&](unsigned i) { return send_file(file, sockets[i], share); }));
+  RUNNEL_TRY(on_threads(plan.connections, [&](unsigned i) {
+    return send_file(file, file_bytes, sockets[i], share);
+  }));
   RUNNEL_TRY(load.wait());
   watch.stop();
   const std::uint64_t bytes = share * plan.connections;
