@@ -141,6 +141,27 @@ TEST(AnnouncedLengths, AHeaderNeedsAKey) {
   expect_refused(batch_around(as_bytes(record_of(body)), 1).bytes(), "null key");
 }
 
+TEST(AnnouncedLengths, ARecordEndsWithItsHeaders) {
+  ByteWriter body = start_of_a_record();
+  body.varint(-1).varint(-1).varint(0);
+  EXPECT_TRUE(read_all(batch_around(as_bytes(record_of(body)), 1).bytes()));
+  body.be(std::uint8_t{0});
+  expect_refused(batch_around(as_bytes(record_of(body)), 1).bytes(), "one byte more");
+}
+
+TEST(AnnouncedLengths, OffsetDeltasCountUpFromZero) {
+  const auto record_at = [](std::int32_t delta) {
+    ByteWriter body;
+    body.be(std::int8_t{0}).varint(0).varint(delta).varint(-1).varint(-1).varint(0);
+    return record_of(body);
+  };
+  EXPECT_TRUE(read_all(batch_around(as_bytes(record_at(0) + record_at(1)), 2).bytes()));
+  for (const auto& [first, second] : {std::pair{0, 0}, {0, 2}, {1, 2}, {1, 0}, {0, -1}, {-1, 0}}) {
+    const std::string records = record_at(first) + record_at(second);
+    expect_refused(batch_around(as_bytes(records), 2).bytes(), "deltas");
+  }
+}
+
 TEST(AnnouncedLengths, MoreHeadersThanTheLimitAreRefusedThoughTheirBytesAreThere) {
   ByteWriter body = start_of_a_record();
   const std::size_t headers = kMaxRecordHeaders + 1;
