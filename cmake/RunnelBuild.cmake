@@ -38,7 +38,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 else()
   # GCC 12 reports these inside libstdc++ and header-only libraries where they do not hold.
   add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow
-                      -Wno-array-bounds -Wno-dangling-pointer)
+                      -Wno-array-bounds -Wno-dangling-pointer -Wno-stringop-overread)
 endif()
 if(RUNNEL_SANITIZE STREQUAL "asan")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined

@@ -56,7 +56,7 @@ Result<CheckReport> check_directory(
         {"segment " + std::to_string(d.position.segment), d.position.offset, d.length, d.what});
   }
   if (!fs.exists(paths.index + "/CURRENT")) {
-    report.notes.push_back("the index is not there yet; it is built at the next start");
+    report.notes.emplace_back("the index is not there yet; it is built at the next start");
     return report;
   }
   IndexOptions options;

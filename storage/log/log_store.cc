@@ -165,8 +165,7 @@ PartitionInfo LogStore::partition_info(const PartitionRef& partition) const {
   info.log_start = view.start.offset;
   info.high_watermark = view.high_watermark;
   info.bytes = view.bytes - view.start.bytes;
-  const auto newest = reader_->find_offset(*partition, {OffsetQuery::Kind::kMaxTimestamp, {}});
-  if (newest) info.max_timestamp = newest->timestamp;
+  info.max_timestamp = reader_->max_timestamp(*partition).value_or(kNoTimestamp);
   return info;
 }
 

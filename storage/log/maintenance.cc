@@ -39,7 +39,7 @@ void LogStore::run_background() {
       idle_.store(false);
       if (closing_) return;
     }
-    journal_->prepare_next();
+    if (journal_->half_full()) journal_->prepare_next();
     if (const Status s = anchor_if_behind(); !s) {
       log(LogLevel::kError, "the anchor can't be written: " + s.error().to_string());
     }

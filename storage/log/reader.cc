@@ -250,6 +250,9 @@ FetchTicket Reader::fetch(FetchRequest request, FetchCallback done) {
     }
   }
   if (ticket == 0) {
+    for (FetchedPartition& p : answer.result) {
+      p.error = Error(ErrorCode::kShuttingDown, "the store is shutting down; fetch again later");
+    }
     deliver(waiter->request, std::move(answer), waiter->callback);
     return 0;
   }

@@ -37,6 +37,9 @@ class Reader {
   /// Reads files on the caller's thread. kTime without a match: kNoOffset.
   [[nodiscard]] Result<OffsetAnswer> find_offset(const Partition& partition,
                                                  OffsetQuery query) const;
+  /// The greatest timestamp of what is left of the partition; kNoTimestamp if nothing is. Reads
+  /// files only where a batch run is partly trimmed.
+  [[nodiscard]] Result<Timestamp> max_timestamp(const Partition& partition) const;
   /// What the partition has in each segment, oldest first, without what is trimmed whole.
   [[nodiscard]] Result<std::vector<Span>> spans_of(const Partition& partition,
                                                    const Partition::View& view) const;

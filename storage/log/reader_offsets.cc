@@ -10,15 +10,12 @@ namespace {
 
 using protocol::RecordReader;
 
-/// Decides which batch, then which record, answers a query.
+/// The first record at or after a time. The greatest timestamp of all is such a time, too.
 struct Search {
-  OffsetQuery::Kind kind;
   Timestamp time;
 
   /// True if something with this greatest timestamp can hold the answer.
-  [[nodiscard]] bool may_hold(Timestamp max_timestamp) const {
-    return kind == OffsetQuery::Kind::kMaxTimestamp ? max_timestamp == time : max_timestamp >= time;
-  }
+  [[nodiscard]] bool may_hold(Timestamp max_timestamp) const { return max_timestamp >= time; }
 };
 
 Result<std::optional<OffsetAnswer>> search_batch(const File& file, const BatchWalker::Step& step,
@@ -59,6 +56,70 @@ Result<std::vector<Span>> Reader::spans_of(const Partition& partition,
   return spans;
 }
 
+namespace {
+
+/// The greatest timestamp in `batch` from `start` on.
+Result<Timestamp> max_in_batch(const File& file, const BatchWalker::Step& step, Offset start) {
+  Buffer batch = Buffer::allocate(step.bytes);
+  RUNNEL_TRY(file.read_exactly(step.position, batch.mutable_bytes()));
+  RUNNEL_TRY(protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc));
+  RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch.bytes()));
+  Timestamp max = kNoTimestamp;
+  while (true) {
+    RUNNEL_TRY_ASSIGN(const auto record, records.next());
+    if (!record) return max;
+    if (record->offset >= start) max = std::max(max, record->timestamp);
+  }
+}
+
+/// The same for an entry that holds `start` behind its beginning.
+Result<Timestamp> max_in_entry(const File& file, const IndexEntry& entry, Offset start) {
+  BatchWalker walker(file, entry.position.offset, entry.bytes);
+  Timestamp max = kNoTimestamp;
+  while (true) {
+    RUNNEL_TRY_ASSIGN(const auto step, walker.next());
+    if (!step) return max;
+    if (step->last < start) continue;
+    Timestamp here = step->max_timestamp;
+    if (step->base < start) {
+      RUNNEL_TRY_ASSIGN(here, max_in_batch(file, *step, start));
+    }
+    max = std::max(max, here);
+  }
+}
+
+}  // namespace
+
+Result<Timestamp> Reader::max_timestamp(const Partition& partition) const {
+  const Partition::View view = partition.view();
+  Timestamp max = kNoTimestamp;
+  if (view.start.offset == view.high_watermark) return max;
+  RUNNEL_TRY_ASSIGN(const auto spans, spans_of(partition, view));
+  for (const Span& span : spans) {
+    if (span.last < view.start.offset) continue;
+    if (span.first >= view.start.offset) {
+      max = std::max(max, span.max_timestamp);
+      continue;
+    }
+    std::vector<IndexEntry> entries;
+    RUNNEL_TRY(for_each_entry(partition, view.start.offset,
+                              std::min(span.last + 1, view.high_watermark),
+                              [&](const IndexEntry& e) {
+                                entries.push_back(e);
+                                return true;
+                              }));
+    for (const IndexEntry& entry : entries) {
+      Timestamp here = entry.max_timestamp;
+      if (entry.base < view.start.offset) {
+        RUNNEL_TRY_ASSIGN(const auto file, file_of(entry));
+        RUNNEL_TRY_ASSIGN(here, max_in_entry(*file, entry, view.start.offset));
+      }
+      max = std::max(max, here);
+    }
+  }
+  return max;
+}
+
 Result<OffsetAnswer> Reader::find_offset(const Partition& partition, OffsetQuery query) const {
   const Partition::View view = partition.view();
   if (view.deleted) return fail(topic_gone(partition));
@@ -68,10 +129,9 @@ Result<OffsetAnswer> Reader::find_offset(const Partition& partition, OffsetQuery
   const OffsetAnswer none{kNoOffset, kNoTimestamp};
   if (view.start.offset == view.high_watermark) return none;
   RUNNEL_TRY_ASSIGN(const auto spans, spans_of(partition, view));
-  Search search{query.kind, query.time};
+  Search search{query.time};
   if (query.kind == OffsetQuery::Kind::kMaxTimestamp) {
-    search.time = kNoTimestamp;
-    for (const Span& s : spans) search.time = std::max(search.time, s.max_timestamp);
+    RUNNEL_TRY_ASSIGN(search.time, max_timestamp(partition));
   }
   for (const Span& span : spans) {
     if (!search.may_hold(span.max_timestamp)) continue;

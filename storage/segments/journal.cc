@@ -286,6 +286,11 @@ std::uint32_t Journal::current_segment() const {
   return impl_->end.position.segment;
 }
 
+bool Journal::half_full() const {
+  MutexLock lock(impl_->mutex);
+  return impl_->end.position.offset >= impl_->capacity / 2;
+}
+
 Status Journal::remove_segment(std::uint32_t number) {
   std::shared_ptr<File> file;
   {

@@ -110,6 +110,8 @@ class Journal {
   /// The file of a segment; kNotFound if it was removed. Holding it keeps it readable.
   [[nodiscard]] Result<std::shared_ptr<const File>> segment(std::uint32_t number) const;
   [[nodiscard]] std::vector<SegmentInfo> segments() const;
+  /// True once half of the current segment is used: time to prepare the next.
+  [[nodiscard]] bool half_full() const;
   /// The segment being written; it can't be removed.
   [[nodiscard]] std::uint32_t current_segment() const;
   /// Takes a dead segment out: kept aside for reuse while few are spare and nobody reads it, else

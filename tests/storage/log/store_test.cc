@@ -331,6 +331,23 @@ TEST_F(StoreTest, OffsetsAreFoundByTime) {
   EXPECT_EQ(newest->timestamp, Timestamp(1190));
 }
 
+TEST_F(StoreTest, TheGreatestTimestampIsOfWhatIsLeft) {
+  create("t");
+  for (const int time : {100, 900, 300, 500, 200}) {
+    ASSERT_TRUE(append("t", make_batch(BatchSpec{{"v"}, Timestamp(time)})).result);
+  }
+  const auto newest = [&] {
+    return *store->find_offset(ref("t"), {OffsetQuery::Kind::kMaxTimestamp, {}});
+  };
+  EXPECT_EQ(newest().offset, Offset(1));
+  ASSERT_TRUE(store->delete_records(ref("t"), Offset(2)));
+  EXPECT_EQ(newest().offset, Offset(3));
+  EXPECT_EQ(newest().timestamp, Timestamp(500));
+  EXPECT_EQ(store->partition_info(ref("t")).max_timestamp, Timestamp(500));
+  ASSERT_TRUE(store->delete_records(ref("t"), kNoOffset));
+  EXPECT_EQ(newest().offset, kNoOffset);
+}
+
 TEST_F(StoreTest, OffsetsOfAGroupExpireOnceItIsEmptyForLong) {
   create("t");
   CommitRequest request;
