@@ -20,8 +20,8 @@ Uuid Uuid::from_random(std::uint64_t high, std::uint64_t low) noexcept {
 
 Result<Uuid> Uuid::parse(std::string_view text) {
   if (text.size() != kTextLength) {
-    return fail(ErrorCode::kInvalidArgument, "an id has 22 base64 characters, got " +
-                                                 std::to_string(text.size()));
+    return fail(ErrorCode::kInvalidArgument,
+                "an id has 22 base64 characters, got " + std::to_string(text.size()));
   }
   Uuid u;
   std::uint32_t bits = 0;
