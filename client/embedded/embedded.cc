@@ -108,10 +108,18 @@ class HostEnd final : public broker::Connection, public std::enable_shared_from_
       if (!read) return close();
       pieces.push_back(std::move(*read));
     }
-    client_->loop->post([client = client_, pieces = std::move(pieces)] {
+    std::uint64_t bytes = 0;
+    for (const Buffer& piece : pieces) bytes += piece.size();
+    unsent_ += bytes;
+    crowded_ = crowded_ || unsent_ > broker::kOutputLowMark;
+    client_->loop->post([client = client_, pieces = std::move(pieces), bytes, loop = loop_,
+                         weak = weak_from_this()] {
       for (const Buffer& piece : pieces) {
         if (client->alive) client->events->transport_received(piece.bytes());
       }
+      loop->post([weak, bytes] {
+        if (const auto self = weak.lock()) self->taken(bytes);
+      });
     });
   }
   void close() override {
@@ -135,7 +143,7 @@ class HostEnd final : public broker::Connection, public std::enable_shared_from_
       }
     });
   }
-  [[nodiscard]] std::uint64_t unsent_bytes() const override { return 0; }
+  [[nodiscard]] std::uint64_t unsent_bytes() const override { return unsent_; }
   [[nodiscard]] std::shared_ptr<broker::SessionHandle> handle() override { return handle_; }
   [[nodiscard]] const broker::Endpoint& local() const override { return endpoint_; }
   [[nodiscard]] const broker::Endpoint& remote() const override { return endpoint_; }
@@ -157,6 +165,13 @@ class HostEnd final : public broker::Connection, public std::enable_shared_from_
     std::weak_ptr<HostEnd> end_;
   };
 
+  /// The client has dealt with `bytes` of output.
+  void taken(std::uint64_t bytes) {
+    unsent_ -= bytes;
+    if (!crowded_ || unsent_ > broker::kOutputLowMark / 2) return;
+    crowded_ = false;
+    if (session_ && !closed_) session_->drained();
+  }
   void give(Bytes bytes) {
     while (!bytes.empty() && session_ && !closed_) {
       const MutableBytes into = session_->receive_into();
@@ -179,6 +194,8 @@ class HostEnd final : public broker::Connection, public std::enable_shared_from_
   std::unique_ptr<broker::Session> session_;
   std::deque<Buffer> waiting_;
   broker::Endpoint endpoint_{"embedded", 0};
+  std::uint64_t unsent_ = 0;  ///< given to the client's loop, not yet dealt with
+  bool crowded_ = false;      ///< unsent_ was above the low mark
   int paused_ = 0;
   bool closed_ = false;
 };
@@ -223,9 +240,7 @@ Outcome<Client> open(const std::string& directory, OpenOptions options) {
   auto factory = [h = *std::move(host)](client::Loop& loop, client::TransportEvents& events) {
     return std::make_unique<client::EmbeddedTransport>(h, loop, events);
   };
-  auto core = std::make_shared<client::Core>(std::move(options.client), std::move(factory));
-  if (auto up = core->connect_and_wait(); !up) return up.error();
-  return Client(std::make_shared<Client::Impl>(Client::Impl{std::move(core)}));
+  return client::make_client(std::move(options.client), std::move(factory));
 }
 
 }  // namespace runnel

@@ -32,14 +32,12 @@ Outcome<std::pair<std::string, std::string>> split_address(std::string_view addr
 Outcome<Client> connect(std::string_view address, ClientOptions options) {
   auto parts = split_address(address);
   if (!parts) return parts.error();
-  auto core = std::make_shared<client::Core>(std::move(options),
-                                             client::socket_transport(parts->first, parts->second));
-  if (auto up = core->connect_and_wait(); !up) return up.error();
-  return Client(std::make_shared<Client::Impl>(Client::Impl{std::move(core)}));
+  return client::make_client(std::move(options),
+                             client::socket_transport(parts->first, parts->second));
 }
 
 Admin Client::admin() {
-  return Admin(std::make_shared<Admin::Impl>(Admin::Impl{impl_->core}));
+  return Admin(std::make_shared<Admin::Impl>(Admin::Impl{impl_->keeper}));
 }
 
 Pending<Committed> Client::commit(const Transaction& transaction) {
@@ -82,7 +80,7 @@ Pending<std::vector<FetchedPartition>> Client::fetch(FetchRequest request) {
   auto [pending, done] = detail::make_pending<std::vector<FetchedPartition>>();
   auto core = impl_->core;
   core->post(
-      [c = core.get(), fetch = std::move(fetch), convert, done = done, wait = request.max_wait] {
+      [c = core, fetch = std::move(fetch), convert, done = done, wait = request.max_wait] {
         c->send<native::FetchReply, std::vector<FetchedPartition>>(fetch, convert, done, {}, wait);
       },
       done);

@@ -52,8 +52,21 @@ void Connection::close() {
   state_ = State::kClosed;
   loop_.cancel(timer_);
   retired_ = std::move(transport_);
-  queued_.clear();
   fail_in_flight(Error(ErrorCode::kCancelled, "the client was closed before the answer came"));
+  for (auto& [correlation, item] : std::exchange(queued_, {})) {
+    const auto found = waiting_.find(correlation);
+    if (found == waiting_.end()) continue;
+    const Waiting waiting = std::move(found->second);
+    waiting_.erase(found);
+    loop_.cancel(waiting.timer);
+    waiting.done(tl::unexpected(
+        refusal(Error(ErrorCode::kCancelled, "the client was closed before this was sent"),
+                /*maybe_done=*/false)));
+  }
+  // What was written last (a farewell to a group) still goes out; then the connection ends.
+  loop_.post([this, alive = alive_] {
+    if (*alive) retired_.reset();
+  });
 }
 
 void Connection::request(native::Request request, std::vector<Buffer> attachment,
@@ -125,13 +138,18 @@ void Connection::timed_out(std::uint64_t correlation, Milliseconds timeout) {
   AnswerCallback done = std::move(found->second.done);
   waiting_.erase(found);
   const bool sent = queued_.erase(correlation) == 0;
+  const bool silent = SteadyClock::now() - heard_ >= std::max(timeout, options_.connect_timeout);
   std::string message = "no answer within " + std::to_string(timeout.count()) + " ms";
   if (!sent) {
     message = "no connection within " + std::to_string(timeout.count()) + " ms";
     if (last_error_) message += "; latest attempt: " + last_error_->message();
   }
   const ErrorCode code = sent ? ErrorCode::kTimeout : ErrorCode::kDisconnected;
+  const std::shared_ptr<bool> alive = alive_;
   done(tl::unexpected(refusal(Error(code, std::move(message)), sent)));
+  // Not a byte in all that time: the peer is gone without a word.
+  if (*alive && sent && silent && state_ == State::kUp)
+    drop(Error(ErrorCode::kDisconnected, "the broker went silent"));
 }
 
 void Connection::transport_open() {
@@ -143,6 +161,7 @@ void Connection::transport_open() {
 }
 
 void Connection::transport_received(Bytes data) {
+  heard_ = SteadyClock::now();
   const std::shared_ptr<bool> alive = alive_;
   const Transport* const from = transport_.get();
   while (!data.empty() && *alive && transport_.get() == from && from != nullptr) {

@@ -119,6 +119,7 @@ class Connection final : private TransportEvents {
   State state_ = State::kIdle;
   bool refused_ = false;
   std::optional<Error> last_error_;
+  SteadyClock::time_point heard_;  ///< when bytes came last
   native::HelloReply hello_;
   Milliseconds backoff_;
   Loop::TimerId timer_ = 0;

@@ -124,12 +124,14 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
 
 namespace runnel {
 struct Consumer::Impl {
-  explicit Impl(std::shared_ptr<client::ConsumerCore> c) : core(std::move(c)) {}
+  Impl(client::KeeperPtr k, std::shared_ptr<client::ConsumerCore> c)
+      : keeper(std::move(k)), core(std::move(c)) {}
   ~Impl() {
     core->core->loop->post([c = core] { c->abandon(); });
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
+  client::KeeperPtr keeper;
   std::shared_ptr<client::ConsumerCore> core;
 };
 }  // namespace runnel

@@ -254,7 +254,7 @@ using Core = client::ConsumerCore;
 Consumer Client::consumer(ConsumerOptions options) {
   auto core = std::make_shared<Core>(impl_->core, std::move(options));
   impl_->core->loop->post([core] { core->start(); });
-  return Consumer(std::make_shared<Consumer::Impl>(std::move(core)));
+  return Consumer(std::make_shared<Consumer::Impl>(impl_->keeper, std::move(core)));
 }
 Pending<Batch> Consumer::poll(std::chrono::milliseconds at_most) {
   return on_loop<Batch>(

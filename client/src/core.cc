@@ -84,11 +84,13 @@ Core::Core(ClientOptions o, TransportFactory factory)
                             options.reconnect_backoff_max})) {}
 
 Core::~Core() {
-  loop->post([c = connection, l = std::move(listener_)]() mutable {
-    l.reset();
-    c->close();
-  });
+  shut();
+}
+
+void Core::shut() {
+  loop->post([c = connection] { c->close(); });
   loop->stop();
+  up = false;
 }
 
 Outcome<void> Core::connect_and_wait() {
@@ -121,6 +123,13 @@ Outcome<void> Core::connect_and_wait() {
     answer(last ? last->message() : std::string("no answer in time"));
   });
   return Failure(*code == Errc::timeout ? Errc::disconnected : *code, *asked.get());
+}
+
+Outcome<Client> make_client(ClientOptions options, TransportFactory factory) {
+  auto core = std::make_shared<Core>(std::move(options), std::move(factory));
+  auto keeper = std::make_shared<const Keeper>(core);
+  if (auto greeted = core->connect_and_wait(); !greeted) return greeted.error();
+  return Client(std::make_shared<Client::Impl>(Client::Impl{std::move(keeper)}));
 }
 
 Outcome<Batch> decode_batches(const std::string& topic, std::int32_t partition, Bytes batches,

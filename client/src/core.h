@@ -55,6 +55,9 @@ class Core : public std::enable_shared_from_this<Core> {
  public:
   Core(ClientOptions options, TransportFactory factory);
   ~Core();
+  /// Answers everything under way with kCancelled and ends the loop; waits for that, unless called
+  /// on the loop's thread. Idempotent.
+  void shut();
   /// Starts connecting and waits for the greeting, up to connect_timeout.
   [[nodiscard]] Outcome<void> connect_and_wait();
 
@@ -63,8 +66,9 @@ class Core : public std::enable_shared_from_this<Core> {
   Pending<T> ask(native::Request request, F convert) {
     auto [pending, done] = detail::make_pending<T>();
     post(
-        [this, request = std::move(request), convert = std::move(convert), done = done]() mutable {
-          send<R, T>(std::move(request), std::move(convert), std::move(done));
+        [self = shared_from_this(), request = std::move(request), convert = std::move(convert),
+         done = done]() mutable {
+          self->send<R, T>(std::move(request), std::move(convert), std::move(done));
         },
         done);
     return std::move(pending);
@@ -99,6 +103,26 @@ class Core : public std::enable_shared_from_this<Core> {
  private:
   std::shared_ptr<void> listener_;
 };
+
+/// What the application's handles hold: when the last one goes, so does everything under way. The
+/// operations themselves hold the Core only.
+class Keeper {
+ public:
+  explicit Keeper(std::shared_ptr<Core> c) : core(std::move(c)) {}
+  ~Keeper() { core->shut(); }
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+  const std::shared_ptr<Core> core;
+};
+using KeeperPtr = std::shared_ptr<const Keeper>;
+/// A client on a connection made by `factory`, once the broker has greeted it.
+[[nodiscard]] Outcome<Client> make_client(ClientOptions options, TransportFactory factory);
+
+/// Sequences run from 0 to 2^31-1 and start again at 0, as Kafka's do. `count` >= 0.
+[[nodiscard]] inline std::int32_t sequence_after(std::int32_t sequence, std::size_t count) {
+  constexpr std::uint64_t kModulus = std::uint64_t{1} << 31;
+  return static_cast<std::int32_t>((static_cast<std::uint64_t>(sequence) + count) % kModulus);
+}
 
 /// Decodes whole batches into records from `from` on. `owner` holds `batches`.
 [[nodiscard]] Outcome<Batch> decode_batches(const std::string& topic, std::int32_t partition,
@@ -142,10 +166,12 @@ struct OwnedMessage {
 namespace runnel {
 
 struct Client::Impl {
-  std::shared_ptr<client::Core> core;
+  client::KeeperPtr keeper;
+  std::shared_ptr<client::Core> core = keeper->core;
 };
 struct Admin::Impl {
-  std::shared_ptr<client::Core> core;
+  client::KeeperPtr keeper;
+  std::shared_ptr<client::Core> core = keeper->core;
 };
 struct Batch::Impl {
   std::vector<Record> records;

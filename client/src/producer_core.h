@@ -1,12 +1,18 @@
 // The producer's machinery. Records enter through a mutex; everything else is loop thread only.
 //
-// A lane is one partition. Its batches are numbered when they are cut and sent in that order. After
-// any failure a lane is "recovering": it waits until nothing of it is in flight, pauses, and sends
-// all unanswered batches again, in order, with the same sequences. The broker knows a producer's
-// last five batches, which is why the window is at most five.
+// A lane is one partition (producer_lane.cc). Its batches are numbered when they are cut and sent
+// in that order. After any failure a lane is "recovering": it waits until nothing of it is in
+// flight, pauses, and sends all unanswered batches again, in order, with the same sequences. The
+// broker knows a producer's last five batches, which is why the window is at most five.
 //
-// A batch that certainly was not stored leaves a gap in the sequences. The batches behind it were
-// refused for the gap, so they were not stored either, and are numbered anew from it.
+// Giving up a batch, or being told that the broker knows other numbers, ends the numbering: the
+// lane goes on from sequence 0 under the next epoch. Batches of which every attempt was refused get
+// new numbers there. A batch with an attempt whose outcome is unknown must not (it could be stored
+// twice); it ends as maybe_persisted. What the old epoch still has on its way is refused by the
+// broker as soon as the new one has been heard of.
+//
+// A broker takes any first sequence from a producer it does not know, so until the first batch of a
+// numbering is acknowledged it is alone in flight: otherwise its successor could overtake it.
 //
 // Batches of records with dedup keys carry no sequence: their keys are the guard, and one in
 // flight at a time keeps the order.
@@ -27,7 +33,9 @@ namespace runnel::client {
 
 class ProducerCore : public std::enable_shared_from_this<ProducerCore> {
  public:
-  ProducerCore(std::shared_ptr<Core> core, ProducerOptions options);
+  /// `first_sequence` is where numberings begin that have no epoch before them.
+  ProducerCore(std::shared_ptr<Core> core, ProducerOptions options,
+               std::int32_t first_sequence = 0);
 
   // Any thread.
   void send(const Message& message, Callback<Delivery> done, bool may_wait) RUNNEL_EXCLUDES(mutex_);
@@ -62,10 +70,12 @@ class ProducerCore : public std::enable_shared_from_this<ProducerCore> {
     ProducerId id = kNoProducer;
     ProducerEpoch epoch = kNoEpoch;
     std::int32_t next_sequence = 0;
-    std::optional<std::int32_t> renumber_from;  ///< known gap
-    std::optional<std::int32_t> doubtful_gap;   ///< a batch whose outcome was never learnt
+    bool established = false;  ///< a batch of this numbering was acknowledged
+    bool renumber = false;     ///< this numbering has ended
+    bool new_id = false;       ///< ... and the next one needs another id
     bool recovering = false;
     bool paused = false;  ///< the back-off timer runs
+    bool fresh = false;   ///< in fresh_
     Milliseconds backoff{0};
     Loop::TimerId linger_timer = 0;
   };
@@ -81,36 +91,49 @@ class ProducerCore : public std::enable_shared_from_this<ProducerCore> {
   void take_incoming() RUNNEL_EXCLUDES(mutex_);
   void route(Item item);
   void load_topic(const std::string& name);
+  void topic_loaded(const std::string& name, Answer answer);
   std::int32_t choose(Topic& topic, const OwnedMessage& message);
   void enqueue(std::int32_t partition, Item item);
-  Lane& lane_of(const TopicPartition& target);
-
-  void pump(Lane& lane);
-  [[nodiscard]] bool may_cut(Lane& lane);
-  void cut(Lane& lane);
-  void transmit(Lane& lane, const FlightPtr& flight);
-  [[nodiscard]] Status encode(Lane& lane, Flight& flight);
-  void answered(const TopicPartition& target, const FlightPtr& flight, Answer answer);
-  void stored(Lane& lane, const FlightPtr& flight, const native::AppendReply& reply);
-  void refused(Lane& lane, const FlightPtr& flight, const Refusal& refusal);
-  void drop_duplicates(Lane& lane, const FlightPtr& flight, const Refusal& refusal);
-  void lost_sequence(Lane& lane, const FlightPtr& flight, const Refusal& refusal);
-  void give_up(Lane& lane, const FlightPtr& flight, const Failure& why, bool certainly_absent);
-  void recover(Lane& lane);
-  void settle(Lane& lane);
+  /// Pumps the lanes that got records since the last call.
+  void pump_fresh();
+  void pump_all();
   void need_identity();
-  void expire();
   void finish(Item& item, Outcome<Delivery> outcome);
   void check_flushed();
   void cancel_all();
 
+  // producer_lane.cc
+  /// Sends what may be sent now.
+  void pump(Lane& lane);
+  [[nodiscard]] bool may_cut(Lane& lane);
+  [[nodiscard]] bool lingers(Lane& lane);
+  void cut(Lane& lane);
+  void transmit(Lane& lane, const FlightPtr& flight);
+  [[nodiscard]] Status encode(const Lane& lane, Flight& flight);
+  void answered(Lane& lane, const FlightPtr& flight, Answer answer);
+  void stored(Lane& lane, const FlightPtr& flight, const native::AppendReply& reply);
+  void refused(Lane& lane, const FlightPtr& flight, const Refusal& refusal);
+  void drop_duplicates(Lane& lane, const FlightPtr& flight, const Refusal& refusal);
+  /// Ends `flight` with `why` and the lane's numbering with it.
+  void give_up(Lane& lane, const FlightPtr& flight, const Failure& why);
+  void recover(Lane& lane, bool pause);
+  /// True if the lane is done recovering.
+  [[nodiscard]] bool resume(Lane& lane);
+  [[nodiscard]] bool renumber(Lane& lane);
+  [[nodiscard]] bool identify(Lane& lane);
+  void fail_doubtful(Lane& lane);
+  void expire();
+  void expire(Lane& lane, SteadyClock::time_point now);
+
   const std::shared_ptr<Core> core_;
   const ProducerOptions options_;
+  const std::int32_t first_sequence_;
   std::shared_ptr<void> listener_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::map<TopicPartition, Lane> lanes_;
   ProducerId id_ = kNoProducer;
   ProducerEpoch epoch_ = kNoEpoch;
+  std::vector<Lane*> fresh_;
   bool identity_asked_ = false;
   bool ended_ = false;
   std::size_t unanswered_ = 0;
@@ -128,10 +151,12 @@ class ProducerCore : public std::enable_shared_from_this<ProducerCore> {
 
 namespace runnel {
 struct Producer::Impl {
-  explicit Impl(std::shared_ptr<client::ProducerCore> c) : core(std::move(c)) {}
+  Impl(client::KeeperPtr k, std::shared_ptr<client::ProducerCore> c)
+      : keeper(std::move(k)), core(std::move(c)) {}
   ~Impl() { core->abandon(); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
+  client::KeeperPtr keeper;
   std::shared_ptr<client::ProducerCore> core;
 };
 }  // namespace runnel

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <string>
+#include <thread>
 
 #include "client/src/transport.h"
 
@@ -28,7 +30,6 @@ class SocketTransport final : public Transport {
   ~SocketTransport() override {
     *alive_ = false;
     close_socket();
-    if (addresses_ != nullptr) ::freeaddrinfo(addresses_);
   }
 
   void open() override {
@@ -57,12 +58,41 @@ class SocketTransport final : public Transport {
     });
   }
 
-  void resolve() {
+  using Addresses = std::shared_ptr<addrinfo>;
+  struct Resolved {
+    int rc = 0;
+    Addresses addresses;
+  };
+
+  static Resolved look_up(const std::string& host, const std::string& port, int flags) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
-    const int rc = ::getaddrinfo(host_.c_str(), port_.c_str(), &hints, &addresses_);
-    if (rc != 0) return closed(std::string("cannot be resolved: ") + ::gai_strerror(rc));
-    next_ = addresses_;
+    hints.ai_flags = flags;
+    addrinfo* found = nullptr;
+    const int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+    if (rc != 0) return {rc, nullptr};
+    return {0, Addresses(found, [](addrinfo* a) { ::freeaddrinfo(a); })};
+  }
+
+  /// A numeric address is taken as it is. A name may take the resolver's own time-out, so a thread
+  /// asks for it; when this transport is gone by then, nobody looks at the answer.
+  void resolve() {
+    if (Resolved numeric = look_up(host_, port_, AI_NUMERICHOST); numeric.rc == 0)
+      return resolved(std::move(numeric));
+    std::thread([loop = loop_.shared_from_this(), this, alive = alive_, host = host_,
+                 port = port_] {
+      Resolved found = look_up(host, port, 0);
+      loop->post([this, alive, found = std::move(found)] {
+        if (*alive) resolved(found);
+      });
+    }).detach();
+  }
+
+  void resolved(Resolved found) {
+    if (found.rc != 0)
+      return closed(std::string("cannot be resolved: ") + ::gai_strerror(found.rc));
+    addresses_ = std::move(found.addresses);
+    next_ = addresses_.get();
     try_next(0);
   }
 
@@ -173,7 +203,7 @@ class SocketTransport final : public Transport {
   const std::string host_;
   const std::string port_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  addrinfo* addresses_ = nullptr;
+  Addresses addresses_;
   const addrinfo* next_ = nullptr;
   int fd_ = -1;
   bool connected_ = false;

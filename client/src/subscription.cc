@@ -118,12 +118,14 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
 namespace runnel {
 
 struct Subscription::Impl {
-  explicit Impl(std::shared_ptr<client::SubscriptionCore> c) : core(std::move(c)) {}
+  Impl(client::KeeperPtr k, std::shared_ptr<client::SubscriptionCore> c)
+      : keeper(std::move(k)), core(std::move(c)) {}
   ~Impl() {
     core->core->loop->post([c = core] { c->stop(); });
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
+  client::KeeperPtr keeper;
   std::shared_ptr<client::SubscriptionCore> core;
 };
 
@@ -146,7 +148,7 @@ Pending<Subscription> Client::subscribe(SubscribeOptions options,
   auto [pending, done] = detail::make_pending<Subscription>();
   auto core = std::make_shared<client::SubscriptionCore>(impl_->core, std::move(options),
                                                          std::move(on_records));
-  auto handle = std::make_shared<Subscription::Impl>(core);
+  auto handle = std::make_shared<Subscription::Impl>(impl_->keeper, core);
   impl_->core->post(
       [core, handle, done = done] {
         core->start([handle, done](Outcome<void> o) {

@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <thread>
+
+#include "client/src/producer_core.h"
 #include "runnel/client.h"
 #include "tests/client/fake_broker.h"
 
@@ -8,9 +12,9 @@ namespace {
 
 struct ProducerTest : testing::Test {
   ProducerTest() {
-    auto core = std::make_shared<Core>(ClientOptions{}, broker->factory());
-    EXPECT_TRUE(core->connect_and_wait());
-    client.emplace(std::make_shared<Client::Impl>(Client::Impl{core}));
+    auto made = make_client(ClientOptions{}, broker->factory());
+    EXPECT_TRUE(made);
+    client.emplace(*made);
   }
   static Message message(std::string_view value) {
     Message m;
@@ -23,6 +27,17 @@ struct ProducerTest : testing::Test {
     Message m = message(value);
     m.dedup = DedupKey{"s", "i", value, std::nullopt};
     return m;
+  }
+  /// The first batch of a numbering is alone in flight; behind it the window is open.
+  void establish(Producer& producer) {
+    auto sent = producer.send(message("first"));
+    const auto first = broker->next_append();
+    ASSERT_TRUE(first);
+    broker->answer_stored(*first, 0);
+    ASSERT_TRUE(sent.get());
+  }
+  void refuse(const FakeBroker::Asked& asked, ErrorCode code, ErrorAction action) {
+    broker->answer(asked.correlation, native::Failure{code, action, "refused", {}});
   }
   std::shared_ptr<FakeBroker> broker = std::make_shared<FakeBroker>();
   std::optional<Client> client;
@@ -39,14 +54,15 @@ TEST(Murmur2, GivesKafkasValues) {
 
 TEST_F(ProducerTest, ALostConnectionRepeatsTheSameSequencesInOrder) {
   auto producer = client->producer();
+  establish(producer);
   auto first = producer.send(message("a"));
   const auto a1 = broker->next_append();
   ASSERT_TRUE(a1);
   auto second = producer.send(message("b"));
   const auto b1 = broker->next_append();
   ASSERT_TRUE(b1);
-  EXPECT_EQ(a1->view().base_sequence(), 0);
-  EXPECT_EQ(b1->view().base_sequence(), 1);
+  EXPECT_EQ(a1->view().base_sequence(), 1);
+  EXPECT_EQ(b1->view().base_sequence(), 2);
   broker->cut();
   const auto a2 = broker->next_append();
   const auto b2 = broker->next_append();
@@ -61,45 +77,170 @@ TEST_F(ProducerTest, ALostConnectionRepeatsTheSameSequencesInOrder) {
 
 TEST_F(ProducerTest, ARefusedBatchIsFollowedByItsSuccessorsAgain) {
   auto producer = client->producer();
+  establish(producer);
   auto first = producer.send(message("a"));
   const auto a1 = broker->next_append();
   auto second = producer.send(message("b"));
   const auto b1 = broker->next_append();
   ASSERT_TRUE(a1 && b1);
-  broker->answer(a1->correlation,
-                 native::Failure{ErrorCode::kOverloaded, ErrorAction::kRetry, "full", {}});
-  broker->answer(
-      b1->correlation,
-      native::Failure{ErrorCode::kOutOfOrderSequence, ErrorAction::kPermanent, "gap", {}});
+  refuse(*a1, ErrorCode::kOverloaded, ErrorAction::kRetry);
+  refuse(*b1, ErrorCode::kOutOfOrderSequence, ErrorAction::kPermanent);
   const auto a2 = broker->next_append();
   const auto b2 = broker->next_append();
   ASSERT_TRUE(a2 && b2);
-  EXPECT_EQ(a2->view().base_sequence(), 0);
-  EXPECT_EQ(b2->view().base_sequence(), 1);
+  EXPECT_EQ(a2->view().base_sequence(), 1);
+  EXPECT_EQ(b2->view().base_sequence(), 2);
+  EXPECT_EQ(b2->view().producer_epoch(), ProducerEpoch(0));
   broker->answer_stored(*a2, 0);
   broker->answer_stored(*b2, 1);
   EXPECT_TRUE(first.get());
   EXPECT_TRUE(second.get());
 }
 
-TEST_F(ProducerTest, ABatchThatWasNotStoredLeavesNoGap) {
+TEST_F(ProducerTest, BehindABatchThatWasGivenUpANewEpochBegins) {
   auto producer = client->producer();
+  establish(producer);
   auto first = producer.send(message("a"));
   const auto a1 = broker->next_append();
   auto second = producer.send(message("b"));
   const auto b1 = broker->next_append();
   ASSERT_TRUE(a1 && b1);
-  broker->answer(a1->correlation,
-                 native::Failure{ErrorCode::kRecordTooLarge, ErrorAction::kPermanent, "large", {}});
-  broker->answer(
-      b1->correlation,
-      native::Failure{ErrorCode::kOutOfOrderSequence, ErrorAction::kPermanent, "gap", {}});
+  refuse(*a1, ErrorCode::kRecordTooLarge, ErrorAction::kPermanent);
+  refuse(*b1, ErrorCode::kOutOfOrderSequence, ErrorAction::kPermanent);
   const auto b2 = broker->next_append();
   ASSERT_TRUE(b2);
   EXPECT_EQ(b2->view().base_sequence(), 0);
+  EXPECT_EQ(b2->view().producer_id(), b1->view().producer_id());
+  EXPECT_EQ(b2->view().producer_epoch(), ProducerEpoch(1));
   broker->answer_stored(*b2, 0);
   EXPECT_EQ(first.get().error().errc(), Errc::record_too_large);
   EXPECT_TRUE(second.get());
+}
+
+TEST_F(ProducerTest, UntilTheBrokerKnowsTheProducerOneBatchIsInFlight) {
+  auto producer = client->producer();
+  auto first = producer.send(message("a"));
+  const auto a1 = broker->next_append();
+  ASSERT_TRUE(a1);
+  auto second = producer.send(message("b"));
+  refuse(*a1, ErrorCode::kOverloaded, ErrorAction::kRetry);
+  const auto a2 = broker->next_append();
+  ASSERT_TRUE(a2);
+  EXPECT_EQ(a2->batch, a1->batch) << "b must not overtake a";
+  EXPECT_EQ(broker->waiting(), 0U);
+  broker->answer_stored(*a2, 0);
+  const auto b1 = broker->next_append();
+  ASSERT_TRUE(b1);
+  broker->answer_stored(*b1, 1);
+  EXPECT_EQ(first.get()->offset, 0);
+  EXPECT_EQ(second.get()->offset, 1);
+}
+
+TEST_F(ProducerTest, AProducerThatWasForgottenDoesNotResendWhatMayBeStored) {
+  auto producer = client->producer();
+  establish(producer);
+  auto a = producer.send(message("a"));
+  const auto a1 = broker->next_append();
+  auto b = producer.send(message("b"));
+  const auto b1 = broker->next_append();
+  ASSERT_TRUE(a1 && b1);
+  broker->cut();  // both outcomes are unknown
+  const auto a2 = broker->next_append();
+  const auto b2 = broker->next_append();
+  ASSERT_TRUE(a2 && b2);
+  auto c = producer.send(message("c"));
+  const auto c1 = broker->next_append();
+  ASSERT_TRUE(c1);
+  refuse(*a2, ErrorCode::kUnknownProducer, ErrorAction::kPermanent);
+  refuse(*b2, ErrorCode::kUnknownProducer, ErrorAction::kPermanent);
+  refuse(*c1, ErrorCode::kUnknownProducer, ErrorAction::kPermanent);
+  const auto c2 = broker->next_append();
+  ASSERT_TRUE(c2);
+  EXPECT_NE(c2->view().producer_id(), a1->view().producer_id());
+  EXPECT_EQ(c2->view().base_sequence(), 0);
+  EXPECT_EQ(c2->view().record_count(), 1);
+  broker->answer_stored(*c2, 5);
+  for (auto* doubtful : {&a, &b}) {
+    const auto outcome = doubtful->get();
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().action(), Action::maybe_persisted);
+  }
+  EXPECT_EQ(c.get()->offset, 5) << "every attempt of c was refused: it may be sent again";
+}
+
+TEST_F(ProducerTest, GivingUpADoubtfulBatchNeverReusesItsNumbers) {
+  auto producer = client->producer();
+  establish(producer);
+  auto a = producer.send(message("a"));
+  const auto a1 = broker->next_append();
+  ASSERT_TRUE(a1);
+  broker->cut();
+  const auto a2 = broker->next_append();
+  ASSERT_TRUE(a2);
+  auto b = producer.send(message("b"));
+  const auto b1 = broker->next_append();
+  ASSERT_TRUE(b1);
+  // a was stored by the first attempt, then its topic was deleted and made again.
+  refuse(*a2, ErrorCode::kUnknownTopic, ErrorAction::kRefresh);
+  refuse(*b1, ErrorCode::kOutOfOrderSequence, ErrorAction::kPermanent);
+  const auto b2 = broker->next_append();
+  ASSERT_TRUE(b2);
+  EXPECT_NE(b2->view().producer_epoch(), a1->view().producer_epoch());
+  broker->answer_stored(*b2, 1);
+  EXPECT_EQ(a.get().error().action(), Action::maybe_persisted);
+  EXPECT_TRUE(b.get());
+}
+
+TEST_F(ProducerTest, SequencesGoOnAtZeroBehindTheGreatest) {
+  constexpr std::int32_t kLast = std::numeric_limits<std::int32_t>::max();
+  EXPECT_EQ(sequence_after(kLast, 1), 0);
+  EXPECT_EQ(sequence_after(kLast - 2, 5), 2);
+  EXPECT_EQ(sequence_after(7, 0), 7);
+  auto keeper =
+      std::make_shared<const Keeper>(std::make_shared<Core>(ClientOptions{}, broker->factory()));
+  ASSERT_TRUE(keeper->core->connect_and_wait());
+  Producer producer(std::make_shared<Producer::Impl>(
+      keeper, std::make_shared<ProducerCore>(keeper->core, ProducerOptions{}, kLast)));
+  auto a = producer.send(message("a"));
+  const auto a1 = broker->next_append();
+  ASSERT_TRUE(a1);
+  broker->answer_stored(*a1, 0);
+  ASSERT_TRUE(a.get());
+  auto b = producer.send(message("b"));
+  const auto b1 = broker->next_append();
+  ASSERT_TRUE(b1);
+  broker->answer_stored(*b1, 1);
+  EXPECT_EQ(a1->view().base_sequence(), kLast);
+  EXPECT_EQ(b1->view().base_sequence(), 0);
+  EXPECT_TRUE(b.get());
+}
+
+TEST_F(ProducerTest, SendWaitsForRoomAndGivesUpInTime) {
+  ProducerOptions options;
+  options.buffer_bytes = 100;
+  options.send_timeout = std::chrono::milliseconds(50);
+  auto producer = client->producer(options);
+  auto first = producer.send(message("a"));
+  const auto a = broker->next_append();
+  ASSERT_TRUE(a);
+  const auto began = std::chrono::steady_clock::now();
+  const auto refused = producer.send(message(std::string(100, 'b'))).get();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().errc(), Errc::overloaded);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, options.send_timeout);
+  options.send_timeout = std::chrono::seconds(30);
+  auto patient = client->producer(options);
+  auto held = patient.send(message("c"));
+  const auto c = broker->next_append();
+  ASSERT_TRUE(c);
+  std::thread answering([&] { broker->answer_stored(*c, 1); });
+  auto waited = patient.send(message(std::string(100, 'd')));  // until c has its outcome
+  answering.join();
+  const auto d = broker->next_append();
+  ASSERT_TRUE(d);
+  broker->answer_stored(*d, 2);
+  EXPECT_EQ(waited.get()->offset, 2);
+  EXPECT_TRUE(held.get());
 }
 
 TEST_F(ProducerTest, DuplicatesAreTakenOutOfABatchAndReported) {

@@ -1,6 +1,7 @@
 // One handle, three ways to wait: block, std::future, callback. (<runnel/asio.h> adds a fourth.)
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -32,9 +33,11 @@ struct PendingState {
 };
 }  // namespace detail
 
-/// An operation under way. Every operation ends by itself: with its result, or with a Failure when
-/// its time-out passes or its client is destroyed. Dropping a Pending does not cancel anything.
-/// Use one of get(), get_for(), then(), future(). Movable; one thread at a time.
+/// An operation under way. Every operation ends: with its result, with a Failure when its time-out
+/// passes, or with Errc::cancelled when the last handle (client, producer, consumer, ...) goes.
+/// Dropping a Pending does not cancel anything.
+/// Use one of get(), get_for(), then(), future(), and take the outcome once. Movable; one thread at
+/// a time.
 template <class T>
 class Pending {
  public:
@@ -97,23 +100,42 @@ class Pending {
 };
 
 namespace detail {
-/// A Pending and the callback that completes it.
+/// The other end of a Pending. Completes it once: when told to, else when it is dropped.
 template <class T>
-[[nodiscard]] std::pair<Pending<T>, Callback<T>> make_pending() {
-  auto state = std::make_shared<PendingState<T>>();
-  Callback<T> complete = [state](Outcome<T> outcome) {
-    std::unique_lock lock(state->mutex);
-    if (state->outcome) return;
-    if (state->callback) {
-      Callback<T> callback = std::move(state->callback);
+class Completer {
+ public:
+  explicit Completer(std::shared_ptr<PendingState<T>> state) : state_(std::move(state)) {}
+  ~Completer() {
+    complete(Failure(Errc::cancelled, "the client was closed before there was an outcome"));
+  }
+  Completer(const Completer&) = delete;
+  Completer& operator=(const Completer&) = delete;
+
+  void complete(Outcome<T> outcome) {
+    if (done_.exchange(true)) return;
+    std::unique_lock lock(state_->mutex);
+    if (state_->callback) {
+      Callback<T> callback = std::exchange(state_->callback, nullptr);
       lock.unlock();
       callback(std::move(outcome));
       return;
     }
-    state->outcome.emplace(std::move(outcome));
-    state->arrived.notify_all();
-  };
-  return {Pending<T>(std::move(state)), std::move(complete)};
+    state_->outcome.emplace(std::move(outcome));
+    state_->arrived.notify_all();
+  }
+
+ private:
+  std::shared_ptr<PendingState<T>> state_;
+  std::atomic<bool> done_ = false;
+};
+
+/// A Pending and the callback that completes it.
+template <class T>
+[[nodiscard]] std::pair<Pending<T>, Callback<T>> make_pending() {
+  auto state = std::make_shared<PendingState<T>>();
+  auto completer = std::make_shared<Completer<T>>(state);
+  return {Pending<T>(std::move(state)),
+          [completer](Outcome<T> outcome) { completer->complete(std::move(outcome)); }};
 }
 }  // namespace detail
 
