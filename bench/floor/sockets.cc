@@ -16,6 +16,7 @@ namespace runnel::bench {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr timeval kPatience{30, 0};
 
 void send_at_once(int fd) {
   const int on = 1;
@@ -61,6 +62,7 @@ Result<Socket> Socket::connect(const std::string& host_and_port) {
     return system_error("cannot connect to " + host_and_port);
   }
   send_at_once(socket.fd_);
+  ::setsockopt(socket.fd_, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   return socket;
 }
 
@@ -94,6 +96,10 @@ Result<std::size_t> Socket::receive_some(MutableBytes into) const {
   while (true) {
     const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) {
+      return fail(ErrorCode::kTimeout,
+                  "the server did not answer within " + std::to_string(kPatience.tv_sec) + " s");
+    }
     if (got < 0) return system_error("recv");
     if (got == 0) return fail(ErrorCode::kDisconnected, "the other end closed the connection");
     return static_cast<std::size_t>(got);

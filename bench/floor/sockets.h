@@ -24,6 +24,7 @@ class Socket {
 
   /// On 127.0.0.1, a free port.
   [[nodiscard]] static Result<Socket> listen();
+  /// Waits 30 s for an answer at most, then kTimeout.
   [[nodiscard]] static Result<Socket> connect(const std::string& host_and_port);
   [[nodiscard]] Result<Socket> accept() const;
   /// HOST:PORT of this end.
