@@ -17,7 +17,9 @@ using Clock = std::chrono::steady_clock;
 
 /// How long a fetch waits at the end of a log that is being followed.
 constexpr std::uint32_t kFollowWaitMillis = 500;
-constexpr std::uint32_t kFetchBytes = 8u << 20;
+/// Small enough that the allocator keeps the replies' memory for the next ones: fresh pages for
+/// each reply would cost this side more than receiving does.
+constexpr std::uint32_t kFetchBytes = 1u << 20;
 
 /// Bytes that neither compress to nothing nor depend on chance.
 std::string filler(std::size_t size) {
