@@ -45,6 +45,9 @@ class File {
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
   /// True if all of [position, position + length) can be read without waiting for a device.
   [[nodiscard]] virtual bool resident(std::uint64_t position, std::uint64_t length) const = 0;
+  /// The first position from `position` on that may hold anything but zeros; the file's size or
+  /// more if there is none. A file system that keeps no such book answers `position`.
+  [[nodiscard]] virtual std::uint64_t next_data(std::uint64_t position) const { return position; }
   /// Hints: will be read soon / will not be read again soon.
   virtual void will_need(std::uint64_t position, std::uint64_t length) const = 0;
   virtual void dont_need(std::uint64_t position, std::uint64_t length) const = 0;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <limits>
 
 #include "storage/env/posix_error.h"
 
@@ -120,6 +121,13 @@ Result<std::uint64_t> PosixFile::size() const {
   struct stat info {};
   if (::fstat(fd_, &info) != 0) return fail(posix_error(errno, "stat", path_));
   return static_cast<std::uint64_t>(info.st_size);
+}
+
+std::uint64_t PosixFile::next_data(std::uint64_t position) const {
+  // All reads and writes are positional, so moving the descriptor's own position harms nobody.
+  const off_t found = ::lseek(fd_, static_cast<off_t>(position), SEEK_DATA);
+  if (found >= 0) return static_cast<std::uint64_t>(found);
+  return errno == ENXIO ? std::numeric_limits<std::uint64_t>::max() : position;
 }
 
 bool PosixFile::resident(std::uint64_t position, std::uint64_t length) const {

@@ -62,7 +62,12 @@ Result<std::optional<FrameView>> FrameReader::frame(std::uint64_t offset) {
 
 Result<std::optional<FrameView>> FrameReader::find(std::uint64_t offset) {
   offset = (offset + kFrameAlignment - 1) / kFrameAlignment * kFrameAlignment;
-  while (offset + kFrameHeaderBytes <= size_) {
+  while (true) {
+    // Blocks that were reserved and never written need not be read.
+    const std::uint64_t data = file_->next_data(offset);
+    if (data > size_) break;
+    offset = std::max(offset, data / kFrameAlignment * kFrameAlignment);
+    if (offset + kFrameHeaderBytes > size_) break;
     RUNNEL_TRY_ASSIGN(const Bytes head, view(offset, kFrameHeaderBytes));
     if (head.size() < kFrameHeaderBytes) break;
     // The rest of the window: asking for a whole one again after each candidate would read a
