@@ -69,12 +69,22 @@ class Commit : public std::enable_shared_from_this<Commit> {
           return true;
         },
         [self = shared_from_this()](Outcome<bool> o) {
-          if (!o) return self->done_(o.error());
+          if (!o) return self->again_or(o.error(), [self] { self->group(); });
           for (const auto& r : self->what_.records) {
             if (!r.partition && !self->counts_.contains(r.topic)) return self->done_(wrong_reply());
           }
           self->group();
         });
+  }
+
+  /// Nothing was written yet: what may work later is tried until the deadline.
+  void again_or(const Failure& why, Loop::Task step) {
+    const bool final = why.errc() == Errc::cancelled || why.action() == Action::permanent ||
+                       why.action() == Action::refresh;
+    if (final) return done_(why);
+    if (SteadyClock::now() + kPause >= deadline_)
+      return done_(Failure(why.errc(), Action::retry, why.message()));
+    core_->loop->after(kPause, std::move(step));
   }
 
   void prepare() {
@@ -94,7 +104,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
           return true;
         },
         [self = shared_from_this()](Outcome<bool> o) {
-          if (!o) return self->done_(o.error());
+          if (!o) return self->again_or(o.error(), [self] { self->prepare(); });
           self->transmit();
         });
   }
@@ -157,8 +167,10 @@ class Commit : public std::enable_shared_from_this<Commit> {
         d.duplicate = part.keyed && got.duplicate;
         if (got.append_time != kNoTimestamp) d.timestamp = from_wire(got.append_time);
       }
-      if (!part.keyed)
-        identity_.next_sequence[sent_[p]] += static_cast<std::int32_t>(part.records.size());
+      if (!part.keyed) {
+        std::int32_t& next = identity_.next_sequence[sent_[p]];
+        next = sequence_after(next, part.records.size());
+      }
     }
     // After a repeat the numbers the broker expects are not certain: that id is not used again.
     if (identity_.valid() && !any_duplicate && !doubtful_)
@@ -179,6 +191,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
       core_->loop->after(kPause, [self = shared_from_this()] { self->transmit(); });
       return;
     }
+    if (identity_.valid() && !doubtful_) core_->idle_identities.push_back(std::move(identity_));
     Failure failure = to_failure(r);
     if (doubtful_ && r.error.code() != ErrorCode::kCancelled)
       failure = Failure(failure.errc(), Action::maybe_persisted,

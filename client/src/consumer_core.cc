@@ -1,6 +1,9 @@
 #include "client/src/consumer_core.h"
 
 #include <algorithm>
+#include <random>
+
+#include "protocol/base/uuid.h"
 
 namespace runnel::client {
 
@@ -52,8 +55,21 @@ void resolve_positions(const std::shared_ptr<Core>& core, Places places,
       });
 }
 
+namespace {
+std::string new_member_id() {
+  std::random_device random;
+  const auto half = [&] { return (std::uint64_t{random()} << 32) | random(); };
+  return Uuid::from_random(half(), half()).to_string();
+}
+}  // namespace
+
 ConsumerCore::ConsumerCore(std::shared_ptr<Core> c, ConsumerOptions options)
-    : core(std::move(c)), options_(std::move(options)) {}
+    : core(std::move(c)), options_(std::move(options)), member_id_(new_member_id()) {}
+
+Consumer::Membership ConsumerCore::current_membership() const {
+  if (!is_member()) return {options_.group, "", -1};
+  return {options_.group, member_id_, epoch_};
+}
 
 void ConsumerCore::start() {
   if (started_ || ended_) return;
@@ -312,7 +328,8 @@ void ConsumerCore::commit(std::vector<GroupOffset> offsets, Callback<void> done)
   if (options_.group.empty())
     return done(Failure(Errc::invalid_argument, "commit() needs ConsumerOptions::group"));
   if (offsets.empty()) return done({});
-  native::GroupOffsets group{options_.group, member_id_, member_id_.empty() ? -1 : epoch_, {}};
+  const auto as = current_membership();
+  native::GroupOffsets group{as.group, as.member_id, as.member_epoch, {}};
   for (const auto& o : offsets)
     group.offsets.push_back({to_wire(o.target), Offset(o.offset), LeaderEpoch(-1), o.metadata});
   native::Append append;
@@ -334,7 +351,7 @@ void ConsumerCore::publish() {
   MutexLock lock(mutex_);
   shown_.clear();
   for (const auto& [tp, part] : parts_) shown_[tp] = part.position;
-  shown_member_ = {options_.group, member_id_, member_id_.empty() ? -1 : epoch_};
+  shown_member_ = current_membership();
 }
 
 Partitions ConsumerCore::assignment() const {

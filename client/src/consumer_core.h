@@ -83,6 +83,8 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void publish() RUNNEL_EXCLUDES(mutex_);
   void fail(Failure failure);
   [[nodiscard]] std::vector<GroupOffset> to_commit(bool processed_only) const;
+  [[nodiscard]] bool is_member() const noexcept { return epoch_ > native::kEpochJoin; }
+  [[nodiscard]] Consumer::Membership current_membership() const;
 
   // Groups.
   void heartbeat();
@@ -93,6 +95,8 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void lose_all();
   void begin_at_committed(const Partitions& partitions, Callback<void> done);
   void auto_commit_later();
+  /// Commits without anybody waiting; `final`: it cannot be repeated.
+  void auto_commit(std::vector<GroupOffset> offsets, bool final);
   void leave(std::function<void()> left);
 
   const ConsumerOptions options_;
@@ -108,8 +112,9 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   bool started_ = false;
   bool ended_ = false;
 
-  std::string member_id_;
-  std::int32_t epoch_ = 0;
+  /// Chosen once: a join whose answer was lost and its repeat are one member.
+  const std::string member_id_;
+  std::int32_t epoch_ = native::kEpochJoin;  ///< above it: a member
   bool heart_outstanding_ = false;
   Loop::TimerId heart_timer_ = 0;
   Milliseconds heart_interval_{3'000};

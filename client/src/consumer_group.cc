@@ -42,7 +42,6 @@ void ConsumerCore::heart_answered(Answer answer) {
     if (code == ErrorCode::kUnknownMember || code == ErrorCode::kStaleGeneration ||
         (code == ErrorCode::kFenced && options_.instance_id.empty())) {
       lose_all();
-      member_id_.clear();
       epoch_ = native::kEpochJoin;
       publish();
     } else if (!answer.error().maybe_done && answer.error().action == ErrorAction::kPermanent) {
@@ -53,7 +52,6 @@ void ConsumerCore::heart_answered(Answer answer) {
   }
   auto* reply = std::get_if<native::GroupHeartbeatReply>(&answer->response);
   if (reply == nullptr) return fail(wrong_reply());
-  member_id_ = reply->member_id;
   epoch_ = reply->member_epoch;
   if (reply->heartbeat_interval_ms > 0)
     heart_interval_ = Milliseconds(reply->heartbeat_interval_ms);
@@ -107,7 +105,7 @@ void ConsumerCore::revoke(const Partitions& gone) {
   publish();
   refetch();
   // Requests of one connection are handled in order: the commit is there before the partitions go.
-  if (!offsets.empty()) commit(std::move(offsets), [](Outcome<void>) {});
+  if (!offsets.empty()) auto_commit(std::move(offsets), /*final=*/true);
   heartbeat_later(Milliseconds(0));
 }
 
@@ -188,8 +186,19 @@ void ConsumerCore::auto_commit_later() {
   core->loop->after(options_.auto_commit_interval, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self || self->ended_) return;
-    self->commit(self->to_commit(true), [](Outcome<void>) {});
+    self->auto_commit(self->to_commit(true), /*final=*/false);
     self->auto_commit_later();
+  });
+}
+
+void ConsumerCore::auto_commit(std::vector<GroupOffset> offsets, bool final) {
+  commit(offsets, [self = shared_from_this(), offsets, final](Outcome<void> o) {
+    if (o || self->ended_) return;
+    const Action action = o.error().action();
+    const bool repeated = action == Action::retry || action == Action::maybe_persisted;
+    if (repeated && !final) return;
+    if (self->options_.on_commit_error) return self->options_.on_commit_error(o.error(), offsets);
+    self->fail(o.error());
   });
 }
 
@@ -221,7 +230,8 @@ void ConsumerCore::abandon(std::function<void()> left) {
 }
 
 void ConsumerCore::leave(std::function<void()> left) {
-  if (member_id_.empty() || !core->connection->is_up()) return left();
+  // A join that is on its way is answered first, so this ends it, too.
+  if ((!is_member() && !heart_outstanding_) || !core->connection->is_up()) return left();
   native::GroupHeartbeat beat;
   beat.group = options_.group;
   beat.member_id = member_id_;

@@ -46,7 +46,9 @@ struct ConsumerOptions {
 
   Reset reset = Reset::earliest;
   /// Commits, every `auto_commit_interval`, when partitions are taken away and at close(), what
-  /// had been returned before the latest call of poll().
+  /// had been returned before the latest call of poll(). What fails for the moment is repeated at
+  /// the next interval; what cannot be repeated goes to `on_commit_error` or, without one, is what
+  /// the next poll() answers. close() answers its own.
   bool auto_commit = false;
   std::chrono::milliseconds auto_commit_interval{5'000};
 
@@ -63,6 +65,9 @@ struct ConsumerOptions {
   std::function<void(const Partitions&)> on_revoked;
   /// Taken away without asking (the session timed out); commits for them will be refused.
   std::function<void(const Partitions&)> on_lost;
+  /// An auto-commit failed for good: these positions are not committed, so whoever has the
+  /// partitions next begins before them.
+  std::function<void(const Failure&, const std::vector<GroupOffset>&)> on_commit_error;
 };
 
 /// Thread safe, though poll() is meant for one thread. A cheap handle: copies are the same

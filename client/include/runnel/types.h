@@ -42,8 +42,9 @@ struct Header {
   std::optional<std::string_view> value = std::nullopt;
 };
 
-/// Says for all time what a record is about: the broker stores each key once per topic partition
-/// and answers a repeat with the first record's offset. Each part at most 255 bytes.
+/// Says what a record is about: the broker stores each key once, whatever the topic, and answers a
+/// repeat with the first record's offset, as long as that record is kept. Each part at most 255
+/// bytes.
 struct DedupKey {
   std::string_view source;     ///< tenant or source type, e.g. "payments"
   std::string_view source_id;  ///< who within it, e.g. an account
