@@ -52,7 +52,7 @@ constexpr OptionRow kTable[] = {
     {"drain-timeout", kDuration, 0, kHour, "", "10s", "",
      "At shutdown, how long requests in progress may take before their connections are cut.", kOnce,
      kAtStart},
-    {"segment-bytes", kSize, kMiB, 16 * kGiB, "", "256MiB", "",
+    {"segment-bytes", kSize, kMiB, 2 * kGiB, "", "256MiB", "",
      "Size of a write-ahead segment. Space is given back a segment at a time.", kOnce, kAtStart},
     {"commit-group-bytes", kSize, 64 * kKiB, 64 * kMiB, "", "4MiB", "",
      "Most bytes that are written and synced as one group.", kOnce, kAtStart},
