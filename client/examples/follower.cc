@@ -57,7 +57,9 @@ int fail(std::string_view what) {
 int main(int argc, char** argv) {
   sqlite3* db = nullptr;
   if (sqlite3_open(argc > 2 ? argv[2] : "totals.db", &db) != SQLITE_OK) return fail("no database");
+  sqlite3_busy_timeout(db, 5000);  // others read the totals meanwhile
   if (!run(db,
+           "PRAGMA journal_mode = WAL;"
            "CREATE TABLE IF NOT EXISTS totals (donor TEXT PRIMARY KEY, cents INTEGER);"
            "CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next INTEGER)"))
     return fail(sqlite3_errmsg(db));
