@@ -57,6 +57,11 @@ class FakeBroker : public std::enable_shared_from_this<FakeBroker> {
       if (*alive) end->events.transport_closed(Error(ErrorCode::kDisconnected, "cut"));
     });
   }
+  /// Made so far.
+  int connections() {
+    std::lock_guard lock(mutex_);
+    return connections_;
+  }
   std::size_t waiting() {
     std::lock_guard lock(mutex_);
     return appends_.size();
@@ -71,6 +76,7 @@ class FakeBroker : public std::enable_shared_from_this<FakeBroker> {
       {
         std::lock_guard lock(broker->mutex_);
         broker->end_ = this;
+        ++broker->connections_;
         broker->alive_ = alive;
         broker->loop_ = loop.shared_from_this();
         broker->input_.clear();
@@ -128,6 +134,7 @@ class FakeBroker : public std::enable_shared_from_this<FakeBroker> {
   std::condition_variable changed_;
   std::deque<Asked> appends_;
   End* end_ = nullptr;
+  int connections_ = 0;
   std::shared_ptr<bool> alive_;
   std::shared_ptr<Loop> loop_;
   std::vector<std::byte> input_;

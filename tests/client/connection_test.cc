@@ -1,0 +1,187 @@
+// What a client does when the broker is slow, silent, gone or wrong, and when its owner lets go.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "client/src/producer_core.h"
+#include "tests/client/fake_broker.h"
+#include "tests/client/real_broker.h"
+
+namespace runnel::client {
+namespace {
+
+struct ConnectionTest : testing::Test {
+  Client make(ClientOptions options = {}) {
+    auto made = make_client(std::move(options), broker->factory());
+    EXPECT_TRUE(made);
+    return std::move(made).value();
+  }
+  static Message message(std::string_view value) {
+    Message m;
+    m.topic = "t";
+    m.value = value;
+    m.partition = 0;
+    return m;
+  }
+  static Transaction one(std::string_view value) { return Transaction().add(message(value)); }
+  std::shared_ptr<FakeBroker> broker = std::make_shared<FakeBroker>();
+};
+
+TEST_F(ConnectionTest, AnswersMayComeInAnyOrder) {
+  auto client = make();
+  std::vector<Pending<Committed>> pending;
+  std::vector<FakeBroker::Asked> asked;
+  for (int i = 0; i < 5; ++i) {
+    pending.push_back(client.commit(one(std::to_string(i))));
+    auto next = broker->next_append();
+    ASSERT_TRUE(next);
+    asked.push_back(std::move(*next));
+  }
+  for (int i : {3, 0, 4, 2, 1}) broker->answer_stored(asked[static_cast<std::size_t>(i)], 10 + i);
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(pending[static_cast<std::size_t>(i)].get()->deliveries[0].offset, 10 + i);
+}
+
+TEST_F(ConnectionTest, ARequestWithoutAnswerTimesOutAndALateAnswerIsDropped) {
+  ClientOptions options;
+  options.request_timeout = 100ms;
+  auto client = make(options);
+  auto pending = client.commit(one("a"));
+  const auto asked = broker->next_append();
+  ASSERT_TRUE(asked);
+  const auto late = pending.get();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().errc(), Errc::timeout);
+  EXPECT_EQ(late.error().action(), Action::maybe_persisted);
+  broker->answer_stored(*asked, 0);
+  auto next = client.commit(one("b"));
+  const auto b = broker->next_append();
+  ASSERT_TRUE(b);
+  broker->answer_stored(*b, 1);
+  EXPECT_EQ(next.get()->deliveries[0].offset, 1);
+}
+
+TEST_F(ConnectionTest, ASilentPeerIsLeftForANewConnection) {
+  ClientOptions options;
+  options.connect_timeout = 50ms;
+  auto client = make(options);
+  ProducerOptions patient;
+  patient.request_timeout = 50ms;
+  auto producer = client.producer(patient);
+  auto sent = producer.send(message("a"));
+  const int first = broker->connections();
+  std::optional<FakeBroker::Asked> asked;
+  do {
+    asked = broker->next_append();  // the same batch, again and again
+    ASSERT_TRUE(asked);
+  } while (broker->connections() == first);
+  broker->answer_stored(*asked, 0);
+  EXPECT_TRUE(sent.get());
+}
+
+TEST_F(ConnectionTest, DroppingTheLastHandleCancelsAtOnce) {
+  std::optional<Client> client = make();
+  auto commit = client->commit(one("a"));
+  ASSERT_TRUE(broker->next_append());
+  auto admin = client->admin();
+  auto list = admin.list_topics();  // the fake broker never answers it
+  std::atomic<bool> called = false;
+  client->commit(one("b")).then([&](Outcome<Committed> o) {
+    EXPECT_EQ(o.error().errc(), Errc::cancelled);
+    called = true;
+  });
+  client.reset();
+  EXPECT_FALSE(commit.ready()) << "an Admin is a handle, too";
+  { [[maybe_unused]] const Admin last = std::move(admin); }
+  EXPECT_TRUE(commit.ready());
+  const auto outcome = commit.get();
+  EXPECT_EQ(outcome.error().errc(), Errc::cancelled);
+  EXPECT_EQ(outcome.error().action(), Action::maybe_persisted);
+  EXPECT_EQ(list.get().error().errc(), Errc::cancelled);
+  EXPECT_TRUE(called);
+}
+
+TEST_F(ConnectionTest, TheLastHandleMayGoInsideACallback) {
+  std::promise<void> gone;
+  auto client = std::make_shared<Client>(make());
+  auto producer = std::make_shared<Producer>(client->producer());
+  producer->send(message("a"), [client, producer, &gone](Outcome<Delivery>) mutable {
+    client.reset();
+    producer.reset();
+    gone.set_value();
+  });
+  client.reset();
+  producer.reset();
+  const auto asked = broker->next_append();
+  ASSERT_TRUE(asked);
+  broker->answer_stored(*asked, 0);
+  EXPECT_EQ(gone.get_future().wait_for(10s), std::future_status::ready);
+}
+
+TEST_F(ConnectionTest, WaitingInsideACallbackIsRefused) {
+  auto client = make();
+  auto producer = client.producer();
+  std::promise<Errc> inside;
+  producer.send(message("a"), [&](Outcome<Delivery>) {
+    auto pending = client.commit(one("b"));
+    inside.set_value(pending.get().error().errc());
+  });
+  const auto asked = broker->next_append();
+  ASSERT_TRUE(asked);
+  broker->answer_stored(*asked, 0);
+  EXPECT_EQ(inside.get_future().get(), Errc::invalid_argument);
+}
+
+/// A listening socket that takes connections and never says a word.
+class Mute {
+ public:
+  Mute() : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(fd_, generic, size), 0);
+    EXPECT_EQ(::listen(fd_, 8), 0);
+    EXPECT_EQ(::getsockname(fd_, generic, &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~Mute() { ::close(fd_); }
+  Mute(const Mute&) = delete;
+  Mute& operator=(const Mute&) = delete;
+  [[nodiscard]] std::string port() const { return std::to_string(port_); }
+
+ private:
+  int fd_;
+  std::uint16_t port_ = 0;
+};
+
+TEST(Connect, EndsInTimeWhenNobodyAnswersAndSaysWhy) {
+  const Mute mute;
+  ClientOptions options;
+  options.connect_timeout = 200ms;
+  const auto silent = connect("127.0.0.1:" + mute.port(), options);
+  ASSERT_FALSE(silent);
+  EXPECT_EQ(silent.error().errc(), Errc::disconnected);
+  const auto nameless = connect("no-such-host.invalid:9092", options);
+  ASSERT_FALSE(nameless);
+  EXPECT_EQ(nameless.error().errc(), Errc::disconnected);
+  for (const auto* bad : {"", ":9092", "host:port", "[::1", "host:"}) {
+    const auto refused = connect(bad, options);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_EQ(refused.error().errc(), Errc::invalid_argument) << bad;
+  }
+}
+
+TEST(Connect, ANameIsResolved) {
+  TempDir directory;
+  RealBroker broker(directory.path());
+  const auto client = connect("localhost:" + broker.address().substr(10));
+  ASSERT_TRUE(client) << client.error().to_string();
+}
+
+}  // namespace
+}  // namespace runnel::client
