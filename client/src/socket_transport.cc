@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <tuple>
 
 #include "client/src/transport.h"
 
@@ -29,6 +30,8 @@ class SocketTransport final : public Transport {
 
   ~SocketTransport() override {
     *alive_ = false;
+    // What was queued last, e.g. a farewell to a group: as far as it goes without waiting.
+    if (connected_ && !queue_.empty()) std::ignore = write_queue();
     close_socket();
   }
 
@@ -139,6 +142,15 @@ class SocketTransport final : public Transport {
   }
 
   void flush() {
+    if (const int error = write_queue(); error != 0) return closed(std::strerror(error));
+    if (blocked_ != !queue_.empty()) {
+      blocked_ = !queue_.empty();
+      watch();
+    }
+  }
+
+  /// Writes until all is written or the socket is full. 0 or the errno.
+  int write_queue() {
     while (!queue_.empty()) {
       iovec pieces[kMaxPieces];
       std::size_t count = 0;
@@ -151,15 +163,11 @@ class SocketTransport final : public Transport {
       const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
       if (sent < 0) {
         if (errno == EINTR) continue;
-        if (errno == EAGAIN) break;
-        return closed(std::strerror(errno));
+        return errno == EAGAIN ? 0 : errno;
       }
       drop(static_cast<std::size_t>(sent));
     }
-    if (blocked_ != !queue_.empty()) {
-      blocked_ = !queue_.empty();
-      watch();
-    }
+    return 0;
   }
 
   void drop(std::size_t sent) {

@@ -224,6 +224,47 @@ TEST_P(GroupTest, AStaticMemberKeepsItsPartitionsOverARestart) {
   EXPECT_EQ(b.consumer.assignment().size(), 1U);
 }
 
+TEST_P(GroupTest, AnAutoCommitThatFailsForGoodIsTold) {
+  make_topic("t", 1);
+  produce_everywhere(4, 1);
+  for (const bool with_callback : {true, false}) {
+    std::mutex mutex;
+    std::vector<Errc> told;
+    ConsumerOptions options = in_group();
+    options.instance_id = "one";
+    options.auto_commit = true;
+    options.auto_commit_interval = 10ms;
+    options.max_records = 1;
+    if (with_callback) {
+      options.on_commit_error = [&](const Failure& why, const std::vector<GroupOffset>& offsets) {
+        const std::lock_guard lock(mutex);
+        EXPECT_EQ(offsets.size(), 1U);
+        told.push_back(why.errc());
+      };
+    }
+    auto first = join(options);
+    ASSERT_TRUE(eventually([&] {
+      first.poll();
+      return !first.seen.empty();
+    }));
+    ConsumerOptions other = in_group();
+    other.instance_id = "one";  // another process takes the instance over
+    auto second = join(other);
+    ASSERT_TRUE(eventually([&] {
+      second.poll();
+      return second.consumer.assignment().size() == 1;
+    }));
+    ASSERT_TRUE(eventually([&] {
+      first.poll();
+      const std::lock_guard lock(mutex);
+      return with_callback ? !told.empty() : !first.failures.empty();
+    }));
+    const Errc why = with_callback ? told.front() : first.failures.front().errc();
+    EXPECT_TRUE(why == Errc::unknown_member || why == Errc::fenced) << to_string(why);
+    ASSERT_TRUE(second.consumer.close());
+  }
+}
+
 TEST_P(GroupTest, AGroupNameAloneCommitsAndContinuesWithoutMembership) {
   make_topic("t", 1);
   produce_everywhere(6, 1);

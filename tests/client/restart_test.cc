@@ -210,6 +210,41 @@ TEST_F(RestartTest, AConsumerAndASubscriptionGoOnWithoutGapOrRepeat) {
   EXPECT_EQ(pushed.size(), 200U);
 }
 
+TEST_F(RestartTest, JoinsThatAreCutLeaveOneMemberAndNoGhosts) {
+  make_topic("t", 2);
+  ConsumerOptions options;
+  options.group = "g";
+  options.topics = {"t"};
+  auto consumer = client->consumer(options);
+  for (int i = 0; i < 20; ++i) broker->cut_connections();
+  ASSERT_TRUE(eventually([&] {
+    auto batch = consumer.poll(10ms).get();
+    return batch && consumer.assignment().size() == 2;
+  })) << "a ghost would hold one of the two";
+  const auto state = client->admin().describe_group("g").get();
+  ASSERT_TRUE(state) << state.error().to_string();
+  ASSERT_EQ(state->members.size(), 1U);
+  EXPECT_EQ(state->members[0].member_id, consumer.membership().member_id);
+}
+
+TEST_F(RestartTest, LettingGoOfEverythingLeavesTheGroup) {
+  make_topic("t");
+  {
+    auto other = connect(broker->address());
+    ASSERT_TRUE(other);
+    ConsumerOptions options;
+    options.group = "g";
+    options.topics = {"t"};
+    auto consumer = other->consumer(options);
+    ASSERT_TRUE(
+        eventually([&] { return consumer.poll(10ms).get() && consumer.assignment().size() == 1; }));
+  }
+  ASSERT_TRUE(eventually([&] {
+    const auto state = client->admin().describe_group("g").get();
+    return !state || state->members.empty();
+  })) << "the farewell went out before the connection was closed";
+}
+
 TEST_F(RestartTest, ABrokerThatIsGoneIsToldOfInTime) {
   make_topic("t");
   broker->stop();

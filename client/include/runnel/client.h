@@ -10,7 +10,8 @@
 //
 // Operations return a Pending: .get() blocks, .then(f) calls back, .future() gives a std::future.
 // A client has one I/O thread, on which all callbacks run. Nothing throws. No destructor waits for
-// the network.
+// the network; that of the last handle waits for callbacks that run, and open()'s for the store to
+// close (unless it runs inside a callback).
 #pragma once
 
 #include <chrono>
@@ -117,7 +118,8 @@ struct ServerInfo {
 };
 
 /// A connection that reconnects by itself. Thread safe. A cheap handle: copies are the same client;
-/// producers, consumers and subscriptions keep it alive.
+/// producers, consumers, subscriptions and Admin are handles of it, too. When the last handle goes,
+/// what is under way ends with Errc::cancelled; no operation keeps the client alive.
 class RUNNEL_API Client {
  public:
   [[nodiscard]] Producer producer(ProducerOptions options = {});
