@@ -46,6 +46,16 @@ Status Reader::for_each_entry(const Partition& partition, Offset from, Offset en
   return status;
 }
 
+Result<std::shared_ptr<const File>> Reader::file_of(const IndexEntry& entry) const {
+  auto file = journal_.segment(entry.position.segment);
+  if (!file && file.error().code() == ErrorCode::kNotFound) {
+    return fail(ErrorCode::kCorrupt, file.error().message() + ", which holds the batch at offset " +
+                                         std::to_string(entry.base.value()) +
+                                         "; put the file back from a backup");
+  }
+  return file;
+}
+
 Result<IndexEntry> Reader::entry_at(const Partition& partition, Offset offset) const {
   std::optional<IndexEntry> found;
   RUNNEL_TRY(
@@ -106,6 +116,13 @@ void Reader::plan_partition(const FetchItem& item, std::uint64_t budget, bool fi
   Status status;
   const Status scanned =
       for_each_entry(*item.partition, item.from, view.high_watermark, [&](const IndexEntry& entry) {
+        if (entry.base > out.next) {
+          status = fail(ErrorCode::kCorrupt, "the index knows nothing of the records from offset " +
+                                                 std::to_string(out.next.value()) + " to " +
+                                                 std::to_string(entry.base.value() - 1) +
+                                                 "; see 'runnel check'");
+          return false;
+        }
         auto file = file_of(entry);
         if (!file) {
           status = fail(file.error());
@@ -132,7 +149,8 @@ void Reader::plan_partition(const FetchItem& item, std::uint64_t budget, bool fi
           answer.may_block = true;
         }
         pieces.push_back(std::move(piece));
-        return out.bytes < budget;
+        // What was cut off here comes first in the next fetch: nothing may be taken from behind it.
+        return next > entry.last && out.bytes < budget;
       });
   if (!scanned) status = scanned;
   if (!status && pieces.empty()) {

@@ -48,9 +48,8 @@ class Reader {
   /// Entries from the one that holds `from` on, in order, until `visit` returns false.
   [[nodiscard]] Status for_each_entry(const Partition& partition, Offset from, Offset end,
                                       const std::function<bool(const IndexEntry&)>& visit) const;
-  [[nodiscard]] Result<std::shared_ptr<const File>> file_of(const IndexEntry& entry) const {
-    return journal_.segment(entry.position.segment);
-  }
+  /// The segment with the entry's batches. kCorrupt, naming it, if it is missing.
+  [[nodiscard]] Result<std::shared_ptr<const File>> file_of(const IndexEntry& entry) const;
   [[nodiscard]] VerifiedRanges& verified() noexcept { return verified_; }
 
   [[nodiscard]] std::uint64_t fetches() const noexcept { return fetches_; }

@@ -1,0 +1,88 @@
+// Fetches of every size: whatever the limit cuts off comes first in the next fetch.
+
+#include "tests/storage/log/store_fixture.h"
+
+namespace runnel::storage {
+namespace {
+
+using Values = std::vector<std::string>;
+
+class FetchTest : public StoreFixture {
+ protected:
+  void SetUp() override { open(); }
+
+  /// All values, fetched `max_bytes` at a time.
+  Values fetch_all(std::uint32_t max_bytes) {
+    Values out;
+    Offset at(0);
+    const Offset end = store->partition_info(ref("t")).high_watermark;
+    while (at < end) {
+      const auto fetched = store->fetch_and_wait({{{ref("t"), at, max_bytes}}});
+      EXPECT_FALSE(fetched[0].head.error);
+      if (fetched[0].head.error || fetched[0].batches.empty()) break;
+      for (Bytes rest = fetched[0].batches.bytes(); !rest.empty();) {
+        const auto size = protocol::validate_batch(rest, protocol::Depth::kRecords);
+        EXPECT_TRUE(size.has_value());
+        auto reader = protocol::RecordReader::open(rest.first(*size));
+        for (auto r = reader->next(); r && *r; r = reader->next()) {
+          if ((*r)->offset < at) continue;
+          EXPECT_EQ((*r)->offset, at);
+          out.emplace_back((*r)->value.value_or(""));
+          at = at + 1;
+        }
+        rest = rest.subspan(*size);
+      }
+      EXPECT_EQ(fetched[0].head.next, at);
+    }
+    return out;
+  }
+};
+
+TEST_F(FetchTest, NothingIsSkippedBehindAnEntryThatWasCut) {
+  create("t");
+  // One entry of two batches, the second too large for what is left, then one that would fit.
+  Values expected;
+  const auto add = [&](std::vector<std::size_t> sizes) {
+    CommitRequest request;
+    std::vector<std::byte> bytes;
+    for (const std::size_t size : sizes) {
+      expected.push_back(std::to_string(expected.size()) + std::string(size, 'x'));
+      const Buffer batch = make_batch({expected.back()});
+      bytes.insert(bytes.end(), batch.bytes().begin(), batch.bytes().end());
+    }
+    request.appends.push_back({ref("t"), Buffer::copy_of(bytes), {}, std::nullopt});
+    ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
+  };
+  for (int i = 0; i < 5; ++i) {
+    add({100, 3000});
+    add({10});
+    add({700, 20, 900});
+  }
+  for (std::uint32_t max = 1; max < 12'000; max += 97) {
+    SCOPED_TRACE(max);
+    ASSERT_EQ(fetch_all(max), expected);
+  }
+  reopen();
+  for (std::uint32_t max = 1; max < 12'000; max += 97) {
+    SCOPED_TRACE(max);
+    ASSERT_EQ(fetch_all(max), expected);
+  }
+}
+
+TEST_F(FetchTest, AMissingSegmentIsCorruptAndTheOthersAreServed) {
+  create("t");
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(append("t", make_batch({std::to_string(i) + std::string(100'000, 'x')})).result);
+  }
+  ASSERT_TRUE(store->close());
+  store.reset();
+  ASSERT_TRUE(fs.damage_remove("data/segments/0000000001.wal"));
+  open();
+  const auto gone = store->fetch_and_wait({{{ref("t"), Offset(0)}}});
+  ASSERT_TRUE(gone[0].head.error);
+  EXPECT_EQ(gone[0].head.error->code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(values("t", Offset(29)).size(), 1U);
+}
+
+}  // namespace
+}  // namespace runnel::storage
