@@ -1,0 +1,73 @@
+// What a store should hold, as plain values in memory.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/base/strong.h"
+
+namespace runnel::storage {
+
+struct ModelRecord {
+  std::string value;
+  Timestamp time;
+};
+
+struct ModelBatch {
+  std::int64_t base = 0;
+  std::int64_t last = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t bytes_before = 0;
+  Timestamp max_time = kNoTimestamp;
+};
+
+struct SentBatch {
+  std::int32_t sequence = 0;
+  std::vector<std::string> values;
+  std::int64_t base = 0;
+};
+
+struct ModelPartition {
+  std::vector<ModelRecord> records;  // by offset
+  std::vector<ModelBatch> batches;
+  std::int64_t start = 0;
+  std::uint64_t bytes = 0;
+  std::map<int, std::vector<SentBatch>> producers;
+  std::map<std::string, std::pair<std::int64_t, std::uint64_t>> dedup;  // key -> offset, hash
+
+  [[nodiscard]] std::int64_t next() const { return static_cast<std::int64_t>(records.size()); }
+  [[nodiscard]] const ModelRecord& at(std::int64_t offset) const {
+    return records[static_cast<std::size_t>(offset)];
+  }
+  void add(const std::vector<std::string>& values, Timestamp time, std::uint64_t batch_bytes) {
+    ModelBatch b{next(), next() - 1, batch_bytes, bytes, time};
+    for (const auto& v : values) records.push_back({v, time});
+    b.last = next() - 1;
+    batches.push_back(b);
+    bytes += batch_bytes;
+  }
+  [[nodiscard]] std::uint64_t bytes_kept() const {
+    std::uint64_t before = 0;
+    for (const auto& b : batches) {
+      if (b.last < start) before = b.bytes_before + b.bytes;
+    }
+    return bytes - before;
+  }
+};
+
+struct ModelTopic {
+  std::int64_t retention_ms = -1;
+  std::int64_t retention_bytes = -1;
+  std::vector<ModelPartition> partitions;
+};
+
+struct ModelOffset {
+  std::int64_t offset = 0;
+  Timestamp committed;
+  std::string metadata;
+};
+
+}  // namespace runnel::storage
