@@ -12,6 +12,10 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
 
   void start(Callback<void> accepted) {
     accepted_ = std::move(accepted);
+    // Until there is an answer, the time-out is what holds this object.
+    timer_ = core->loop->after(core->options.request_timeout, [self = shared_from_this()] {
+      self->fail(Failure(Errc::timeout, Action::retry, "the broker did not accept in time"));
+    });
     resolve_positions(
         core, options_.partitions,
         [self = shared_from_this()](Outcome<std::map<TopicPartition, std::int64_t>> found) {
@@ -29,6 +33,7 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
   void stop() {
     if (ended_) return;
     ended_ = true;
+    core->loop->cancel(timer_);
     listener_.reset();
     core->connection->stop_stream(stream_);
     if (name_ != 0)
@@ -54,6 +59,8 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
   void event(Answer answer) {
     if (ended_) return;
     if (!answer) {
+      if (answer.error().error.code() == ErrorCode::kCancelled)
+        return fail(to_failure(answer.error()));
       // A lost connection: its return subscribes again.
       if (answer.error().maybe_done || answer.error().error.code() == ErrorCode::kDisconnected) {
         name_ = 0;
@@ -63,6 +70,7 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
     }
     if (auto* reply = std::get_if<native::SubscribeReply>(&answer->response)) {
       name_ = reply->subscription;
+      core->loop->cancel(timer_);
       if (accepted_) std::exchange(accepted_, nullptr)({});
       return;
     }
@@ -109,6 +117,7 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
   std::map<TopicPartition, std::int64_t> next_;
   std::uint64_t stream_ = 0;
   std::uint64_t name_ = 0;
+  Loop::TimerId timer_ = 0;
   bool ended_ = false;
 };
 
@@ -148,12 +157,14 @@ Pending<Subscription> Client::subscribe(SubscribeOptions options,
   auto [pending, done] = detail::make_pending<Subscription>();
   auto core = std::make_shared<client::SubscriptionCore>(impl_->core, std::move(options),
                                                          std::move(on_records));
-  auto handle = std::make_shared<Subscription::Impl>(impl_->keeper, core);
   impl_->core->post(
-      [core, handle, done = done] {
-        core->start([handle, done](Outcome<void> o) {
+      [core, keeper = std::weak_ptr(impl_->keeper), done = done] {
+        core->start([weak = std::weak_ptr(core), keeper, done](Outcome<void> o) {
+          const auto accepted = weak.lock();
+          auto kept = keeper.lock();
           if (!o) return done(o.error());
-          done(Subscription(handle));
+          if (!accepted || !kept) return done(Failure(Errc::cancelled, "the client was closed"));
+          done(Subscription(std::make_shared<Subscription::Impl>(std::move(kept), accepted)));
         });
       },
       done);

@@ -104,6 +104,21 @@ TEST_F(ConnectionTest, DroppingTheLastHandleCancelsAtOnce) {
   EXPECT_TRUE(called);
 }
 
+TEST_F(ConnectionTest, ASubscriptionThatIsNotAcceptedEndsInTimeOrWithTheClient) {
+  ClientOptions options;
+  options.request_timeout = 50ms;
+  SubscribeOptions what;
+  what.partitions = {{{"t", 0}, Position::at(0)}};
+  auto client = make(options);
+  const auto late = client.subscribe(what, [](const Outcome<Batch>&) {}).get();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().errc(), Errc::timeout);
+  std::optional<Client> other = make();
+  auto pending = other->subscribe(what, [](const Outcome<Batch>&) {});
+  other.reset();
+  EXPECT_EQ(pending.get().error().errc(), Errc::cancelled);
+}
+
 TEST_F(ConnectionTest, TheLastHandleMayGoInsideACallback) {
   std::promise<void> gone;
   auto client = std::make_shared<Client>(make());
