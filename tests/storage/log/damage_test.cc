@@ -35,28 +35,37 @@ class DamageTest : public StoreFixture {
     ASSERT_TRUE(open_store());
     create("t", kPartitions, {{"retention.ms", "-1"}, {"max.message.bytes", "4000000"}});
     written.assign(kPartitions, {});
-    const int batches = 20 + static_cast<int>(rng() % 40);
-    for (int i = 0; i < batches; ++i) {
-      const int p = static_cast<int>(rng() % kPartitions);
+    write(20 + pick(40));
+    CommitRequest request;
+    request.offsets.push_back({"g", "t", PartitionIndex(0), Offset(7), {}, ""});
+    ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
+    ASSERT_TRUE(store->close());
+    store.reset();
+    anchored.clear();
+    for (const Log& log : written) anchored.push_back(log.size());
+    if (clean_close) return;
+    ASSERT_TRUE(open_store());
+    write(1 + pick(10));
+    disk->power_off(CutMode::kDropAll);
+    store.reset();
+    disk->boot();
+  }
+  void write(std::uint64_t batches) {
+    for (std::uint64_t i = 0; i < batches; ++i) {
+      const auto p = pick(kPartitions);
       Log some;
-      for (std::uint64_t r = 0; r <= rng() % 3; ++r) {
-        some.push_back(std::to_string(i) + ":" + std::string(rng() % 40'000, 'v'));
+      for (std::uint64_t r = 0; r <= pick(3); ++r) {
+        some.push_back(std::to_string(i) + ":" + std::string(pick(40'000), 'v'));
       }
-      ASSERT_TRUE(append("t", make_batch(some), p).result);
-      auto& log = written[static_cast<std::size_t>(p)];
-      log.insert(log.end(), some.begin(), some.end());
-      if (rng() % 10 == 0) {
+      ASSERT_TRUE(append("t", make_batch(some), static_cast<int>(p)).result);
+      written[p].insert(written[p].end(), some.begin(), some.end());
+      if (pick(10) == 0) {
         clock.advance(std::chrono::seconds(6));
         ASSERT_TRUE(store->run_maintenance());
       }
     }
-    CommitRequest request;
-    request.offsets.push_back({"g", "t", PartitionIndex(0), Offset(7), {}, ""});
-    ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
-    if (!clean_close) disk->power_off(CutMode::kDropAll);
-    store.reset();
-    if (!clean_close) disk->boot();
   }
+  std::uint64_t pick(std::uint64_t n) { return rng() % n; }
 
   /// What was done, for the message of a failure.
   std::string damage() {
@@ -64,18 +73,18 @@ class DamageTest : public StoreFixture {
     for (auto& f : disk->files()) {
       if (f.path != "data/LOCK" && f.path != "data/index/LOCK") files.push_back(f);
     }
-    const SimFileInfo& f = files[rng() % files.size()];
+    const SimFileInfo& f = files[pick(files.size())];
     damaged = f.path;
-    const auto kind = rng() % kKinds;
+    const auto kind = pick(kKinds);
     if (kind == 0 && f.size != 0) {
       // Segments are mostly preallocated: half of the flips go to their written beginning.
-      const std::uint64_t span = rng() % 2 == 0 ? f.size : std::min<std::uint64_t>(f.size, 400'000);
-      const std::uint64_t at = rng() % span;
-      EXPECT_TRUE(disk->flip_bit(f.path, at, static_cast<unsigned>(rng() % 8)));
+      const std::uint64_t span = pick(2) == 0 ? f.size : std::min<std::uint64_t>(f.size, 400'000);
+      const std::uint64_t at = pick(span);
+      EXPECT_TRUE(disk->flip_bit(f.path, at, static_cast<unsigned>(pick(8))));
       return f.path + ": a bit of byte " + std::to_string(at) + " of " + std::to_string(f.size);
     }
     if (kind == 1 && f.size != 0) {
-      const std::uint64_t size = rng() % f.size;
+      const std::uint64_t size = pick(f.size);
       EXPECT_TRUE(disk->damage_truncate(f.path, size));
       return f.path + ": cut from " + std::to_string(f.size) + " to " + std::to_string(size);
     }
@@ -85,11 +94,17 @@ class DamageTest : public StoreFixture {
 
   /// Reads partition `p` record by record. Returns how many batches answered kCorrupt.
   int read_and_compare(int p) {
-    const Log& log = written[static_cast<std::size_t>(p)];
+    Log log = written[static_cast<std::size_t>(p)];
     const auto info = store->partition_info(ref("t", p));
     EXPECT_EQ(info.log_start, Offset(0)) << "the beginning is missing";
-    EXPECT_EQ(info.high_watermark, Offset(static_cast<std::int64_t>(log.size())))
+    const auto end = static_cast<std::size_t>(info.high_watermark.value());
+    // After a power cut the last milliseconds have no witness yet, see docs/guarantees.md: damage
+    // there looks like a write that was never finished.
+    const bool unwitnessed = damaged.find("/segments/") != std::string::npos;
+    EXPECT_GE(end, unwitnessed ? anchored[static_cast<std::size_t>(p)] : log.size())
         << "the end is missing";
+    EXPECT_LE(end, log.size());
+    log.resize(std::min(end, log.size()));
     int corrupt = 0;
     std::int64_t corrupt_from = -1;
     for (std::size_t at = 0; at < log.size(); ++at) {
@@ -103,7 +118,7 @@ class DamageTest : public StoreFixture {
         continue;
       }
       corrupt_from = -1;
-      EXPECT_EQ(record_at(fetched[0].batches.bytes(), from), log[at]) << "offset " << at;
+      EXPECT_TRUE(record_at(fetched[0].batches.bytes(), from) == log[at]) << "offset " << at;
     }
     return corrupt;
   }
@@ -158,6 +173,7 @@ class DamageTest : public StoreFixture {
   std::unique_ptr<SimFileSystem> disk;
   std::mt19937_64 rng;
   std::vector<Log> written;
+  std::vector<std::size_t> anchored;  // records of each partition at the last clean close
   std::string damaged;
 
   ~DamageTest() override { store.reset(); }  // before the disk goes

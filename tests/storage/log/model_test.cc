@@ -351,7 +351,7 @@ class ModelTest : public StoreFixture {
         if ((*r)->offset < Offset(from)) continue;
         ASSERT_EQ((*r)->offset, Offset(at));
         ASSERT_LT(at, p.next());
-        ASSERT_EQ((*r)->value.value_or(""), p.at(at).value);
+        ASSERT_TRUE((*r)->value.value_or("") == p.at(at).value) << "offset " << at;
         ASSERT_EQ((*r)->timestamp, p.at(at).time);
         ++at;
       }
@@ -392,7 +392,7 @@ class ModelTest : public StoreFixture {
         const ModelPartition& p = t.partitions[i];
         std::vector<std::string> expected;
         for (std::int64_t o = p.start; o < p.next(); ++o) expected.push_back(p.at(o).value);
-        ASSERT_EQ(values(name, Offset(0), static_cast<int>(i)), expected);
+        ASSERT_TRUE(values(name, Offset(0), static_cast<int>(i)) == expected) << name << "-" << i;
         ASSERT_NO_FATAL_FAILURE(compare_times({name, static_cast<int>(i), &t.partitions[i]}));
       }
     }
