@@ -336,7 +336,8 @@ void Reader::run_timers() {
         if (timers_.empty()) {
           timers_changed_.wait(lock);
         } else {
-          timers_changed_.wait_until(lock, timers_.begin()->first);
+          const auto next = timers_.begin()->first;  // a copy: the entry may go during the wait
+          timers_changed_.wait_until(lock, next);
         }
       }
     }
