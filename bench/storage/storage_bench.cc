@@ -24,7 +24,7 @@ struct StoragePlan {
   std::uint32_t record_bytes = 1024;
   std::int32_t partitions = 1;
   unsigned threads = 1;                    ///< that commit, each its own partitions in turn
-  std::uint64_t window_bytes = 32u << 20;  ///< most that is unanswered, all threads together
+  std::uint64_t window_bytes = 16u << 20;  ///< most that is unanswered, all threads together
   std::uint64_t count = 0;                 ///< of single records instead, each a commit
   unsigned depth = 1;                      ///< of them in flight
   std::uint64_t memory_bytes = 256u << 20;
@@ -132,12 +132,38 @@ class ScratchStore {
   std::vector<storage::PartitionRef> partitions_;
 };
 
-storage::CommitRequest request_of(const storage::PartitionRef& partition, Bytes batch) {
+/// Copies of one batch. The store stamps the bytes in place, so each commit under way needs its
+/// own; they are used again, so that making them is not what is measured. Thread safe.
+class Batches {
+ public:
+  explicit Batches(Bytes batch) : batch_(batch) {}
+  [[nodiscard]] Buffer take() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        Buffer buffer = std::move(free_.back());
+        free_.pop_back();
+        return buffer;
+      }
+    }
+    return Buffer::copy_of(batch_);
+  }
+  void give_back(Buffer buffer) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(std::move(buffer));
+  }
+
+ private:
+  const Bytes batch_;
+  std::mutex mutex_;
+  std::vector<Buffer> free_;
+};
+
+storage::CommitRequest request_of(const storage::PartitionRef& partition, Buffer batch) {
   storage::CommitRequest request;
   storage::AppendItem item;
   item.partition = partition;
-  // The store stamps the bytes in place, so each commit needs its own, as each had from a socket.
-  item.batches = Buffer::copy_of(batch);
+  item.batches = std::move(batch);
   request.appends.push_back(std::move(item));
   return request;
 }
@@ -148,18 +174,20 @@ std::optional<Error> error_of(const storage::CommitOutcome& outcome) {
 }
 
 /// Thread `number` commits `commits` batches to its share of the partitions in turn.
-void ingest_on(ScratchStore& scratch, const StoragePlan& plan, const Buffer& batch, Window& window,
+void ingest_on(ScratchStore& scratch, const StoragePlan& plan, Batches& batches, Window& window,
                unsigned number, std::uint64_t commits) {
   const auto& partitions = scratch.partitions();
   std::size_t at = number % partitions.size();
   for (std::uint64_t i = 0; i < commits; ++i) {
+    Buffer batch = batches.take();
     if (!window.enter(batch.size())) {
       window.leave(batch.size(), std::nullopt);
       return;
     }
-    scratch.store().commit(request_of(partitions[at], batch.bytes()),
-                           [&window, size = batch.size()](const storage::CommitOutcome& outcome) {
-                             window.leave(size, error_of(outcome));
+    scratch.store().commit(request_of(partitions[at], batch),
+                           [&window, &batches, batch](const storage::CommitOutcome& outcome) {
+                             batches.give_back(batch);
+                             window.leave(batch.size(), error_of(outcome));
                            });
     at = (at + plan.threads) % partitions.size();
   }
@@ -173,11 +201,12 @@ Result<Figures> run_ingest(const StoragePlan& plan) {
   const auto before = scratch->store().stats();
   const std::uint64_t disk_before = disk_write_bytes();
   Window window(plan.window_bytes);
+  Batches batches(batch.bytes());
   Stopwatch watch;
   {
     std::vector<std::jthread> threads;
     for (unsigned i = 0; i < plan.threads; ++i) {
-      threads.emplace_back([&, i] { ingest_on(*scratch, plan, batch, window, i, commits); });
+      threads.emplace_back([&, i] { ingest_on(*scratch, plan, batches, window, i, commits); });
     }
   }
   RUNNEL_TRY(window.wait_until_empty());
@@ -218,14 +247,15 @@ Result<Figures> run_singles(const StoragePlan& plan) {
       break;
     }
     const auto start = SteadyClock::now();
-    scratch->store().commit(request_of(partitions[i % partitions.size()], batch.bytes()),
-                            [&, start](const storage::CommitOutcome& outcome) {
-                              {
-                                const std::lock_guard lock(mutex);
-                                nanos.record(nanos_since(start));
-                              }
-                              window.leave(1, error_of(outcome));
-                            });
+    scratch->store().commit(
+        request_of(partitions[i % partitions.size()], Buffer::copy_of(batch.bytes())),
+        [&, start](const storage::CommitOutcome& outcome) {
+          {
+            const std::lock_guard lock(mutex);
+            nanos.record(nanos_since(start));
+          }
+          window.leave(1, error_of(outcome));
+        });
   }
   RUNNEL_TRY(window.wait_until_empty());
   watch.stop();

@@ -7,6 +7,10 @@
 namespace runnel::storage {
 namespace {
 
+/// A group larger than this goes to the syncer even if nothing else waits: its sync takes so long
+/// that writing the next group meanwhile is worth more than a spared thread hop.
+constexpr std::uint64_t kMaxOwnSyncBytes = 128u << 10;
+
 /// The committer waits for the syncer while more than this is written and not yet synced: more
 /// would only make every acknowledgement later.
 constexpr std::uint64_t kMaxUnsyncedBytes = 64u << 20;
@@ -199,8 +203,8 @@ void Committer::commit_group(std::vector<Pending>& requests) {
 }
 
 void Committer::hand_over(Group group) {
-  bool more_waits = false;
-  {
+  bool more_waits = group.payload_bytes > kMaxOwnSyncBytes;
+  if (!more_waits) {
     MutexLock lock(queue_mutex_);
     more_waits = !queue_.empty();
   }

@@ -35,23 +35,10 @@ std::uint64_t page_size() {
   return size;
 }
 
-/// Whether the page cache holds all `length` bytes from the page boundary `position`; `length` is
-/// at most kResidencyPages pages. Asking by mapping copies nothing, unlike a read with RWF_NOWAIT.
-bool pages_resident(int fd, std::uint64_t position, std::uint64_t length) {
-  void* const map =
-      ::mmap(nullptr, length, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(position));
-  if (map == MAP_FAILED) return false;
-  std::array<unsigned char, kResidencyPages> states{};
-  const bool known = ::mincore(map, length, states.data()) == 0;
-  ::munmap(map, length);
-  const std::size_t pages = (length + page_size() - 1) / page_size();
-  return known && std::all_of(states.begin(), states.begin() + static_cast<std::ptrdiff_t>(pages),
-                              [](unsigned char state) { return (state & 1) != 0; });
-}
-
 }  // namespace
 
 PosixFile::~PosixFile() {
+  if (map_ != nullptr) ::munmap(map_, mapped_);
   // Linux releases the descriptor even on failure; what had to be kept was synced before.
   ::close(fd_);
 }
@@ -131,17 +118,34 @@ std::uint64_t PosixFile::next_data(std::uint64_t position) const {
 }
 
 bool PosixFile::resident(std::uint64_t position, std::uint64_t length) const {
-  const auto file_size = size();
-  if (!file_size) return false;
-  // Nothing is waited for beyond the end.
-  if (position >= *file_size) return true;
-  const std::uint64_t end = position + std::min(length, *file_size - position);
-  std::uint64_t at = position - position % page_size();
-  while (at < end) {
+  MutexLock lock(map_mutex_);
+  if (position + length > mapped_ && !map_whole()) return false;
+  if (position >= mapped_) return true;  // nothing is waited for beyond the end
+  const std::uint64_t end = position + std::min(length, mapped_ - position);
+  std::array<unsigned char, kResidencyPages> states;
+  for (std::uint64_t at = position - position % page_size(); at < end;) {
     const std::uint64_t chunk = std::min<std::uint64_t>(end - at, kResidencyPages * page_size());
-    if (!pages_resident(fd_, at, chunk)) return false;
+    if (::mincore(static_cast<std::byte*>(map_) + at, chunk, states.data()) != 0) return false;
+    const auto pages = static_cast<std::ptrdiff_t>((chunk + page_size() - 1) / page_size());
+    const auto in_memory = [](unsigned char state) { return (state & 1) != 0; };
+    if (!std::all_of(states.begin(), states.begin() + pages, in_memory)) return false;
     at += chunk;
   }
+  return true;
+}
+
+bool PosixFile::map_whole() const {
+  const auto bytes = size();
+  if (!bytes) return false;
+  if (*bytes == mapped_) return true;
+  if (map_ != nullptr) ::munmap(map_, mapped_);
+  map_ = nullptr;
+  mapped_ = 0;
+  if (*bytes == 0) return true;
+  void* const map = ::mmap(nullptr, *bytes, PROT_READ, MAP_SHARED, fd_, 0);
+  if (map == MAP_FAILED) return false;
+  map_ = map;
+  mapped_ = *bytes;
   return true;
 }
 
