@@ -120,7 +120,8 @@ TEST_P(RealTest, SeekGoesBackForwardToTimesAndToTheEnd) {
   make_topic("t");
   auto producer = client->producer();
   for (int i = 0; i < 10; ++i) {
-    Message m = message("t", std::to_string(i));
+    const std::string value = std::to_string(i);
+    Message m = message("t", value);
     m.timestamp = Time(std::chrono::milliseconds(1'000'000 + i * 1000));
     ASSERT_TRUE(producer.send(m).get());
   }

@@ -182,7 +182,8 @@ TEST_P(AdminTest, OffsetsAreFoundByKindAndTimeAndRecordsTrimmed) {
   make_topic("t");
   auto producer = client->producer();
   for (int i = 0; i < 5; ++i) {
-    Message m = message("t", std::to_string(i));
+    const std::string value = std::to_string(i);
+    Message m = message("t", value);
     m.timestamp = Time(std::chrono::milliseconds(1000 + i * 10));
     ASSERT_TRUE(producer.send(m).get());
   }
