@@ -15,6 +15,9 @@ constexpr std::uint64_t kMaxOwnSyncBytes = 128u << 10;
 /// would only make every acknowledgement later.
 constexpr std::uint64_t kMaxUnsyncedBytes = 64u << 20;
 
+/// More than the frame of all but the largest exclusive work, which are trims of many partitions.
+constexpr std::uint64_t kExclusiveRoom = 64u << 10;
+
 /// No frame of `requests` is larger than this: names and keys are bounded, metadata and values
 /// count.
 std::uint64_t frame_bound(const CommitRequest& r) {
@@ -291,6 +294,8 @@ void Committer::wait_until_synced() {
 Status Committer::run_exclusive(Exclusive& work) {
   wait_until_synced();
   if (const auto error = stopped_by()) return fail(*error);
+  // Asked before anything is changed, so that a full disk is an error and not the end.
+  RUNNEL_TRY(ensure_room(kExclusiveRoom));
   RUNNEL_TRY_ASSIGN(Mutations mutations, work.build(journal_.end()));
   if (mutations.empty()) return {};
   Group group;

@@ -214,5 +214,27 @@ constexpr FaultCase kFaults[] = {
 INSTANTIATE_TEST_SUITE_P(All, FaultsTest, ::testing::ValuesIn(kFaults),
                          [](const auto& instance) { return instance.param.name; });
 
+TEST_F(StoreFixture, OnAFullDiskTopicsAndDeletesFailAndTheStoreGoesOn) {
+  open();
+  create("t", 1, {{"max.message.bytes", "1000000"}});
+  std::uint64_t used = 0;
+  for (const auto& f : fs.files()) used += f.size;
+  fs.set_capacity(used + (1u << 20));
+  std::size_t taken = 0;
+  for (const std::size_t size : {100'000U, 10'000U, 100U}) {
+    while (append("t", make_batch({std::string(size, 'x')})).result) ++taken;
+  }
+  const auto refused = store->create_topic({"u", 1, {}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kLowSpace) << refused.error().to_string();
+  EXPECT_EQ(store->delete_records(ref("t"), Offset(1)).error().code(), ErrorCode::kLowSpace);
+  EXPECT_EQ(values("t").size(), taken) << "reads go on";
+  fs.set_capacity(std::uint64_t{1} << 40);
+  create("u");
+  EXPECT_TRUE(store->delete_records(ref("t"), Offset(1)));
+  EXPECT_TRUE(store->run_maintenance());
+  EXPECT_TRUE(append("t", make_batch({"more"})).result);
+}
+
 }  // namespace
 }  // namespace runnel::storage
