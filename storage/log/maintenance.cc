@@ -83,10 +83,12 @@ bool LogStore::checkpoint_is_due() const {
 
 Status LogStore::checkpoint() {
   JournalPoint point;
+  bool jumped = false;
+  const Timestamp expired =
+      retention_clock_.now(*options_.clock, jumped) - options_.producer_expiry.count();
   Committer::Exclusive work;
   work.build = [&](const JournalPoint& end) -> Result<Mutations> {
     Mutations m;
-    const Timestamp expired = options_.clock->now() - options_.producer_expiry.count();
     for (const auto& partition : topics_.all_partitions()) {
       Partition::Writer& writer = partition->writer();
       if (writer.dirty) {
@@ -128,7 +130,9 @@ Status LogStore::expire_offsets() {
   const auto monotonic = options_.clock->monotonic();
   if (last_expiry_.count() != 0 && monotonic - last_expiry_ < kExpiryInterval) return {};
   last_expiry_ = monotonic;
-  const Timestamp cutoff = options_.clock->now() - options_.offsets_retention.count();
+  bool jumped = false;
+  const Timestamp cutoff =
+      retention_clock_.now(*options_.clock, jumped) - options_.offsets_retention.count();
   std::set<std::string, std::less<>> active;
   {
     MutexLock lock(groups_mutex_);

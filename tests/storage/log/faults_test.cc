@@ -236,5 +236,25 @@ TEST_F(StoreFixture, OnAFullDiskTopicsAndDeletesFailAndTheStoreGoesOn) {
   EXPECT_TRUE(append("t", make_batch({"more"})).result);
 }
 
+TEST_F(StoreFixture, AClockThatJumpsAheadForgetsNoOffsetsAndNoProducers) {
+  open();
+  create("t");
+  const auto producer = store->new_producer();
+  ASSERT_TRUE(producer);
+  const BatchSpec spec{{"a"}, clock.now(), producer->id, producer->epoch, 0};
+  ASSERT_TRUE(append("t", make_batch(spec)).result);
+  CommitRequest request;
+  request.offsets.push_back({"g", "t", PartitionIndex(0), Offset(1), {}, ""});
+  ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
+  ASSERT_TRUE(store->run_maintenance());
+  clock.advance(std::chrono::minutes(2));
+  clock.jump(std::chrono::hours(24 * 365 * 10));
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)));
+  const auto again = append("t", make_batch(spec));
+  ASSERT_TRUE(again.result);
+  EXPECT_TRUE(again.result->appends[0].duplicate);
+}
+
 }  // namespace
 }  // namespace runnel::storage
