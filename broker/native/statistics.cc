@@ -12,7 +12,7 @@ std::vector<native::Statistic> NativeService::statistics() const {
   };
   const NativeCounters& n = counters_;
   return {
-      {"process.id", static_cast<std::uint64_t>(::getpid()), "", "the broker's process"},
+      {"process.id", static_cast<std::uint64_t>(::getpid()), "number", "the broker's process"},
       {"store.appended_bytes", s.appended_bytes, "bytes", "record batches accepted"},
       {"store.appended_records", s.appended_records, "records", "records accepted"},
       {"store.appended_batches", s.appended_batches, "batches", "record batches accepted"},

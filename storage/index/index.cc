@@ -146,29 +146,50 @@ Result<std::unique_ptr<Index>> Index::open(IndexOptions options) {
   return index;
 }
 
+Status Index::write(rocksdb::WriteBatch& batch) {
+  if (batch.Count() == 0) return {};
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  const auto status = impl_->db->Write(options, &batch);
+  batch.Clear();
+  if (!status.ok()) return fail(error_of(status, "cannot apply a commit"));
+  return {};
+}
+
+Status Index::erase_range(Family family, std::string_view begin, std::string_view end) {
+  constexpr std::uint32_t kErasesPerWrite = 10'000;
+  rocksdb::WriteBatch batch;
+  Status status;
+  RUNNEL_TRY(scan(family, begin, end, [&](std::string_view key, std::string_view) {
+    const auto added = batch.Delete(impl_->of(family), slice(key));
+    if (!added.ok()) status = fail(error_of(added, "cannot prepare a change"));
+    if (status && batch.Count() == kErasesPerWrite) status = write(batch);
+    return status.has_value();
+  }));
+  RUNNEL_TRY(status);
+  return write(batch);
+}
+
 Status Index::apply(const Mutations& mutations) {
   rocksdb::WriteBatch batch;
   for (const auto& c : mutations.changes()) {
-    auto* family = impl_->of(c.family);
     rocksdb::Status s;
     switch (c.kind) {
       case Mutations::Kind::kPut:
-        s = batch.Put(family, slice(c.key), slice(c.value));
+        s = batch.Put(impl_->of(c.family), slice(c.key), slice(c.value));
         break;
       case Mutations::Kind::kErase:
-        s = batch.Delete(family, slice(c.key));
+        s = batch.Delete(impl_->of(c.family), slice(c.key));
         break;
       case Mutations::Kind::kEraseRange:
-        s = batch.DeleteRange(family, slice(c.key), slice(c.value));
+        // What stands before it in the batch must be there to be erased.
+        RUNNEL_TRY(write(batch));
+        RUNNEL_TRY(erase_range(c.family, c.key, c.value));
         break;
     }
     if (!s.ok()) return fail(error_of(s, "cannot prepare a change"));
   }
-  rocksdb::WriteOptions write;
-  write.disableWAL = true;
-  const auto status = impl_->db->Write(write, &batch);
-  if (!status.ok()) return fail(error_of(status, "cannot apply a commit"));
-  return {};
+  return write(batch);
 }
 
 Result<std::optional<std::string>> Index::get(Family family, std::string_view key) const {

@@ -13,6 +13,10 @@
 #include "protocol/base/error.h"
 #include "storage/env/file_system.h"
 
+namespace rocksdb {
+class WriteBatch;
+}
+
 namespace runnel::storage {
 
 /// Key families, one RocksDB column family each. Written into frames: never renumbered.
@@ -71,6 +75,8 @@ class Index {
   [[nodiscard]] static Result<std::unique_ptr<Index>> open(IndexOptions options);
   ~Index();
 
+  /// Erased ranges are looked up and erased key by key: RocksDB 7.8's own range deletion breaks its
+  /// iterators (docs/decisions). A crash inside apply is harmless, as replay applies it again.
   [[nodiscard]] Status apply(const Mutations& mutations);
   [[nodiscard]] Result<std::optional<std::string>> get(Family family, std::string_view key) const;
 
@@ -94,6 +100,8 @@ class Index {
 
  private:
   Index();
+  [[nodiscard]] Status write(rocksdb::WriteBatch& batch);
+  [[nodiscard]] Status erase_range(Family family, std::string_view begin, std::string_view end);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
