@@ -76,7 +76,8 @@ class Index {
   ~Index();
 
   /// Erased ranges are looked up and erased key by key: RocksDB 7.8's own range deletion makes it
-  /// abort in compactions (docs/decisions). A crash inside apply is harmless, as replay applies it again.
+  /// abort in compactions (docs/decisions). A crash inside apply is harmless, as replay applies it
+  /// again.
   [[nodiscard]] Status apply(const Mutations& mutations);
   [[nodiscard]] Result<std::optional<std::string>> get(Family family, std::string_view key) const;
 
