@@ -8,7 +8,7 @@ namespace runnel {
 
 }  // namespace runnel
 
-#define RUNNEL_ASSERT(condition)                                                        \
-  (__builtin_expect(static_cast<bool>(condition), 1)                                    \
-       ? static_cast<void>(0)                                                           \
+#define RUNNEL_ASSERT(condition)                     \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::runnel::assertion_failed(#condition, __FILE__, __LINE__))

@@ -13,15 +13,15 @@ namespace runnel {
 /// The table in error.cc gives each its name and its action.
 enum class ErrorCode : std::uint16_t {
   kOk = 0,
-  kInternal = 1,             ///< a broken invariant; a defect of Runnel
-  kInvalidArgument = 2,      ///< the request makes no sense as it is
-  kMalformed = 3,            ///< bytes that do not follow their format
-  kUnsupported = 4,          ///< known, but not offered here
-  kCorrupt = 5,              ///< stored bytes fail their checksum
-  kIo = 6,                   ///< the file system failed
-  kLowSpace = 7,             ///< the disk is too full to accept records
-  kLocked = 8,               ///< another process holds the data directory
-  kFormatTooNew = 9,         ///< written by a newer version
+  kInternal = 1,         ///< a broken invariant; a defect of Runnel
+  kInvalidArgument = 2,  ///< the request makes no sense as it is
+  kMalformed = 3,        ///< bytes that do not follow their format
+  kUnsupported = 4,      ///< known, but not offered here
+  kCorrupt = 5,          ///< stored bytes fail their checksum
+  kIo = 6,               ///< the file system failed
+  kLowSpace = 7,         ///< the disk is too full to accept records
+  kLocked = 8,           ///< another process holds the data directory
+  kFormatTooNew = 9,     ///< written by a newer version
   kUnknownTopic = 10,
   kUnknownPartition = 11,
   kTopicExists = 12,
@@ -41,11 +41,11 @@ enum class ErrorCode : std::uint16_t {
   kStaleGeneration = 26,
   kRebalancing = 27,
   kGroupNotEmpty = 28,
-  kOverloaded = 29,          ///< memory limit reached; try again
+  kOverloaded = 29,  ///< memory limit reached; try again
   kShuttingDown = 30,
   kTimeout = 31,
   kDisconnected = 32,
-  kUnknownRequest = 33,      ///< request kind not known to this version
+  kUnknownRequest = 33,  ///< request kind not known to this version
   kVersionMismatch = 34,
   kUnauthorized = 35,
   kTooManyPartitions = 36,
@@ -101,17 +101,16 @@ using Status = tl::expected<void, Error>;
 #define RUNNEL_CONCAT_INNER(a, b) a##b
 #define RUNNEL_CONCAT(a, b) RUNNEL_CONCAT_INNER(a, b)
 /// Returns the error of `expr` (a Result or Status) from the calling function, if it is one.
-#define RUNNEL_TRY(expr)                                                     \
-  do {                                                                       \
-    auto&& runnel_try_result = (expr);                                       \
-    if (!runnel_try_result)                                                  \
-      return ::tl::unexpected<::runnel::Error>(                              \
-          std::move(runnel_try_result).error());                             \
+#define RUNNEL_TRY(expr)                                                              \
+  do {                                                                                \
+    auto&& runnel_try_result = (expr);                                                \
+    if (!runnel_try_result)                                                           \
+      return ::tl::unexpected<::runnel::Error>(std::move(runnel_try_result).error()); \
   } while (false)
 /// RUNNEL_TRY_ASSIGN(auto x, expr): x is the value of `expr`, or its error is returned.
 #define RUNNEL_TRY_ASSIGN(decl, expr) \
   RUNNEL_TRY_ASSIGN_IMPL(RUNNEL_CONCAT(runnel_try_value_, __LINE__), decl, expr)
-#define RUNNEL_TRY_ASSIGN_IMPL(tmp, decl, expr)                              \
-  auto tmp = (expr);                                                         \
+#define RUNNEL_TRY_ASSIGN_IMPL(tmp, decl, expr)                               \
+  auto tmp = (expr);                                                          \
   if (!tmp) return ::tl::unexpected<::runnel::Error>(std::move(tmp).error()); \
   decl = std::move(*tmp)
