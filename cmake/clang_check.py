@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 
-FOLDERS = ("protocol", "storage", "broker", "client", "tools", "bench", "tests", "examples")
+FOLDERS = ("protocol", "storage", "broker", "client", "tools", "bench", "tests")
 
 
 def without_output(arguments):
