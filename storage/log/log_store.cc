@@ -45,6 +45,47 @@ void LogStore::log(LogLevel level, std::string_view text) const {
   if (options_.log) options_.log(level, text);
 }
 
+IndexOptions LogStore::index_options() const {
+  IndexOptions index;
+  index.directory = paths_.index;
+  index.file_system = options_.file_system;
+  index.memory_bytes = options_.memory_bytes / 4;
+  index.dedup_alive = [this](std::string_view value) {
+    if (!loaded_.load(std::memory_order_acquire)) return true;
+    const auto record = decode_dedup(value);
+    return !record || Stager::dedup_alive(topics_, *record);
+  };
+  index.warn = [this](std::string_view text) { log(LogLevel::kWarning, text); };
+  return index;
+}
+
+JournalOptions LogStore::journal_options() const {
+  JournalOptions journal;
+  journal.directory = paths_.segments;
+  journal.anchor_path = paths_.anchor;
+  journal.segment_bytes = options_.segment_bytes;
+  journal.store = directory_.id;
+  journal.file_system = options_.file_system;
+  journal.clock = options_.clock;
+  return journal;
+}
+
+CommitterOptions LogStore::committer_options() {
+  CommitterOptions committer;
+  committer.group_bytes = options_.group_bytes;
+  committer.clock = options_.clock;
+  committer.on_fatal = [this](const Error& error) {
+    log(LogLevel::kError, error.to_string());
+    if (options_.on_fatal) options_.on_fatal(error);
+  };
+  committer.on_full_disk = [this] {
+    if (const Status s = space_->drop(); !s) log(LogLevel::kError, s.error().to_string());
+    low_space_ = true;
+  };
+  committer.on_durable = [this] { became_durable(); };
+  return committer;
+}
+
 Status LogStore::start() {
   const auto begun = options_.clock->monotonic();
   FileSystem& fs = *options_.file_system;
@@ -55,27 +96,8 @@ Status LogStore::start() {
       options_.directory, paths_.ballast, options_.low_space_bytes, options_.ballast_bytes, &fs});
   RUNNEL_TRY(space_->open());
 
-  IndexOptions index;
-  index.directory = paths_.index;
-  index.file_system = &fs;
-  index.memory_bytes = options_.memory_bytes / 4;
-  index.dedup_alive = [this](std::string_view value) {
-    if (!loaded_.load(std::memory_order_acquire)) return true;
-    const auto record = decode_dedup(value);
-    return !record || Stager::dedup_alive(topics_, *record);
-  };
-  index.warn = [this](std::string_view text) { log(LogLevel::kWarning, text); };
-  RUNNEL_TRY_ASSIGN(index_, Index::open(std::move(index)));
-
-  JournalOptions journal;
-  journal.directory = paths_.segments;
-  journal.anchor_path = paths_.anchor;
-  journal.segment_bytes = options_.segment_bytes;
-  journal.store = directory_.id;
-  journal.file_system = &fs;
-  journal.clock = options_.clock;
-  RUNNEL_TRY_ASSIGN(journal_, Journal::open(std::move(journal)));
-
+  RUNNEL_TRY_ASSIGN(index_, Index::open(index_options()));
+  RUNNEL_TRY_ASSIGN(journal_, Journal::open(journal_options()));
   reader_ = std::make_unique<Reader>(*journal_, *index_);
   stager_ = std::make_unique<Stager>(topics_, *index_, segments_);
   Recovery recovery(*index_, *journal_);
@@ -91,20 +113,8 @@ Status LogStore::start() {
   }
   recovered_frames_ = recovery.report().frames;
 
-  CommitterOptions committer;
-  committer.group_bytes = options_.group_bytes;
-  committer.clock = options_.clock;
-  committer.on_fatal = [this](const Error& error) {
-    log(LogLevel::kError, error.to_string());
-    if (options_.on_fatal) options_.on_fatal(error);
-  };
-  committer.on_full_disk = [this] {
-    if (const Status s = space_->drop(); !s) log(LogLevel::kError, s.error().to_string());
-    low_space_ = true;
-  };
-  committer.on_durable = [this] { became_durable(); };
   committer_ =
-      std::make_unique<Committer>(std::move(committer), *journal_, *index_, *stager_, *reader_);
+      std::make_unique<Committer>(committer_options(), *journal_, *index_, *stager_, *reader_);
   committer_->start();
   look_at_space();
   if (options_.background) background_ = std::thread([this] { run_background(); });

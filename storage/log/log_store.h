@@ -63,6 +63,9 @@ class LogStore final : public Store {
  private:
   explicit LogStore(StoreOptions options);
   [[nodiscard]] Status start();
+  [[nodiscard]] IndexOptions index_options() const;
+  [[nodiscard]] JournalOptions journal_options() const;
+  [[nodiscard]] CommitterOptions committer_options();
   void log(LogLevel level, std::string_view text) const;
 
   // log_store_commit.cc

@@ -8,7 +8,8 @@ namespace {
 
 /// The anchor is at most about this far behind the durable position.
 constexpr std::chrono::milliseconds kAnchorInterval{20};
-/// Replay after a crash reads what came after the last checkpoint: both bound it.
+/// Replay after a crash reads what came after the last checkpoint. Looked at once a maintenance
+/// interval, so a second of full load may come on top.
 constexpr std::chrono::seconds kCheckpointInterval{5};
 constexpr std::uint64_t kCheckpointBytes = 128u << 20;
 constexpr std::chrono::seconds kExpiryInterval{60};
