@@ -49,6 +49,19 @@ constexpr Row kRows[] = {
     {ErrorCode::kTooManyPartitions, "too_many_partitions", ErrorAction::kPermanent},
     {ErrorCode::kCancelled, "cancelled", ErrorAction::kRetry},
     {ErrorCode::kNotFound, "not_found", ErrorAction::kPermanent},
+    {ErrorCode::kNotAvailable, "not_available", ErrorAction::kRetry},
+    {ErrorCode::kInvalidGroupId, "invalid_group_id", ErrorAction::kPermanent},
+    {ErrorCode::kMemberIdRequired, "member_id_required", ErrorAction::kRefresh},
+    {ErrorCode::kInconsistentGroupProtocol, "inconsistent_group_protocol", ErrorAction::kPermanent},
+    {ErrorCode::kFencedInstanceId, "fenced_instance_id", ErrorAction::kPermanent},
+    {ErrorCode::kUnreleasedInstanceId, "unreleased_instance_id", ErrorAction::kPermanent},
+    {ErrorCode::kGroupMaxSizeReached, "group_max_size_reached", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidSessionTimeout, "invalid_session_timeout", ErrorAction::kPermanent},
+    {ErrorCode::kIllegalGeneration, "illegal_generation", ErrorAction::kRefresh},
+    {ErrorCode::kFencedMemberEpoch, "fenced_member_epoch", ErrorAction::kRefresh},
+    {ErrorCode::kStaleMemberEpoch, "stale_member_epoch", ErrorAction::kRefresh},
+    {ErrorCode::kUnsupportedAssignor, "unsupported_assignor", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidRegularExpression, "invalid_regular_expression", ErrorAction::kPermanent},
 };
 
 constexpr bool rows_are_in_order() {

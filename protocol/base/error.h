@@ -51,6 +51,20 @@ enum class ErrorCode : std::uint16_t {
   kTooManyPartitions = 36,
   kCancelled = 37,
   kNotFound = 38,
+  // Of groups that Kafka's clients use.
+  kNotAvailable = 39,               ///< the group cannot be worked on at this moment
+  kInvalidGroupId = 40,             ///< empty, too long or with bytes that no name has
+  kMemberIdRequired = 41,           ///< join again with the member id of the answer
+  kInconsistentGroupProtocol = 42,  ///< the group's members speak another protocol
+  kFencedInstanceId = 43,           ///< the instance id belongs to another member by now
+  kUnreleasedInstanceId = 44,       ///< the instance id's holder has not left
+  kGroupMaxSizeReached = 45,
+  kInvalidSessionTimeout = 46,
+  kIllegalGeneration = 47,
+  kFencedMemberEpoch = 48,  ///< not the member's epoch: give up everything, join again
+  kStaleMemberEpoch = 49,   ///< a commit with an epoch that is over
+  kUnsupportedAssignor = 50,
+  kInvalidRegularExpression = 51,
 };
 
 /// What a caller should do about an error.

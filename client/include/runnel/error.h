@@ -58,6 +58,7 @@ enum class Errc : std::uint16_t {
   too_many_partitions = 36,
   cancelled = 37,  ///< closed or destroyed before there was an answer
   not_found = 38,
+  inconsistent_group_protocol = 42,  ///< the group's members are Kafka clients
 };
 
 /// What a caller should do about a failure.

@@ -8,7 +8,7 @@
 namespace runnel {
 namespace {
 
-constexpr std::uint16_t kLastCode = 38;
+constexpr std::uint16_t kLastCode = 51;
 
 TEST(ErrorCodes, EachHasANameOfItsOwn) {
   std::set<std::string_view> names;
@@ -28,7 +28,8 @@ TEST(ErrorCodes, NumbersOnTheWireStayAsTheyAre) {
   EXPECT_EQ(static_cast<int>(ErrorCode::kOffsetOutOfRange), 15);
   EXPECT_EQ(static_cast<int>(ErrorCode::kFenced), 21);
   EXPECT_EQ(static_cast<int>(ErrorCode::kOverloaded), 29);
-  EXPECT_EQ(static_cast<int>(ErrorCode::kNotFound), kLastCode);
+  EXPECT_EQ(static_cast<int>(ErrorCode::kNotFound), 38);
+  EXPECT_EQ(static_cast<int>(ErrorCode::kInvalidRegularExpression), kLastCode);
 }
 
 TEST(ErrorCodes, NumbersOfANewerVersionArePermanentAndUnknown) {
