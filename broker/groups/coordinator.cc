@@ -3,191 +3,109 @@
 #include <condition_variable>
 #include <map>
 
-#include "broker/groups/group.h"
+#include "broker/groups/consumer_protocol.h"
+#include "broker/groups/coordinator_state.h"
 #include "protocol/base/assert.h"
-#include "protocol/base/thread_annotations.h"
-#include "protocol/base/uuid.h"
 
 namespace runnel::broker {
 namespace {
 
-constexpr std::string_view kKeyPrefix = "group/";
-
-std::string key_of(std::string_view group) {
-  return std::string(kKeyPrefix).append(group);
+/// A classic group as the native protocol shows groups.
+protocol::native::GroupDescription native_view(const ClassicGroup& group, bool with_members) {
+  const classic::Description classic = group.describe();
+  protocol::native::GroupDescription shown;
+  shown.group = classic.group;
+  shown.epoch = group.generation();
+  shown.state = group.empty()                                   ? "empty"
+                : group.state() == ClassicGroup::State::kStable ? "stable"
+                                                                : "reconciling";
+  shown.assignor = classic.protocol;
+  if (!with_members) return shown;
+  for (const auto& member : classic.members) {
+    auto& out = shown.members.emplace_back();
+    out = {member.member_id,   member.instance_id.value_or(""),
+           member.client_id,   member.host,
+           group.generation(), {}};
+    if (classic.protocol_type != "consumer") continue;
+    if (const auto set = parse_assignment(as_bytes(member.assignment)))
+      out.assignment = list_of(*set);
+  }
+  return shown;
 }
 
-Error unknown_group(std::string_view group) {
-  return Error(ErrorCode::kUnknownGroup, "there is no group \"" + std::string(group) +
-                                             "\"; 'runnel group list' shows those there are");
+protocol::native::GroupDescription native_view(const GroupBody& body,
+                                               bool with_members) {
+  if (const auto* classic = std::get_if<ClassicGroup>(&body)) {
+    return native_view(*classic, with_members);
+  }
+  return std::get<Group>(body).describe(with_members);
 }
 
 }  // namespace
 
-/// Shared with the store's callbacks, which may come after the coordinator's end.
-///
-/// A group has a version, raised by every change, and the version that is stored. At most one save
-/// of a group is under way; changes meanwhile go together into the next one. What a caller may
-/// learn of a version waits until that version is stored.
-struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
-  struct Waiter {
-    std::uint64_t version = 0;
-    std::function<void(const Status&)> answer;
-  };
-  struct Entry {
-    explicit Entry(Group g) : group(std::move(g)) {}
-    Group group;
-    std::uint64_t version = 0;
-    std::uint64_t stored = 0;
-    std::uint64_t saving = 0;     ///< the version under way; 0: none
-    bool saves_deletion = false;  ///< the save under way is the group's last
-    bool fresh = true;            ///< not loaded: nothing is stored before version 1
-    bool deleting = false;
-    bool active = false;                     ///< as the store was told
-    std::chrono::nanoseconds empty_since{};  ///< counts while it is empty
-    std::vector<Waiter> waiters;
-  };
-  using Groups = std::map<std::string, Entry, std::less<>>;
-  /// Saves and answers, run when the lock is no longer held.
-  using Work = std::vector<std::function<void()>>;
-
-  State(std::unique_ptr<GroupStore> s, storage::Random& r, PartitionCount p)
-      : store(std::move(s)), random(r), partition_count(std::move(p)) {}
-
-  static void run(Work& work) {
-    for (auto& step : work) step();
-  }
-
-  /// Calls `answer` when everything the group says now is stored; starts a save if one is needed.
-  void when_stored(Entry& entry, std::function<void(const Status&)> answer, Work& work)
-      RUNNEL_REQUIRES(mutex) {
-    if (entry.stored == entry.version) {
-      if (answer) work.push_back([answer = std::move(answer)] { answer({}); });
-      return;
-    }
-    if (answer) entry.waiters.push_back({entry.version, std::move(answer)});
-    if (entry.saving == 0) start_save(entry, work);
-  }
-
-  void start_save(Entry& entry, Work& work) RUNNEL_REQUIRES(mutex) {
-    entry.saving = entry.version;
-    entry.saves_deletion = entry.deleting;
-    std::optional<std::string> value;
-    if (!entry.deleting) value = entry.group.encode();
-    work.push_back([self = shared_from_this(), name = entry.group.name(), version = entry.version,
-                    v = std::move(value)]() mutable {
-      self->store->save(key_of(name), std::move(v), [self, name, version](Status status) {
-        self->saved(name, version, status);
-      });
-    });
-  }
-
-  void saved(const std::string& name, std::uint64_t version, const Status& status)
-      RUNNEL_EXCLUDES(mutex) {
-    Work work;
-    {
-      MutexLock lock(mutex);
-      const auto place = groups.find(name);
-      RUNNEL_ASSERT(place != groups.end() && place->second.saving == version);
-      Entry& entry = place->second;
-      entry.saving = 0;
-      if (status) entry.stored = version;
-      // After a failure nobody learns of anything that is not stored; the next heartbeat saves
-      // again.
-      std::erase_if(entry.waiters, [&](Waiter& waiter) {
-        if (status && waiter.version > version) return false;
-        work.push_back([answer = std::move(waiter.answer), status] { answer(status); });
-        return true;
-      });
-      if (status && entry.saves_deletion) {
-        groups.erase(place);
-      } else if (status && entry.version > version) {
-        start_save(entry, work);
-      }
-    }
-    run(work);
-  }
-
-  /// After every change of a group. The store is told under the lock, so in the right order.
-  void changed(Entry& entry, std::chrono::nanoseconds now) RUNNEL_REQUIRES(mutex) {
-    ++entry.version;
-    const bool active = !entry.group.empty();
-    entry.empty_since = now;
-    if (active == entry.active) return;
-    entry.active = active;
-    store->set_active(entry.group.name(), active);
-  }
-
-  /// The group that `request` is for; made if it joins one that does not exist.
-  Result<Groups::iterator> group_for(const protocol::native::GroupHeartbeat& request)
-      RUNNEL_REQUIRES(mutex) {
-    const auto place = groups.find(request.group);
-    if (place != groups.end()) {
-      if (!place->second.deleting) return place;
+Result<Coordinator::State::Groups::iterator> Coordinator::State::group_for(
+    const protocol::native::GroupHeartbeat& request) {
+  const bool joins = request.member_epoch == protocol::native::kEpochJoin;
+  const auto place = groups.find(request.group);
+  if (place != groups.end()) {
+    Entry& entry = place->second;
+    if (entry.deleting) {
       return fail(ErrorCode::kRebalancing,
                   "group \"" + request.group + "\" is being deleted; try again");
     }
-    if (request.member_epoch != protocol::native::kEpochJoin) {
-      return fail(ErrorCode::kUnknownMember,
-                  "there is no group \"" + request.group + "\"; join with epoch 0");
+    if (entry.consumer()) return place;
+    if (!entry.empty()) {
+      return fail(ErrorCode::kInconsistentGroupProtocol,
+                  "the members of group \"" + request.group +
+                      "\" use Kafka's classic protocol; stop them first or join another group");
     }
-    if (groups.size() >= kMaxGroups) {
-      return fail(ErrorCode::kOverloaded, "there are " + std::to_string(kMaxGroups) +
-                                              " groups, which is the limit; delete some");
+    if (joins) {
+      become_consumer(entry);
+      return place;
     }
-    return groups.emplace(request.group, Entry(Group(request.group))).first;
   }
-
-  void heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host,
-                 std::chrono::nanoseconds now, HeartbeatCallback done, Work& work)
-      RUNNEL_REQUIRES(mutex) {
-    const auto refuse = [&](Error error) {
-      work.push_back([done = std::move(done), error = std::move(error)] { done(fail(error)); });
-    };
-    auto place = group_for(request);
-    if (!place) return refuse(std::move(place).error());
-    Entry& entry = (*place)->second;
-    const std::string new_id = Uuid::from_random(random.next(), random.next()).to_string();
-    auto outcome = entry.group.heartbeat(request, {now, host, new_id, &partition_count});
-    if (outcome.changed) changed(entry, now);
-    if (!outcome.reply) {
-      when_stored(entry, {}, work);
-      if (entry.fresh && entry.version == 0) groups.erase(*place);  // made for this request alone
-      return refuse(std::move(outcome.reply).error());
-    }
-    when_stored(
-        entry,
-        [done = std::move(done), reply = std::move(*outcome.reply)](const Status& status) {
-          if (status) return done(reply);
-          done(fail(status.error()));
-        },
-        work);
+  if (!joins) {
+    return fail(ErrorCode::kUnknownMember,
+                "there is no group \"" + request.group + "\" with members; join with epoch 0");
   }
+  if (groups.size() >= kMaxGroups) {
+    return fail(ErrorCode::kOverloaded, "there are " + std::to_string(kMaxGroups) +
+                                            " groups, which is the limit; delete some");
+  }
+  return groups.emplace(request.group, Entry(Group(request.group))).first;
+}
 
-  void tick_group(Entry& entry, std::chrono::nanoseconds now, const Group::PartitionCount& counts,
-                  Work& work) RUNNEL_REQUIRES(mutex) {
-    if (entry.deleting) {
-      when_stored(entry, {}, work);
-      return;
-    }
-    const bool expired = entry.group.expire(now);
-    const bool moved = entry.group.refresh_topics(counts);
-    if (expired || moved) changed(entry, now);
-    when_stored(entry, {}, work);  // also what failed to be stored before
-    if (!entry.group.empty() || now - entry.empty_since < kEmptyGroupLinger) return;
-    entry.empty_since = now;
-    if (store->has_offsets(entry.group.name())) return;
-    entry.deleting = true;
-    changed(entry, now);
+void Coordinator::State::become_consumer(Entry& entry) {
+  classic_bytes -= entry.classic()->bytes();
+  entry.body = Group(std::string(entry.name()));
+  entry.snapshot.reset();
+}
+
+void Coordinator::State::heartbeat(const protocol::native::GroupHeartbeat& request,
+                                   std::string_view host, Time now, HeartbeatCallback done,
+                                   Work& work) {
+  const auto refuse = [&](Error error) {
+    work.push_back([done = std::move(done), error = std::move(error)] { done(fail(error)); });
+  };
+  auto place = group_for(request);
+  if (!place) return refuse(std::move(place).error());
+  Entry& entry = (*place)->second;
+  const std::string new_id = unique_text();
+  auto outcome = entry.consumer()->heartbeat(request, {now, host, new_id, &partition_count});
+  if (outcome.changed) changed(entry, now);
+  if (!outcome.reply) {
     when_stored(entry, {}, work);
+    forget_if_unused(*place);
+    return refuse(std::move(outcome.reply).error());
   }
-
-  const std::unique_ptr<GroupStore> store;
-  storage::Random& random;
-  const Group::PartitionCount partition_count;
-  mutable Mutex mutex;
-  Groups groups RUNNEL_GUARDED_BY(mutex);
-};
+  when_stored(
+      entry,
+      [done = std::move(done), reply = std::move(*outcome.reply)](const Status& status) {
+        if (status) return done(reply);
+        done(fail(status.error()));
+      },
+      work);
+}
 
 Coordinator::Coordinator(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Coordinator::~Coordinator() = default;
@@ -195,20 +113,36 @@ Coordinator::~Coordinator() = default;
 Result<std::unique_ptr<Coordinator>> Coordinator::open(std::unique_ptr<GroupStore> store,
                                                        storage::Random& random,
                                                        PartitionCount partition_count,
-                                                       std::chrono::nanoseconds now) {
-  auto state = std::make_shared<State>(std::move(store), random, std::move(partition_count));
+                                                       std::chrono::nanoseconds now,
+                                                       GroupConfig config) {
+  auto state =
+      std::make_shared<State>(std::move(store), random, std::move(partition_count), config);
   MutexLock lock(state->mutex);
-  for (auto& [key, value] : state->store->load(kKeyPrefix)) {
-    std::string name = key.substr(kKeyPrefix.size());
-    RUNNEL_TRY_ASSIGN(Group group, Group::decode(name, as_bytes(value), now));
-    State::Entry entry(std::move(group));
-    entry.fresh = false;
-    entry.active = !entry.group.empty();
-    entry.empty_since = now;
-    state->store->set_active(name, entry.active);
-    state->groups.emplace(std::move(name), std::move(entry));
+  for (auto& [key, value] : state->store->load(kGroupKeyPrefix)) {
+    std::string name = key.substr(kGroupKeyPrefix.size());
+    const bool classic = !value.empty() && value[0] == kClassicStateVersion;
+    std::optional<State::Entry> entry;
+    if (classic) {
+      RUNNEL_TRY_ASSIGN(ClassicGroup group, ClassicGroup::decode(name, as_bytes(value), now));
+      state->classic_bytes += group.bytes();
+      state->next_deadline = std::min(state->next_deadline, group.next_deadline());
+      entry.emplace(std::move(group));
+    } else {
+      RUNNEL_TRY_ASSIGN(Group group, Group::decode(name, as_bytes(value), now));
+      entry.emplace(std::move(group));
+    }
+    entry->fresh = false;
+    entry->active = !entry->empty();
+    entry->empty_since = now;
+    state->store->set_active(name, entry->active);
+    state->groups.emplace(std::move(name), std::move(*entry));
   }
   return std::unique_ptr<Coordinator>(new Coordinator(state));
+}
+
+void Coordinator::configure(const GroupConfig& config) {
+  MutexLock lock(state_->mutex);
+  state_->config = config;
 }
 
 void Coordinator::heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host,
@@ -237,6 +171,7 @@ void Coordinator::tick(std::chrono::nanoseconds now) {
   };
   {
     MutexLock lock(state.mutex);
+    state.run_deadlines(now, work);
     for (auto& [name, entry] : state.groups) state.tick_group(entry, now, count, work);
   }
   State::run(work);
@@ -247,7 +182,14 @@ Status Coordinator::check_commit(std::string_view group, std::string_view member
   MutexLock lock(state_->mutex);
   const auto place = state_->groups.find(group);
   if (place != state_->groups.end() && !place->second.deleting) {
-    return place->second.group.check_commit(member_id, member_epoch);
+    if (const Group* consumer = place->second.consumer()) {
+      return consumer->check_commit(member_id, member_epoch);
+    }
+    if (!place->second.empty()) {
+      return fail(ErrorCode::kInconsistentGroupProtocol,
+                  "the members of group \"" + std::string(group) +
+                      "\" use Kafka's classic protocol, so only they may commit its offsets");
+    }
   }
   if (member_id.empty()) return {};
   return fail(ErrorCode::kUnknownMember, "there is no group \"" + std::string(group) +
@@ -264,7 +206,7 @@ protocol::native::GroupsReply Coordinator::list() const {
   {
     MutexLock lock(state_->mutex);
     for (const auto& [name, entry] : state_->groups) {
-      if (!entry.deleting) all[name] = entry.group.describe(false);
+      if (!entry.deleting) all[name] = native_view(entry.body, false);
     }
   }
   protocol::native::GroupsReply reply;
@@ -278,7 +220,7 @@ Result<protocol::native::GroupDescription> Coordinator::describe(std::string_vie
     MutexLock lock(state_->mutex);
     const auto place = state_->groups.find(group);
     if (place != state_->groups.end() && !place->second.deleting) {
-      return place->second.group.describe(true);
+      return native_view(place->second.body, true);
     }
   }
   if (!state_->store->has_offsets(group)) return fail(unknown_group(group));
@@ -296,7 +238,7 @@ Status Coordinator::remove(std::string_view group) {
     const auto place = state.groups.find(group);
     if (place == state.groups.end()) {
       if (!has_offsets) return fail(unknown_group(group));
-    } else if (!place->second.group.empty()) {
+    } else if (!place->second.empty()) {
       return fail(ErrorCode::kGroupNotEmpty,
                   "group \"" + std::string(group) + "\" has members; stop them first");
     } else {
@@ -319,6 +261,10 @@ Status Coordinator::remove(std::string_view group) {
     if (!offsets) {
       place->second.deleting = false;
       return offsets;
+    }
+    if (ClassicGroup* classic = place->second.classic()) {
+      state.classic_bytes -= classic->bytes();
+      classic->kill();
     }
     ++place->second.version;
     state.when_stored(

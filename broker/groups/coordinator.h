@@ -1,9 +1,12 @@
-// Consumer groups of the native protocol: who is in a group, which partitions each member works on,
-// and whether a commit comes from a member in good standing.
+// All consumer groups: who is in a group, who works on what, and whether a commit comes from a
+// member in good standing.
 //
-// The rules are in group.h, which has no I/O. This class owns all groups, makes their changes
-// durable and answers. A reply that tells of a change waits until the change is on stable storage;
-// a heartbeat that changes nothing, in a group with nothing in flight, is answered inside the call.
+// Names are one space, and a group is of one kind while it has members: a consumer group, whose
+// partitions are shared out here (the native protocol and Kafka's KIP-848), or a classic group,
+// whose leader does that. The rules are in group.h and classic_group.h, which have no I/O. This
+// class owns the groups, makes their changes durable and answers. A reply that tells of a stored
+// change waits until the change is on stable storage; a heartbeat that changes nothing, in a group
+// with nothing in flight, is answered inside the call.
 #pragma once
 
 #include <chrono>
@@ -11,11 +14,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "broker/groups/classic_types.h"
+#include "broker/groups/group_config.h"
 #include "broker/groups/limits.h"
 #include "protocol/base/error.h"
 #include "protocol/native/messages.h"
@@ -26,6 +32,9 @@ class Store;
 }
 
 namespace runnel::broker {
+
+/// Names a join or sync that may wait. 0: answered inside the call.
+using ReplyTicket = classic::ReplyToken;
 
 /// What the coordinator needs of storage. Thread safe. storage::Store in production, see
 /// make_group_store; a model in tests.
@@ -56,6 +65,10 @@ class Coordinator {
   /// Runs exactly once: inside heartbeat(), or later on one of the store's threads. Must not block;
   /// no lock is held.
   using HeartbeatCallback = std::function<void(Result<HeartbeatReply>)>;
+  /// Run at most once: inside the call, or later on a thread of the store or of whoever calls the
+  /// coordinator. Must not block; no lock is held. They run exactly once unless cancelled.
+  using JoinCallback = std::function<void(classic::JoinReply)>;
+  using SyncCallback = std::function<void(classic::SyncReply)>;
 
   /// Loads the groups; members go on with their ids and epochs, and have a whole session timeout
   /// from `now` to be heard of. Errors: kCorrupt, kFormatTooNew (which group, what is wrong).
@@ -63,7 +76,8 @@ class Coordinator {
   [[nodiscard]] static Result<std::unique_ptr<Coordinator>> open(std::unique_ptr<GroupStore> store,
                                                                  storage::Random& random,
                                                                  PartitionCount partition_count,
-                                                                 std::chrono::nanoseconds now);
+                                                                 std::chrono::nanoseconds now,
+                                                                 GroupConfig config = {});
   /// Replies still waiting are answered by the store's callbacks, which may outlive the coordinator
   /// but not the GroupStore's store.
   ~Coordinator();
@@ -80,14 +94,44 @@ class Coordinator {
   ///   kFenced           the epoch was never given, or another process has this instance id
   ///   kOverloaded       too many groups or members
   ///   kRebalancing      the group is being deleted at this moment
+  ///   kInconsistentGroupProtocol  it is a classic group with members
   ///   and what storage answers, e.g. kShuttingDown
   /// The reply to leaving has the epoch -1 or -2 and no assignment.
   void heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host,
                  std::chrono::nanoseconds now, HeartbeatCallback done);
 
+  /// A new configuration for what comes from now on.
+  void configure(const GroupConfig& config);
   /// Puts out members that were silent too long, notices topics that grew or went, forgets groups
   /// nobody needs. Call about once a second.
   void tick(std::chrono::nanoseconds now);
+  /// Ends rebalances and sessions of classic groups whose time has come; cheap when there are
+  /// none. Call every kDeadlineStep, or when next_deadline() has come: it moves with every request.
+  void run_deadlines(std::chrono::nanoseconds now);
+  /// ClassicGroup::kNever if nothing waits for time.
+  [[nodiscard]] std::chrono::nanoseconds next_deadline() const;
+
+  // Kafka's classic protocol. Errors are values of the replies; see ClassicGroup for which. Also
+  // kNotAvailable (try again: full, being deleted, or storage failed) and, for a consumer group
+  // with members, kInconsistentGroupProtocol (join) or kUnknownMember (the others).
+
+  /// May wait for minutes; that costs an entry in a list.
+  ReplyTicket join(const classic::JoinRequest& request, std::chrono::nanoseconds now,
+                   JoinCallback done);
+  ReplyTicket sync(const classic::SyncRequest& request, std::chrono::nanoseconds now,
+                   SyncCallback done);
+  /// The connection has gone: nobody wants the reply. The member stays until its session is over.
+  /// True: the callback has not run and will not. False: it has run, or is about to.
+  bool cancel(ReplyTicket ticket);
+  [[nodiscard]] ErrorCode classic_heartbeat(std::string_view group,
+                                            const classic::MemberIdentity& member,
+                                            std::chrono::nanoseconds now);
+  /// An answer for each, in order.
+  [[nodiscard]] std::vector<classic::LeftMember> leave(
+      std::string_view group, std::span<const classic::LeavingMember> leaving,
+      std::chrono::nanoseconds now);
+  /// kUnknownGroup, also for a consumer group. A group that has only offsets is an empty one.
+  [[nodiscard]] Result<classic::Description> describe_classic(std::string_view group) const;
 
   /// May `member_id` commit offsets at `member_epoch`? As Kafka: only with its current epoch
   /// (kStaleGeneration below, kFenced above), and without a member id only while the group has no

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace runnel::broker {
 
@@ -18,12 +19,34 @@ inline constexpr std::chrono::milliseconds kMaxSessionTimeout{30 * 60 * 1000};
 /// shorter bound holds while partitions are on their way.
 inline constexpr std::chrono::milliseconds kMaxHeartbeatInterval{3'000};
 inline constexpr std::chrono::milliseconds kReconcilingInterval{200};
-/// A member that was told to give up partitions and does not for this long is put out.
+/// A member that was told to give up partitions and does not for this long is put out, if it did
+/// not name a time of its own.
 inline constexpr std::chrono::milliseconds kRevocationTimeout{5 * 60 * 1000};
 /// A group without members and without offsets is forgotten after this long.
 inline constexpr std::chrono::milliseconds kEmptyGroupLinger{60 * 1000};
 
+// Groups of Kafka's clients.
+inline constexpr std::size_t kMaxRegexBytes = 4'096;
+inline constexpr std::int64_t kMaxRegexMemoryBytes = 1 << 20;  ///< of one compiled expression
+/// Members and ids given to members that have not come back yet, in one classic group.
+inline constexpr std::size_t kMaxClassicMembers = 10'000;
+inline constexpr std::size_t kMaxMemberProtocols = 64;            ///< offered by one member
+inline constexpr std::size_t kMaxMemberMetadataBytes = 1u << 20;  ///< over all its protocols
+inline constexpr std::size_t kMaxClassicGroupBytes = 16u << 20;   ///< what one group keeps
+inline constexpr std::size_t kMaxClassicBytes = 64u << 20;        ///< what all of them keep
+/// What a member costs besides its texts.
+inline constexpr std::size_t kMemberOverheadBytes = 512;
+inline constexpr std::size_t kMaxClientIdBytes = 200;  ///< more is cut off in ids and descriptions
+inline constexpr std::size_t kMaxParsedTopics = 100'000;  ///< of one member's subscription
+/// How late a rebalance may end because time is looked at in steps.
+inline constexpr std::chrono::milliseconds kDeadlineStep{100};
+/// A first join that waits longer than this is given up: its client has long gone.
+inline constexpr std::chrono::milliseconds kNewMemberJoinTimeout{5 * 60 * 1000};
+
 static_assert(kMaxHeartbeatInterval * 3 < kMaxSessionTimeout);
 static_assert(kReconcilingInterval * 3 < kMinSessionTimeout);
+static_assert(kMaxMemberMetadataBytes <= kMaxClassicGroupBytes);
+static_assert(kMaxClassicGroupBytes <= kMaxClassicBytes);
+static_assert(kMaxClassicMembers * kMemberOverheadBytes <= kMaxClassicGroupBytes);
 
 }  // namespace runnel::broker

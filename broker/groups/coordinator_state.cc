@@ -1,0 +1,122 @@
+// Making groups' changes durable, and letting go of groups nobody needs.
+#include "broker/groups/coordinator_state.h"
+
+#include "protocol/base/assert.h"
+#include "protocol/base/uuid.h"
+
+namespace runnel::broker {
+
+Error unknown_group(std::string_view group) {
+  return Error(ErrorCode::kUnknownGroup, "there is no group \"" + std::string(group) +
+                                             "\"; 'runnel group list' shows those there are");
+}
+
+void Coordinator::State::when_stored(Entry& entry, std::function<void(const Status&)> answer,
+                                     Work& work) {
+  if (entry.stored == entry.version) {
+    if (answer) work.push_back([answer = std::move(answer)] { answer({}); });
+    return;
+  }
+  if (answer) entry.waiters.push_back({entry.version, std::move(answer)});
+  if (entry.saving == 0) start_save(entry, work);
+}
+
+void Coordinator::State::start_save(Entry& entry, Work& work) {
+  entry.saving = entry.version;
+  entry.saves_deletion = entry.deleting;
+  std::optional<std::string> value;
+  if (!entry.deleting) {
+    RUNNEL_ASSERT(entry.snapshot || entry.consumer());
+    value = entry.snapshot ? *entry.snapshot : entry.consumer()->encode();
+  }
+  work.push_back([self = shared_from_this(), name = entry.name(), version = entry.version,
+                  v = std::move(value)]() mutable {
+    self->store->save(std::string(kGroupKeyPrefix).append(name), std::move(v),
+                      [self, name, version](Status status) { self->saved(name, version, status); });
+  });
+}
+
+void Coordinator::State::saved(const std::string& name, std::uint64_t version,
+                               const Status& status) {
+  Work work;
+  {
+    MutexLock lock(mutex);
+    const auto place = groups.find(name);
+    RUNNEL_ASSERT(place != groups.end() && place->second.saving == version);
+    Entry& entry = place->second;
+    entry.saving = 0;
+    if (status) entry.stored = version;
+    if (status && entry.version == version) entry.snapshot.reset();
+    // After a failure nobody learns of anything that is not stored; the next change or tick saves
+    // again.
+    std::erase_if(entry.waiters, [&](Waiter& waiter) {
+      if (status && waiter.version > version) return false;
+      work.push_back([answer = std::move(waiter.answer), status] { answer(status); });
+      return true;
+    });
+    if (status && entry.saves_deletion) {
+      groups.erase(place);
+    } else if (status && entry.version > version) {
+      start_save(entry, work);
+    }
+  }
+  run(work);
+}
+
+void Coordinator::State::changed(Entry& entry, Time now) {
+  ++entry.version;
+  entry.empty_since = now;
+  tell_active(entry, now);
+}
+
+void Coordinator::State::tell_active(Entry& entry, Time now) {
+  const bool active = !entry.empty();
+  if (active == entry.active) return;
+  entry.active = active;
+  entry.empty_since = now;
+  store->set_active(entry.name(), active);  // under the lock, so in the right order
+}
+
+void Coordinator::State::start_deletion(Entry& entry, Time now, Work& work) {
+  entry.deleting = true;
+  if (ClassicGroup* group = entry.classic()) {
+    classic_bytes -= group->bytes();
+    group->kill();
+  }
+  changed(entry, now);
+  when_stored(entry, {}, work);
+}
+
+void Coordinator::State::tick_group(Entry& entry, Time now, const PartitionCount& counts,
+                                    Work& work) {
+  if (entry.deleting) {
+    when_stored(entry, {}, work);
+    return;
+  }
+  if (Group* group = entry.consumer()) {
+    const bool expired = group->expire(now);
+    const bool moved = group->refresh_topics(counts);
+    if (expired || moved) changed(entry, now);
+  }
+  when_stored(entry, {}, work);  // also what failed to be stored before
+  if (!entry.empty() || now - entry.empty_since < kEmptyGroupLinger) return;
+  if (entry.classic() && entry.classic()->has_pending_members()) return;
+  entry.empty_since = now;
+  if (!store->has_offsets(entry.name())) start_deletion(entry, now, work);
+}
+
+void Coordinator::State::forget_if_unused(Groups::iterator place) {
+  Entry& entry = place->second;
+  if (!entry.fresh || entry.version != 0 || !entry.empty()) return;
+  if (entry.classic() && (entry.classic()->state() != ClassicGroup::State::kEmpty ||
+                          entry.classic()->has_pending_members())) {
+    return;
+  }
+  groups.erase(place);
+}
+
+std::string Coordinator::State::unique_text() {
+  return Uuid::from_random(random.next(), random.next()).to_string();
+}
+
+}  // namespace runnel::broker
