@@ -5,6 +5,7 @@
 
 #include "broker/groups/consumer_protocol.h"
 #include "broker/groups/coordinator_state.h"
+#include "broker/groups/topic_matcher.h"
 #include "protocol/base/assert.h"
 
 namespace runnel::broker {
@@ -33,8 +34,7 @@ protocol::native::GroupDescription native_view(const ClassicGroup& group, bool w
   return shown;
 }
 
-protocol::native::GroupDescription native_view(const GroupBody& body,
-                                               bool with_members) {
+protocol::native::GroupDescription native_view(const GroupBody& body, bool with_members) {
   if (const auto* classic = std::get_if<ClassicGroup>(&body)) {
     return native_view(*classic, with_members);
   }
@@ -93,6 +93,7 @@ void Coordinator::State::heartbeat(const protocol::native::GroupHeartbeat& reque
   const std::string new_id = unique_text();
   auto outcome = entry.consumer()->heartbeat(request, {now, host, new_id, &partition_count});
   if (outcome.changed) changed(entry, now);
+  next_deadline = std::min(next_deadline, entry.consumer()->next_deadline());
   if (!outcome.reply) {
     when_stored(entry, {}, work);
     forget_if_unused(*place);
@@ -114,9 +115,9 @@ Result<std::unique_ptr<Coordinator>> Coordinator::open(std::unique_ptr<GroupStor
                                                        storage::Random& random,
                                                        PartitionCount partition_count,
                                                        std::chrono::nanoseconds now,
-                                                       GroupConfig config) {
-  auto state =
-      std::make_shared<State>(std::move(store), random, std::move(partition_count), config);
+                                                       GroupConfig config, TopicNames topic_names) {
+  auto state = std::make_shared<State>(std::move(store), random, std::move(partition_count), config,
+                                       std::move(topic_names));
   MutexLock lock(state->mutex);
   for (auto& [key, value] : state->store->load(kGroupKeyPrefix)) {
     std::string name = key.substr(kGroupKeyPrefix.size());
@@ -129,6 +130,7 @@ Result<std::unique_ptr<Coordinator>> Coordinator::open(std::unique_ptr<GroupStor
       entry.emplace(std::move(group));
     } else {
       RUNNEL_TRY_ASSIGN(Group group, Group::decode(name, as_bytes(value), now));
+      state->next_deadline = std::min(state->next_deadline, group.next_deadline());
       entry.emplace(std::move(group));
     }
     entry->fresh = false;
@@ -172,7 +174,14 @@ void Coordinator::tick(std::chrono::nanoseconds now) {
   {
     MutexLock lock(state.mutex);
     state.run_deadlines(now, work);
-    for (auto& [name, entry] : state.groups) state.tick_group(entry, now, count, work);
+    std::vector<std::string> topics;
+    if (state.topic_names) topics = state.topic_names();
+    const bool moved = topics != state.known_topics;
+    state.known_topics = std::move(topics);
+    const Group::TopicMatch match = matcher_of(state.known_topics);
+    for (auto& [name, entry] : state.groups) {
+      state.tick_group(entry, now, count, moved ? &match : nullptr, work);
+    }
   }
   State::run(work);
 }

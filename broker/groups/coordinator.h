@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "broker/groups/classic_types.h"
+#include "broker/groups/consumer_types.h"
 #include "broker/groups/group_config.h"
 #include "broker/groups/limits.h"
 #include "protocol/base/error.h"
@@ -55,29 +56,47 @@ class GroupStore {
 /// A GroupStore on `store`, which must outlive it.
 [[nodiscard]] std::unique_ptr<GroupStore> make_group_store(storage::Store& store);
 
+enum class GroupKind : std::uint8_t { kClassic, kConsumer };
+
+/// A group in a list, in Kafka's words.
+struct GroupListing {
+  std::string group;
+  GroupKind kind = GroupKind::kClassic;  ///< a group that has only offsets is classic
+  std::string state;                     ///< as classic::Description or ConsumerDescription have it
+  std::string protocol_type;             ///< "consumer", ...; empty if it never had members
+};
+
+/// What kind of request commits offsets.
+struct CommitKind {
+  bool transactional = false;  ///< TxnOffsetCommit
+  bool knows_epochs = true;    ///< OffsetCommit v9 and later
+};
+
 /// All groups. Thread safe. `now` is monotonic time (storage::Clock::monotonic()) everywhere.
 class Coordinator {
  public:
   /// Partitions of a topic now; 0 if there is none. Called under the coordinator's lock, so it must
   /// be quick and must not call the coordinator.
   using PartitionCount = std::function<std::int32_t(std::string_view topic)>;
+  /// Names of all topics, ascending. Called as PartitionCount is.
+  using TopicNames = std::function<std::vector<std::string>()>;
   using HeartbeatReply = protocol::native::GroupHeartbeatReply;
   /// Runs exactly once: inside heartbeat(), or later on one of the store's threads. Must not block;
   /// no lock is held.
   using HeartbeatCallback = std::function<void(Result<HeartbeatReply>)>;
   /// Run at most once: inside the call, or later on a thread of the store or of whoever calls the
   /// coordinator. Must not block; no lock is held. They run exactly once unless cancelled.
+  using ConsumerCallback = std::function<void(Result<ConsumerHeartbeatReply>)>;
   using JoinCallback = std::function<void(classic::JoinReply)>;
   using SyncCallback = std::function<void(classic::SyncReply)>;
 
   /// Loads the groups; members go on with their ids and epochs, and have a whole session timeout
   /// from `now` to be heard of. Errors: kCorrupt, kFormatTooNew (which group, what is wrong).
-  /// `random` makes member ids and must outlive the coordinator.
-  [[nodiscard]] static Result<std::unique_ptr<Coordinator>> open(std::unique_ptr<GroupStore> store,
-                                                                 storage::Random& random,
-                                                                 PartitionCount partition_count,
-                                                                 std::chrono::nanoseconds now,
-                                                                 GroupConfig config = {});
+  /// `random` makes member ids and must outlive the coordinator. Without `topic_names` no pattern
+  /// matches anything.
+  [[nodiscard]] static Result<std::unique_ptr<Coordinator>> open(
+      std::unique_ptr<GroupStore> store, storage::Random& random, PartitionCount partition_count,
+      std::chrono::nanoseconds now, GroupConfig config = {}, TopicNames topic_names = {});
   /// Replies still waiting are answered by the store's callbacks, which may outlive the coordinator
   /// but not the GroupStore's store.
   ~Coordinator();
@@ -105,8 +124,8 @@ class Coordinator {
   /// Puts out members that were silent too long, notices topics that grew or went, forgets groups
   /// nobody needs. Call about once a second.
   void tick(std::chrono::nanoseconds now);
-  /// Ends rebalances and sessions of classic groups whose time has come; cheap when there are
-  /// none. Call every kDeadlineStep, or when next_deadline() has come: it moves with every request.
+  /// Ends rebalances and sessions whose time has come; cheap when there are none. Call every
+  /// kDeadlineStep, or when next_deadline() has come: it moves with every request.
   void run_deadlines(std::chrono::nanoseconds now);
   /// ClassicGroup::kNever if nothing waits for time.
   [[nodiscard]] std::chrono::nanoseconds next_deadline() const;
@@ -132,6 +151,41 @@ class Coordinator {
       std::chrono::nanoseconds now);
   /// kUnknownGroup, also for a consumer group. A group that has only offsets is an empty one.
   [[nodiscard]] Result<classic::Description> describe_classic(std::string_view group) const;
+
+  // Kafka's consumer groups (KIP-848).
+
+  /// As heartbeat(), with Kafka's rules and errors:
+  ///   kInvalidArgument, kInvalidGroupId, kUnsupportedAssignor, kInvalidRegularExpression
+  ///   kUnknownGroup          no such group and no join, or a classic group with members
+  ///   kUnknownMember, kFencedMemberEpoch   join again with epoch 0
+  ///   kUnreleasedInstanceId  a join while the instance id's member has not left
+  ///   kFencedInstanceId      the instance id is another member's
+  ///   kGroupMaxSizeReached, kTooManyPartitions
+  ///   kNotAvailable          too many groups, or this one is being deleted: try again
+  /// The session timeout is the configuration's.
+  void consumer_heartbeat(const ConsumerHeartbeat& request, std::string_view host,
+                          std::chrono::nanoseconds now, ConsumerCallback done);
+  /// kUnknownGroup, also for a classic group.
+  [[nodiscard]] Result<ConsumerDescription> describe_consumer(std::string_view group) const;
+
+  // Both kinds, in Kafka's words.
+
+  /// May this member commit offsets now? For classic groups `generation` is that, for consumer
+  /// groups the member's epoch. True at the moment of the call. Errors: those of
+  /// ClassicGroup::check_commit and Group::check_commit; kUnknownGroup if there is no such group
+  /// and a generation is named (Kafka: ILLEGAL_GENERATION in OffsetCommit up to v8 and
+  /// TxnOffsetCommit).
+  [[nodiscard]] ErrorCode check_kafka_commit(std::string_view group,
+                                             const classic::MemberIdentity& member, CommitKind kind,
+                                             std::chrono::nanoseconds now);
+  /// Which of `topics` members subscribe to: their offsets must not be deleted. kUnknownGroup;
+  /// kGroupNotEmpty if the group has members that are no consumers.
+  [[nodiscard]] Result<std::vector<bool>> subscribed(std::string_view group,
+                                                     std::span<const std::string> topics) const;
+  /// Groups with members, with offsets or both, in order.
+  [[nodiscard]] std::vector<GroupListing> list_all() const;
+
+  // The native protocol's view.
 
   /// May `member_id` commit offsets at `member_epoch`? As Kafka: only with its current epoch
   /// (kStaleGeneration below, kFenced above), and without a member id only while the group has no

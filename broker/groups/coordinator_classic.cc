@@ -206,36 +206,6 @@ std::vector<classic::LeftMember> Coordinator::leave(std::string_view group,
   return members;
 }
 
-void Coordinator::State::run_deadlines(Time now, Work& work) {
-  if (now < next_deadline) return;
-  next_deadline = ClassicGroup::kNever;
-  for (auto& [name, entry] : groups) {
-    ClassicGroup* group = entry.classic();
-    if (!group || entry.deleting) continue;
-    if (group->next_deadline() <= now) {
-      const std::size_t before = group->bytes();
-      auto effects = group->expire({now, config});
-      classic_bytes += group->bytes() - before;
-      apply(entry, std::move(effects), now, work);
-    }
-    next_deadline = std::min(next_deadline, group->next_deadline());
-  }
-}
-
-void Coordinator::run_deadlines(std::chrono::nanoseconds now) {
-  State::Work work;
-  {
-    MutexLock lock(state_->mutex);
-    state_->run_deadlines(now, work);
-  }
-  State::run(work);
-}
-
-std::chrono::nanoseconds Coordinator::next_deadline() const {
-  MutexLock lock(state_->mutex);
-  return state_->next_deadline;
-}
-
 Result<classic::Description> Coordinator::describe_classic(std::string_view group) const {
   {
     MutexLock lock(state_->mutex);

@@ -88,14 +88,14 @@ void Coordinator::State::start_deletion(Entry& entry, Time now, Work& work) {
 }
 
 void Coordinator::State::tick_group(Entry& entry, Time now, const PartitionCount& counts,
-                                    Work& work) {
+                                    const Group::TopicMatch* match, Work& work) {
   if (entry.deleting) {
     when_stored(entry, {}, work);
     return;
   }
   if (Group* group = entry.consumer()) {
     const bool expired = group->expire(now);
-    const bool moved = group->refresh_topics(counts);
+    const bool moved = group->refresh_topics(counts, match);
     if (expired || moved) changed(entry, now);
   }
   when_stored(entry, {}, work);  // also what failed to be stored before
@@ -103,6 +103,43 @@ void Coordinator::State::tick_group(Entry& entry, Time now, const PartitionCount
   if (entry.classic() && entry.classic()->has_pending_members()) return;
   entry.empty_since = now;
   if (!store->has_offsets(entry.name())) start_deletion(entry, now, work);
+}
+
+void Coordinator::State::run_deadlines(Time now, Work& work) {
+  if (now < next_deadline) return;
+  next_deadline = ClassicGroup::kNever;
+  for (auto& [name, entry] : groups) {
+    if (entry.deleting) continue;
+    if (ClassicGroup* group = entry.classic()) {
+      if (group->next_deadline() <= now) {
+        const std::size_t before = group->bytes();
+        auto effects = group->expire({now, config});
+        classic_bytes += group->bytes() - before;
+        apply(entry, std::move(effects), now, work);
+      }
+      next_deadline = std::min(next_deadline, group->next_deadline());
+    } else {
+      if (entry.consumer()->expire(now)) {
+        changed(entry, now);
+        when_stored(entry, {}, work);
+      }
+      next_deadline = std::min(next_deadline, entry.consumer()->next_deadline());
+    }
+  }
+}
+
+void Coordinator::run_deadlines(std::chrono::nanoseconds now) {
+  State::Work work;
+  {
+    MutexLock lock(state_->mutex);
+    state_->run_deadlines(now, work);
+  }
+  State::run(work);
+}
+
+std::chrono::nanoseconds Coordinator::next_deadline() const {
+  MutexLock lock(state_->mutex);
+  return state_->next_deadline;
 }
 
 void Coordinator::State::forget_if_unused(Groups::iterator place) {

@@ -67,8 +67,13 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   /// Saves and answers, run when the lock is no longer held.
   using Work = std::vector<std::function<void()>>;
 
-  State(std::unique_ptr<GroupStore> s, storage::Random& r, PartitionCount p, GroupConfig c)
-      : store(std::move(s)), random(r), partition_count(std::move(p)), config(c) {}
+  State(std::unique_ptr<GroupStore> s, storage::Random& r, PartitionCount p, GroupConfig c,
+        TopicNames names)
+      : store(std::move(s)),
+        random(r),
+        partition_count(std::move(p)),
+        topic_names(std::move(names)),
+        config(c) {}
 
   static void run(Work& work) {
     for (auto& step : work) step();
@@ -85,8 +90,9 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   /// Tells the store whether the group has members, if that is news.
   void tell_active(Entry& entry, Time now) RUNNEL_REQUIRES(mutex);
   void start_deletion(Entry& entry, Time now, Work& work) RUNNEL_REQUIRES(mutex);
-  void tick_group(Entry& entry, Time now, const PartitionCount& counts, Work& work)
-      RUNNEL_REQUIRES(mutex);
+  /// `match` is null if no topic came or went since the last time.
+  void tick_group(Entry& entry, Time now, const PartitionCount& counts,
+                  const Group::TopicMatch* match, Work& work) RUNNEL_REQUIRES(mutex);
 
   /// The consumer group for `request`'s; made, or made of an empty classic one, if it joins.
   Result<Groups::iterator> group_for(const protocol::native::GroupHeartbeat& request)
@@ -95,6 +101,10 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   void become_consumer(Entry& entry) RUNNEL_REQUIRES(mutex);
   void heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host, Time now,
                  HeartbeatCallback done, Work& work) RUNNEL_REQUIRES(mutex);
+
+  Result<Groups::iterator> group_for(const ConsumerHeartbeat& request) RUNNEL_REQUIRES(mutex);
+  void heartbeat(const ConsumerHeartbeat& request, std::string_view host, Time now,
+                 ConsumerCallback done, Work& work) RUNNEL_REQUIRES(mutex);
 
   /// The classic group for a join; made, or made of an empty consumer group, for a new member.
   Result<Groups::iterator> classic_group_for(const classic::JoinRequest& request)
@@ -112,12 +122,15 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   const std::unique_ptr<GroupStore> store;
   storage::Random& random;
   const PartitionCount partition_count;
+  const TopicNames topic_names;
   mutable Mutex mutex;
   GroupConfig config RUNNEL_GUARDED_BY(mutex);
   Groups groups RUNNEL_GUARDED_BY(mutex);
   std::unordered_map<ReplyTicket, ReplyCallback> parked RUNNEL_GUARDED_BY(mutex);
   ReplyTicket last_ticket RUNNEL_GUARDED_BY(mutex) = 0;
   std::size_t classic_bytes RUNNEL_GUARDED_BY(mutex) = 0;
+  /// As patterns were last matched with.
+  std::vector<std::string> known_topics RUNNEL_GUARDED_BY(mutex);
   /// No group has anything due before this.
   Time next_deadline RUNNEL_GUARDED_BY(mutex) = ClassicGroup::kNever;
 };

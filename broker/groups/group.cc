@@ -1,23 +1,16 @@
 #include "broker/groups/group.h"
 
 #include <algorithm>
+#include <iterator>
 
+#include "broker/groups/group_errors.h"
 #include "protocol/base/assert.h"
 
 namespace runnel::broker {
 
-using protocol::native::kEpochJoin;
-using protocol::native::kEpochLeave;
 using protocol::native::kEpochLeaveStatic;
 
 namespace {
-
-Status check_text(std::string_view what, std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return {};
-  return fail(ErrorCode::kInvalidArgument, std::string(what) + " has " +
-                                               std::to_string(text.size()) + " bytes; at most " +
-                                               std::to_string(limit) + " are allowed");
-}
 
 std::vector<std::string> sorted_topics(const std::vector<std::string>& topics) {
   std::vector<std::string> sorted = topics;
@@ -26,69 +19,7 @@ std::vector<std::string> sorted_topics(const std::vector<std::string>& topics) {
   return sorted;
 }
 
-tl::unexpected<Error> unknown_member(std::string_view id, std::string_view group) {
-  return fail(ErrorCode::kUnknownMember,
-              "\"" + std::string(id) + "\" is not a member of group \"" + std::string(group) +
-                  "\"; it left or was silent for longer than its session timeout. Give up all "
-                  "partitions and join again with epoch 0");
-}
-
 }  // namespace
-
-Status Group::validate(const Heartbeat& request) {
-  if (request.group.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "the group's name is empty; give it one");
-  }
-  RUNNEL_TRY(check_text("the group's name", request.group, kMaxGroupNameBytes));
-  RUNNEL_TRY(check_text("the member id", request.member_id, kMaxMemberTextBytes));
-  RUNNEL_TRY(check_text("the instance id", request.instance_id, kMaxMemberTextBytes));
-  RUNNEL_TRY(check_text("the client name", request.client_name, kMaxMemberTextBytes));
-  if (request.member_epoch < kEpochLeaveStatic) {
-    return fail(ErrorCode::kInvalidArgument,
-                "member epoch " + std::to_string(request.member_epoch) +
-                    " has no meaning; 0 joins, -1 leaves, -2 leaves for a while");
-  }
-  if (request.member_epoch != kEpochJoin && request.member_id.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "the member id is missing; join with epoch 0 first");
-  }
-  if (request.member_epoch == kEpochLeaveStatic && request.instance_id.empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "only a static member can leave for a while (-2); give its instance id or leave "
-                "with -1");
-  }
-  if (!assignor_named(request.assignor)) {
-    return fail(ErrorCode::kInvalidArgument, "there is no assignor \"" + request.assignor +
-                                                 "\"; choose \"uniform\" or \"range\"");
-  }
-  if (request.topics.size() > kMaxMemberTopics) {
-    return fail(ErrorCode::kInvalidArgument, std::to_string(request.topics.size()) +
-                                                 " topics in one subscription; at most " +
-                                                 std::to_string(kMaxMemberTopics) + " are allowed");
-  }
-  const std::chrono::milliseconds timeout{request.session_timeout_ms};
-  if (timeout < kMinSessionTimeout || timeout > kMaxSessionTimeout) {
-    return fail(ErrorCode::kInvalidArgument,
-                "session timeout " + std::to_string(timeout.count()) +
-                    " ms is out of range; from " + std::to_string(kMinSessionTimeout.count()) +
-                    " to " + std::to_string(kMaxSessionTimeout.count()) + " ms");
-  }
-  return {};
-}
-
-Group::Outcome Group::heartbeat(const Heartbeat& request, const Context& context) {
-  Outcome outcome = [&]() -> Outcome {
-    if (request.member_epoch < 0) return leave(request, context);
-    if (request.member_epoch == kEpochJoin) return join(request, context);
-    auto member = find_member(request);
-    if (!member) return {fail(std::move(member).error())};
-    if (Status status = check_epoch((*member)->second, request); !status) {
-      return {fail(std::move(status).error())};
-    }
-    return beat(*member, request, context, false);
-  }();
-  if (outcome.changed) check_invariants();
-  return outcome;
-}
 
 Group::Members::iterator Group::find_instance(std::string_view instance_id) {
   if (instance_id.empty()) return members_.end();
@@ -96,71 +27,68 @@ Group::Members::iterator Group::find_instance(std::string_view instance_id) {
                       [&](const auto& entry) { return entry.second.instance_id == instance_id; });
 }
 
-Result<Group::Members::iterator> Group::find_member(const Heartbeat& request) {
-  const auto holder = find_instance(request.instance_id);
+Result<Group::Members::iterator> Group::find_member(const Request& request) {
+  const std::string instance_id(request.instance_id);
+  const auto holder = find_instance(instance_id);
   if (holder != members_.end() && holder->first != request.member_id) {
-    return fail(ErrorCode::kFenced, "instance \"" + request.instance_id + "\" of group \"" + name_ +
+    return fail(ErrorCode::kFenced, "instance \"" + instance_id + "\" of group \"" + name_ +
                                         "\" is another process now (member \"" + holder->first +
                                         "\"); stop this one");
   }
   const auto member = members_.find(request.member_id);
   if (member == members_.end() || member->second.away) {
-    return unknown_member(request.member_id, name_);
+    return fail(unknown_member(request.member_id, name_));
   }
-  if (!request.instance_id.empty() && holder == members_.end()) {
+  if (!instance_id.empty() && holder == members_.end()) {
     return fail(ErrorCode::kInvalidArgument,
-                "member \"" + request.member_id + "\" joined without instance id \"" +
-                    request.instance_id + "\"; a member keeps the instance id it joined with");
+                "member \"" + member->first + "\" joined without instance id \"" + instance_id +
+                    "\"; a member keeps the instance id it joined with");
   }
   return member;
 }
 
-Status Group::check_epoch(const Member& member, const Heartbeat& request) const {
-  if (request.member_epoch > member.epoch) {
-    return fail(ErrorCode::kFenced, "epoch " + std::to_string(request.member_epoch) +
-                                        " was never given to member \"" + request.member_id +
-                                        "\", which is at " + std::to_string(member.epoch) +
+Status Group::check_epoch(const Member& member, std::int32_t epoch, const Request& request) const {
+  const std::string who =
+      "member \"" + std::string(request.member_id) + "\" of group \"" + name_ + "\"";
+  if (epoch > member.epoch) {
+    return fail(ErrorCode::kFenced, "epoch " + std::to_string(epoch) + " was never given to " +
+                                        who + ", which is at " + std::to_string(member.epoch) +
                                         "; give up all partitions and join again with epoch 0");
   }
   // A reply may get lost: the epoch before is fine, as long as nothing is worked on that the
   // member has given up since.
-  const bool known =
-      request.member_epoch == member.epoch || request.member_epoch == member.previous_epoch;
+  const bool known = epoch == member.epoch || epoch == member.previous_epoch;
   const PartitionSet granted = [&] {
     PartitionSet all = member.assigned;
     add_all(all, member.revoking);
     return all;
   }();
-  if (known && difference(set_of(request.owned), granted).empty()) return {};
+  if (known && difference(set_of(*request.owned), granted).empty()) return {};
   return fail(ErrorCode::kStaleGeneration,
-              "member \"" + request.member_id + "\" at epoch " +
-                  std::to_string(request.member_epoch) + " of group \"" + name_ +
-                  "\" is behind epoch " + std::to_string(member.epoch) +
-                  " or works on partitions it was not given; give up all partitions and join "
-                  "again with epoch 0");
+              who + " is at epoch " + std::to_string(member.epoch) + "; " + std::to_string(epoch) +
+                  " is behind it, or the member works on partitions it was not given. Give up all "
+                  "partitions and join again with epoch 0");
 }
 
-Group::Outcome Group::join(const Heartbeat& request, const Context& context) {
+Group::Beat Group::join(const Request& request, const Context& context) {
   const auto holder = find_instance(request.instance_id);
   const auto known = members_.find(request.member_id);
   if (known != members_.end()) {
     if (known != holder && known->second.instance_id != request.instance_id) {
       return {fail(ErrorCode::kInvalidArgument,
-                   "member id \"" + request.member_id +
+                   "member id \"" + known->first +
                        "\" is in use with another instance id; join with an id of your own")};
     }
     // A join that is repeated, or a member that starts again. Its replies may have been lost, so
     // any epoch is fine; partitions it was not given are not.
-    Heartbeat again = request;
-    again.member_epoch = known->second.epoch;
-    if (Status status = check_epoch(known->second, again); !status) {
+    if (Status status = check_epoch(known->second, known->second.epoch, request); !status) {
       return {fail(std::move(status).error())};
     }
     const bool was_away = std::exchange(known->second.away, false);
     if (was_away) retarget();  // a new epoch: the process before it has the old one
     return beat(known, request, context, was_away);
   }
-  if (!request.owned.empty()) {
+  if (!request.owned->empty()) {
     return {fail(ErrorCode::kInvalidArgument,
                  "a member that joins works on nothing yet; give up all partitions first")};
   }
@@ -179,20 +107,23 @@ Group::Outcome Group::join(const Heartbeat& request, const Context& context) {
   return beat(place.position, request, context, true);
 }
 
-Group::Outcome Group::add_member(const Heartbeat& request, std::string id, const Context& context) {
+Group::Beat Group::add_member(const Request& request, std::string id, const Context& context) {
   if (members_.size() >= kMaxGroupMembers) {
     return {fail(ErrorCode::kOverloaded,
                  "group \"" + name_ + "\" has " + std::to_string(kMaxGroupMembers) +
                      " members, which is the limit; wait for one to leave")};
   }
-  const std::vector<std::string> topics = sorted_topics(request.topics);
-  if (Status status = check_size(topics, *context.partition_count); !status) {
+  Member member;
+  if (request.names) member.names = sorted_topics(*request.names);
+  if (request.pattern) member.pattern = *request.pattern;
+  auto topics = topics_of(member.names, member.pattern, context.match);
+  if (!topics) return {fail(std::move(topics).error())};
+  if (Status status = check_size(*topics, *context.partition_count); !status) {
     return {fail(std::move(status).error())};
   }
-  Member member;
+  member.topics = std::move(*topics);
   member.instance_id = request.instance_id;
-  member.assignor = request.assignor;
-  member.topics = topics;
+  if (request.assignor) member.assignor = *request.assignor;
   const auto place = members_.emplace(std::move(id), std::move(member));
   RUNNEL_ASSERT(place.second);
   counts_ = subscribed(*context.partition_count);
@@ -200,54 +131,73 @@ Group::Outcome Group::add_member(const Heartbeat& request, std::string id, const
   return beat(place.first, request, context, true);
 }
 
-Group::Outcome Group::leave(const Heartbeat& request, const Context& context) {
-  auto found = find_member(request);
-  if (!found) return {fail(std::move(found).error())};
-  Reply reply;
-  reply.member_id = request.member_id;
-  reply.member_epoch = request.member_epoch;
-  if (request.member_epoch == kEpochLeaveStatic) {
-    Member& member = (*found)->second;
+void Group::leave(Members::iterator place, std::int32_t epoch, const Context& context) {
+  Member& member = place->second;
+  if (epoch == kEpochLeaveStatic) {
     member.away = true;
     member.revoking.clear();
     member.assigned = difference(member.assigned, difference(member.assigned, member.target));
     member.deadline = context.now + std::chrono::milliseconds(member.session_timeout_ms);
-    return {std::move(reply), true};
+    return wake_at(member.deadline);
   }
-  members_.erase(*found);
+  members_.erase(place);
   counts_ = subscribed(*context.partition_count);
   retarget();
-  return {std::move(reply), true};
 }
 
-Group::Outcome Group::beat(Members::iterator member, const Heartbeat& request,
-                           const Context& context, bool changed) {
-  auto updated = update(member->second, request, context);
+Group::Beat Group::beat(Members::iterator place, const Request& request, const Context& context,
+                        bool changed) {
+  auto updated = update(place->second, request, context);
   if (!updated) return {fail(std::move(updated).error()), changed};
-  const bool moved = reconcile(member, set_of(request.owned), context.now);
-  return {reply_to(member->first, member->second), changed || *updated || moved};
+  // A member that says nothing of what it works on still works on what it was to give up.
+  const PartitionSet owned = request.owned ? set_of(*request.owned) : place->second.revoking;
+  const Reconciled reconciled = reconcile(place, owned, context.now);
+  return {place, changed || *updated || reconciled.changed, reconciled.reassigned};
 }
 
-Result<bool> Group::update(Member& member, const Heartbeat& request, const Context& context) {
+Result<std::vector<std::string>> Group::topics_of(const std::vector<std::string>& names,
+                                                  const std::string& pattern,
+                                                  const TopicMatch* match) {
+  if (pattern.empty() || !match) return names;
+  RUNNEL_TRY_ASSIGN(const std::vector<std::string> matching, (*match)(pattern));
+  std::vector<std::string> topics;
+  std::set_union(names.begin(), names.end(), matching.begin(), matching.end(),
+                 std::back_inserter(topics));
+  return topics;
+}
+
+Result<bool> Group::update(Member& member, const Request& request, const Context& context) {
   bool changed = false;
   const auto set = [&](auto& field, const auto& value) {
     if (field == value) return;
     field = value;
     changed = true;
   };
-  std::vector<std::string> topics = sorted_topics(request.topics);
-  const bool joins = request.member_epoch == kEpochJoin;
-  const bool subscribes = (joins || !topics.empty()) && topics != member.topics;
-  if (subscribes) RUNNEL_TRY(check_size(topics, *context.partition_count));
-  const bool votes = (joins || !request.assignor.empty()) && request.assignor != member.assignor;
+  std::vector<std::string> names = request.names ? sorted_topics(*request.names) : member.names;
+  const std::string& pattern = request.pattern ? *request.pattern : member.pattern;
+  const bool subscribes = names != member.names || pattern != member.pattern;
+  std::vector<std::string> topics;
+  if (subscribes) {
+    RUNNEL_TRY_ASSIGN(topics, topics_of(names, pattern, context.match));
+    RUNNEL_TRY(check_size(topics, *context.partition_count));
+  }
 
   member.deadline = context.now + std::chrono::milliseconds(request.session_timeout_ms);
+  wake_at(member.deadline);
   set(member.session_timeout_ms, request.session_timeout_ms);
-  if (joins || !request.client_name.empty()) set(member.client_name, request.client_name);
+  if (request.rebalance_timeout_ms != 0) {
+    set(member.rebalance_timeout_ms, request.rebalance_timeout_ms);
+  }
+  if (request.client_name) set(member.client_name, *request.client_name);
+  if (request.rack) set(member.rack, *request.rack);
   set(member.host, std::string(context.host.substr(0, kMaxMemberTextBytes)));
-  if (subscribes) set(member.topics, topics);
+  if (subscribes) {
+    set(member.pattern, std::string(pattern));
+    set(member.names, names);
+    set(member.topics, topics);
+  }
   const Assignor before = chosen_assignor();
-  if (votes) set(member.assignor, request.assignor);
+  if (request.assignor) set(member.assignor, *request.assignor);
   if (subscribes || chosen_assignor() != before) {
     counts_ = subscribed(*context.partition_count);
     retarget();
@@ -270,11 +220,11 @@ Status Group::check_size(const std::vector<std::string>& topics,
                   " are allowed. Use more groups");
 }
 
-bool Group::reconcile(Members::iterator place, const PartitionSet& owned, Time now) {
+Group::Reconciled Group::reconcile(Members::iterator place, const PartitionSet& owned, Time now) {
   Member& member = place->second;
   bool changed = false;
   if (!member.revoking.empty()) {
-    if (intersects(owned, member.revoking)) return false;
+    if (intersects(owned, member.revoking)) return {};
     member.revoking.clear();
     changed = true;
   }
@@ -282,8 +232,11 @@ bool Group::reconcile(Members::iterator place, const PartitionSet& owned, Time n
   if (!excess.empty()) {
     remove_all(member.assigned, excess);
     member.revoking = std::move(excess);
-    member.revoke_deadline = now + kRevocationTimeout;
-    return true;
+    member.revoke_deadline = now + (member.rebalance_timeout_ms == 0
+                                        ? kRevocationTimeout
+                                        : std::chrono::milliseconds(member.rebalance_timeout_ms));
+    wake_at(member.revoke_deadline);
+    return {true, true};
   }
   if (member.epoch != epoch_) {
     member.previous_epoch = std::exchange(member.epoch, epoch_);
@@ -291,9 +244,9 @@ bool Group::reconcile(Members::iterator place, const PartitionSet& owned, Time n
   }
   const PartitionSet granted =
       free_of_others(place->first, difference(member.target, member.assigned));
-  if (granted.empty()) return changed;
+  if (granted.empty()) return {changed, false};
   add_all(member.assigned, granted);
-  return true;
+  return {true, true};
 }
 
 PartitionSet Group::free_of_others(const std::string& id, PartitionSet wanted) const {
@@ -312,10 +265,16 @@ bool Group::settled(const Member& member) const {
 }
 
 bool Group::expire(Time now) {
+  if (now < next_deadline_) return false;
   const std::size_t gone = std::erase_if(members_, [&](const auto& entry) {
     const Member& member = entry.second;
     return member.deadline <= now || (!member.revoking.empty() && member.revoke_deadline <= now);
   });
+  next_deadline_ = Time::max();
+  for (const auto& [id, member] : members_) {
+    wake_at(member.deadline);
+    if (!member.revoking.empty()) wake_at(member.revoke_deadline);
+  }
   if (gone == 0) return false;
   std::erase_if(counts_, [&](const auto& entry) {
     return std::none_of(members_.begin(), members_.end(), [&](const auto& member) {
@@ -328,9 +287,18 @@ bool Group::expire(Time now) {
   return true;
 }
 
-bool Group::refresh_topics(const PartitionCount& partition_count) {
+bool Group::refresh_topics(const PartitionCount& partition_count, const TopicMatch* match) {
+  bool changed = false;
+  for (auto& [id, member] : members_) {
+    if (member.pattern.empty() || !match) continue;
+    // A pattern that grew beyond the limits keeps what it had: better than losing it all.
+    auto topics = topics_of(member.names, member.pattern, match);
+    if (!topics || *topics == member.topics || !check_size(*topics, partition_count)) continue;
+    member.topics = std::move(*topics);
+    changed = true;
+  }
   PartitionCounts now = subscribed(partition_count);
-  if (now == counts_) return false;
+  if (!changed && now == counts_) return false;
   counts_ = std::move(now);
   retarget();
   check_invariants();
@@ -374,29 +342,6 @@ void Group::retarget() {
   }
 }
 
-Status Group::check_commit(std::string_view member_id, std::int32_t epoch) const {
-  if (member_id.empty()) {
-    if (members_.empty()) return {};
-    return fail(ErrorCode::kUnknownMember,
-                "group \"" + name_ + "\" has " + std::to_string(members_.size()) +
-                    " members, so only they may commit its offsets; stop them first or commit as "
-                    "a member");
-  }
-  const auto found = members_.find(member_id);
-  if (found == members_.end() || found->second.away) return unknown_member(member_id, name_);
-  const std::int32_t current = found->second.epoch;
-  if (epoch == current) return {};
-  const std::string epochs = "epoch " + std::to_string(epoch) + " of member \"" +
-                             std::string(member_id) + "\" in group \"" + name_ + "\"";
-  if (epoch > current) {
-    return fail(ErrorCode::kFenced, epochs + " was never given; the member is at " +
-                                        std::to_string(current) + ". Join again with epoch 0");
-  }
-  return fail(ErrorCode::kStaleGeneration, epochs + " is over; it is at " +
-                                               std::to_string(current) +
-                                               " now. Heartbeat, then commit with the new epoch");
-}
-
 void Group::check_invariants() const {
   PartitionSet taken;
   std::size_t partitions = 0;
@@ -407,30 +352,6 @@ void Group::check_invariants() const {
     add_all(taken, member.revoking);
   }
   RUNNEL_ASSERT(size_of(taken) == partitions);
-}
-
-Group::Reply Group::reply_to(const std::string& id, const Member& member) const {
-  using std::chrono::milliseconds;
-  const milliseconds tenth{member.session_timeout_ms / 10};
-  const milliseconds interval =
-      std::min(tenth, settled(member) ? kMaxHeartbeatInterval : kReconcilingInterval);
-  return {id, member.epoch, static_cast<std::uint32_t>(interval.count()), list_of(member.assigned)};
-}
-
-protocol::native::GroupDescription Group::describe(bool with_members) const {
-  protocol::native::GroupDescription description;
-  description.group = name_;
-  description.epoch = epoch_;
-  const bool stable = std::all_of(members_.begin(), members_.end(),
-                                  [&](const auto& entry) { return settled(entry.second); });
-  description.state = members_.empty() ? "empty" : stable ? "stable" : "reconciling";
-  if (!members_.empty()) description.assignor = name_of(chosen_assignor());
-  if (!with_members) return description;
-  for (const auto& [id, member] : members_) {
-    description.members.push_back({id, member.instance_id, member.client_name, member.host,
-                                   member.epoch, list_of(member.assigned)});
-  }
-  return description;
 }
 
 }  // namespace runnel::broker

@@ -10,7 +10,7 @@
 // it has stopped, left, or was put out for silence.
 //
 // The stored form (state key "group/<name>"; docs/formats/group-state.md), varints as in bytes.h:
-//   u8        version             1
+//   u8        version             3; 1 is read too: it lacks what is marked with *
 //   varint    group epoch
 //   uvarint   topics, each:       text name, uvarint 1 + partitions (0: not subscribed now)
 //   uvarint   members, each:
@@ -18,13 +18,18 @@
 //     varint  member epoch, previous epoch
 //     u8      flags               bit 0: a static member that is away
 //     uvarint session timeout, milliseconds
+//   * uvarint rebalance timeout, milliseconds (0: none named)
+//   * text    rack, pattern
+//   * uvarint topics named beside a pattern (0 without one), each: uvarint place in topics
 //     uvarint subscribed topics, each: uvarint place in topics
 //     set     assigned, set revoking, set target
 //   set:      uvarint topics, each: uvarint place in topics, uvarint runs, each:
 //             uvarint partitions left out since the last run, uvarint length - 1
-// Deadlines are not stored: after a restart every member has a whole timeout.
+// Deadlines are not stored: after a restart every member has a whole timeout. Version 2 is a
+// classic group, see classic_group.h.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -34,6 +39,9 @@
 #include <vector>
 
 #include "broker/groups/assignor.h"
+#include "broker/groups/classic_types.h"
+#include "broker/groups/consumer_types.h"
+#include "broker/groups/group_config.h"
 #include "broker/groups/limits.h"
 #include "broker/groups/partition_set.h"
 #include "protocol/base/buffer.h"
@@ -42,7 +50,7 @@
 
 namespace runnel::broker {
 
-inline constexpr std::uint8_t kGroupStateVersion = 1;
+inline constexpr std::uint8_t kGroupStateVersion = 3;
 
 /// Not thread safe. `now` is any monotonic time, the same one in all calls.
 class Group {
@@ -52,6 +60,8 @@ class Group {
   using Reply = protocol::native::GroupHeartbeatReply;
   /// Partitions of a topic; 0 if there is none.
   using PartitionCount = std::function<std::int32_t(std::string_view topic)>;
+  /// Names of the topics that match a pattern, ascending. kInvalidRegularExpression.
+  using TopicMatch = std::function<Result<std::vector<std::string>>(const std::string& pattern)>;
 
   /// What a heartbeat comes with from outside.
   struct Context {
@@ -59,10 +69,16 @@ class Group {
     std::string_view host;           ///< of the peer
     std::string_view new_member_id;  ///< for a member that joins without one
     const PartitionCount* partition_count = nullptr;
+    const TopicMatch* match = nullptr;    ///< for Kafka's consumers
+    const GroupConfig* config = nullptr;  ///< for Kafka's consumers
   };
   struct Outcome {
     Result<Reply> reply;
     bool changed = false;  ///< something that encode() stores
+  };
+  struct ConsumerOutcome {
+    Result<ConsumerHeartbeatReply> reply;
+    bool changed = false;
   };
 
   explicit Group(std::string name) : name_(std::move(name)) {}
@@ -71,17 +87,28 @@ class Group {
   [[nodiscard]] static Status validate(const Heartbeat& request);
   /// `request` passed validate(). Errors: see Coordinator::heartbeat.
   [[nodiscard]] Outcome heartbeat(const Heartbeat& request, const Context& context);
-  /// Puts out members whose time is over. True: something changed.
+  /// The same for Kafka's ConsumerGroupHeartbeat. Errors: see Coordinator::consumer_heartbeat.
+  [[nodiscard]] static Status validate(const ConsumerHeartbeat& request);
+  [[nodiscard]] ConsumerOutcome heartbeat(const ConsumerHeartbeat& request, const Context& context);
+  /// Puts out members whose time is over. True: something changed. Cheap when nothing is due.
   bool expire(Time now);
-  /// Looks at the partition counts again. True: something changed.
-  bool refresh_topics(const PartitionCount& partition_count);
+  /// Nothing is due before this. May be too early, never too late.
+  [[nodiscard]] Time next_deadline() const noexcept { return next_deadline_; }
+  /// Looks at the partition counts again and, given `match`, at the patterns. True: something
+  /// changed.
+  bool refresh_topics(const PartitionCount& partition_count, const TopicMatch* match = nullptr);
   /// See Coordinator::check_commit.
   [[nodiscard]] Status check_commit(std::string_view member_id, std::int32_t epoch) const;
+  /// As Kafka: kOk, kUnknownMember, kStaleMemberEpoch, kUnsupported (the client is too old).
+  [[nodiscard]] ErrorCode check_commit(const classic::MemberIdentity& member, bool transactional,
+                                       bool knows_epochs) const;
+  [[nodiscard]] bool subscribes(std::string_view topic) const;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] bool empty() const noexcept { return members_.empty(); }
   [[nodiscard]] std::int32_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] protocol::native::GroupDescription describe(bool with_members) const;
+  [[nodiscard]] ConsumerDescription describe_consumer(bool with_members) const;
 
   [[nodiscard]] std::string encode() const;
   /// Members get a whole timeout from `now`. Errors: kCorrupt, kFormatTooNew.
@@ -96,31 +123,69 @@ class Group {
     std::int32_t epoch = 0;
     std::int32_t previous_epoch = -1;
     bool away = false;                ///< left with kEpochLeaveStatic
-    std::vector<std::string> topics;  ///< ascending, unique
+    std::vector<std::string> names;   ///< subscribed to by name; ascending, unique
+    std::string pattern;              ///< subscribed to by pattern; empty: none
+    std::vector<std::string> topics;  ///< both together; ascending, unique
+    std::string rack;
     std::uint32_t session_timeout_ms = 0;
-    PartitionSet assigned;  ///< what it may work on
-    PartitionSet revoking;  ///< what it was told to give up and may still work on
-    PartitionSet target;    ///< what it should have
+    std::uint32_t rebalance_timeout_ms = 0;  ///< 0: kRevocationTimeout
+    PartitionSet assigned;                   ///< what it may work on
+    PartitionSet revoking;                   ///< what it was told to give up and may still work on
+    PartitionSet target;                     ///< what it should have
     Time deadline{};
     Time revoke_deadline{};
   };
   using Members = std::map<std::string, Member, std::less<>>;  ///< by member id
 
-  [[nodiscard]] Outcome join(const Heartbeat& request, const Context& context);
-  [[nodiscard]] Outcome add_member(const Heartbeat& request, std::string id,
-                                   const Context& context);
-  [[nodiscard]] Outcome leave(const Heartbeat& request, const Context& context);
-  [[nodiscard]] Outcome beat(Members::iterator member, const Heartbeat& request,
-                             const Context& context, bool changed);
-  [[nodiscard]] Result<Members::iterator> find_member(const Heartbeat& request);
+  /// A heartbeat in either protocol. Views of the caller's; null or nullopt: as before.
+  struct Request {
+    std::string_view member_id;
+    std::int32_t epoch = 0;
+    std::string_view instance_id;
+    std::uint32_t session_timeout_ms = 0;
+    std::uint32_t rebalance_timeout_ms = 0;
+    const std::string* client_name = nullptr;
+    const std::string* rack = nullptr;
+    const std::string* assignor = nullptr;
+    const std::vector<std::string>* names = nullptr;
+    const std::string* pattern = nullptr;
+    const std::vector<protocol::native::TopicPartition>* owned = nullptr;
+  };
+  /// What a heartbeat did, besides the member's state.
+  struct Beat {
+    Result<Members::iterator> member;
+    bool changed = false;     ///< something that is stored
+    bool reassigned = false;  ///< the member's assignment
+  };
+  struct Reconciled {
+    bool changed = false;
+    bool reassigned = false;
+  };
+
+  [[nodiscard]] static Request request_of(const Heartbeat& request);
+  [[nodiscard]] static Request request_of(const ConsumerHeartbeat& request,
+                                          const GroupConfig& config);
+  [[nodiscard]] Beat join(const Request& request, const Context& context);
+  [[nodiscard]] Beat add_member(const Request& request, std::string id, const Context& context);
+  void leave(Members::iterator member, std::int32_t epoch, const Context& context);
+  [[nodiscard]] Beat beat(Members::iterator member, const Request& request, const Context& context,
+                          bool changed);
+  [[nodiscard]] Result<Members::iterator> find_member(const Request& request);
+  [[nodiscard]] Result<Members::iterator> find_consumer(const ConsumerHeartbeat& request);
   [[nodiscard]] Members::iterator find_instance(std::string_view instance_id);
-  [[nodiscard]] Status check_epoch(const Member& member, const Heartbeat& request) const;
+  [[nodiscard]] Status check_epoch(const Member& member, std::int32_t epoch,
+                                   const Request& request) const;
+  [[nodiscard]] Status check_consumer_epoch(const Member& member,
+                                            const ConsumerHeartbeat& request) const;
+  [[nodiscard]] Status check_consumer_join(const ConsumerHeartbeat& request,
+                                           const GroupConfig& config);
   /// Takes over what may change from one heartbeat to the next.
-  [[nodiscard]] Result<bool> update(Member& member, const Heartbeat& request,
-                                    const Context& context);
+  [[nodiscard]] Result<bool> update(Member& member, const Request& request, const Context& context);
+  [[nodiscard]] static Result<std::vector<std::string>> topics_of(
+      const std::vector<std::string>& names, const std::string& pattern, const TopicMatch* match);
   [[nodiscard]] Status check_size(const std::vector<std::string>& topics,
                                   const PartitionCount& partition_count) const;
-  bool reconcile(Members::iterator member, const PartitionSet& owned, Time now);
+  Reconciled reconcile(Members::iterator member, const PartitionSet& owned, Time now);
   [[nodiscard]] PartitionSet free_of_others(const std::string& id, PartitionSet wanted) const;
   [[nodiscard]] bool settled(const Member& member) const;
   [[nodiscard]] PartitionCounts subscribed(const PartitionCount& partition_count) const;
@@ -129,6 +194,7 @@ class Group {
   void retarget();
   void check_invariants() const;
   [[nodiscard]] Reply reply_to(const std::string& id, const Member& member) const;
+  void wake_at(Time time) { next_deadline_ = std::min(next_deadline_, time); }
 
   friend class GroupReader;
   friend class GroupWriter;
@@ -136,6 +202,7 @@ class Group {
   std::string name_;
   std::int32_t epoch_ = 0;
   Members members_;
+  Time next_deadline_ = Time::max();
   PartitionCounts counts_;  ///< of every subscribed topic, as the target was made with
 };
 

@@ -41,6 +41,7 @@ class GroupWriter {
     for (const auto& [topic, count] : group_.counts_) topics_.try_emplace(topic, 0);
     for (const auto& [id, member] : group_.members_) {
       for (const auto& topic : member.topics) topics_.try_emplace(topic, 0);
+      for (const auto& topic : member.names) topics_.try_emplace(topic, 0);
       for (const auto* set : {&member.assigned, &member.revoking, &member.target}) {
         for (const auto& [topic, partitions] : *set) topics_.try_emplace(topic, 0);
       }
@@ -51,6 +52,12 @@ class GroupWriter {
     out_.text(id).text(member.instance_id).text(member.client_name).text(member.host);
     out_.text(member.assignor).varint(member.epoch).varint(member.previous_epoch);
     out_.le(member.away ? kAwayBit : std::uint8_t{0}).uvarint(member.session_timeout_ms);
+    out_.uvarint(member.rebalance_timeout_ms).text(member.rack).text(member.pattern);
+    // Without a pattern the names are the subscription, which follows.
+    const std::vector<std::string> none;
+    const auto& names = member.pattern.empty() ? none : member.names;
+    out_.uvarint(names.size());
+    for (const auto& topic : names) out_.uvarint(topics_.at(topic));
     out_.uvarint(member.topics.size());
     for (const auto& topic : member.topics) out_.uvarint(topics_.at(topic));
     for (const auto* set : {&member.assigned, &member.revoking, &member.target}) write_set(*set);
@@ -96,7 +103,8 @@ class GroupReader {
                       std::to_string(version) + "; this program knows up to " +
                       std::to_string(kGroupStateVersion) + ". Start the newer program again");
     }
-    if (version == 0) return corrupt("it has no version");
+    if (version != 1 && version != kGroupStateVersion) return corrupt("its version is unknown");
+    version_ = version;
     group_.epoch_ = epoch();
     read_topics();
     const std::uint64_t members = in_.uvarint();
@@ -161,15 +169,34 @@ class GroupReader {
       return stop("a session timeout is out of range");
     }
     member.session_timeout_ms = static_cast<std::uint32_t>(timeout);
+    if (version_ >= 3) read_kafka_fields(member);
     const std::uint64_t topics = in_.uvarint();
     for (std::uint64_t i = 0; i < topics && in_.ok(); ++i) member.topics.push_back(topic());
+    if (member.pattern.empty()) member.names = member.topics;
     member.assigned = read_set();
     member.revoking = read_set();
     member.target = read_set();
     member.deadline = now_ + std::chrono::milliseconds(timeout);
-    member.revoke_deadline = now_ + kRevocationTimeout;
+    member.revoke_deadline = now_ + (member.rebalance_timeout_ms == 0
+                                         ? kRevocationTimeout
+                                         : std::chrono::milliseconds(member.rebalance_timeout_ms));
+    group_.wake_at(std::min(member.deadline, member.revoke_deadline));
     check_member(id, member);
     if (in_.ok()) group_.members_.emplace(std::move(id), std::move(member));
+  }
+
+  void read_kafka_fields(Group::Member& member) {
+    const std::uint64_t timeout = in_.uvarint();
+    if (timeout > INT32_MAX) return stop("a rebalance timeout is out of range");
+    member.rebalance_timeout_ms = static_cast<std::uint32_t>(timeout);
+    member.rack = in_.text();
+    member.pattern = in_.text();
+    const std::uint64_t names = in_.uvarint();
+    if (names != 0 && member.pattern.empty()) return stop("names stand beside no pattern");
+    for (std::uint64_t i = 0; i < names && in_.ok(); ++i) member.names.push_back(topic());
+    if (!std::is_sorted(member.names.begin(), member.names.end())) {
+      stop("a subscription is not in order");
+    }
   }
 
   /// What Group relies on, asked again of what was read.
@@ -224,6 +251,7 @@ class GroupReader {
   PartitionSet taken_;
   std::size_t stored_ = 0;
   const char* problem_ = nullptr;
+  std::uint8_t version_ = 0;
 };
 
 std::string Group::encode() const {

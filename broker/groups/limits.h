@@ -26,6 +26,8 @@ inline constexpr std::chrono::milliseconds kRevocationTimeout{5 * 60 * 1000};
 inline constexpr std::chrono::milliseconds kEmptyGroupLinger{60 * 1000};
 
 // Groups of Kafka's clients.
+/// What a KIP-848 member is told to wait while its partitions are on their way.
+inline constexpr std::chrono::milliseconds kConsumerReconcilingInterval{500};
 inline constexpr std::size_t kMaxRegexBytes = 4'096;
 inline constexpr std::int64_t kMaxRegexMemoryBytes = 1 << 20;  ///< of one compiled expression
 /// Members and ids given to members that have not come back yet, in one classic group.
