@@ -43,13 +43,6 @@ Status Reader::status(std::string_view what) const {
                                          "; check what the sender is and which protocol it speaks");
 }
 
-template <class T>
-void Reader::integer(T& value) {
-  if (remaining() < sizeof(T)) return stop("it ends within a number");
-  value = load_be<T>(at_);
-  at_ += sizeof(T);
-}
-
 void Reader::boolean(bool& value) {
   std::int8_t byte = 0;
   integer(byte);

@@ -114,7 +114,11 @@ class Reader final : public Fields {
 
  private:
   template <class T>
-  void integer(T& value);
+  void integer(T& value) {
+    if (remaining() < sizeof(T)) return stop("it ends within a number");
+    value = load_be<T>(at_);
+    at_ += sizeof(T);
+  }
   [[nodiscard]] std::uint32_t uvarint();
   [[nodiscard]] std::size_t remaining() const noexcept {
     return static_cast<std::size_t>(end_ - at_);
