@@ -197,7 +197,7 @@ struct CommitOutcome {
   std::vector<PartialDuplicate> duplicates;  ///< only with kPartialDuplicate
 };
 
-/// Runs exactly once, on one of the store's threads, and must not block.
+/// Runs exactly once, on one of the store's threads or inside drive_commits(), and must not block.
 using CommitCallback = std::function<void(CommitOutcome)>;
 using StatusCallback = std::function<void(Status)>;
 
@@ -319,6 +319,15 @@ class Store {
 
   // Writing.
   virtual void commit(CommitRequest request, CommitCallback done) = 0;
+  /// commit() by a thread that calls drive_commits() soon; until then nobody may have begun. For
+  /// event loops: what one turn brought becomes one group, and no other thread has to wake up.
+  virtual void queue_commit(CommitRequest request, CommitCallback done) {
+    commit(std::move(request), std::move(done));
+  }
+  /// Works on queued commits here if that takes no longer than a small write and, where the disk is
+  /// quick, its sync; else has them worked on elsewhere. Callbacks of anybody's commits may run
+  /// inside. True if it worked. Not from a callback.
+  virtual bool drive_commits() { return false; }
   /// commit() that waits. Not from a callback.
   [[nodiscard]] CommitOutcome commit_and_wait(CommitRequest request);
   /// A new idempotent producer: a fresh id at epoch 0.

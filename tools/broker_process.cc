@@ -113,6 +113,7 @@ Status BrokerProcess::open_network(const Settings& settings) {
   options.loop.handshake_timeout = settings.duration("handshake-timeout");
   options.loop.idle_timeout = settings.duration("idle-timeout");
   options.loop.log = [](std::string_view line) { spdlog::info("{}", line); };
+  options.loop.end_of_turn = [this] { return store_->drive_commits(); };
   options.protocols.native = service_->factory();
   options.protocols.log = [](std::string_view line) { spdlog::debug("{}", line); };
   server_ = std::make_unique<broker::Server>(std::move(options));

@@ -102,7 +102,7 @@ void NativeSession::append(std::uint64_t id, native::Append& request, const Buff
   NativeCounters::add(service_.counters().append_bytes, attachment.size());
   // The callback runs exactly once and owns this; a raw pointer fits into it without allocating.
   auto* pending = new PendingAppend{replies_, id, std::move(lease)};
-  service_.store().commit(std::move(*commit), [pending](storage::CommitOutcome outcome) {
+  service_.store().queue_commit(std::move(*commit), [pending](storage::CommitOutcome outcome) {
     const std::unique_ptr<PendingAppend> owned(pending);
     owned->lease = MemoryLease();
     owned->replies->push({owned->correlation, std::move(outcome)});

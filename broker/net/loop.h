@@ -35,6 +35,9 @@ struct LoopOptions {
   std::chrono::milliseconds linger_timeout{1'000};
   std::string thread_name = "runnel-net";  ///< at most 15 bytes
   NetLog log;                              ///< may be empty
+  /// Called on the loop's thread at the end of each turn, until it returns false ("nothing to do"):
+  /// the place for work that is better done once for all that a turn brought. May be empty.
+  std::function<bool()> end_of_turn;
 };
 
 struct LoopStats {

@@ -73,6 +73,10 @@ void LoopCore::run() {
     add(counters.turns, 1);
     run_posts();
     service_touched();
+    while (options_.end_of_turn && options_.end_of_turn()) {
+      run_posts();  // its results go out in this turn
+      service_touched();
+    }
     if (now_ >= next_tick_) tick();
   }
   mailbox_->close();

@@ -11,6 +11,11 @@ namespace {
 /// that writing the next group meanwhile is worth more than a spared thread hop.
 constexpr std::uint64_t kMaxOwnSyncBytes = 128u << 10;
 
+/// A thread that drives has other things to do: it commits one request of at most this much, and
+/// only while syncs are short by experience.
+constexpr std::uint64_t kMaxDrivenBytes = 32u << 10;
+constexpr std::int64_t kMaxDrivenSyncNanos = 500'000;
+
 /// The committer waits for the syncer while more than this is written and not yet synced: more
 /// would only make every acknowledgement later.
 constexpr std::uint64_t kMaxUnsyncedBytes = 64u << 20;
@@ -73,7 +78,7 @@ std::optional<Error> Committer::stopped_by() const {
   return fatal_;
 }
 
-void Committer::submit(CommitRequest request, CommitCallback done) {
+void Committer::submit(CommitRequest request, CommitCallback done, Wake wake) {
   std::uint64_t bytes = 0;
   for (const auto& a : request.appends) bytes += a.batches.size();
   std::optional<Error> refused;
@@ -85,7 +90,7 @@ void Committer::submit(CommitRequest request, CommitCallback done) {
       refused = shut_down();
     } else {
       queue_.emplace_back(Pending{std::move(request), std::move(done), bytes});
-      if (committer_waits_) queue_changed_.notify_one();
+      if (wake == Wake::kCommitter && committer_waits_ && !role_taken_) queue_changed_.notify_one();
     }
   }
   if (refused) done({tl::unexpected<Error>(*refused), {}});
@@ -104,31 +109,37 @@ Status Committer::run(Exclusive work) {
   return promise.get_future().get();
 }
 
+std::optional<Committer::PendingExclusive> Committer::take_work(std::vector<Pending>& requests) {
+  std::uint64_t bytes = 0;
+  while (!queue_.empty() && bytes < options_.group_bytes) {
+    if (auto* e = std::get_if<PendingExclusive>(&queue_.front())) {
+      if (!requests.empty()) break;
+      std::optional<PendingExclusive> exclusive(std::move(*e));
+      queue_.pop_front();
+      return exclusive;
+    }
+    Pending& p = std::get<Pending>(queue_.front());
+    bytes += p.bytes;
+    requests.push_back(std::move(p));
+    queue_.pop_front();
+  }
+  return std::nullopt;
+}
+
 void Committer::run_committer() {
   std::vector<Pending> requests;
   while (true) {
     std::optional<PendingExclusive> exclusive;
     {
       MutexLock lock(queue_mutex_);
-      while (queue_.empty() && !stopping_) {
+      while (role_taken_ || (queue_.empty() && !stopping_)) {
         committer_waits_ = true;
         queue_changed_.wait(lock);
         committer_waits_ = false;
       }
       if (queue_.empty()) return;
-      std::uint64_t bytes = 0;
-      while (!queue_.empty() && bytes < options_.group_bytes) {
-        if (auto* e = std::get_if<PendingExclusive>(&queue_.front())) {
-          if (!requests.empty()) break;
-          exclusive = std::move(*e);
-          queue_.pop_front();
-          break;
-        }
-        Pending& p = std::get<Pending>(queue_.front());
-        bytes += p.bytes;
-        requests.push_back(std::move(p));
-        queue_.pop_front();
-      }
+      role_taken_ = true;
+      exclusive = take_work(requests);
     }
     if (exclusive) {
       exclusive->done(run_exclusive(exclusive->work));
@@ -136,7 +147,43 @@ void Committer::run_committer() {
       commit_group(requests);
       requests.clear();
     }
+    MutexLock lock(queue_mutex_);
+    role_taken_ = false;
   }
+}
+
+bool Committer::fit_for_driving() const {
+  if (queue_.size() != 1 || sync_nanos_ > kMaxDrivenSyncNanos) return false;
+  const auto* pending = std::get_if<Pending>(&queue_.front());
+  if (pending == nullptr) return false;
+  const std::uint64_t bytes = frame_bound(pending->request);
+  return bytes <= kMaxDrivenBytes && journal_.has_room(bytes);
+}
+
+bool Committer::drive() {
+  bool syncs = false;
+  {
+    MutexLock lock(sync_mutex_);
+    syncs = syncing_ || !written_.empty();
+  }
+  {
+    MutexLock lock(queue_mutex_);
+    if (queue_.empty()) return false;
+    if (role_taken_) return false;  // whoever has it sees to the rest of the queue
+    if (syncs || stopping_ || !fit_for_driving()) {
+      if (committer_waits_) queue_changed_.notify_one();
+      return false;
+    }
+    role_taken_ = true;
+    const auto exclusive = take_work(driven_);
+    RUNNEL_ASSERT(!exclusive);
+  }
+  commit_group(driven_);
+  driven_.clear();
+  MutexLock lock(queue_mutex_);
+  role_taken_ = false;
+  if (committer_waits_ && (stopping_ || !queue_.empty())) queue_changed_.notify_one();
+  return true;
 }
 
 Result<FrameHeader> Committer::write(const Group& group) {
@@ -228,7 +275,9 @@ void Committer::hand_over(Group group) {
   make_durable(own);
   MutexLock lock(sync_mutex_);
   syncing_ = false;
-  sync_changed_.notify_all();
+  // The syncer sleeps on, unless there is something for it: nobody else waits while the holder of
+  // the commit role is busy here.
+  if (!written_.empty() || sync_stopping_) sync_changed_.notify_all();
 }
 
 void Committer::run_syncer() {
@@ -255,8 +304,11 @@ void Committer::run_syncer() {
 void Committer::make_durable(std::vector<Group>& groups) {
   std::optional<Error> error = stopped_by();
   if (!error) {
+    const auto begun = options_.clock->monotonic();
     const auto durable = journal_.sync();
     if (!durable) error = durable.error();
+    const std::int64_t took = (options_.clock->monotonic() - begun).count();
+    sync_nanos_ = sync_nanos_ + (took - sync_nanos_) / 8;  // one thread syncs at a time
   }
   // Only what is durable may enter the index: it must never know more than the journal.
   for (Group& group : groups) {

@@ -1,7 +1,10 @@
-// The one writer. A committer thread drains the queue into commit groups and writes each as one
-// frame; a syncer makes frames durable, applies them to the index and publishes them. The next
-// group is written while the last one is synced. When nothing else waits, the committer syncs
-// itself: a lone append then costs one thread hop, not two.
+// The one writer: the queue is drained into commit groups, each is written as one frame; a syncer
+// makes frames durable, applies them to the index and publishes them. The next group is written
+// while the last one is synced.
+//
+// Who drains the queue holds the commit role. One thread has it at a time: the committer thread, or
+// a thread that calls drive(), as event loops do at the end of a turn. When nothing else waits, the
+// holder of the role syncs as well: a lone append then costs no thread hop at all.
 #pragma once
 
 #include <atomic>
@@ -43,7 +46,13 @@ class Committer {
   void stop();
 
   /// Queues a checked request. After a fatal error or stop() the callback gets the error at once.
-  void submit(CommitRequest request, CommitCallback done);
+  /// kDriven: the committer thread is not woken, because the caller calls drive() soon.
+  enum class Wake { kCommitter, kDriven };
+  void submit(CommitRequest request, CommitCallback done, Wake wake = Wake::kCommitter);
+  /// Commits what is queued on the calling thread if the role is free and the work is small enough
+  /// not to hold up that thread; else sees to it that another thread does. Callbacks of any request
+  /// may run inside. False if there was nothing to do. Any thread, not from a callback.
+  bool drive();
 
   /// A change of topics, trims, checkpoints: rare, alone in its frame, durable when it returns.
   struct Exclusive {
@@ -74,6 +83,10 @@ class Committer {
 
   void run_committer();
   void run_syncer();
+  /// Moves the next group's requests out of the queue, or one exclusive work.
+  std::optional<PendingExclusive> take_work(std::vector<Pending>& requests)
+      RUNNEL_REQUIRES(queue_mutex_);
+  [[nodiscard]] bool fit_for_driving() const RUNNEL_REQUIRES(queue_mutex_);
   void commit_group(std::vector<Pending>& requests);
   [[nodiscard]] Status ensure_room(std::uint64_t bytes);
   [[nodiscard]] Status run_exclusive(Exclusive& work);
@@ -100,6 +113,9 @@ class Committer {
   bool stopping_ RUNNEL_GUARDED_BY(queue_mutex_) = false;
   std::optional<Error> fatal_ RUNNEL_GUARDED_BY(queue_mutex_);
   bool committer_waits_ RUNNEL_GUARDED_BY(queue_mutex_) = false;
+  /// Somebody holds the commit role. Journal, stager and the partitions' writers belong to them.
+  bool role_taken_ RUNNEL_GUARDED_BY(queue_mutex_) = false;
+  std::vector<Pending> driven_;  ///< the role holder's, kept for its memory
 
   Mutex sync_mutex_;
   std::condition_variable_any sync_changed_;
@@ -107,6 +123,8 @@ class Committer {
   std::uint64_t written_bytes_ RUNNEL_GUARDED_BY(sync_mutex_) = 0;
   bool syncing_ RUNNEL_GUARDED_BY(sync_mutex_) = false;
   bool sync_stopping_ RUNNEL_GUARDED_BY(sync_mutex_) = false;
+  /// Smoothed time of a sync in nanoseconds; says whether a thread that drives may wait for one.
+  std::atomic<std::int64_t> sync_nanos_{1'000'000};
 
   std::thread committer_;
   std::thread syncer_;

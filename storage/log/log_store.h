@@ -40,6 +40,8 @@ class LogStore final : public Store {
   PartitionInfo partition_info(const PartitionRef& partition) const override;
 
   void commit(CommitRequest request, CommitCallback done) override;
+  void queue_commit(CommitRequest request, CommitCallback done) override;
+  bool drive_commits() override;
   Result<ProducerIdentity> new_producer() override;
 
   FetchTicket fetch(FetchRequest request, FetchCallback done) override;
@@ -69,6 +71,7 @@ class LogStore final : public Store {
   void log(LogLevel level, std::string_view text) const;
 
   // log_store_commit.cc
+  void submit(CommitRequest request, CommitCallback done, Committer::Wake wake);
   [[nodiscard]] Status prepare(CommitRequest& request) const;
   [[nodiscard]] Status prepare_append(AppendItem& item) const;
 

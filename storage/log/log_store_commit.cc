@@ -148,6 +148,18 @@ Status LogStore::prepare(CommitRequest& request) const {
 }
 
 void LogStore::commit(CommitRequest request, CommitCallback done) {
+  submit(std::move(request), std::move(done), Committer::Wake::kCommitter);
+}
+
+void LogStore::queue_commit(CommitRequest request, CommitCallback done) {
+  submit(std::move(request), std::move(done), Committer::Wake::kDriven);
+}
+
+bool LogStore::drive_commits() {
+  return committer_->drive();
+}
+
+void LogStore::submit(CommitRequest request, CommitCallback done, Committer::Wake wake) {
   if (const Status ready = prepare(request); !ready) {
     done({tl::unexpected<Error>(ready.error()), {}});
     return;
@@ -161,18 +173,19 @@ void LogStore::commit(CommitRequest request, CommitCallback done) {
     }
   }
   if (request.durability != Durability::kNone) {
-    committer_->submit(std::move(request), std::move(done));
+    committer_->submit(std::move(request), std::move(done), wake);
     return;
   }
   CommitResult result;
   result.durability = Durability::kNone;
   result.appends.resize(request.appends.size(),
                         {kNoOffset, kNoOffset, kNoOffset, kNoTimestamp, false, {}});
-  committer_->submit(std::move(request), [this](CommitOutcome outcome) {
+  const auto report = [this](CommitOutcome outcome) {
     if (!outcome.result)
       log(LogLevel::kWarning,
           "an append that nobody waits for failed: " + outcome.result.error().to_string());
-  });
+  };
+  committer_->submit(std::move(request), report, wake);
   done({std::move(result), {}});
 }
 

@@ -7,6 +7,8 @@
 
 #include "protocol/base/assert.h"
 #include "protocol/base/bytes.h"
+#include "protocol/record_batch/crc32c.h"
+#include "protocol/record_batch/record_batch.h"
 
 namespace runnel::storage {
 namespace {
@@ -20,9 +22,36 @@ static_assert(kFrameChecksumAt + sizeof(std::uint64_t) == kFrameHeaderBytes);
 static_assert(kSegmentHeaderBytes % kFrameAlignment == 0);
 static_assert(kMaxSegmentBytes <= UINT32_MAX, "positions within a segment are 32 bits wide");
 
+/// Bytes of a batch that its own checksum does not cover, and that checksum. The last four.
+constexpr std::size_t kBatchPrefixBytes = 21;
+constexpr std::size_t kBatchMagicAt = 16;
+constexpr std::size_t kBatchCrcAt = 17;
+
+/// Size of the record batch that `bytes` begin with; 0 if they do not begin with a whole one.
+std::size_t batch_size(Bytes bytes) {
+  if (bytes.size() < protocol::kBatchHeaderBytes) return 0;
+  if (static_cast<std::int8_t>(bytes[kBatchMagicAt]) != protocol::kBatchMagic) return 0;
+  const std::size_t size = protocol::BatchView(bytes).total_bytes();
+  return size >= protocol::kBatchHeaderBytes && size <= bytes.size() ? size : 0;
+}
+
 class FrameHash {
  public:
   FrameHash() { XXH3_64bits_reset(&state_); }
+  /// `payload`'s share: whole batches by their prefixes, what is none in full. With `verify` the
+  /// batches' own checksums are tried too; false if one does not hold.
+  [[nodiscard]] bool add_payload(Bytes payload, bool verify) {
+    while (const std::size_t size = batch_size(payload)) {
+      add(payload.first(kBatchPrefixBytes));
+      if (verify && protocol::crc32c(payload.first(size).subspan(kBatchPrefixBytes)) !=
+                        load_be<std::uint32_t>(payload.data() + kBatchCrcAt)) {
+        return false;
+      }
+      payload = payload.subspan(size);
+    }
+    add(payload);
+    return true;
+  }
   void add(Bytes bytes) {
     if (!bytes.empty()) XXH3_64bits_update(&state_, bytes.data(), bytes.size());
   }
@@ -60,7 +89,7 @@ FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations, std::span<con
   hash.add(operations);
   std::uint64_t payload_bytes = 0;
   for (const Bytes part : payload) {
-    hash.add(part);
+    RUNNEL_ASSERT(hash.add_payload(part, false));
     payload_bytes += part.size();
   }
   RUNNEL_ASSERT(payload_bytes == header.payload_bytes);
@@ -105,7 +134,8 @@ bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes
   }
   FrameHash hash;
   hash.add(header_bytes.first(kFrameChecksumAt));
-  hash.add(body);
+  hash.add(body.first(header.operations_bytes));
+  if (!hash.add_payload(body.subspan(header.operations_bytes), true)) return false;
   return hash.value() == header.checksum;
 }
 

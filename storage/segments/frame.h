@@ -31,7 +31,9 @@
 //       48    8 time                    broker's clock, milliseconds since the epoch
 //       56    4 operation count
 //       60    4 batch count
-//       64    8 checksum                xxh3-64 of bytes 0..63, operations and payload
+//       64    8 checksum                xxh3-64 of bytes 0..63, operations and payload, but of a
+//                                       record batch in the payload only its first 21 bytes: they
+//                                       hold the CRC-32C of the rest, which was checked on arrival
 //       72      operations, then payload (record batches back to back), then zeros to 8
 #pragma once
 
@@ -80,12 +82,14 @@ struct FrameHeader {
 
 using FrameHeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
-/// Sets header.checksum and gives the header's bytes. `payload` in order.
+/// Sets header.checksum and gives the header's bytes. `payload` in order; each part holds whole
+/// record batches with valid checksums (or, for those who only test, none).
 [[nodiscard]] FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations,
                                           std::span<const Bytes> payload);
 /// Reads a header; kMalformed if magic, version or lengths cannot be right. Checks no checksum.
 [[nodiscard]] Result<FrameHeader> read_frame_header(Bytes bytes);
-/// True if the checksum covers header and body (operations and payload together).
+/// True if the checksums cover header and body (operations and payload together): the frame's own
+/// and those of the batches.
 [[nodiscard]] bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes,
                                           Bytes body);
 

@@ -86,6 +86,8 @@ class Journal {
   /// for another segment: nothing was written, the journal goes on. After any other error nothing
   /// more may be appended.
   [[nodiscard]] Result<FrameHeader> append(const FrameContent& content, Timestamp now);
+  /// True if a frame of `frame_bytes` fits into the current segment. Any thread.
+  [[nodiscard]] bool has_room(std::uint64_t frame_bytes) const;
   /// Makes sure that a frame of `frame_bytes` can be appended without asking the disk for more
   /// room: afterwards append() can't fail for low space. Errors: kLowSpace, kRecordTooLarge, kIo.
   [[nodiscard]] Status ensure_room(std::uint64_t frame_bytes);

@@ -62,6 +62,9 @@ struct Journal::Impl {
                               std::uint64_t previous_checksum, Timestamp now);
   Result<std::shared_ptr<File>> take_next(std::uint32_t number, std::uint64_t least);
   Result<std::shared_ptr<File>> roll(JournalPoint& at, std::uint64_t frame_bytes, Timestamp now);
+  /// Before a small frame of `frame_bytes` is written at `at`.
+  Status write_zeros_ahead(File& file, Position at, std::uint64_t frame_bytes,
+                           std::uint64_t segment_bytes);
   Status usable() const;
 
   const JournalOptions options;
@@ -73,6 +76,7 @@ struct Journal::Impl {
   std::atomic<bool> replayed{false};
   std::atomic<std::uint64_t> durable{0};  // packed; durable_point's, for readers without the lock
   std::atomic<std::uint64_t> written{0};
+  Position zeroed;  // end of the zeros written ahead; append's alone
   std::atomic<std::uint64_t> sync_count{0};
 
   // Taken before `mutex` where both are.
