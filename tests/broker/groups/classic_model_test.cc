@@ -30,8 +30,9 @@ struct Client {
   bool new_protocol = true;  ///< JoinGroup v9; else v3
   std::string member_id;
   std::int32_t generation = -1;
-  bool joined = false;  ///< has a generation, and has to sync or has synced
-  bool synced = false;  ///< works on its partitions
+  std::int32_t told = -2;  ///< the generation it last got a share in
+  bool joined = false;     ///< has a generation, and has to sync or has synced
+  bool synced = false;     ///< works on its partitions
   bool leads = false;
   std::vector<std::string> members;  ///< the leader's list
   std::set<int> working;
@@ -142,7 +143,10 @@ class World {
     while (now_ < end) {
       now_ = std::min<Time>(end, now_ + kDeadlineStep);
       for (auto& client : clients_) {
-        if (now_ >= client.lease) stop_working(client);
+        if (client.synced && now_ >= client.lease) {
+          stop_working(client);
+          client.synced = false;  // it asks again what it may work on
+        }
       }
       coordinator_->run_deadlines(now_);
     }
@@ -239,23 +243,25 @@ class World {
     ++asked_;
     client.waits = true;
     const std::uint64_t number = ++client.request;
-    const ReplyTicket ticket =
-        coordinator_->join(request, now_, [this, &client, number](classic::JoinReply reply) {
+    const ReplyTicket ticket = coordinator_->join(
+        request, now_,
+        [this, &client, number, newest = last_generation_](classic::JoinReply reply) {
           ++answered_;
           if (client.request != number) return;
           client.waits = false;
-          take(client, reply);
+          take(client, reply, newest);
         });
     if (client.request == number) client.waiting = ticket;
   }
 
-  void take(Client& client, const classic::JoinReply& reply) {
+  /// `newest`: when it asked. A reply that waited for the disk may be behind by now.
+  void take(Client& client, const classic::JoinReply& reply, std::int32_t newest) {
     if (reply.error == ErrorCode::kMemberIdRequired) {
       client.member_id = reply.member_id;
       return;
     }
     if (reply.error != ErrorCode::kOk) return failed(client, reply.error);
-    EXPECT_GE(reply.generation, last_generation_) << "generations went back";
+    EXPECT_GE(reply.generation, newest) << "generations went back";
     last_generation_ = std::max(last_generation_, reply.generation);
     if (client.generation != reply.generation) remember(client);
     client.member_id = reply.member_id;
@@ -286,17 +292,19 @@ class World {
     ++asked_;
     client.waits = true;
     const std::uint64_t number = ++client.request;
+    const Time lease = now_ + std::chrono::milliseconds(kSessionMs);
     const ReplyTicket ticket =
-        coordinator_->sync(request, now_, [this, &client, number](classic::SyncReply reply) {
+        coordinator_->sync(request, now_, [this, &client, number, lease](classic::SyncReply reply) {
           ++answered_;
           if (client.request != number) return;
           client.waits = false;
           if (reply.error != ErrorCode::kOk) return failed(client, reply.error);
           told_generation_ = std::max(told_generation_, client.generation);
-          client.synced = true;
           client.told = client.generation;
+          if (now_ >= lease) return;  // too late to be sure of it
+          client.synced = true;
+          client.lease = lease;
           for (const char p : reply.assignment) client.working.insert(p - '0');
-          client.lease = now_ + std::chrono::milliseconds(kSessionMs);
         });
     if (client.request == number) client.waiting = ticket;
   }
@@ -348,7 +356,8 @@ class World {
         EXPECT_TRUE(fresh) << partition << " has " << place->second << " and " << client.name;
       }
       for (const auto& [member_id, generation] : client.old) {
-        if (member_id == client.member_id && generation == client.generation) continue;
+        // A restart brings the last stable generation back, if a newer one had no shares yet.
+        if (generation >= told_generation_) continue;
         EXPECT_NE(coordinator_->check_kafka_commit("g", {member_id, std::nullopt, generation},
                                                    {true, true}, now_),
                   ErrorCode::kOk)
@@ -372,7 +381,7 @@ class World {
 };
 
 TEST(ClassicModel, APartitionHasOneOwnerWhateverHappens) {
-  storage::for_each_seed(1, 300, [](std::uint64_t seed) {
+  storage::for_each_seed(1, 1'000, [](std::uint64_t seed) {
     World world(seed);
     for (int i = 0; i < 400 && !::testing::Test::HasFailure(); ++i) world.step();
     if (!::testing::Test::HasFailure()) world.calm_down();

@@ -1,0 +1,329 @@
+// KIP-848: what Kafka's consumers are told, rule by rule.
+#include <gtest/gtest.h>
+
+#include "broker/groups/coordinator.h"
+#include "tests/broker/groups/fake_group_store.h"
+#include "tests/support/seeds.h"
+
+namespace runnel::broker {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::native::TopicPartition;
+
+class ConsumerGroupTest : public ::testing::Test {
+ protected:
+  ConsumerGroupTest() { restart(); }
+  void restart() {
+    auto opened = Coordinator::open(
+        std::make_unique<FakeGroupStore>(disk_), random_,
+        [this](std::string_view topic) {
+          const auto found = topics_.find(topic);
+          return found == topics_.end() ? 0 : found->second;
+        },
+        now_, config_,
+        [this] {
+          std::vector<std::string> names;
+          for (const auto& [name, count] : topics_) names.push_back(name);
+          return names;
+        });
+    ASSERT_TRUE(opened) << opened.error().to_string();
+    coordinator_ = std::move(*opened);
+  }
+  static ConsumerHeartbeat joining(std::string member_id, std::string instance = {}) {
+    ConsumerHeartbeat request;
+    request.group = "g";
+    request.member_id = std::move(member_id);
+    if (!instance.empty()) request.instance_id = std::move(instance);
+    request.rebalance_timeout_ms = 60'000;
+    request.topics = {"t"};
+    request.owned.emplace();
+    request.client_id = "client";
+    return request;
+  }
+  /// Nothing but the epoch, as a client sends when nothing has changed.
+  static ConsumerHeartbeat beating(const std::string& member_id, std::int32_t epoch) {
+    ConsumerHeartbeat request;
+    request.group = "g";
+    request.member_id = member_id;
+    request.member_epoch = epoch;
+    return request;
+  }
+  Result<ConsumerHeartbeatReply> send(const ConsumerHeartbeat& request) {
+    Result<ConsumerHeartbeatReply> answer = fail(ErrorCode::kInternal, "not answered");
+    coordinator_->consumer_heartbeat(request, "/127.0.0.1", now_,
+                                     [&](auto reply) { answer = std::move(reply); });
+    return answer;
+  }
+  ConsumerHeartbeatReply ok(const ConsumerHeartbeat& request) {
+    auto answer = send(request);
+    EXPECT_TRUE(answer) << answer.error().to_string();
+    return answer.value_or(ConsumerHeartbeatReply{});
+  }
+  ErrorCode error(const ConsumerHeartbeat& request) {
+    const auto answer = send(request);
+    return answer ? ErrorCode::kOk : answer.error().code();
+  }
+  ErrorCode commit(const std::string& member, std::int32_t epoch, CommitKind kind = {}) {
+    return coordinator_->check_kafka_commit("g", {member, std::nullopt, epoch}, kind, now_);
+  }
+
+  std::map<std::string, std::int32_t, std::less<>> topics_{{"t", 4}, {"other", 2}};
+  FakeDisk disk_;
+  GroupConfig config_;
+  storage::SeededRandom random_{7};
+  std::chrono::nanoseconds now_ = 1s;
+  std::unique_ptr<Coordinator> coordinator_;
+};
+
+TEST_F(ConsumerGroupTest, AJoinIsToldItsAssignmentAndLaterOnlyWhatChanges) {
+  const auto a = ok(joining("a"));
+  EXPECT_EQ(a.member_id, "a");
+  EXPECT_EQ(a.member_epoch, 1);
+  EXPECT_EQ(a.heartbeat_interval_ms, 5'000);
+  ASSERT_TRUE(a.assignment);
+  EXPECT_EQ(a.assignment->size(), 4u);
+  EXPECT_FALSE(ok(beating("a", 1)).assignment);
+  auto full = joining("a");
+  full.member_epoch = 1;
+  full.owned = a.assignment;
+  EXPECT_TRUE(ok(full).assignment) << "a request that says everything is told everything";
+}
+
+TEST_F(ConsumerGroupTest, PartitionsMoveWhenTheirOwnerNamesWhatItKeeps) {
+  const auto a = ok(joining("a"));
+  EXPECT_TRUE(ok(joining("b")).assignment->empty());
+  const auto less = ok(beating("a", 1));
+  ASSERT_TRUE(less.assignment);
+  EXPECT_EQ(less.assignment->size(), 2u);
+  EXPECT_EQ(less.member_epoch, 1);
+  EXPECT_LE(less.heartbeat_interval_ms, kConsumerReconcilingInterval.count());
+  EXPECT_FALSE(ok(beating("b", 2)).assignment) << "silence about partitions gives up none";
+  EXPECT_FALSE(ok(beating("a", 1)).assignment);
+  auto confirming = beating("a", 1);
+  confirming.owned = less.assignment;
+  EXPECT_EQ(ok(confirming).member_epoch, 2);
+  const auto more = ok(beating("b", 2));
+  ASSERT_TRUE(more.assignment);
+  EXPECT_EQ(more.assignment->size(), 2u);
+  EXPECT_EQ(coordinator_->describe_consumer("g")->state, "Stable");
+}
+
+TEST_F(ConsumerGroupTest, AMemberThatDoesNotGiveUpIsPutOutAfterItsRebalanceTimeout) {
+  auto slow = joining("a");
+  slow.rebalance_timeout_ms = 10'000;
+  ok(slow);
+  ok(joining("b"));
+  ok(beating("a", 1));
+  now_ += 9'900ms;
+  coordinator_->run_deadlines(now_);
+  EXPECT_EQ(error(beating("a", 1)), ErrorCode::kOk);
+  now_ += 100ms;
+  coordinator_->run_deadlines(now_);
+  EXPECT_EQ(error(beating("a", 1)), ErrorCode::kUnknownMember);
+  EXPECT_EQ(ok(beating("b", 2)).assignment->size(), 4u);
+}
+
+TEST_F(ConsumerGroupTest, SilenceEndsTheSession) {
+  ok(joining("a"));
+  now_ += 44'900ms;
+  coordinator_->run_deadlines(now_);
+  EXPECT_EQ(error(beating("a", 1)), ErrorCode::kOk);
+  EXPECT_EQ(coordinator_->next_deadline(), now_ + 100ms) << "may be early";
+  now_ += 45s;
+  coordinator_->run_deadlines(now_);
+  EXPECT_EQ(error(beating("a", 1)), ErrorCode::kUnknownMember);
+  EXPECT_EQ(coordinator_->describe_consumer("g")->state, "Empty");
+}
+
+TEST_F(ConsumerGroupTest, EpochsFence) {
+  const auto a = ok(joining("a"));
+  EXPECT_EQ(error(beating("a", 2)), ErrorCode::kFencedMemberEpoch);
+  EXPECT_EQ(error(beating("z", 1)), ErrorCode::kUnknownMember);
+  ok(joining("b"));
+  auto confirming = beating("a", 1);
+  confirming.owned = ok(beating("a", 1)).assignment;
+  ASSERT_EQ(ok(confirming).member_epoch, 2);
+  EXPECT_EQ(ok(confirming).member_epoch, 2) << "the reply was lost, the request comes again";
+  EXPECT_EQ(error(beating("a", 1)), ErrorCode::kFencedMemberEpoch) << "names no partitions";
+  auto all = beating("a", 1);
+  all.owned = a.assignment;
+  EXPECT_EQ(error(all), ErrorCode::kFencedMemberEpoch) << "works on what it gave up";
+  EXPECT_EQ(ok(joining("a")).member_epoch, 2) << "joining again is always possible";
+}
+
+TEST_F(ConsumerGroupTest, LeavingFreesAndForAWhileKeeps) {
+  ok(joining("a", "i-1"));
+  auto leave = beating("a", -2);
+  leave.instance_id = "i-1";
+  EXPECT_EQ(ok(leave).member_epoch, -2);
+  EXPECT_EQ(coordinator_->describe_consumer("g")->members[0].member_epoch, -2);
+  EXPECT_EQ(ok(joining("b")).assignment->size(), 2u) << "the other two are kept for i-1";
+  const auto back = ok(joining("a2", "i-1"));
+  EXPECT_EQ(back.assignment->size(), 2u);
+  leave = beating("a2", -1);
+  leave.instance_id = "i-1";
+  ok(leave);
+  EXPECT_EQ(ok(beating("b", 2)).assignment->size(), 4u);
+}
+
+TEST_F(ConsumerGroupTest, AnInstanceIsHeldUntilItsMemberLeaves) {
+  ok(joining("a", "i-1"));
+  EXPECT_EQ(error(joining("a2", "i-1")), ErrorCode::kUnreleasedInstanceId);
+  EXPECT_EQ(error(joining("a", "i-1")), ErrorCode::kOk) << "the same member again";
+  auto leave = beating("a", -2);
+  leave.instance_id = "i-1";
+  ok(leave);
+  ok(joining("a2", "i-1"));
+  auto old = beating("a", 1);
+  old.instance_id = "i-1";
+  EXPECT_EQ(error(old), ErrorCode::kFencedInstanceId);
+  old.instance_id = "i-2";
+  EXPECT_EQ(error(old), ErrorCode::kUnknownMember);
+}
+
+TEST_F(ConsumerGroupTest, PatternsFollowTheTopics) {
+  auto request = joining("a");
+  request.topics.reset();
+  request.regex = "ev.*";
+  EXPECT_TRUE(ok(request).assignment->empty());
+  topics_["events"] = 3;
+  topics_["my-events"] = 3;  // whole names only
+  coordinator_->tick(now_);
+  EXPECT_EQ(ok(beating("a", 1)).assignment->size(), 3u);
+  const auto shown = *coordinator_->describe_consumer("g");
+  EXPECT_EQ(shown.members[0].regex, "ev.*");
+  EXPECT_TRUE(shown.members[0].topics.empty());
+  const std::vector<std::string> topics{"events", "my-events"};
+  EXPECT_EQ(*coordinator_->subscribed("g", topics), (std::vector<bool>{true, false}));
+  restart();
+  EXPECT_FALSE(ok(beating("a", 2)).assignment) << "a restart moves nothing";
+  coordinator_->tick(now_);
+  EXPECT_EQ(coordinator_->describe_consumer("g")->epoch, 2);
+  auto both = beating("a", 2);
+  both.topics = {"t"};
+  EXPECT_EQ(ok(both).assignment->size(), 7u) << "names and pattern together";
+  auto none = beating("a", 3);
+  none.regex = "";
+  EXPECT_EQ(ok(none).assignment->size(), 4u);
+}
+
+TEST_F(ConsumerGroupTest, PatternsCannotHarm) {
+  auto request = joining("a");
+  request.regex = "(";
+  EXPECT_EQ(error(request), ErrorCode::kInvalidRegularExpression);
+  EXPECT_TRUE(coordinator_->list_all().empty()) << "a refused join leaves no group";
+  request.regex = "((((a{1,1000}){1,1000}){1,1000}){1,1000})";
+  EXPECT_EQ(error(request), ErrorCode::kInvalidRegularExpression) << "too large to compile";
+  request.regex = std::string(kMaxRegexBytes + 1, 'a');
+  EXPECT_EQ(error(request), ErrorCode::kInvalidArgument);
+  topics_[std::string(200, 'a')] = 1;
+  request.regex = "(a|aa)*b";  // exponential for a matcher that backtracks
+  EXPECT_EQ(error(request), ErrorCode::kOk);
+}
+
+TEST_F(ConsumerGroupTest, RequestsThatMakeNoSenseAreRefused) {
+  const auto refused = [&](auto change) {
+    ConsumerHeartbeat request = joining("a");
+    change(request);
+    return error(request);
+  };
+  const auto invalid = ErrorCode::kInvalidArgument;
+  EXPECT_EQ(refused([](auto& r) { r.group.clear(); }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.member_id.clear(); }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.rebalance_timeout_ms = -1; }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.owned.reset(); }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.owned = {{"t", PartitionIndex(0)}}; }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.topics.reset(); }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.member_epoch = -3; }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.member_epoch = -2; }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.instance_id = ""; }), invalid);
+  EXPECT_EQ(refused([](auto& r) { r.assignor = "best"; }), ErrorCode::kUnsupportedAssignor);
+  EXPECT_EQ(error(beating("a", 1)), ErrorCode::kUnknownGroup);
+  EXPECT_EQ(refused([](auto& r) {
+              r.member_id.clear();
+              r.brings_member_id = false;
+            }),
+            ErrorCode::kOk)
+      << "v0: the broker makes the id";
+}
+
+TEST_F(ConsumerGroupTest, CommitsNeedTheEpoch) {
+  ok(joining("a"));
+  EXPECT_EQ(commit("a", 1), ErrorCode::kOk);
+  EXPECT_EQ(commit("a", 0), ErrorCode::kStaleMemberEpoch);
+  EXPECT_EQ(commit("b", 1), ErrorCode::kUnknownMember);
+  EXPECT_EQ(commit("", -1), ErrorCode::kUnknownMember);
+  EXPECT_EQ(commit("", -1, {true, true}), ErrorCode::kOk);
+  EXPECT_EQ(commit("a", 1, {false, false}), ErrorCode::kUnsupported) << "OffsetCommit below v9";
+  EXPECT_EQ(commit("a", 1, {true, false}), ErrorCode::kOk);
+  ok(beating("a", -1));
+  EXPECT_EQ(commit("", -1), ErrorCode::kOk);
+}
+
+TEST_F(ConsumerGroupTest, TheSizeIsBounded) {
+  config_.consumer_max_size = 2;
+  coordinator_->configure(config_);
+  ok(joining("a"));
+  ok(joining("b"));
+  EXPECT_EQ(error(joining("c")), ErrorCode::kGroupMaxSizeReached);
+  EXPECT_EQ(error(joining("a")), ErrorCode::kOk);
+}
+
+TEST_F(ConsumerGroupTest, NativeMembersAndKafkasShareAGroup) {
+  ok(joining("kafka"));
+  protocol::native::GroupHeartbeat native;
+  native.group = "g";
+  native.member_id = "native";
+  native.topics = {"t"};
+  std::vector<TopicPartition> assignment;
+  const auto beat = [&] {
+    coordinator_->heartbeat(native, "h", now_, [&](auto reply) {
+      ASSERT_TRUE(reply);
+      native.member_epoch = reply->member_epoch;
+      native.owned = assignment = reply->assignment;
+    });
+  };
+  beat();
+  auto confirming = beating("kafka", 1);
+  confirming.owned = ok(beating("kafka", 1)).assignment;
+  ok(confirming);
+  beat();
+  EXPECT_EQ(assignment.size(), 2u);
+  EXPECT_EQ(coordinator_->describe("g")->members.size(), 2u);
+  const auto groups = coordinator_->list_all();
+  ASSERT_EQ(groups.size(), 1u);
+  EXPECT_EQ(groups[0].kind, GroupKind::kConsumer);
+  EXPECT_EQ(groups[0].protocol_type, "consumer");
+}
+
+TEST_F(ConsumerGroupTest, AClassicGroupWithMembersIsNone) {
+  classic::JoinRequest join;
+  join.group = "g";
+  join.protocol_type = "consumer";
+  join.protocols = {{"range", ""}};
+  join.session_timeout_ms = join.rebalance_timeout_ms = 10'000;
+  coordinator_->join(join, now_, [](const classic::JoinReply&) {});
+  EXPECT_EQ(error(joining("a")), ErrorCode::kUnknownGroup);
+  EXPECT_EQ(coordinator_->describe_consumer("g").error().code(), ErrorCode::kUnknownGroup);
+}
+
+TEST_F(ConsumerGroupTest, ItSurvivesARestartWhole) {
+  auto request = joining("a", "i-1");
+  request.rack_id = "r1";
+  request.assignor = "range";
+  request.regex = "o.*";
+  const auto before = ok(request);
+  restart();
+  const auto shown = *coordinator_->describe_consumer("g");
+  EXPECT_EQ(shown.assignor, "range");
+  ASSERT_EQ(shown.members.size(), 1u);
+  EXPECT_EQ(shown.members[0].rack_id, "r1");
+  EXPECT_EQ(shown.members[0].instance_id, "i-1");
+  EXPECT_EQ(shown.members[0].topics, std::vector<std::string>{"t"});
+  EXPECT_EQ(shown.members[0].assignment, *before.assignment);
+  EXPECT_EQ(commit("a", 1), ErrorCode::kOk);
+}
+
+}  // namespace
+}  // namespace runnel::broker
