@@ -5,6 +5,8 @@
 namespace runnel::protocol::kafka {
 namespace {
 
+/// Enough for most responses to be written without growing.
+constexpr std::size_t kUsualFrameBytes = 256;
 /// Text this short takes no memory of its own.
 constexpr std::size_t kInlineTextBytes = 15;
 
@@ -269,6 +271,7 @@ void begin_request(Writer& writer, const RequestHeader& header) {
 }
 
 void begin_response(Writer& writer, ApiKey key, std::int16_t version, std::int32_t correlation_id) {
+  writer.out().str().reserve(kUsualFrameBytes);
   writer.out().be(std::int32_t{0}).be(correlation_id);
   if (has_tagged_response_header(key, version)) writer.tags();
 }

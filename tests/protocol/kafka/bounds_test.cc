@@ -84,14 +84,14 @@ TEST(KafkaBounds, LiesAnywhereAreSurvived) {
 // So many bytes follow that a count of millions is possible.
 TEST(KafkaBounds, LargeBodiesAreBoundedByTheirSize) {
   SeededRandom random(1);
-  const std::string tail(8u << 20, '\0');
+  const std::string tail(4u << 20, '\0');
   for (const AnyMessage& message : all_messages()) {
     const std::int16_t version = message.info().max_version;
     const std::string body = message.fill(random, version).substr(0, 60);
     for (std::size_t at = 0; at < body.size(); ++at) {
-      std::string changed = overwritten(body, at, ByteWriter().uvarint(8u << 20).take());
+      std::string changed = overwritten(body, at, ByteWriter().uvarint(4u << 20).take());
       if (!message.info().is_flexible(version)) {
-        changed = overwritten(body, at, ByteWriter().be(8 << 20).take());
+        changed = overwritten(body, at, ByteWriter().be(4 << 20).take());
       }
       changed += tail;
       check_bounded(message, as_bytes(changed), version);
@@ -115,6 +115,18 @@ TEST(KafkaBounds, ManySmallElementsAreRefusedBeforeTheyTakeMemory) {
   EXPECT_LE(allocated_bytes - before, 2 * body.size());
 }
 
+TEST(KafkaBounds, MoreElementsThanBytesAreRefusedAtOnce) {
+  for (const std::int32_t count : {5, 60'000, INT32_MAX}) {
+    ByteWriter body;
+    body.be(count).raw(as_bytes("four"));
+    const std::size_t before = allocated_bytes;
+    const auto request = decode<MetadataRequest>(body.bytes(), 1);
+    ASSERT_FALSE(request) << count;
+    EXPECT_LE(allocated_bytes - before, kErrorBytes);
+    EXPECT_NE(request.error().message().find("exceeds the bytes"), std::string::npos);
+  }
+}
+
 TEST(KafkaBounds, ManyTopicsAreNotRefused) {
   MetadataRequest request;
   request.topics.emplace();
@@ -134,7 +146,9 @@ TEST(KafkaBounds, MillionsOfTaggedFieldsTakeNoMemory) {
   body.text("").text("").uvarint(kCount);
   body.str()[0] = body.str()[1] = '\1';  // compact empty strings
   const std::string head(body.str());
-  ASSERT_FALSE(decode<ApiVersionsRequest>(as_bytes(head), 3));
+  const auto announced = decode<ApiVersionsRequest>(as_bytes(head), 3);
+  ASSERT_FALSE(announced);
+  EXPECT_NE(announced.error().message().find("more tagged fields"), std::string::npos);
   for (std::uint32_t i = 0; i < kCount; ++i) body.str().append("\x7f\0", 2);
   const std::size_t before = allocated_bytes;
   const auto request = decode<ApiVersionsRequest>(body.bytes(), 3);

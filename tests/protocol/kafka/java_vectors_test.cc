@@ -41,7 +41,7 @@ const AnyMessage* find_message(const Vector& v) {
 
 TEST(KafkaJavaVectors, AreReadAndWrittenByteForByte) {
   const char* const classpath = std::getenv("RUNNEL_KAFKA_CLASSPATH");
-  if (classpath == nullptr) GTEST_SKIP() << "RUNNEL_KAFKA_CLASSPATH is not set";
+  if (classpath == nullptr || *classpath == 0) GTEST_SKIP() << "RUNNEL_KAFKA_CLASSPATH is not set";
   const char* const chosen = std::getenv("RUNNEL_SEED");
   const std::string seed = chosen != nullptr ? chosen : "1";
   SCOPED_TRACE("to repeat: RUNNEL_SEED=" + seed);
