@@ -85,8 +85,10 @@ Result<Coordinator::State::Groups::iterator> Coordinator::State::classic_group_f
       return fail(ErrorCode::kInconsistentGroupProtocol, "its members use the other protocol");
     }
     if (!joins) return fail(ErrorCode::kUnknownMember, "it has no members");
-    entry.body = ClassicGroup(request.group);
-    entry.snapshot.reset();
+    ClassicGroup group(request.group);
+    // What the consumer group had still to store is overtaken by this.
+    entry.snapshot = std::make_shared<const std::string>(group.encode());
+    entry.body = std::move(group);
     return place;
   }
   if (!joins) return fail(ErrorCode::kUnknownMember, "there is no such group");

@@ -1,6 +1,10 @@
 // Classic groups in the coordinator: durability, restarts, waiting replies, one space of names.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
+#include <thread>
+
 #include "broker/groups/classic_group.h"
 #include "broker/groups/coordinator.h"
 #include "tests/broker/groups/fake_group_store.h"
@@ -12,6 +16,30 @@ namespace {
 using namespace std::chrono_literals;
 using classic::JoinReply;
 using classic::SyncReply;
+
+/// One save at a time, on the thread that asks for it.
+class LockedGroupStore final : public GroupStore {
+ public:
+  explicit LockedGroupStore(FakeDisk& disk) : store_(disk) {}
+  void save(std::string key, std::optional<std::string> value, Done done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      store_.save(std::move(key), std::move(value), [](const Status&) {});
+    }
+    done({});
+  }
+  std::vector<std::pair<std::string, std::string>> load(std::string_view) const override {
+    return {};
+  }
+  void set_active(std::string_view, bool) override {}
+  bool has_offsets(std::string_view) const override { return false; }
+  std::vector<std::string> groups_with_offsets() const override { return {}; }
+  Status delete_offsets(std::string_view) override { return {}; }
+
+ private:
+  std::mutex mutex_;
+  FakeGroupStore store_;
+};
 
 class CoordinatorClassicTest : public ::testing::Test {
  protected:
@@ -187,6 +215,34 @@ TEST_F(CoordinatorClassicTest, AGroupWithMembersKeepsItsProtocol) {
   EXPECT_EQ(join(joining())->error, ErrorCode::kOk) << "and back";
 }
 
+TEST_F(CoordinatorClassicTest, AGroupMayChangeItsProtocolWhileItsLastStateIsBeingStored) {
+  protocol::native::GroupHeartbeat native;
+  native.group = "g";
+  native.member_id = "m";
+  coordinator_->heartbeat(native, "h", now_, [](const auto& reply) { EXPECT_TRUE(reply); });
+  disk_.at_once = false;
+  native.client_name = "renamed";
+  native.member_epoch = 1;
+  coordinator_->heartbeat(native, "h", now_, [](const auto& reply) { EXPECT_TRUE(reply); });
+  native.member_epoch = protocol::native::kEpochLeave;
+  coordinator_->heartbeat(native, "h", now_, [](const auto& reply) { EXPECT_TRUE(reply); });
+  const auto joined = join(joining());
+  ASSERT_TRUE(joined);
+  disk_.complete_all();
+  const auto synced = sync(joined->member_id, 1, {{joined->member_id, "all"}});
+  disk_.complete_all();
+  ASSERT_TRUE(synced);
+  restart();
+  EXPECT_EQ(beat(joined->member_id, 1), ErrorCode::kOk);
+  // And the other way round.
+  const std::vector<classic::LeavingMember> leaving{{joined->member_id, {}}};
+  EXPECT_EQ(coordinator_->leave("g", leaving, now_)[0].error, ErrorCode::kOk);
+  EXPECT_EQ(native_join(), ErrorCode::kOk);
+  disk_.complete_all();
+  restart();
+  EXPECT_EQ(coordinator_->list_all()[0].kind, GroupKind::kConsumer);
+}
+
 TEST_F(CoordinatorClassicTest, RefusedRequestsLeaveNoGroup) {
   EXPECT_EQ(join(joining("x"))->error, ErrorCode::kUnknownMember);
   auto request = joining();
@@ -266,6 +322,58 @@ TEST_F(CoordinatorClassicTest, RepliesMayComeAfterItsEnd) {
   coordinator_.reset();
   disk_.complete_all();
   EXPECT_TRUE(synced);
+}
+
+TEST(CoordinatorClassicThreads, MembersOnManyThreadsSettle) {
+  constexpr std::size_t kThreads = 6;
+  FakeDisk disk;
+  GroupConfig config;
+  config.initial_rebalance_delay = 0ms;
+  auto opened = Coordinator::open(
+      std::make_unique<LockedGroupStore>(disk), storage::Random::system(),
+      [](std::string_view) { return 0; }, 1s, config);
+  ASSERT_TRUE(opened);
+  Coordinator& coordinator = **opened;
+  std::atomic<std::size_t> settled{0};
+  const auto member = [&] {
+    classic::JoinRequest join;
+    join.group = "g";
+    join.protocol_type = "consumer";
+    join.protocols = {{"range", ""}};
+    join.session_timeout_ms = join.rebalance_timeout_ms = 60'000;
+    bool counted = false;
+    while (settled < kThreads && !::testing::Test::HasFailure()) {
+      std::promise<JoinReply> joined;
+      coordinator.join(join, 1s, [&](JoinReply r) { joined.set_value(std::move(r)); });
+      const JoinReply reply = joined.get_future().get();
+      EXPECT_EQ(reply.error, ErrorCode::kOk);
+      join.member_id = reply.member_id;
+      classic::SyncRequest sync;
+      sync.group = "g";
+      sync.member_id = reply.member_id;
+      sync.generation = reply.generation;
+      for (const auto& m : reply.members) sync.assignments.emplace_back(m.member_id, "x");
+      std::promise<SyncReply> synced;
+      coordinator.sync(sync, 1s, [&](SyncReply r) { synced.set_value(std::move(r)); });
+      if (synced.get_future().get().error != ErrorCode::kOk) continue;
+      if (!counted && coordinator.describe_classic("g")->members.size() == kThreads) {
+        counted = true;
+        ++settled;
+      }
+      while (settled < kThreads &&
+             coordinator.classic_heartbeat("g", {reply.member_id, {}, reply.generation}, 1s) ==
+                 ErrorCode::kOk) {
+        coordinator.run_deadlines(1s);
+      }
+    }
+    const std::vector<classic::LeavingMember> leaving{{join.member_id, {}}};
+    EXPECT_EQ(coordinator.leave("g", leaving, 1s)[0].error, ErrorCode::kOk);
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < kThreads; ++i) threads.emplace_back(member);
+  }
+  EXPECT_EQ(coordinator.describe_classic("g")->state, "Empty");
 }
 
 }  // namespace
