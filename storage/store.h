@@ -160,7 +160,14 @@ struct GroupActivity {
   bool active = false;
 };
 
-/// All of it happens, or none of it.
+/// All of it happens, or none of it. With one exception, for records that are known already:
+/// - Every append was stored before, at least one of them known by its dedup keys: nothing is
+///   appended; offsets, fences, state and activity are taken as they stand here, because the keys
+///   may have come in another request.
+/// - Every append was stored before, known by their producers' sequences: that is this request
+///   again, as a client repeats it whose answer was lost. The first time did all of it. Only the
+///   fences are taken anew: an old repeat must not put back an offset that has moved on.
+/// A dedup key stands at most once in a request.
 struct CommitRequest {
   std::vector<AppendItem> appends;
   std::vector<OffsetCommit> offsets;
@@ -282,6 +289,15 @@ struct StoreStats {
   std::uint64_t recovery_micros = 0;
 };
 
+/// Tells of news in partitions until it is destroyed. Thread safe, except the destruction.
+class Watch {
+ public:
+  virtual ~Watch() = default;
+  /// Replaces `changed` by the places (in the list that watch() was given) of the partitions that
+  /// grew or were deleted since the last take().
+  virtual void take(std::vector<std::uint32_t>& changed) = 0;
+};
+
 /// A store that is open. Thread safe throughout.
 class Store {
  public:
@@ -337,6 +353,12 @@ class Store {
   virtual FetchTicket fetch(FetchRequest request, FetchCallback done) = 0;
   /// Ends a waiting fetch; its callback will not run after this returns true.
   virtual bool cancel_fetch(FetchTicket ticket) = 0;
+  /// Watches partitions for those who read them again and again: what it costs, it costs once, and
+  /// each change costs the same however many partitions are watched. `changed` is called, from any
+  /// thread, when there is something to take(), and not again before that was taken. It must not
+  /// block, and may run once more while the watch is being destroyed. Read after this returned.
+  [[nodiscard]] virtual std::unique_ptr<Watch> watch(std::vector<PartitionRef> partitions,
+                                                     std::function<void()> changed) = 0;
   /// fetch() that waits and copies the bytes: each partition's batches in one Buffer.
   struct Fetched {
     FetchedPartition head;  ///< slices empty

@@ -1,7 +1,6 @@
 #include "storage/commit/stager.h"
 
 #include <algorithm>
-#include <set>
 
 #include "storage/commit/operations.h"
 #include "storage/log/batch_walker.h"
@@ -93,23 +92,21 @@ Result<std::optional<DedupRecord>> Stager::find_dedup(const std::string& key) co
 }
 
 Status Stager::check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
-                           std::vector<PartialDuplicate>& duplicates) const {
+                           Findings& found) const {
   std::size_t known = 0;
-  std::set<std::string_view> own;
-  for (std::size_t i = 0; i < item.dedup.size(); ++i) {
-    const DedupEntry& entry = item.dedup[i];
-    checked.dedup_keys.push_back(keys::dedup(entry.key));
-  }
   for (std::size_t i = 0; i < item.dedup.size(); ++i) {
     const DedupEntry& entry = item.dedup[i];
     const auto named = [&] {
       return "dedup key (" + entry.key.source + ", " + entry.key.source_id + ", " +
              entry.key.data_id + ")";
     };
-    if (!own.insert(checked.dedup_keys[i]).second) {
-      return fail(ErrorCode::kInvalidArgument, named() + " stands twice in one request");
+    const auto [key, is_new] = found.keys.insert(keys::dedup(entry.key));
+    if (!is_new) {
+      return fail(ErrorCode::kInvalidArgument,
+                  named() + " stands twice in one request; send each fact once");
     }
-    RUNNEL_TRY_ASSIGN(const auto record, find_dedup(checked.dedup_keys[i]));
+    checked.dedup_keys.push_back(*key);
+    RUNNEL_TRY_ASSIGN(const auto record, find_dedup(*key));
     checked.dedup_offsets.push_back(record ? record->offset : kNoOffset);
     if (!record) continue;
     if (record->payload_hash != entry.payload_hash) {
@@ -117,20 +114,23 @@ Status Stager::check_dedup(const AppendItem& item, std::size_t index, Checked& c
                   named() + " was used at offset " + std::to_string(record->offset.value()) +
                       " for another payload; nothing was stored. Give a changed fact its own key");
     }
-    duplicates.push_back({index, i, record->offset});
+    found.duplicates.push_back({index, i, record->offset});
     if (known++ == 0) checked.first = record->offset;
     checked.last = record->offset;
   }
-  checked.duplicate = checked.duplicate || (known != 0 && known == item.dedup.size());
+  if (!checked.duplicate && known != 0 && known == item.dedup.size()) {
+    checked.duplicate = true;
+    checked.by_key = true;
+  }
   return {};
 }
 
 Result<Stager::Checked> Stager::check_append(const AppendItem& item, std::size_t index,
-                                             std::vector<PartialDuplicate>& duplicates) const {
+                                             Findings& found) const {
   if (item.partition->view().deleted) return fail(topic_gone(*item.partition));
   Checked checked;
   RUNNEL_TRY(check_sequences(item, checked));
-  if (!item.dedup.empty()) RUNNEL_TRY(check_dedup(item, index, checked, duplicates));
+  if (!item.dedup.empty()) RUNNEL_TRY(check_dedup(item, index, checked, found));
   const Offset next = item.partition->writer().staged_next;
   if (!checked.duplicate && item.expected_next && *item.expected_next != next) {
     return fail(ErrorCode::kPreconditionFailed,
@@ -139,6 +139,28 @@ Result<Stager::Checked> Stager::check_append(const AppendItem& item, std::size_t
                     "; read what came in between and decide again");
   }
   return checked;
+}
+
+Status Stager::check_appends(const CommitRequest& request, Findings& found) const {
+  for (std::size_t i = 0; i < request.appends.size(); ++i) {
+    RUNNEL_TRY_ASSIGN(Checked checked, check_append(request.appends[i], i, found));
+    if (checked.duplicate) ++found.repeated;
+    found.by_key = found.by_key || checked.by_key;
+    found.appends.push_back(std::move(checked));
+  }
+  if (found.repeated == request.appends.size()) return {};
+  if (!found.duplicates.empty()) {
+    return fail(ErrorCode::kPartialDuplicate,
+                std::to_string(found.duplicates.size()) +
+                    " of the request's records were stored before; nothing was stored now. "
+                    "Send the others without them");
+  }
+  if (found.repeated != 0) {
+    return fail(ErrorCode::kOutOfOrderSequence,
+                "some appends of the request were stored before and some were not; repeat "
+                "a request as it was");
+  }
+  return {};
 }
 
 AppendResult Stager::append(AppendItem& item, Checked& checked, Group& group) {
@@ -185,50 +207,7 @@ AppendResult Stager::append(AppendItem& item, Checked& checked, Group& group) {
   return result;
 }
 
-CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group) {
-  group_time_ = now;
-  if (auto fenced = check_fences(request); !fenced) return failed(fenced.error());
-  std::vector<Checked> checked;
-  std::vector<PartialDuplicate> duplicates;
-  std::size_t repeated = 0;
-  for (std::size_t i = 0; i < request.appends.size(); ++i) {
-    auto one = check_append(request.appends[i], i, duplicates);
-    if (!one) return failed(one.error());
-    if (one->duplicate) ++repeated;
-    checked.push_back(std::move(*one));
-  }
-  const bool all_repeated = repeated != 0 && repeated == request.appends.size();
-  if (!all_repeated && !duplicates.empty()) {
-    return failed(Error(ErrorCode::kPartialDuplicate,
-                        std::to_string(duplicates.size()) +
-                            " of the request's records were stored before; nothing was stored now. "
-                            "Send the others without them"),
-                  std::move(duplicates));
-  }
-  if (!all_repeated && repeated != 0) {
-    return failed(Error(ErrorCode::kOutOfOrderSequence,
-                        "some appends of the request were stored before and some were not; repeat "
-                        "a request as it was"));
-  }
-
-  CommitResult result;
-  result.durability = request.durability;
-  if (all_repeated) {
-    // The first time did everything the request asks for, its offsets included.
-    ++duplicates_;
-    for (std::size_t i = 0; i < checked.size(); ++i) {
-      AppendResult& r = result.appends.emplace_back();
-      r.base_offset = checked[i].first;
-      r.last_offset = checked[i].last;
-      r.log_start = request.appends[i].partition->view().start.offset;
-      r.duplicate = true;
-      r.dedup_offsets = std::move(checked[i].dedup_offsets);
-    }
-    return {std::move(result), {}};
-  }
-  for (std::size_t i = 0; i < request.appends.size(); ++i) {
-    result.appends.push_back(append(request.appends[i], checked[i], group));
-  }
+void Stager::take_fences(const CommitRequest& request, Group& group) {
   for (const Fence& fence : request.fences) {
     auto& known = fences_[fence.name];
     if (known == fence.token && fence.token != 0) continue;
@@ -236,6 +215,9 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
     group.change({Mutations::Kind::kPut, Family::kMeta, keys::fence(fence.name),
                   encode_number(fence.token)});
   }
+}
+
+void Stager::take_changes(CommitRequest& request, Timestamp now, Group& group) {
   for (OffsetCommit& o : request.offsets) {
     group.change({Mutations::Kind::kPut, Family::kMeta,
                   keys::group_offset(o.group, o.topic, o.partition),
@@ -252,6 +234,37 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
         {kind, Family::kMeta, keys::group_empty_since(a.group),
          a.active ? std::string() : encode_number(static_cast<std::uint64_t>(now.value()))});
   }
+}
+
+CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group) {
+  group_time_ = now;
+  if (auto fenced = check_fences(request); !fenced) return failed(fenced.error());
+  Findings found;
+  if (auto checked = check_appends(request, found); !checked) {
+    const bool partial = checked.error().code() == ErrorCode::kPartialDuplicate;
+    if (!partial) found.duplicates.clear();
+    return failed(std::move(checked).error(), std::move(found.duplicates));
+  }
+  CommitResult result;
+  result.durability = request.durability;
+  take_fences(request, group);  // a token never goes back, so taking it twice is harmless
+  const bool repeat = found.repeated != 0;
+  if (repeat) ++duplicates_;
+  for (std::size_t i = 0; i < request.appends.size(); ++i) {
+    if (!repeat) {
+      result.appends.push_back(append(request.appends[i], found.appends[i], group));
+      continue;
+    }
+    AppendResult& r = result.appends.emplace_back();
+    r.base_offset = found.appends[i].first;
+    r.last_offset = found.appends[i].last;
+    r.log_start = request.appends[i].partition->view().start.offset;
+    r.duplicate = true;
+    r.dedup_offsets = std::move(found.appends[i].dedup_offsets);
+  }
+  // A repeat by sequence is the request itself again, so the first time did the rest of it, and
+  // doing it now might put an offset back. A dedup key says only that the record is known.
+  if (!repeat || found.by_key) take_changes(request, now, group);
   return {std::move(result), {}};
 }
 

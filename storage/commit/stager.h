@@ -2,6 +2,7 @@
 // written yet. No I/O but look-ups in the index.
 #pragma once
 
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -73,20 +74,36 @@ class Stager {
   /// What the checks found out about one append.
   struct Checked {
     bool duplicate = false;
+    /// A duplicate by its dedup keys, which another request may have brought; by its sequence it
+    /// would be this very request again.
+    bool by_key = false;
     Offset first;  ///< of a duplicate
     Offset last;
     std::vector<Offset> dedup_offsets;
     std::vector<std::string> dedup_keys;
   };
 
+  /// What the checks found out about a request.
+  struct Findings {
+    std::vector<Checked> appends;
+    std::vector<PartialDuplicate> duplicates;
+    std::set<std::string> keys;  ///< dedup keys of all its items, encoded
+    std::size_t repeated = 0;
+    bool by_key = false;  ///< at least one append is a duplicate by its dedup keys
+  };
+
   [[nodiscard]] Status check_fences(const CommitRequest& request) const;
+  /// Fills `found`; the error if the request can't be staged.
+  [[nodiscard]] Status check_appends(const CommitRequest& request, Findings& found) const;
   [[nodiscard]] Result<Checked> check_append(const AppendItem& item, std::size_t index,
-                                             std::vector<PartialDuplicate>& duplicates) const;
+                                             Findings& found) const;
   [[nodiscard]] Status check_sequences(const AppendItem& item, Checked& checked) const;
   [[nodiscard]] Status check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
-                                   std::vector<PartialDuplicate>& duplicates) const;
+                                   Findings& found) const;
   [[nodiscard]] Result<std::optional<DedupRecord>> find_dedup(const std::string& key) const;
   AppendResult append(AppendItem& item, Checked& checked, Group& group);
+  void take_fences(const CommitRequest& request, Group& group);
+  void take_changes(CommitRequest& request, Timestamp now, Group& group);
 
   const Topics& topics_;
   const Index& index_;

@@ -1,0 +1,86 @@
+// Requests whose records are known already: what of them is done a second time.
+#include "tests/storage/log/store_fixture.h"
+
+namespace runnel::storage {
+namespace {
+
+class RepeatsTest : public StoreFixture {
+ protected:
+  void SetUp() override {
+    open();
+    create("t", 2);
+  }
+  ~RepeatsTest() override { store.reset(); }
+
+  AppendItem keyed(const std::string& key, int partition = 0, std::uint64_t hash = 1) {
+    return {ref("t", partition), make_batch({key}), {{{"s", "id", key}, hash, 0}}, std::nullopt};
+  }
+  ErrorCode commit(std::vector<AppendItem> items, std::optional<Offset> offset = std::nullopt,
+                   std::optional<std::uint64_t> token = std::nullopt) {
+    CommitRequest request;
+    request.appends = std::move(items);
+    if (offset) {
+      request.offsets.push_back({"g", "t", PartitionIndex(0), *offset, LeaderEpoch(0), ""});
+    }
+    if (token) request.fences.push_back({"job", *token});
+    return code(store->commit_and_wait(std::move(request)));
+  }
+  Offset committed() {
+    for (const auto& o : store->committed_offsets("g")) return o.offset;
+    return kNoOffset;
+  }
+};
+
+TEST_F(RepeatsTest, OffsetsOfARequestWithKnownDedupKeysAreCommitted) {
+  ASSERT_EQ(commit({keyed("K1")}), ErrorCode::kOk);
+  ASSERT_EQ(commit({keyed("K1")}, Offset(5)), ErrorCode::kOk);
+  EXPECT_EQ(committed(), Offset(5));
+  crash();
+  EXPECT_EQ(committed(), Offset(5)) << "acknowledged, so durable";
+  EXPECT_EQ(values("t"), std::vector<std::string>{"K1"}) << "and nothing stored twice";
+}
+
+TEST_F(RepeatsTest, AFenceIsTakenThoughTheRecordIsKnown) {
+  ASSERT_EQ(commit({keyed("K1")}, std::nullopt, 8), ErrorCode::kOk);
+  ASSERT_EQ(commit({keyed("K1")}, std::nullopt, 9), ErrorCode::kOk);
+  EXPECT_EQ(commit({keyed("K2")}, std::nullopt, 8), ErrorCode::kFenced);
+  crash();
+  EXPECT_EQ(commit({keyed("K2")}, std::nullopt, 8), ErrorCode::kFenced);
+}
+
+TEST_F(RepeatsTest, StateAndActivityGoWithKnownDedupKeys) {
+  ASSERT_EQ(commit({keyed("K1")}), ErrorCode::kOk);
+  CommitRequest request;
+  request.appends.push_back(keyed("K1"));
+  request.state.push_back({"key", "value"});
+  ASSERT_EQ(code(store->commit_and_wait(std::move(request))), ErrorCode::kOk);
+  EXPECT_EQ(store->read_state("key").size(), 1U);
+}
+
+TEST_F(RepeatsTest, ALateRepeatBySequenceDoesNotPutAnOffsetBack) {
+  const auto producer = store->new_producer();
+  ASSERT_TRUE(producer);
+  const auto item = [&](std::int32_t sequence) {
+    return AppendItem{
+        ref("t"),
+        make_batch(BatchSpec{{"v"}, Timestamp(1), producer->id, producer->epoch, sequence}),
+        {},
+        std::nullopt};
+  };
+  ASSERT_EQ(commit({item(0)}, Offset(5)), ErrorCode::kOk);
+  ASSERT_EQ(commit({item(1)}, Offset(6)), ErrorCode::kOk);
+  ASSERT_EQ(commit({item(0)}, Offset(5), 3), ErrorCode::kOk) << "the repeat";
+  EXPECT_EQ(committed(), Offset(6));
+  EXPECT_EQ(commit({}, std::nullopt, 2), ErrorCode::kFenced) << "its fence counts";
+}
+
+TEST_F(RepeatsTest, ADedupKeyStandsOnceInARequestWhateverThePartition) {
+  EXPECT_EQ(commit({keyed("K9", 0), keyed("K9", 1)}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(commit({keyed("K9", 0, 1), keyed("K9", 1, 2)}), ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(values("t", Offset(0), 0).empty());
+  EXPECT_TRUE(values("t", Offset(0), 1).empty());
+  EXPECT_EQ(commit({keyed("K9", 1)}), ErrorCode::kOk);
+}
+
+}  // namespace
+}  // namespace runnel::storage
