@@ -1,8 +1,6 @@
 // All messages behind one type, for tests that are the same for each.
 #pragma once
 
-#include <functional>
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -15,13 +13,13 @@ struct AnyMessage {
   ApiKey api{};
   Side side{};
   /// The body of a message with random values.
-  std::function<std::string(storage::SeededRandom&, std::int16_t version)> fill;
+  std::string (*fill)(storage::SeededRandom&, std::int16_t version) = nullptr;
   /// The body of a message with the values it has from the start.
-  std::function<std::string(std::int16_t version)> plain;
+  std::string (*plain)(std::int16_t version) = nullptr;
   /// Decodes and throws away.
-  std::function<Status(Bytes body, std::int16_t version)> check;
+  Status (*check)(Bytes body, std::int16_t version) = nullptr;
   /// Decodes and encodes again.
-  std::function<Result<std::string>(Bytes body, std::int16_t version)> recode;
+  Result<std::string> (*recode)(Bytes body, std::int16_t version) = nullptr;
 
   [[nodiscard]] const ApiInfo& info() const { return api_info(api); }
   [[nodiscard]] std::string name() const {
