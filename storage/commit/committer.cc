@@ -324,7 +324,7 @@ void Committer::make_durable(std::vector<Group>& groups) {
   } else if (options_.on_durable) {
     options_.on_durable();
   }
-  std::vector<WaitingFetchRef> ready;
+  std::vector<WaiterRef> ready;
   for (Group& group : groups) {
     if (!error) {
       for (const auto& update : group.updates) update.partition->publish(update, ready);

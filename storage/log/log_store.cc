@@ -187,6 +187,11 @@ bool LogStore::cancel_fetch(FetchTicket ticket) {
   return reader_->cancel(ticket);
 }
 
+std::unique_ptr<Watch> LogStore::watch(std::vector<PartitionRef> partitions,
+                                       std::function<void()> changed) {
+  return std::make_unique<PartitionWatch>(std::move(partitions), std::move(changed));
+}
+
 Result<OffsetAnswer> LogStore::find_offset(const PartitionRef& partition, OffsetQuery query) const {
   return reader_->find_offset(*partition, query);
 }

@@ -46,6 +46,8 @@ class LogStore final : public Store {
 
   FetchTicket fetch(FetchRequest request, FetchCallback done) override;
   bool cancel_fetch(FetchTicket ticket) override;
+  std::unique_ptr<Watch> watch(std::vector<PartitionRef> partitions,
+                               std::function<void()> changed) override;
   Result<OffsetAnswer> find_offset(const PartitionRef& partition, OffsetQuery query) const override;
 
   std::optional<CommittedOffset> committed_offset(std::string_view group, std::string_view topic,

@@ -118,7 +118,7 @@ Status LogStore::delete_topic(std::string_view name) {
   };
   work.applied = [&] {
     topics_.erase(topic->name);
-    std::vector<WaitingFetchRef> ready;
+    std::vector<WaiterRef> ready;
     for (const auto& partition : topic->partitions) partition->set_deleted(ready);
     for (const std::uint32_t segment : freed) segments_.remove(segment);
     reader_->wake(ready);

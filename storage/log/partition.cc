@@ -33,7 +33,7 @@ bool Partition::recent_entries(Offset from, std::vector<IndexEntry>& to) const {
   return true;
 }
 
-void Partition::publish(const PartitionUpdate& update, std::vector<WaitingFetchRef>& ready) {
+void Partition::publish(const PartitionUpdate& update, std::vector<WaiterRef>& ready) {
   MutexLock lock(mutex_);
   RUNNEL_ASSERT(update.next >= view_.high_watermark);
   if (recent_.size() + update.entries.size() > kRecentEntries && !recent_.empty()) {
@@ -41,13 +41,17 @@ void Partition::publish(const PartitionUpdate& update, std::vector<WaitingFetchR
     recent_.erase(recent_.begin(), recent_.end() - static_cast<std::ptrdiff_t>(keep));
   }
   recent_.insert(recent_.end(), update.entries.begin(), update.entries.end());
-  const auto added = static_cast<std::int64_t>(update.bytes - view_.bytes);
+  const std::uint64_t added = update.bytes - view_.bytes;
   view_.high_watermark = update.next;
   view_.bytes = update.bytes;
   view_.open_span = update.open_span;
-  for (const auto& w : waiters_) {
-    if (w->missing_bytes.fetch_sub(added) <= added) ready.push_back(w);
-  }
+  if (added == 0) return;
+  waiters_.for_each([&](WaitNode& node) {
+    // Who is in the list lives: it is taken out before it ends.
+    if (node.waiter->mark(node, Waiter::Event::kBytes, added)) {
+      ready.push_back(node.waiter->shared_from_this());
+    }
+  });
 }
 
 void Partition::set_start(const LogStart& start, const Span& open_span) {
@@ -59,10 +63,14 @@ void Partition::set_start(const LogStart& start, const Span& open_span) {
   std::erase_if(recent_, [&](const IndexEntry& e) { return e.last < start.offset; });
 }
 
-void Partition::set_deleted(std::vector<WaitingFetchRef>& ready) {
+void Partition::set_deleted(std::vector<WaiterRef>& ready) {
   MutexLock lock(mutex_);
   view_.deleted = true;
-  ready.insert(ready.end(), waiters_.begin(), waiters_.end());
+  waiters_.for_each([&](WaitNode& node) {
+    if (node.waiter->mark(node, Waiter::Event::kDeleted, 0)) {
+      ready.push_back(node.waiter->shared_from_this());
+    }
+  });
 }
 
 void Partition::restore(const PartitionState& state, const LogStart& start) {
@@ -75,20 +83,26 @@ void Partition::restore(const PartitionState& state, const LogStart& start) {
   view_.open_span = state.open_span;
 }
 
-void Partition::add_waiter(const WaitingFetchRef& waiter, Offset from, std::uint64_t seen_bytes) {
+bool Partition::add_waiter(WaitNode& node, Offset from, std::uint64_t seen_bytes) {
   MutexLock lock(mutex_);
-  waiters_.push_back(waiter);
+  waiters_.add(node);
   // What became visible between the caller's read and this moment counts at once.
   if (view_.deleted || from < view_.start.offset) {
-    waiter->missing_bytes = 0;
-  } else if (view_.bytes > seen_bytes) {
-    waiter->missing_bytes -= static_cast<std::int64_t>(view_.bytes - seen_bytes);
+    static_cast<void>(node.waiter->mark(node, Waiter::Event::kDeleted, 0));
+    return false;
   }
+  if (view_.bytes <= seen_bytes) return true;
+  return !node.waiter->mark(node, Waiter::Event::kBytes, view_.bytes - seen_bytes);
 }
 
-void Partition::remove_waiter(const WaitingFetch* waiter) {
+void Partition::add_watch(WaitNode& node) {
   MutexLock lock(mutex_);
-  std::erase_if(waiters_, [&](const WaitingFetchRef& w) { return w.get() == waiter; });
+  waiters_.add(node);
+}
+
+void Partition::remove_waiter(WaitNode& node) {
+  MutexLock lock(mutex_);
+  waiters_.remove(node);
 }
 
 Error topic_gone(const Partition& partition) {

@@ -1,7 +1,6 @@
 // A partition in memory: what its writer needs, what its readers need, who waits for it.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,19 +10,10 @@
 #include "storage/ledger/producers.h"
 #include "storage/log/records.h"
 #include "storage/log/topic_config.h"
+#include "storage/log/waiting.h"
 #include "storage/store.h"
 
 namespace runnel::storage {
-
-/// A fetch that waits for more bytes. Completed by whoever sets `done` first.
-struct WaitingFetch {
-  FetchRequest request;
-  FetchCallback callback;
-  FetchTicket ticket = 0;
-  std::atomic<std::int64_t> missing_bytes{0};
-  std::atomic<bool> done{false};
-};
-using WaitingFetchRef = std::shared_ptr<WaitingFetch>;
 
 /// What a commit group did to one partition; published once it is durable.
 struct PartitionUpdate {
@@ -72,20 +62,24 @@ class Partition {
   [[nodiscard]] bool recent_entries(Offset from, std::vector<IndexEntry>& to) const
       RUNNEL_EXCLUDES(mutex_);
 
-  /// Makes a durable update visible; gives the waiting fetches that now have enough.
-  void publish(const PartitionUpdate& update, std::vector<WaitingFetchRef>& ready)
+  /// Makes a durable update visible; adds who is to be woken (Reader::wake) to `ready`.
+  void publish(const PartitionUpdate& update, std::vector<WaiterRef>& ready)
       RUNNEL_EXCLUDES(mutex_);
   /// After a trim: the new start, and the open span where the trim closed it.
   void set_start(const LogStart& start, const Span& open_span) RUNNEL_EXCLUDES(mutex_);
   /// Marks the partition as gone; gives everybody who waits.
-  void set_deleted(std::vector<WaitingFetchRef>& ready) RUNNEL_EXCLUDES(mutex_);
+  void set_deleted(std::vector<WaiterRef>& ready) RUNNEL_EXCLUDES(mutex_);
   /// Recovery: what is there after replay.
   void restore(const PartitionState& state, const LogStart& start) RUNNEL_EXCLUDES(mutex_);
 
-  /// Adds a waiter and counts what is already there after `from` against its missing bytes.
-  void add_waiter(const WaitingFetchRef& waiter, Offset from, std::uint64_t seen_bytes)
+  /// Adds a waiter for more than the `seen_bytes` (View::bytes) that the caller saw when it read
+  /// from `from`. False if there is something new already: the waiter is added all the same.
+  [[nodiscard]] bool add_waiter(WaitNode& node, Offset from, std::uint64_t seen_bytes)
       RUNNEL_EXCLUDES(mutex_);
-  void remove_waiter(const WaitingFetch* waiter) RUNNEL_EXCLUDES(mutex_);
+  /// Adds a waiter that reads afterwards.
+  void add_watch(WaitNode& node) RUNNEL_EXCLUDES(mutex_);
+  /// Takes it out, if it is in. Constant time.
+  void remove_waiter(WaitNode& node) RUNNEL_EXCLUDES(mutex_);
 
   /// The oldest batch as retention last saw it, so that it need not look each time. Maintenance
   /// thread only.
@@ -105,7 +99,7 @@ class Partition {
   TopicConfig config_ RUNNEL_GUARDED_BY(mutex_);
   View view_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<IndexEntry> recent_ RUNNEL_GUARDED_BY(mutex_);  ///< ascending, ends at the watermark
-  std::vector<WaitingFetchRef> waiters_ RUNNEL_GUARDED_BY(mutex_);
+  WaitList waiters_ RUNNEL_GUARDED_BY(mutex_);
 };
 
 /// The error for a partition whose topic was deleted.

@@ -246,103 +246,11 @@ void Reader::deliver(const FetchRequest& request, Answer answer, const FetchCall
 
 FetchTicket Reader::fetch(FetchRequest request, FetchCallback done) {
   Answer answer = plan(request, /*blocking=*/false);
-  const bool wait = request.max_wait.count() > 0 && !answer.final && !answer.may_block &&
-                    !request.items.empty() && answer.bytes < request.min_bytes;
-  if (!wait) {
-    deliver(request, std::move(answer), done);
-    return 0;
-  }
-  auto waiter = std::make_shared<WaitingFetch>();
-  waiter->missing_bytes = static_cast<std::int64_t>(request.min_bytes - answer.bytes);
-  waiter->callback = std::move(done);
-  waiter->request = std::move(request);
-  FetchTicket ticket = 0;
-  {
-    MutexLock lock(mutex_);
-    if (!closed_) {
-      ticket = waiter->ticket = ++last_ticket_;
-      const auto deadline = Clock::now() + waiter->request.max_wait;
-      waiting_[ticket] = {waiter, timers_.emplace(deadline, ticket)};
-      if (!timer_thread_.joinable()) timer_thread_ = std::thread([this] { run_timers(); });
-      if (timers_.begin()->second == ticket) timers_changed_.notify_one();
-    }
-  }
-  if (ticket == 0) {
-    for (FetchedPartition& p : answer.result) {
-      p.error = Error(ErrorCode::kShuttingDown, "the store is shutting down; fetch again later");
-    }
-    deliver(waiter->request, std::move(answer), waiter->callback);
-    return 0;
-  }
-  const auto& items = waiter->request.items;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    items[i].partition->add_waiter(waiter, items[i].from, answer.seen_bytes[i]);
-  }
-  if (waiter->missing_bytes.load() <= 0) answer_now(waiter);
-  // Answered by a wake or the timer while partitions were still being added: take it out again.
-  if (waiter->done.load()) forget(waiter);
-  return ticket;
-}
-
-void Reader::forget(const WaitingFetchRef& waiter) {
-  for (const auto& item : waiter->request.items) item.partition->remove_waiter(waiter.get());
-  MutexLock lock(mutex_);
-  const auto it = waiting_.find(waiter->ticket);
-  if (it == waiting_.end()) return;
-  timers_.erase(it->second.timer);
-  waiting_.erase(it);
-}
-
-void Reader::answer_now(const WaitingFetchRef& waiter) {
-  if (waiter->done.exchange(true)) return;
-  forget(waiter);
-  deliver(waiter->request, plan(waiter->request, /*blocking=*/false), waiter->callback);
-}
-
-void Reader::wake(std::vector<WaitingFetchRef>& ready) {
-  for (const auto& waiter : ready) answer_now(waiter);
-  ready.clear();
-}
-
-bool Reader::cancel(FetchTicket ticket) {
-  WaitingFetchRef waiter;
-  {
-    MutexLock lock(mutex_);
-    const auto it = waiting_.find(ticket);
-    if (it == waiting_.end()) return false;
-    waiter = it->second.fetch;
-  }
-  if (waiter->done.exchange(true)) return false;
-  forget(waiter);
-  return true;
-}
-
-std::uint64_t Reader::waiting() const {
-  MutexLock lock(mutex_);
-  return waiting_.size();
-}
-
-void Reader::run_timers() {
-  std::vector<WaitingFetchRef> expired;
-  while (true) {
-    {
-      MutexLock lock(mutex_);
-      if (closed_) return;
-      const auto now = Clock::now();
-      for (auto it = timers_.begin(); it != timers_.end() && it->first <= now; ++it) {
-        expired.push_back(waiting_.at(it->second).fetch);
-      }
-      if (expired.empty()) {
-        if (timers_.empty()) {
-          timers_changed_.wait(lock);
-        } else {
-          const auto next = timers_.begin()->first;  // a copy: the entry may go during the wait
-          timers_changed_.wait_until(lock, next);
-        }
-      }
-    }
-    wake(expired);
-  }
+  const bool waits = request.max_wait.count() > 0 && !answer.final && !answer.may_block &&
+                     !request.items.empty() && answer.bytes < request.min_bytes;
+  if (waits) return wait(std::move(request), std::move(done), std::move(answer));
+  deliver(request, std::move(answer), done);
+  return 0;
 }
 
 void Reader::in_pool(std::function<void()> job) {
@@ -372,23 +280,6 @@ void Reader::run_pool() {
     }
     job();
   }
-}
-
-void Reader::close() {
-  std::vector<WaitingFetchRef> all;
-  std::vector<std::thread> threads;
-  {
-    MutexLock lock(mutex_);
-    closed_ = true;
-    for (const auto& [ticket, w] : waiting_) all.push_back(w.fetch);
-    threads = std::move(pool_);
-    pool_.clear();
-    if (timer_thread_.joinable()) threads.push_back(std::move(timer_thread_));
-    timers_changed_.notify_all();
-    jobs_changed_.notify_all();
-  }
-  wake(all);
-  for (auto& t : threads) t.join();
 }
 
 }  // namespace runnel::storage

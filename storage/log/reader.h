@@ -20,8 +20,13 @@
 
 namespace runnel::storage {
 
-/// Thread safe. A waiting fetch costs a list entry. Reads that could block (cold pages, bytes whose
-/// checksum was not verified since the start) run on a small pool, never on the caller's thread.
+class WaitingFetch;
+using WaitingFetchRef = std::shared_ptr<WaitingFetch>;
+
+/// Thread safe. A waiting fetch costs a list entry for each of its partitions. Reads that could
+/// block (cold pages, bytes whose checksum was not verified since the start) run on a small pool,
+/// never on the caller's thread; fetches that waited are answered by a thread of their own, never
+/// by who publishes.
 class Reader {
  public:
   Reader(Journal& journal, Index& index) : journal_(journal), index_(index) {}
@@ -29,8 +34,9 @@ class Reader {
 
   FetchTicket fetch(FetchRequest request, FetchCallback done);
   bool cancel(FetchTicket ticket);
-  /// Answers fetches that have enough now. Called by who publishes.
-  void wake(std::vector<WaitingFetchRef>& ready);
+  /// Sees to it that those are woken who have enough now, and empties `ready`. Called by who
+  /// publishes: few instructions for each of them.
+  void wake(std::vector<WaiterRef>& ready);
   /// Answers all waiting fetches with what is there; later ones never wait. Idempotent.
   void close();
 
@@ -57,6 +63,7 @@ class Reader {
   [[nodiscard]] std::uint64_t waiting() const;
 
  private:
+  friend class WaitingFetch;
   /// A piece of an answer together with what its bytes must say.
   struct Piece {
     FileSlice slice;
@@ -82,10 +89,16 @@ class Reader {
                            Offset& next) const;
   void deliver(const FetchRequest& request, Answer answer, const FetchCallback& done);
   void verify(Answer& answer);
-  void answer_now(const WaitingFetchRef& waiter);
-  void forget(const WaitingFetchRef& waiter);
+  // reader_waiting.cc
+  FetchTicket wait(FetchRequest request, FetchCallback done, Answer answer);
+  void answer_now(WaitingFetch& waiter);
+  void forget(WaitingFetch& waiter);
+  void run_answers();
+  [[nodiscard]] WaiterRef next_to_wake() RUNNEL_REQUIRES(mutex_);
+  void queue_wake(WaiterRef waiter) RUNNEL_REQUIRES(mutex_);
+  void queue_expired() RUNNEL_REQUIRES(mutex_);
+  void start_answering() RUNNEL_REQUIRES(mutex_);
   void run_pool();
-  void run_timers();
   void in_pool(std::function<void()> job);
 
   Journal& journal_;
@@ -95,19 +108,23 @@ class Reader {
   std::atomic<std::uint64_t> fetched_bytes_{0};
 
   mutable Mutex mutex_;
-  std::condition_variable_any timers_changed_;
+  std::condition_variable_any answers_changed_;
   std::condition_variable_any jobs_changed_;
   bool closed_ RUNNEL_GUARDED_BY(mutex_) = false;
   FetchTicket last_ticket_ RUNNEL_GUARDED_BY(mutex_) = 0;
   struct Waiting {
     WaitingFetchRef fetch;
-    std::multimap<Clock::time_point, FetchTicket>::iterator timer;
+    std::multimap<Clock::time_point, FetchTicket>::iterator timer;  ///< end(): it ran off
   };
   std::unordered_map<FetchTicket, Waiting> waiting_ RUNNEL_GUARDED_BY(mutex_);
   std::multimap<Clock::time_point, FetchTicket> timers_ RUNNEL_GUARDED_BY(mutex_);
   std::deque<std::function<void()>> jobs_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::thread> pool_ RUNNEL_GUARDED_BY(mutex_);  ///< started by the first job
-  std::thread timer_thread_ RUNNEL_GUARDED_BY(mutex_);       ///< started by the first wait
+  /// To be woken: those with few partitions do not wait for those with many.
+  std::deque<WaiterRef> small_wakes_ RUNNEL_GUARDED_BY(mutex_);
+  std::deque<WaiterRef> large_wakes_ RUNNEL_GUARDED_BY(mutex_);
+  std::size_t small_run_ RUNNEL_GUARDED_BY(mutex_) = 0;  ///< small ones woken in a row
+  std::thread answer_thread_ RUNNEL_GUARDED_BY(mutex_);  ///< started by the first wait
 };
 
 }  // namespace runnel::storage

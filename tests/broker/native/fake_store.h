@@ -1,6 +1,7 @@
 // A store in memory: enough of storage::Store for sessions, with commits that can be held back.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -174,7 +175,17 @@ class FakeStore final : public Store {
     MutexLock lock(mutex_);
     return waiting_.erase(ticket) > 0;
   }
+  std::unique_ptr<Watch> watch(std::vector<PartitionRef> partitions,
+                               std::function<void()> changed) override {
+    auto made = std::make_unique<FakeWatch>(*this, std::move(partitions), std::move(changed));
+    MutexLock lock(mutex_);
+    watches_.push_back(made.get());
+    return made;
+  }
+  /// Each takes as long as the test likes.
+  void set_find_offset(std::function<void()> hook) { find_offset_hook_ = std::move(hook); }
   Result<OffsetAnswer> find_offset(const PartitionRef& p, OffsetQuery query) const override {
+    if (find_offset_hook_) find_offset_hook_();
     MutexLock lock(mutex_);
     if (query.kind == OffsetQuery::Kind::kEarliest) return OffsetAnswer{Offset(0), kNoTimestamp};
     return OffsetAnswer{p->next, kNoTimestamp};
@@ -208,6 +219,38 @@ class FakeStore final : public Store {
     std::vector<PartitionRef> partitions;
     ConfigMap configs;
   };
+  class FakeWatch final : public Watch {
+   public:
+    FakeWatch(FakeStore& store, std::vector<PartitionRef> watched, std::function<void()> tell)
+        : partitions(std::move(watched)), changed(std::move(tell)), store_(store) {}
+    ~FakeWatch() override {
+      MutexLock lock(store_.mutex_);
+      std::erase(store_.watches_, this);
+    }
+    void take(std::vector<std::uint32_t>& to) override {
+      MutexLock lock(store_.mutex_);
+      to = std::exchange(places, {});
+    }
+    const std::vector<PartitionRef> partitions;
+    const std::function<void()> changed;
+    std::vector<std::uint32_t> places;  ///< under the store's mutex
+
+   private:
+    FakeStore& store_;
+  };
+  /// Who watches `partition` and was not told yet.
+  void tell_watches(const PartitionRef& partition, std::vector<std::function<void()>>& to)
+      RUNNEL_REQUIRES(mutex_) {
+    for (FakeWatch* w : watches_) {
+      for (std::size_t i = 0; i < w->partitions.size(); ++i) {
+        const auto place = static_cast<std::uint32_t>(i);
+        if (w->partitions[i] != partition) continue;
+        if (std::find(w->places.begin(), w->places.end(), place) != w->places.end()) continue;
+        w->places.push_back(place);
+        if (w->places.size() == 1) to.push_back(w->changed);
+      }
+    }
+  }
   static void grow(const std::string& name, Topic& topic, std::int32_t total) {
     while (topic.partitions.size() < static_cast<std::size_t>(total)) {
       auto p = std::make_shared<Partition>();
@@ -281,9 +324,11 @@ class FakeStore final : public Store {
     }
     CommitResult result;
     std::vector<std::pair<FetchResult, FetchCallback>> ready;
+    std::vector<std::function<void()>> told;
     {
       MutexLock lock(mutex_);
       result = store(request);
+      for (const AppendItem& item : request.appends) tell_watches(item.partition, told);
       for (auto it = waiting_.begin(); it != waiting_.end();) {
         FetchResult found = read(it->second.first);
         if (is_short(it->second.first, found)) {
@@ -296,18 +341,21 @@ class FakeStore final : public Store {
     }
     done(CommitOutcome{std::move(result), {}});
     for (auto& [found, callback] : ready) callback(std::move(found));
+    for (const auto& tell : told) tell();
   }
 
   MemoryBudget budget_;
   Uuid id_ = Uuid::from_random(1, 2);
   bool hold_ = false;
   std::optional<CommitOutcome> outcome_;
+  std::function<void()> find_offset_hook_;
   mutable Mutex mutex_;
   std::map<std::string, Topic, std::less<>> topics_ RUNNEL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<CommittedOffset>, std::less<>> offsets_
       RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::pair<CommitRequest, CommitCallback>> held_ RUNNEL_GUARDED_BY(mutex_);
   std::map<FetchTicket, std::pair<FetchRequest, FetchCallback>> waiting_ RUNNEL_GUARDED_BY(mutex_);
+  std::vector<FakeWatch*> watches_ RUNNEL_GUARDED_BY(mutex_);
   FetchTicket last_ticket_ RUNNEL_GUARDED_BY(mutex_) = 0;
 };
 
