@@ -14,8 +14,8 @@
 //       56    8 zero
 //       64      frames, each starting at a multiple of 8
 // The header is written when the first frame is, not when the file is prepared: only then is the
-// previous checksum known. Until then a prepared or recycled file holds no valid header of its
-// number. A segment ends where the header of the next one continues its last frame.
+// previous checksum known. Until then a prepared file holds zeros. A segment ends where the header
+// of the next one continues its last frame.
 //
 // Frame:
 //        0    4 magic "RNLF"

@@ -201,7 +201,7 @@ Result<FrameHeader> Journal::append(const FrameContent& content, Timestamp now) 
     impl.unsynced.push_back(std::move(impl.current));
     impl.current = file;
     impl.capacity = capacity;
-    impl.segments[at.position.segment] = {std::move(file), capacity};
+    impl.segments[at.position.segment] = {std::move(file), capacity, now};
   }
   impl.end.position = {at.position.segment, at.position.offset + static_cast<std::uint32_t>(bytes)};
   impl.end.sequence = header.sequence;
@@ -309,6 +309,13 @@ std::vector<SegmentInfo> Journal::segments() const {
   return all;
 }
 
+std::optional<Timestamp> Journal::closed_at(std::uint32_t number) const {
+  MutexLock lock(impl_->mutex);
+  const auto next = impl_->segments.upper_bound(number);
+  if (next == impl_->segments.end()) return std::nullopt;
+  return next->second.created;
+}
+
 std::uint32_t Journal::current_segment() const {
   MutexLock lock(impl_->mutex);
   return impl_->end.position.segment;
@@ -320,7 +327,6 @@ bool Journal::half_full() const {
 }
 
 Status Journal::remove_segment(std::uint32_t number) {
-  std::shared_ptr<File> file;
   {
     MutexLock lock(impl_->mutex);
     const auto it = impl_->segments.find(number);
@@ -331,14 +337,13 @@ Status Journal::remove_segment(std::uint32_t number) {
       return fail(ErrorCode::kInvalidArgument,
                   "segment " + std::to_string(number) + " is still being written or synced");
     }
-    file = std::move(it->second.file);
     impl_->segments.erase(it);
   }
-  return impl_->files.retire(number, std::move(file));
+  return impl_->files.remove(number);
 }
 
 std::uint64_t Journal::disk_bytes() const {
-  std::uint64_t bytes = impl_->files.spare_bytes();
+  std::uint64_t bytes = 0;
   {
     MutexLock lock(impl_->prepare_mutex);
     if (impl_->prepared) bytes += impl_->options.segment_bytes;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,7 +22,7 @@
 namespace runnel::storage {
 
 struct JournalOptions {
-  std::string directory;  ///< holds <number>.wal, and the spare segments
+  std::string directory;  ///< holds <number>.wal
   std::string anchor_path;
   std::uint64_t segment_bytes = 256u << 20;
   Uuid store;
@@ -112,15 +113,18 @@ class Journal {
   /// The file of a segment; kNotFound if it was removed. Holding it keeps it readable.
   [[nodiscard]] Result<std::shared_ptr<const File>> segment(std::uint32_t number) const;
   [[nodiscard]] std::vector<SegmentInfo> segments() const;
+  /// When the segment was rolled from, or later if the one after it was removed: no frame in it is
+  /// younger. Nothing for the segment being written.
+  [[nodiscard]] std::optional<Timestamp> closed_at(std::uint32_t number) const;
   /// True once half of the current segment is used: time to prepare the next.
   [[nodiscard]] bool half_full() const;
   /// The segment being written; it can't be removed.
   [[nodiscard]] std::uint32_t current_segment() const;
-  /// Takes a dead segment out: kept aside for reuse while few are spare and nobody reads it, else
-  /// deleted. It must lie before the point that the next replay starts from. Errors: kNotFound,
-  /// kInvalidArgument for a segment that is not wholly durable, kIo.
+  /// Deletes a dead segment; who holds its file goes on reading it. It must lie before the point
+  /// that the next replay starts from. Errors: kNotFound, kInvalidArgument for a segment that is
+  /// not wholly durable, kIo.
   [[nodiscard]] Status remove_segment(std::uint32_t number);
-  /// Bytes of all segment files and spares.
+  /// Bytes of all segment files.
   [[nodiscard]] std::uint64_t disk_bytes() const;
   [[nodiscard]] std::uint64_t written_bytes() const noexcept;
   [[nodiscard]] std::uint64_t syncs() const noexcept;

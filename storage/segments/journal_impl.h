@@ -20,6 +20,7 @@ struct Journal::Impl {
   struct Segment {
     std::shared_ptr<File> file;
     std::uint64_t bytes = 0;
+    Timestamp created;  // as its header says; when the segment before was left
   };
   /// Where the frames stopped, and what the bytes there looked like.
   struct Stop {

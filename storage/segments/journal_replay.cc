@@ -27,7 +27,6 @@ Status Journal::Impl::load() {
     RUNNEL_TRY(fs.create_directory(options.directory));
     RUNNEL_TRY(fs.sync_directory(parent_directory(options.directory)));
   }
-  RUNNEL_TRY(files.adopt_spares());
   RUNNEL_TRY_ASSIGN(const auto entries, fs.list(options.directory));
   MutexLock lock(mutex);
   for (const DirectoryEntry& entry : entries) {
@@ -45,6 +44,7 @@ Status Journal::Impl::load() {
                                            options.store.to_string() +
                                            "); move it back to where it came from");
     }
+    if (header) segment.created = header->created;
     segments[*number] = std::move(segment);
   }
   RUNNEL_TRY_ASSIGN(opened_anchor, read_anchor(fs, options.anchor_path));
@@ -196,13 +196,13 @@ Result<bool> Journal::Impl::drop_segments_after(const Stop& stop) {
     dropped.assign(it, segments.end());
     segments.erase(it, segments.end());
   }
-  for (auto& [number, segment] : dropped) {
+  for (const auto& [number, segment] : dropped) {
     {
       FrameReader reader(segment.file, number, segment.bytes);
       RUNNEL_TRY_ASSIGN(const auto header, reader.header());
       begun = begun || header.has_value();
     }
-    RUNNEL_TRY(files.retire(number, std::move(segment.file)));
+    RUNNEL_TRY(files.remove(number));
   }
   if (!dropped.empty()) RUNNEL_TRY(files.sync_directory());
   return begun;
@@ -213,9 +213,10 @@ Status Journal::Impl::settle(const Stop& stop, std::uint32_t sync_from, const Jo
     RUNNEL_ASSERT(stop.at.segment == kFirstFrame.segment && at.position == kFirstFrame);
     RUNNEL_TRY_ASSIGN(auto file, files.make(kFirstFrame.segment, kMinSegmentBytes));
     RUNNEL_TRY_ASSIGN(const std::uint64_t bytes, file->size());
-    RUNNEL_TRY(write_segment_header(*file, kFirstFrame.segment, bytes, 0, options.clock->now()));
+    const Timestamp now = options.clock->now();
+    RUNNEL_TRY(write_segment_header(*file, kFirstFrame.segment, bytes, 0, now));
     MutexLock lock(mutex);
-    segments[kFirstFrame.segment] = {std::move(file), bytes};
+    segments[kFirstFrame.segment] = {std::move(file), bytes, now};
   }
   // What was read may have come from the page cache of a machine that is still up: after kill -9
   // frames can be readable and not yet durable.

@@ -1,4 +1,4 @@
-// Names of segment files, and the making, keeping aside and reusing of them.
+// Names of segment files, and the making and removing of them.
 #pragma once
 
 #include <cstdint>
@@ -6,54 +6,41 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "protocol/base/error.h"
-#include "protocol/base/thread_annotations.h"
 #include "storage/env/file_system.h"
 
 namespace runnel::storage {
-
-/// Dead segments kept for reuse: overwriting allocated blocks spares the file system's journal.
-inline constexpr std::size_t kMaxSpareSegments = 2;
 
 /// "0000000012.wal"
 [[nodiscard]] std::string segment_file_name(std::uint32_t number);
 /// The number in such a name; nothing for any other name.
 [[nodiscard]] std::optional<std::uint32_t> parse_segment_file_name(std::string_view name);
-/// "spare-0" and so on.
-[[nodiscard]] bool is_spare_name(std::string_view name);
 
-/// Thread safe.
+/// A file serves one segment and is never written over: a socket may still hold its pages long
+/// after they were handed to it. Thread safe.
 class SegmentFiles {
  public:
   SegmentFiles(FileSystem& fs, std::string directory, std::uint64_t standard_bytes);
 
-  /// Takes note of the spares found in the directory; those of another size are deleted.
-  [[nodiscard]] Status adopt_spares();
-  /// A file of at least `bytes` under the name of `number`, synced together with its name. Made
-  /// from a spare if there is one; its old contents are still in it then. Where the disk has no
-  /// room for the standard size, a file of `least` bytes will do.
-  [[nodiscard]] Result<std::shared_ptr<File>> make(std::uint32_t number, std::uint64_t least);
-  /// Keeps the file of a dead segment as a spare, or deletes it if there are enough, it is of
-  /// another size or somebody still reads it. Durable with the next make() or sync_directory.
-  [[nodiscard]] Status retire(std::uint32_t number, std::shared_ptr<File> file);
-  [[nodiscard]] Status sync_directory() { return fs_.sync_directory(directory_); }
-  [[nodiscard]] std::uint64_t spare_bytes() const;
+  /// A file of at least `least` bytes under the name of `number`, all zeros, synced together with
+  /// its name. Where the disk has no room for the standard size, a file of `least` bytes will do.
+  [[nodiscard]] Result<std::shared_ptr<File>> make(std::uint32_t number, std::uint64_t least) const;
+  /// Deletes the file of a dead segment; whoever still reads it goes on. Durable with the next
+  /// make() or sync_directory.
+  [[nodiscard]] Status remove(std::uint32_t number) const { return fs_.remove(path(number)); }
+  [[nodiscard]] Status sync_directory() const { return fs_.sync_directory(directory_); }
   [[nodiscard]] std::string path(std::uint32_t number) const {
     return directory_ + "/" + segment_file_name(number);
   }
 
  private:
-  [[nodiscard]] Result<std::shared_ptr<File>> reuse_spare(std::uint32_t number)
-      RUNNEL_REQUIRES(mutex_);
-  [[nodiscard]] Result<std::shared_ptr<File>> create(std::uint32_t number, std::uint64_t bytes);
+  [[nodiscard]] Result<std::shared_ptr<File>> create(std::uint32_t number,
+                                                     std::uint64_t bytes) const;
 
   FileSystem& fs_;
   const std::string directory_;
   const std::uint64_t standard_bytes_;
-  mutable Mutex mutex_;
-  std::vector<std::string> spares_ RUNNEL_GUARDED_BY(mutex_);  // paths
 };
 
 }  // namespace runnel::storage

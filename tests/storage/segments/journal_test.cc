@@ -110,7 +110,7 @@ TEST(Journal, AFrameLargerThanASegmentGetsItsOwn) {
   EXPECT_THAT(again.frames, ElementsAre("a|1", "b|" + huge, "c|3"));
 }
 
-TEST(Journal, DeadSegmentsAreUsedAgainAndTheirOldFramesStayDead) {
+TEST(Journal, DeadSegmentsAreDeletedAndReplayGoesOnBehindThem) {
   JournalBox box;
   ASSERT_TRUE(box.open().status);
   const std::string big(30'000, 'x');
@@ -123,20 +123,21 @@ TEST(Journal, DeadSegmentsAreUsedAgainAndTheirOldFramesStayDead) {
   ASSERT_TRUE(box.journal->remove_segment(2));
   EXPECT_EQ(box.journal->remove_segment(2).error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(box.journal->segment(1).error().code(), ErrorCode::kNotFound);
-  EXPECT_EQ(box.journal->disk_bytes(), 3 * kMinSegmentBytes);
+  EXPECT_EQ(box.journal->disk_bytes(), kMinSegmentBytes);
+  EXPECT_FALSE(box.disk.exists(JournalBox::segment_path(1)));
   ASSERT_TRUE(box.append("new0", big));
-  ASSERT_TRUE(box.append("new1", "in a recycled segment"));
+  ASSERT_TRUE(box.append("new1", "in a new segment"));
   ASSERT_EQ(box.journal->current_segment(), 4u);
-  EXPECT_EQ(box.journal->disk_bytes(), 3 * kMinSegmentBytes);
+  EXPECT_EQ(box.journal->disk_bytes(), 2 * kMinSegmentBytes);
   ASSERT_TRUE(box.journal->sync());
   box.disk.power_cut(CutMode::kDropAll);
   const Replayed again = box.open(point);
   ASSERT_TRUE(again.status) << again.status.error().to_string();
-  EXPECT_THAT(again.frames, ElementsAre("new0|" + big, "new1|in a recycled segment"));
+  EXPECT_THAT(again.frames, ElementsAre("new0|" + big, "new1|in a new segment"));
   EXPECT_FALSE(again.report.torn_tail);
 }
 
-TEST(Journal, ASegmentThatIsReadIsDeletedNotReused) {
+TEST(Journal, ADeletedSegmentStaysReadableForWhoHoldsIt) {
   JournalBox box;
   ASSERT_TRUE(box.open().status);
   const std::string big(40'000, 'x');
