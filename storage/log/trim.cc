@@ -34,7 +34,7 @@ Result<LogStore::Trim> LogStore::plan_trim(const PartitionRef& partition, Offset
 Status LogStore::trim(std::vector<Trim> trims) {
   std::vector<std::uint32_t> freed;
   Committer::Exclusive work;
-  work.build = [&](const JournalPoint& end) -> Result<Mutations> {
+  work.build = [&](const JournalPoint&) -> Result<Mutations> {
     Mutations m;
     for (Trim& t : trims) {
       Partition& partition = *t.partition;
@@ -63,8 +63,9 @@ Status LogStore::trim(std::vector<Trim> trims) {
       all.open_span = partition.writer().state.open_span;
       RUNNEL_TRY_ASSIGN(const auto spans, reader_->spans_of(partition, all));
       for (const Span& s : spans) {
-        // The segment being written stays open: more of this partition may follow in it.
-        if (s.last >= t.start.offset || s.segment == end.position.segment) continue;
+        // Also in the segment being written: nobody would look at this partition again if it
+        // stayed quiet from here on. If more of it follows there, a new span begins.
+        if (s.last >= t.start.offset) continue;
         m.erase(Family::kIndex, keys::span(id, s.segment));
         freed.push_back(s.segment);
         if (partition.writer().state.open_span.segment == s.segment) {
@@ -110,6 +111,11 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
   const bool by_size = config.retention_bytes >= 0;
   if (!by_time && !by_size) return std::optional<Trim>();
   const Timestamp oldest_kept = now - config.retention_ms;
+  // A batch without a timestamp is as old as its segment's last write.
+  const auto time_of = [&](Timestamp max_timestamp, std::uint32_t segment) {
+    if (max_timestamp != kNoTimestamp) return max_timestamp;
+    return journal_->closed_at(segment).value_or(now);
+  };
   if (!by_size && partition->oldest.start == view.start.offset &&
       partition->oldest.max_timestamp >= oldest_kept) {
     return std::optional<Trim>();
@@ -125,7 +131,7 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
   RUNNEL_TRY(reader_->for_each_entry(
       *partition, view.start.offset, view.high_watermark, [&](const IndexEntry& entry) {
         const std::uint64_t last_byte = entry.bytes_before + entry.bytes - 1;
-        if (goes(entry.max_timestamp, last_byte)) {
+        if (goes(time_of(entry.max_timestamp, entry.position.segment), last_byte)) {
           trim.start = {entry.last + 1, entry.bytes_before + entry.bytes};
           trim.kept_base = trim.start.offset;
           return true;
@@ -141,8 +147,9 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
       RUNNEL_TRY_ASSIGN(const auto step, walker.next());
       if (!step) break;
       const bool trimmed_before = step->last < view.start.offset;
-      if (!trimmed_before && !goes(step->max_timestamp, bytes_before)) {
-        partition->oldest = {trim.start.offset, step->max_timestamp};
+      const Timestamp time = time_of(step->max_timestamp, boundary->position.segment);
+      if (!trimmed_before && !goes(time, bytes_before)) {
+        partition->oldest = {trim.start.offset, time};
         break;
       }
       bytes_before += step->bytes;

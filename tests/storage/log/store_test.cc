@@ -210,6 +210,25 @@ TEST_F(StoreTest, RetentionBySizeIsExactToTheBatch) {
   EXPECT_EQ(info.bytes, one * 3);
 }
 
+TEST_F(StoreTest, ARecordWithoutATimeIsAsOldAsItsSegmentsLastWrite) {
+  create("t", 1, {{"retention.ms", "3600000"}});
+  create("other", 1, {{"retention.ms", "-1"}});
+  ASSERT_TRUE(append("t", make_batch(BatchSpec{{"a"}, kNoTimestamp})).result);
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(values("t"), Values{"a"}) << "acknowledged a moment ago";
+  clock.advance(std::chrono::minutes(50));
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(append("other", make_batch({std::string(100'000, 'x')})).result);
+  }
+  clock.advance(std::chrono::minutes(50));
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(values("t"), Values{"a"}) << "its segment was written to until 50 minutes ago";
+  reopen();
+  clock.advance(std::chrono::minutes(20));
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(store->partition_info(ref("t")).log_start, Offset(1));
+}
+
 TEST_F(StoreTest, AClockThatJumpsAheadDeletesNothing) {
   create("t", 1, {{"retention.ms", "86400000"}});
   ASSERT_TRUE(append("t", make_batch(BatchSpec{{"a"}, clock.now()})).result);
@@ -236,6 +255,34 @@ TEST_F(StoreTest, DeadSegmentsAreRemovedAndLiveOnesAreNot) {
   reopen();
   EXPECT_EQ(values("keep"), Values{"kept"});
   EXPECT_EQ(store->partition_info(ref("t")).log_start, Offset(40));
+}
+
+TEST_F(StoreTest, APartitionThatIsQuietAfterATrimHoldsNoSegment) {
+  create("quiet");
+  create("busy");
+  const auto write_and_trim = [&](const std::string& topic, int batches) {
+    for (int i = 0; i < batches; ++i) {
+      ASSERT_TRUE(append(topic, make_batch({std::string(100'000, 'x')})).result);
+    }
+    ASSERT_TRUE(store->delete_records(ref(topic), kNoOffset));
+    clock.advance(std::chrono::seconds(10));
+    ASSERT_TRUE(store->run_maintenance());
+  };
+  write_and_trim("quiet", 1);
+  // The span began anew in the same segment must count, be trimmed and survive replay as well.
+  write_and_trim("quiet", 1);
+  ASSERT_TRUE(append("quiet", make_batch({"last"})).result);
+  crash();
+  EXPECT_EQ(values("quiet"), Values{"last"});
+  write_and_trim("busy", 40);
+  EXPECT_EQ(values("quiet"), Values{"last"});
+  ASSERT_TRUE(store->delete_records(ref("quiet"), kNoOffset));
+  write_and_trim("busy", 40);
+  EXPECT_EQ(store->stats().segments, 1U) << "nothing is retained but what is being written";
+  write_and_trim("quiet", 1);
+  reopen();
+  write_and_trim("busy", 40);
+  EXPECT_EQ(store->stats().segments, 1U) << "after a restart";
 }
 
 TEST_F(StoreTest, TopicsAreCreatedDescribedAlteredGrownAndDeleted) {
