@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "broker/groups/classic_group.h"
-#include "broker/groups/consumer_protocol.h"
 #include "protocol/base/assert.h"
+#include "protocol/kafka/consumer_protocol.h"
 
 namespace runnel::broker {
 
@@ -291,8 +291,8 @@ bool ClassicGroup::subscribes(std::string_view topic) const {
     const auto chosen = std::ranges::find_if(
         member.protocols, [&](const classic::Protocol& p) { return p.name == protocol_; });
     if (chosen == member.protocols.end()) continue;
-    const auto topics = parse_subscription(as_bytes(chosen->metadata));
-    if (!topics || std::ranges::find(*topics, topic) != topics->end()) return true;
+    const auto wanted = protocol::kafka::decode_consumer_subscription(as_bytes(chosen->metadata));
+    if (!wanted || std::ranges::find(wanted->topics, topic) != wanted->topics.end()) return true;
   }
   return false;
 }

@@ -3,10 +3,10 @@
 #include <condition_variable>
 #include <map>
 
-#include "broker/groups/consumer_protocol.h"
 #include "broker/groups/coordinator_state.h"
 #include "broker/groups/topic_matcher.h"
 #include "protocol/base/assert.h"
+#include "protocol/kafka/consumer_protocol.h"
 
 namespace runnel::broker {
 namespace {
@@ -28,8 +28,12 @@ protocol::native::GroupDescription native_view(const ClassicGroup& group, bool w
            member.client_id,   member.host,
            group.generation(), {}};
     if (classic.protocol_type != "consumer") continue;
-    if (const auto set = parse_assignment(as_bytes(member.assignment)))
-      out.assignment = list_of(*set);
+    // Bytes that are no assignment show as none: clients may put there what they like.
+    const auto share = protocol::kafka::decode_consumer_assignment(as_bytes(member.assignment));
+    if (!share) continue;
+    for (const auto& topic : share->partitions) {
+      for (const PartitionIndex p : topic.partitions) out.assignment.push_back({topic.topic, p});
+    }
   }
   return shown;
 }

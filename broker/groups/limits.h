@@ -39,7 +39,6 @@ inline constexpr std::size_t kMaxClassicBytes = 64u << 20;        ///< what all 
 /// What a member costs besides its texts.
 inline constexpr std::size_t kMemberOverheadBytes = 512;
 inline constexpr std::size_t kMaxClientIdBytes = 200;  ///< more is cut off in ids and descriptions
-inline constexpr std::size_t kMaxParsedTopics = 100'000;  ///< of one member's subscription
 /// How late a rebalance may end because time is looked at in steps.
 inline constexpr std::chrono::milliseconds kDeadlineStep{100};
 /// A first join that waits longer than this is given up: its client has long gone.

@@ -292,9 +292,12 @@ TEST_F(CoordinatorClassicTest, EmptyGroupsAreDeletedOrForgotten) {
 
 TEST_F(CoordinatorClassicTest, OffsetsOfATopicThatIsReadAreNotDeleted) {
   auto request = joining();
-  request.protocols[0].metadata = std::string("\0\1\0\0\0\1\0\1t\xff\xff\xff\xff", 13);
+  request.protocols[0].metadata = std::string("\0\0\0\0\0\1\0\1t\xff\xff\xff\xff", 13);
   const auto joined = join(request);
-  EXPECT_EQ(sync(joined->member_id, 1)->error, ErrorCode::kOk);
+  const std::string share("\0\0\0\0\0\1\0\1t\0\0\0\1\0\0\0\3\xff\xff\xff\xff", 21);
+  EXPECT_EQ(sync(joined->member_id, 1, {{joined->member_id, share}})->error, ErrorCode::kOk);
+  const std::vector<protocol::native::TopicPartition> shown{{"t", PartitionIndex(3)}};
+  EXPECT_EQ(coordinator_->describe("g")->members[0].assignment, shown);
   const std::vector<std::string> topics{"t", "u"};
   EXPECT_EQ(*coordinator_->subscribed("g", topics), (std::vector<bool>{true, false}));
   EXPECT_EQ(coordinator_->subscribed("none", topics).error().code(), ErrorCode::kUnknownGroup);
