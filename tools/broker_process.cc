@@ -115,6 +115,12 @@ Status BrokerProcess::open_network(const Settings& settings) {
   options.loop.log = [](std::string_view line) { spdlog::info("{}", line); };
   options.loop.end_of_turn = [this] { return store_->drive_commits(); };
   options.protocols.native = service_->factory();
+  broker::KafkaOptions kafka;
+  kafka.log = [](std::string_view line) { spdlog::debug("{}", line); };
+  kafka_ = std::make_unique<broker::KafkaService>(
+      *store_, *coordinator_, storage::Clock::system(),
+      [this](std::function<void()> job) { service_->run(std::move(job)); }, std::move(kafka));
+  options.protocols.kafka = kafka_->factory();
   options.protocols.log = [](std::string_view line) { spdlog::debug("{}", line); };
   server_ = std::make_unique<broker::Server>(std::move(options));
   RUNNEL_TRY(server_->start());
@@ -133,6 +139,7 @@ void BrokerProcess::run(const std::function<void()>& reload) {
       spdlog::info("{}: finishing what is in progress", signal == SIGINT ? "SIGINT" : "SIGTERM");
       return;
     }
+    if (signal == SIGHUP && !reload) return;
     if (signal == SIGHUP) reload();
     coordinator_->tick(storage::Clock::system().monotonic());
   }

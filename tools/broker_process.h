@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/groups/coordinator.h"
+#include "broker/kafka/service.h"
 #include "broker/native/service.h"
 #include "broker/net/server.h"
 #include "protocol/base/error.h"
@@ -25,7 +26,7 @@ class BrokerProcess {
   /// close(), its error logged.
   ~BrokerProcess();
 
-  /// Serves until SIGINT or SIGTERM. `reload` runs on SIGHUP.
+  /// Serves until SIGINT or SIGTERM. `reload` runs on SIGHUP; empty: SIGHUP ends it, too.
   void run(const std::function<void()>& reload);
   /// Lets requests in progress finish, ends the connections, closes the store. Idempotent.
   [[nodiscard]] Status close();
@@ -43,6 +44,7 @@ class BrokerProcess {
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<broker::Coordinator> coordinator_;
   std::unique_ptr<broker::NativeService> service_;
+  std::unique_ptr<broker::KafkaService> kafka_;
   std::unique_ptr<broker::Server> server_;
 };
 

@@ -1,0 +1,74 @@
+#include "broker/kafka/call.h"
+
+#include "broker/kafka/kafka_session.h"
+
+namespace runnel::broker {
+
+void KafkaPosts::push(std::function<void()> work) {
+  bool first = false;
+  {
+    MutexLock lock(mutex_);
+    first = items_.empty();
+    items_.push_back(std::move(work));
+  }
+  if (!first) return;  // whoever pushed the first has posted
+  session_->post([self = shared_from_this()](Session& session) {
+    static_cast<KafkaSession&>(session).run(self->take());
+  });
+}
+
+Call::~Call() {
+  if (answered_) return;
+  // A defect if the connection still lives: it must not wait for ever.
+  peer_->posts->push([number = number_, session = &session_] {
+    if (number >= session->first_number_) {
+      session->fail(Error(ErrorCode::kInternal, "a request was dropped without an answer"));
+    }
+  });
+}
+
+Endpoint Call::advertised() const {
+  const auto& given = service_.options().advertised;
+  return given ? *given : peer_->local;
+}
+
+void Call::send(kafka::Frame frame, std::vector<storage::FileSlice> slices) {
+  RUNNEL_ASSERT(!answered_);
+  answered_ = true;
+  lease_ = MemoryLease();
+  Output output;
+  auto slice = slices.begin();
+  std::size_t at = 0;
+  for (const kafka::Gap& gap : frame.gaps) {
+    if (gap.at > at) output.emplace_back(frame.head.slice(at, gap.at - at));
+    at = gap.at;
+    std::uint64_t left = gap.bytes;
+    for (; left > 0; ++slice) {
+      RUNNEL_ASSERT(slice != slices.end() && slice->length <= left);
+      left -= slice->length;
+      output.emplace_back(std::move(*slice));
+    }
+  }
+  if (at < frame.head.size()) output.emplace_back(frame.head.slice(at, frame.head.size() - at));
+  session_.answered(number_, std::move(output));
+}
+
+void Call::reply_nothing() {
+  RUNNEL_ASSERT(!answered_);
+  answered_ = true;
+  lease_ = MemoryLease();
+  session_.answered(number_, {});
+}
+
+void Call::close_connection(const Error& why) {
+  answered_ = true;
+  lease_ = MemoryLease();
+  session_.fail(why);
+}
+
+void Call::malformed(const Error& error) {
+  KafkaCounters::add(service_.counters().malformed, 1);
+  close_connection(error);
+}
+
+}  // namespace runnel::broker

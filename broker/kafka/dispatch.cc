@@ -1,0 +1,46 @@
+#include "broker/kafka/dispatch.h"
+
+#include <algorithm>
+
+#include "broker/kafka/handlers.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::ApiKey;
+
+// Versions are limited where a newer one promises what is not done here.
+constexpr KafkaApi kApis[] = {
+    // 0 to 2 are answered with an error: librdkafka up to 2.11 drops compression if they are not
+    // listed.
+    {ApiKey::kProduce, 0, 13, handle_produce},
+    {ApiKey::kFetch, 4, 17, handle_fetch},
+    {ApiKey::kListOffsets, 1, 10, handle_list_offsets},
+    {ApiKey::kMetadata, 0, 13, handle_metadata},
+    {ApiKey::kFindCoordinator, 0, 6, handle_find_coordinator},
+    {ApiKey::kApiVersions, 0, 4, handle_api_versions},
+    {ApiKey::kCreateTopics, 0, 7, handle_create_topics},
+    {ApiKey::kDeleteTopics, 0, 6, handle_delete_topics},
+    {ApiKey::kDeleteRecords, 0, 2, handle_delete_records},
+    {ApiKey::kInitProducerId, 0, 4, handle_init_producer_id},
+    {ApiKey::kOffsetForLeaderEpoch, 2, 4, handle_offset_for_leader_epoch},
+    {ApiKey::kCreatePartitions, 0, 3, handle_create_partitions},
+    {ApiKey::kDescribeCluster, 0, 2, handle_describe_cluster},
+};
+static_assert(std::is_sorted(std::begin(kApis), std::end(kApis),
+                             [](const KafkaApi& a, const KafkaApi& b) { return a.key < b.key; }));
+
+}  // namespace
+
+std::span<const KafkaApi> kafka_apis() noexcept {
+  return kApis;
+}
+
+const KafkaApi* find_kafka_api(kafka::ApiKey key) noexcept {
+  const auto* const found =
+      std::lower_bound(std::begin(kApis), std::end(kApis), key,
+                       [](const KafkaApi& api, ApiKey wanted) { return api.key < wanted; });
+  return found != std::end(kApis) && found->key == key ? found : nullptr;
+}
+
+}  // namespace runnel::broker

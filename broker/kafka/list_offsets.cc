@@ -1,0 +1,110 @@
+// ListOffsets and OffsetForLeaderEpoch.
+#include "protocol/kafka/list_offsets.h"
+#include "broker/kafka/errors.h"
+#include "broker/kafka/handlers.h"
+#include "broker/kafka/partitions.h"
+#include "protocol/kafka/offset_for_leader_epoch.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+using kafka::ListOffsetsRequest;
+using kafka::ListOffsetsResponse;
+using Query = storage::OffsetQuery;
+
+constexpr std::int16_t kFirstWithMaxTimestamp = 7;
+constexpr std::int16_t kFirstWithLocal = 8;
+constexpr std::int16_t kFirstWithTiered = 9;
+
+struct Meaning {
+  KafkaError error = KafkaError::kNone;
+  bool nothing = false;  ///< the answer is "none"
+  Query query;
+};
+
+Meaning meaning_of(Timestamp asked, std::int16_t version) {
+  if (asked >= Timestamp(0)) return {KafkaError::kNone, false, {Query::Kind::kTime, asked}};
+  if (asked == kafka::kLatestTimestamp) return {KafkaError::kNone, false, {Query::Kind::kLatest}};
+  if (asked == kafka::kEarliestTimestamp) {
+    return {KafkaError::kNone, false, {Query::Kind::kEarliest}};
+  }
+  if (asked == kafka::kMaxTimestamp && version >= kFirstWithMaxTimestamp) {
+    return {KafkaError::kNone, false, {Query::Kind::kMaxTimestamp}};
+  }
+  if (asked == kafka::kEarliestLocalTimestamp && version >= kFirstWithLocal) {
+    return {KafkaError::kNone, false, {Query::Kind::kEarliest}};  // nothing lies elsewhere
+  }
+  if (asked == kafka::kLatestTieredTimestamp && version >= kFirstWithTiered) {
+    return {KafkaError::kNone, true, {}};
+  }
+  return {KafkaError::kUnsupportedVersion, true, {}};
+}
+
+void find(Call& call, const std::string& topic, const ListOffsetsRequest::Partition& asked,
+          ListOffsetsResponse::Partition& answer) {
+  answer.index = asked.index;
+  const auto found = call.store().partition(topic, asked.index);
+  if (!found) {
+    answer.error = kafka_error(found.error());
+    return;
+  }
+  answer.error = check_epoch(asked.current_leader_epoch);
+  if (answer.error != KafkaError::kNone) return;
+  const Meaning meaning = meaning_of(asked.timestamp, call.version());
+  answer.error = meaning.error;
+  if (meaning.nothing) return;
+  const auto offset = call.store().find_offset(*found, meaning.query);
+  if (!offset) {
+    answer.error = kafka_error(offset.error());
+    return;
+  }
+  answer.offset = offset->offset;
+  answer.timestamp = offset->timestamp;
+  if (offset->offset >= Offset(0)) answer.leader_epoch = kKafkaLeaderEpoch;
+}
+
+ListOffsetsResponse find_all(Call& call, const ListOffsetsRequest& request) {
+  ListOffsetsResponse response;
+  for (const auto& topic : request.topics) {
+    auto& to = response.topics.emplace_back();
+    to.name = topic.name;
+    for (const auto& partition : topic.partitions) {
+      find(call, topic.name, partition, to.partitions.emplace_back());
+    }
+  }
+  return response;
+}
+
+}  // namespace
+
+void handle_list_offsets(const CallRef& call) {
+  auto request = call->decode<ListOffsetsRequest>();
+  if (!request) return;
+  // Looking for a time reads from the disk.
+  run_blocking(
+      call, [call, request = std::move(*request)] { return find_all(*call, request); },
+      [call](const ListOffsetsResponse& response) { call->reply(response); });
+}
+
+void handle_offset_for_leader_epoch(const CallRef& call) {
+  const auto request = call->decode<kafka::OffsetForLeaderEpochRequest>();
+  if (!request) return;
+  kafka::OffsetForLeaderEpochResponse response;
+  for (const auto& topic : request->topics) {
+    auto& to = response.topics.emplace_back();
+    to.name = topic.name;
+    for (const auto& asked : topic.partitions) {
+      auto& answer = to.partitions.emplace_back();
+      answer.index = asked.index;
+      const auto found = call->store().partition(topic.name, asked.index);
+      answer.error = found ? check_epoch(asked.current_leader_epoch) : kafka_error(found.error());
+      if (answer.error != KafkaError::kNone || asked.leader_epoch != kKafkaLeaderEpoch) continue;
+      answer.leader_epoch = kKafkaLeaderEpoch;
+      answer.end_offset = call->store().partition_info(*found).high_watermark;
+    }
+  }
+  call->reply(response);
+}
+
+}  // namespace runnel::broker

@@ -1,0 +1,187 @@
+// Metadata, DescribeCluster and FindCoordinator: this one node, whatever is asked.
+#include <algorithm>
+#include <unordered_set>
+
+#include "broker/kafka/errors.h"
+#include "broker/kafka/handlers.h"
+#include "protocol/kafka/describe_cluster.h"
+#include "protocol/kafka/find_coordinator.h"
+#include "protocol/kafka/metadata.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+using kafka::MetadataRequest;
+using kafka::MetadataResponse;
+
+constexpr LeaderEpoch kLeaderEpoch{0};  // one node leads everything, always
+/// What a client may do with a cluster and with a topic where nobody is refused anything: bits of
+/// Kafka's operation numbers.
+constexpr std::int32_t kAllClusterOperations = 0b1'1111'1010'0000;
+constexpr std::int32_t kAllTopicOperations = 0b1101'1111'1000;
+/// From this version on a request says itself whether topics may be created.
+constexpr std::int16_t kFirstWithAutoCreation = 4;
+/// From this version on FindCoordinator asks for several keys at once.
+constexpr std::int16_t kFirstWithManyKeys = 4;
+
+MetadataResponse::Topic described(Call& call, const storage::TopicInfo& info,
+                                  bool with_operations) {
+  MetadataResponse::Topic topic;
+  topic.name = info.name;
+  topic.topic_id = info.id;
+  if (with_operations) topic.authorized_operations = kAllTopicOperations;
+  const std::int32_t node = call.service().options().node_id;
+  topic.partitions.reserve(info.partitions.size());
+  for (const storage::PartitionInfo& p : info.partitions) {
+    MetadataResponse::Partition partition;
+    partition.index = p.index;
+    partition.leader_id = node;
+    partition.leader_epoch = kLeaderEpoch;
+    partition.replica_nodes = {node};
+    partition.isr_nodes = {node};
+    topic.partitions.push_back(std::move(partition));
+  }
+  return topic;
+}
+
+MetadataResponse::Topic refused(std::optional<std::string> name, Uuid id, KafkaError error) {
+  MetadataResponse::Topic topic;
+  topic.name = std::move(name);
+  topic.topic_id = id;
+  topic.error = error;
+  return topic;
+}
+
+MetadataResponse::Topic by_id(Call& call, const MetadataRequest::Topic& asked,
+                              bool with_operations) {
+  const auto name = call.store().topic_name(asked.topic_id);
+  if (name) {
+    const auto info = call.store().describe_topic(*name);
+    if (info && info->id == asked.topic_id) return described(call, *info, with_operations);
+  }
+  return refused(std::nullopt, asked.topic_id, KafkaError::kUnknownTopicId);
+}
+
+MetadataResponse begin_response(Call& call, const MetadataRequest& request) {
+  MetadataResponse response;
+  const Endpoint at = call.advertised();
+  response.brokers.push_back({call.service().options().node_id, at.host, at.port, std::nullopt});
+  response.cluster_id = call.store().id().to_string();
+  response.controller_id = call.service().options().node_id;
+  if (request.include_cluster_authorized_operations) {
+    response.cluster_authorized_operations = kAllClusterOperations;
+  }
+  return response;
+}
+
+/// Answers with what is there and creates what may be; blocks if it has to create.
+MetadataResponse answer(Call& call, const MetadataRequest& request, bool create) {
+  MetadataResponse response = begin_response(call, request);
+  const bool operations = request.include_topic_authorized_operations;
+  const bool all = !request.topics || (call.version() == 0 && request.topics->empty());
+  if (all) {
+    for (const std::string& name : call.store().topic_names()) {
+      const auto info = call.store().describe_topic(name);
+      if (info) response.topics.push_back(described(call, *info, operations));
+    }
+    return response;
+  }
+  for (const MetadataRequest::Topic& asked : *request.topics) {
+    if (!asked.name) {
+      response.topics.push_back(by_id(call, asked, operations));
+      continue;
+    }
+    auto info = call.store().describe_topic(*asked.name);
+    if (!info && info.error().code() == ErrorCode::kUnknownTopic && create) {
+      info =
+          call.store().create_topic({*asked.name, call.service().options().default_partitions, {}});
+      // Somebody else was quicker.
+      if (!info && info.error().code() == ErrorCode::kTopicExists) {
+        info = call.store().describe_topic(*asked.name);
+      }
+    }
+    if (info) {
+      response.topics.push_back(described(call, *info, operations));
+      continue;
+    }
+    const Status valid = storage::validate_topic_name(*asked.name);
+    response.topics.push_back(
+        refused(asked.name, {}, valid ? kafka_error(info.error()) : kafka_error(valid.error())));
+  }
+  return response;
+}
+
+bool creates(Call& call, const MetadataRequest& request) {
+  if (!call.service().options().auto_create_topics || !request.topics) return false;
+  if (call.version() >= kFirstWithAutoCreation && !request.allow_auto_topic_creation) return false;
+  return std::any_of(request.topics->begin(), request.topics->end(), [&](const auto& topic) {
+    return topic.name && storage::validate_topic_name(*topic.name) &&
+           !call.store().describe_topic(*topic.name);
+  });
+}
+
+}  // namespace
+
+void handle_metadata(const CallRef& call) {
+  auto request = call->decode<MetadataRequest>();
+  if (!request) return;
+  if (!creates(*call, *request)) return call->reply(answer(*call, *request, false));
+  run_blocking(
+      call, [call, request = std::move(*request)] { return answer(*call, request, true); },
+      [call](const MetadataResponse& response) { call->reply(response); });
+}
+
+void handle_describe_cluster(const CallRef& call) {
+  const auto request = call->decode<kafka::DescribeClusterRequest>();
+  if (!request) return;
+  kafka::DescribeClusterResponse response;
+  response.endpoint_type = request->endpoint_type;
+  response.cluster_id = call->store().id().to_string();
+  if (request->endpoint_type != kafka::EndpointType::kBroker) {  // no controllers to list
+    response.error = request->endpoint_type == kafka::EndpointType::kController
+                         ? KafkaError::kMismatchedEndpointType
+                         : KafkaError::kUnsupportedEndpointType;
+    return call->reply(response);
+  }
+  const Endpoint at = call->advertised();
+  const std::int32_t node = call->service().options().node_id;
+  response.controller_id = node;
+  response.brokers.push_back({node, at.host, at.port, std::nullopt, false});
+  if (request->include_authorized_operations)
+    response.authorized_operations = kAllClusterOperations;
+  call->reply(response);
+}
+
+void handle_find_coordinator(const CallRef& call) {
+  const auto request = call->decode<kafka::FindCoordinatorRequest>();
+  if (!request) return;
+  const Endpoint at = call->advertised();
+  const std::int32_t node = call->service().options().node_id;
+  const bool known = request->key_type == kafka::CoordinatorType::kGroup ||
+                     request->key_type == kafka::CoordinatorType::kTransaction;
+  const auto found = [&](std::string key) {
+    kafka::FindCoordinatorResponse::Coordinator one;
+    one.key = std::move(key);
+    one.error = known ? KafkaError::kNone : KafkaError::kInvalidRequest;
+    if (known) {
+      one.node_id = node;
+      one.host = at.host;
+      one.port = at.port;
+    }
+    return one;
+  };
+  kafka::FindCoordinatorResponse response;
+  if (call->version() >= kFirstWithManyKeys) {
+    for (const std::string& key : request->keys) response.coordinators.push_back(found(key));
+  } else {
+    const auto one = found(request->key);
+    response.error = one.error;
+    response.node_id = one.node_id;
+    response.host = one.host;
+    response.port = one.port;
+  }
+  call->reply(response);
+}
+
+}  // namespace runnel::broker

@@ -1,0 +1,34 @@
+// From the topics of a request to partitions of the store.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "broker/kafka/call.h"
+#include "broker/kafka/errors.h"
+
+namespace runnel::broker {
+
+/// One node leads everything, always.
+inline constexpr LeaderEpoch kKafkaLeaderEpoch{0};
+
+/// A topic as a request names it: by its id in versions that have ids, else by its name.
+struct NamedTopic {
+  std::string name;
+  kafka::KafkaError error = kafka::KafkaError::kNone;
+};
+[[nodiscard]] inline NamedTopic named_topic(Call& call, std::string_view name, const Uuid& id,
+                                            bool by_id) {
+  if (!by_id) return {std::string(name), kafka::KafkaError::kNone};
+  auto found = call.store().topic_name(id);
+  if (!found) return {{}, kafka::KafkaError::kUnknownTopicId};
+  return {std::move(*found), kafka::KafkaError::kNone};
+}
+
+/// What a client that knows another leader epoch is told. -1: it does not check.
+[[nodiscard]] inline kafka::KafkaError check_epoch(LeaderEpoch known) {
+  if (known <= kKafkaLeaderEpoch) return kafka::KafkaError::kNone;
+  return kafka::KafkaError::kUnknownLeaderEpoch;
+}
+
+}  // namespace runnel::broker

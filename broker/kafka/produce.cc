@@ -1,0 +1,206 @@
+// Produce: each partition's batch is a commit of its own; the answer goes out with the last of
+// them.
+#include <memory>
+
+#include "broker/kafka/errors.h"
+#include "broker/kafka/handlers.h"
+#include "broker/kafka/partitions.h"
+#include "protocol/kafka/produce.h"
+#include "protocol/record_batch/record_batch.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+using kafka::ProduceRequest;
+using kafka::ProduceResponse;
+
+constexpr std::int16_t kFirstWithBatches = 3;
+constexpr std::int16_t kFirstWithZstd = 7;
+constexpr std::int16_t kFirstWithTopicIds = 13;
+constexpr std::int16_t kAcksAll = -1;
+
+/// The answer while its partitions are being committed. Loop thread only, but for `left`.
+struct PendingProduce {
+  CallRef call;
+  ProduceResponse response;
+  std::atomic<std::size_t> left{1};  ///< commits under way, and one for the handler itself
+  /// Results by place: written by whoever commits, read once all are there.
+  struct Committed {
+    std::size_t topic = 0;
+    std::size_t partition = 0;
+    storage::CommitOutcome outcome;
+  };
+  std::vector<Committed> commits;
+};
+
+KafkaError error_of(const Error& error) {
+  // A batch that does not follow the format: kafka's clients give up on either.
+  if (error.code() == ErrorCode::kInvalidArgument) return KafkaError::kInvalidRecord;
+  return kafka_error(error);
+}
+
+/// Whether the bytes are one batch that may be appended. What others could not read is refused
+/// here: the walk over the records of a batch that is not compressed needs no decoding.
+Status check_batch(Bytes bytes, std::int16_t version) {
+  RUNNEL_TRY_ASSIGN(const std::size_t size, protocol::validate_batch(bytes, protocol::Depth::kCrc));
+  const protocol::BatchView batch(bytes);
+  if (size != bytes.size()) {
+    return fail(ErrorCode::kMalformed, "a partition's records are one batch, nothing behind it");
+  }
+  if (batch.is_control()) {
+    return fail(ErrorCode::kMalformed, "clients can't write control batches");
+  }
+  if (batch.last_offset_delta() + 1 != batch.record_count()) {
+    return fail(ErrorCode::kMalformed, "the record count does not fit the last offset");
+  }
+  if (batch.codec() == protocol::Codec::kZstd && version < kFirstWithZstd) {
+    return fail(ErrorCode::kUnsupported, "zstd needs Produce version 7");
+  }
+  if (batch.codec() == protocol::Codec::kNone) {
+    RUNNEL_TRY(protocol::validate_batch(bytes, protocol::Depth::kRecords));
+  }
+  return {};
+}
+
+void set_error(ProduceResponse::Partition& partition, KafkaError error, std::string message) {
+  partition.error = error;
+  if (!message.empty()) partition.error_message = std::move(message);
+}
+
+void settle(ProduceResponse::Partition& partition, storage::CommitOutcome& outcome) {
+  if (!outcome.result) {
+    const Error& error = outcome.result.error();
+    return set_error(partition, error_of(error), error.message());
+  }
+  const storage::AppendResult& result = outcome.result->appends.at(0);
+  partition.base_offset = result.base_offset;
+  partition.log_append_time = result.append_time;
+  partition.log_start_offset = result.log_start;
+}
+
+void finish(PendingProduce& pending) {
+  for (auto& c : pending.commits) {
+    settle(pending.response.topics[c.topic].partitions[c.partition], c.outcome);
+  }
+  pending.call->reply(pending.response);
+}
+
+/// One commit less to wait for; the last one answers.
+void one_done(const std::shared_ptr<PendingProduce>& pending, bool on_loop) {
+  if (pending->left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (on_loop) return finish(*pending);
+  pending->call->on_loop([pending] { finish(*pending); });
+}
+
+/// The commit of one partition, or its error in `answer`.
+std::optional<storage::CommitRequest> prepare(Call& call, const ProduceRequest& request,
+                                              const NamedTopic& topic,
+                                              const ProduceRequest::Partition& asked,
+                                              ProduceResponse::Partition& answer) {
+  if (topic.error != KafkaError::kNone) {
+    set_error(answer, topic.error, {});
+    return std::nullopt;
+  }
+  auto found = call.store().partition(topic.name, asked.index);
+  if (!found) {
+    set_error(answer, kafka_error(found.error()), found.error().message());
+    return std::nullopt;
+  }
+  if (!asked.records || asked.records->empty()) {
+    set_error(answer, KafkaError::kInvalidRecord, "there are no records");
+    return std::nullopt;
+  }
+  if (const Status valid = check_batch(*asked.records, call.version()); !valid) {
+    const bool codec = valid.error().code() == ErrorCode::kUnsupported;
+    set_error(answer, codec ? KafkaError::kUnsupportedCompressionType : error_of(valid.error()),
+              valid.error().message());
+    return std::nullopt;
+  }
+  storage::CommitRequest commit;
+  commit.durability =
+      request.acks == kAcksAll ? storage::Durability::kSynced : storage::Durability::kWritten;
+  const auto at = static_cast<std::size_t>(asked.records->data() - call.frame().data());
+  commit.appends.push_back(
+      {std::move(*found), call.frame().slice(at, asked.records->size()), {}, std::nullopt});
+  return commit;
+}
+
+/// An error in every partition of the answer.
+ProduceResponse refused(const ProduceRequest& request, KafkaError error) {
+  ProduceResponse response;
+  for (const auto& topic : request.topics) {
+    auto& to = response.topics.emplace_back();
+    to.name = topic.name;
+    to.topic_id = topic.topic_id;
+    for (const auto& partition : topic.partitions) {
+      to.partitions.emplace_back().index = partition.index;
+      to.partitions.back().error = error;
+    }
+  }
+  return response;
+}
+
+/// acks=0: nothing is answered, but a client that writes what can't be stored loses its connection,
+/// which is all that can be told.
+void finish_unanswered(const PendingProduce& pending, const CallRef& call) {
+  for (const auto& topic : pending.response.topics) {
+    for (const auto& partition : topic.partitions) {
+      if (partition.error == KafkaError::kNone) continue;
+      return call->close_connection(
+          Error(ErrorCode::kInvalidArgument,
+                "produce with acks=0 failed: " + partition.error_message.value_or("") +
+                    std::string(kafka::name_of(partition.error))));
+    }
+  }
+  call->reply_nothing();
+}
+
+}  // namespace
+
+void handle_produce(const CallRef& call) {
+  const auto request = call->decode<ProduceRequest>();
+  if (!request) return;
+  if (call->version() < kFirstWithBatches) {
+    return call->reply(refused(*request, KafkaError::kUnsupportedForMessageFormat));
+  }
+  if (request->acks < kAcksAll || request->acks > 1) {
+    return call->reply(refused(*request, KafkaError::kInvalidRequiredAcks));
+  }
+  const auto pending = std::make_shared<PendingProduce>();
+  std::vector<storage::CommitRequest> commits;
+  for (const auto& topic : request->topics) {
+    const NamedTopic named =
+        named_topic(*call, topic.name, topic.topic_id, call->version() >= kFirstWithTopicIds);
+    auto& to = pending->response.topics.emplace_back();
+    to.name = topic.name;
+    to.topic_id = topic.topic_id;
+    for (const auto& partition : topic.partitions) {
+      auto& answer = to.partitions.emplace_back();
+      answer.index = partition.index;
+      auto commit = prepare(*call, *request, named, partition, answer);
+      if (!commit) continue;
+      pending->commits.push_back(
+          {pending->response.topics.size() - 1, to.partitions.size() - 1, {}});
+      commits.push_back(std::move(*commit));
+    }
+  }
+  if (request->acks == 0) {
+    for (auto& commit : commits) {
+      commit.durability = storage::Durability::kNone;
+      call->store().queue_commit(std::move(commit), [call](const storage::CommitOutcome&) {});
+    }
+    return finish_unanswered(*pending, call);
+  }
+  pending->call = call;
+  pending->left += commits.size();
+  for (std::size_t i = 0; i < commits.size(); ++i) {
+    call->store().queue_commit(std::move(commits[i]), [pending, i](storage::CommitOutcome outcome) {
+      pending->commits[i].outcome = std::move(outcome);
+      one_done(pending, false);
+    });
+  }
+  one_done(pending, true);
+}
+
+}  // namespace runnel::broker

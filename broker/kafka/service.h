@@ -1,0 +1,74 @@
+// What all Kafka sessions share: storage, groups, settings, and a way to run what blocks.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "broker/groups/coordinator.h"
+#include "broker/native/memory_gate.h"
+#include "broker/net/loop.h"
+#include "broker/net/session.h"
+#include "storage/env/clock.h"
+#include "storage/store.h"
+
+namespace runnel::broker {
+
+struct KafkaOptions {
+  std::int32_t node_id = 1;
+  /// What clients are told to connect to; nothing: the address they reached.
+  std::optional<Endpoint> advertised;
+  bool auto_create_topics = true;       ///< auto.create.topics.enable
+  std::int32_t default_partitions = 1;  ///< num.partitions
+  /// socket.request.max.bytes; no more than a quarter of the memory limit counts.
+  std::uint32_t max_request_bytes = 100u << 20;
+  NetLog log;  ///< connections that were closed, and why; may be empty
+};
+
+/// Monotonic counts since the start, except `sessions`. Relaxed: they guide people, not code.
+struct KafkaCounters {
+  using Count = std::atomic<std::uint64_t>;
+  Count sessions{0};
+  Count requests{0};
+  Count malformed{0};
+  Count unsupported{0};  ///< requests of an API or version that is not offered
+
+  static void add(Count& count, std::uint64_t n) noexcept {
+    count.fetch_add(n, std::memory_order_relaxed);
+  }
+};
+
+/// Thread safe. What it is given outlives it, it outlives its sessions.
+class KafkaService {
+ public:
+  /// Runs a job on a thread that may block, in no particular order.
+  using RunBlocking = std::function<void(std::function<void()>)>;
+
+  KafkaService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock,
+               RunBlocking run_blocking, KafkaOptions options);
+
+  /// Makes sessions of connections whose first byte is still to come.
+  [[nodiscard]] SessionFactory factory();
+
+  // For sessions.
+  [[nodiscard]] storage::Store& store() noexcept { return store_; }
+  [[nodiscard]] Coordinator& coordinator() noexcept { return coordinator_; }
+  [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
+  [[nodiscard]] const KafkaOptions& options() const noexcept { return options_; }
+  [[nodiscard]] KafkaCounters& counters() noexcept { return counters_; }
+  [[nodiscard]] MemoryGate& memory() noexcept { return *gate_; }
+  void run_blocking(std::function<void()> job) { run_blocking_(std::move(job)); }
+
+ private:
+  storage::Store& store_;
+  Coordinator& coordinator_;
+  storage::Clock& clock_;
+  const RunBlocking run_blocking_;
+  const KafkaOptions options_;
+  KafkaCounters counters_;
+  const std::shared_ptr<MemoryGate> gate_;
+};
+
+}  // namespace runnel::broker

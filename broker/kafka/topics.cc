@@ -1,0 +1,269 @@
+// CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords. All of them wait for the disk.
+#include <unordered_map>
+
+#include "broker/kafka/errors.h"
+#include "broker/kafka/handlers.h"
+#include "broker/kafka/partitions.h"
+#include "protocol/kafka/create_partitions.h"
+#include "protocol/kafka/create_topics.h"
+#include "protocol/kafka/delete_records.h"
+#include "protocol/kafka/delete_topics.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+
+/// What is wrong with a part of a request.
+struct Refusal {
+  KafkaError error = KafkaError::kNone;
+  std::string message;
+};
+Refusal refusal_of(const Error& error) {
+  return {kafka_error(error), error.message()};
+}
+
+template <class Answer>
+void refuse(Answer& answer, Refusal refusal) {
+  answer.error = refusal.error;
+  answer.error_message = std::move(refusal.message);
+}
+
+// ---------------------------------------------------------------- create
+using CreateTopic = kafka::CreateTopicsRequest::Topic;
+
+/// Every partition is on this node, once; assignments and factors must say just that.
+Refusal check_assignments(const CreateTopic& topic, std::int32_t node) {
+  if (topic.assignments.empty()) return {};
+  if (topic.partitions != -1 || topic.replication_factor != -1) {
+    return {KafkaError::kInvalidRequest,
+            "give either assignments or a number of partitions and replicas, not both"};
+  }
+  std::vector<bool> seen(topic.assignments.size());
+  for (const auto& a : topic.assignments) {
+    const auto index = static_cast<std::size_t>(a.index.value());
+    if (a.index < PartitionIndex(0) || index >= seen.size() || seen[index]) {
+      return {KafkaError::kInvalidReplicaAssignment, "partitions are numbered from 0, each once"};
+    }
+    seen[index] = true;
+    if (a.broker_ids != std::vector<std::int32_t>{node}) {
+      return {KafkaError::kInvalidReplicaAssignment,
+              "there is one broker here, number " + std::to_string(node)};
+    }
+  }
+  return {};
+}
+
+Refusal check_counts(const CreateTopic& topic) {
+  if (topic.partitions == 0 || topic.partitions < -1) {
+    return {KafkaError::kInvalidPartitions, "the number of partitions must be larger than 0"};
+  }
+  if (topic.replication_factor == 0 || topic.replication_factor < -1) {
+    return {KafkaError::kInvalidReplicationFactor, "the replication factor must be larger than 0"};
+  }
+  if (topic.replication_factor > 1) {
+    return {KafkaError::kInvalidReplicationFactor,
+            "replication factor " + std::to_string(topic.replication_factor) +
+                " is larger than the one broker that is here"};
+  }
+  return {};
+}
+
+Result<storage::TopicSpec> spec_of(const CallRef& call, const CreateTopic& topic) {
+  storage::TopicSpec spec;
+  spec.name = topic.name;
+  spec.partitions = topic.partitions;
+  if (!topic.assignments.empty()) {
+    spec.partitions = static_cast<std::int32_t>(topic.assignments.size());
+  } else if (topic.partitions == -1) {
+    spec.partitions = call->service().options().default_partitions;
+  }
+  for (const auto& config : topic.configs) {
+    if (!config.value) {
+      return fail(ErrorCode::kInvalidConfig, "config '" + config.name + "' has no value");
+    }
+    spec.configs[config.name] = *config.value;
+  }
+  return spec;
+}
+
+void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
+            const CreateTopic& topic, kafka::CreateTopicsResponse::Topic& answer) {
+  Refusal refusal = check_counts(topic);
+  if (refusal.error == KafkaError::kNone) {
+    refusal = check_assignments(topic, call->service().options().node_id);
+  }
+  if (refusal.error != KafkaError::kNone) return refuse(answer, std::move(refusal));
+  auto spec = spec_of(call, topic);
+  if (!spec) return refuse(answer, refusal_of(spec.error()));
+  const std::int32_t partitions = spec->partitions;
+  if (request.validate_only) {
+    if (const Status valid = storage::validate_topic_name(spec->name); !valid) {
+      return refuse(answer, refusal_of(valid.error()));
+    }
+    if (call->store().describe_topic(spec->name)) {
+      return refuse(answer,
+                    {KafkaError::kTopicAlreadyExists, "topic '" + spec->name + "' exists already"});
+    }
+  } else {
+    const auto made = call->store().create_topic(*spec);
+    if (!made) return refuse(answer, refusal_of(made.error()));
+    answer.topic_id = made->id;
+  }
+  answer.partitions = partitions;
+  answer.replication_factor = 1;
+  answer.configs.emplace();
+}
+
+kafka::CreateTopicsResponse create_all(const CallRef& call,
+                                       const kafka::CreateTopicsRequest& request) {
+  std::unordered_map<std::string, int> times;
+  for (const auto& topic : request.topics) ++times[topic.name];
+  kafka::CreateTopicsResponse response;
+  for (const auto& topic : request.topics) {
+    const int count = std::exchange(times[topic.name], 0);
+    if (count == 0) continue;  // answered with its first
+    auto& answer = response.topics.emplace_back();
+    answer.name = topic.name;
+    if (count > 1) {
+      refuse(answer, {KafkaError::kInvalidRequest, "the topic stands in the request twice"});
+    } else {
+      create(call, request, topic, answer);
+    }
+  }
+  return response;
+}
+
+// ---------------------------------------------------------------- delete
+kafka::DeleteTopicsResponse delete_all(const CallRef& call,
+                                       const kafka::DeleteTopicsRequest& request) {
+  kafka::DeleteTopicsResponse response;
+  const auto remove = [&](const std::string& name, auto& answer) {
+    const auto info = call->store().describe_topic(name);
+    if (info) answer.topic_id = info->id;
+    if (const Status done = call->store().delete_topic(name); !done) {
+      refuse(answer, refusal_of(done.error()));
+    }
+  };
+  for (const std::string& name : request.names) {
+    auto& answer = response.topics.emplace_back();
+    answer.name = name;
+    remove(name, answer);
+  }
+  for (const auto& topic : request.topics) {
+    auto& answer = response.topics.emplace_back();
+    answer.name = topic.name;
+    answer.topic_id = topic.topic_id;
+    if (topic.name) {
+      remove(*topic.name, answer);
+      continue;
+    }
+    const auto name = call->store().topic_name(topic.topic_id);
+    if (!name) {
+      answer.error = KafkaError::kUnknownTopicId;
+      continue;
+    }
+    answer.name = *name;
+    remove(*name, answer);
+  }
+  return response;
+}
+
+// ---------------------------------------------------------------- partitions
+void add_partitions(const CallRef& call, const kafka::CreatePartitionsRequest& request,
+                    const kafka::CreatePartitionsRequest::Topic& topic,
+                    kafka::CreatePartitionsResponse::Topic& answer) {
+  const auto info = call->store().describe_topic(topic.name);
+  if (!info) return refuse(answer, refusal_of(info.error()));
+  const auto now = static_cast<std::int32_t>(info->partitions.size());
+  if (topic.count <= now) {
+    return refuse(answer, {KafkaError::kInvalidPartitions,
+                           "the topic has " + std::to_string(now) + " partitions, " +
+                               std::to_string(topic.count) + " is not an increase"});
+  }
+  if (topic.assignments) {
+    if (topic.assignments->size() != static_cast<std::size_t>(topic.count - now)) {
+      return refuse(answer, {KafkaError::kInvalidReplicaAssignment,
+                             "give one assignment for each new partition"});
+    }
+    for (const auto& a : *topic.assignments) {
+      if (a.broker_ids != std::vector<std::int32_t>{call->service().options().node_id}) {
+        return refuse(answer, {KafkaError::kInvalidReplicaAssignment, "there is one broker here"});
+      }
+    }
+  }
+  if (request.validate_only) return;
+  if (const Status done = call->store().add_partitions(topic.name, topic.count); !done) {
+    refuse(answer, refusal_of(done.error()));
+  }
+}
+
+// ---------------------------------------------------------------- records
+kafka::DeleteRecordsResponse delete_records(const CallRef& call,
+                                            const kafka::DeleteRecordsRequest& request) {
+  kafka::DeleteRecordsResponse response;
+  for (const auto& topic : request.topics) {
+    auto& to = response.topics.emplace_back();
+    to.name = topic.name;
+    for (const auto& asked : topic.partitions) {
+      auto& answer = to.partitions.emplace_back();
+      answer.index = asked.index;
+      const auto found = call->store().partition(topic.name, asked.index);
+      if (!found) {
+        answer.error = kafka_error(found.error());
+        continue;
+      }
+      const storage::PartitionInfo info = call->store().partition_info(*found);
+      const Offset before = asked.offset == Offset(-1) ? info.high_watermark : asked.offset;
+      if (before < info.log_start || before > info.high_watermark) {
+        answer.error = KafkaError::kOffsetOutOfRange;
+        continue;
+      }
+      const auto start = call->store().delete_records(*found, before);
+      if (start) {
+        answer.low_watermark = *start;
+      } else {
+        answer.error = kafka_error(start.error());
+      }
+    }
+  }
+  return response;
+}
+
+/// Decodes, does `work` where it may block, answers with its result.
+template <class Request, class Work>
+void blocking(const CallRef& call, Work work) {
+  auto request = call->decode<Request>();
+  if (!request) return;
+  run_blocking(
+      call, [call, work, request = std::move(*request)] { return work(call, request); },
+      [call](const auto& response) { call->reply(response); });
+}
+
+}  // namespace
+
+void handle_create_topics(const CallRef& call) {
+  blocking<kafka::CreateTopicsRequest>(call, create_all);
+}
+
+void handle_delete_topics(const CallRef& call) {
+  blocking<kafka::DeleteTopicsRequest>(call, delete_all);
+}
+
+void handle_create_partitions(const CallRef& call) {
+  blocking<kafka::CreatePartitionsRequest>(call, [](const CallRef& c, const auto& request) {
+    kafka::CreatePartitionsResponse response;
+    for (const auto& topic : request.topics) {
+      auto& answer = response.topics.emplace_back();
+      answer.name = topic.name;
+      add_partitions(c, request, topic, answer);
+    }
+    return response;
+  });
+}
+
+void handle_delete_records(const CallRef& call) {
+  blocking<kafka::DeleteRecordsRequest>(call, delete_records);
+}
+
+}  // namespace runnel::broker
