@@ -54,14 +54,15 @@ void Coordinator::State::apply(Entry& entry, ClassicGroup::Effects effects, Time
   tell_active(entry, now);
   if (entry.empty()) entry.empty_since = now;
   for (auto& answer : effects.answers) {
-    auto send = [self = shared_from_this(), ticket = answer.token,
+    // Waiters lie in this state, so they must not keep it alive; whoever runs them does.
+    auto send = [weak = weak_from_this(), ticket = answer.token,
                  reply = std::move(answer.reply)](const Status& status) {
       Reply said = reply;
       if (!status) {
         std::visit([](auto& failed) { failed = {}; }, said);
         std::visit([](auto& failed) { failed.error = ErrorCode::kNotAvailable; }, said);
       }
-      self->deliver(ticket, std::move(said));
+      if (const auto self = weak.lock()) self->deliver(ticket, std::move(said));
     };
     if (answer.after_store) {
       when_stored(entry, std::move(send), work);
