@@ -38,6 +38,8 @@ inline constexpr std::int32_t kMaxPartitionsPerTopic = 100'000;
 inline constexpr std::size_t kMaxPartitions = 1'000'000;  ///< in one store
 inline constexpr std::size_t kMaxOffsetMetadataBytes = 4096;
 inline constexpr std::size_t kMaxDedupPartBytes = 255;  ///< each of a dedup key's three parts
+/// In one CommitRequest; besides, an append has no more of them than records.
+inline constexpr std::size_t kMaxDedupEntries = 10'000;
 inline constexpr std::size_t kMaxNameBytes = 255;       ///< groups, fences, state keys
 
 // ---------------------------------------------------------------- options

@@ -8,6 +8,8 @@ namespace runnel::client {
 namespace {
 constexpr Milliseconds kExpiryCheck{200};
 constexpr Milliseconds kBackoffMax{2'000};
+/// A broker takes no more dedup keys in one request.
+constexpr std::size_t kMaxKeyedRecords = 10'000;
 }  // namespace
 
 void ProducerCore::pump(Lane& lane) {
@@ -67,6 +69,7 @@ void ProducerCore::cut(Lane& lane) {
   while (!lane.open.empty() && bytes < options_.batch_bytes) {
     Item& item = lane.open.front();
     if (item.message.dedup.has_value() != flight->keyed) break;
+    if (flight->keyed && flight->items.size() == kMaxKeyedRecords) break;
     const std::size_t size = item.message.bytes();
     if (bytes > 0 && bytes + size > options_.batch_bytes) break;
     bytes += size;

@@ -20,18 +20,31 @@ constexpr std::int64_t kMaxDrivenSyncNanos = 500'000;
 /// would only make every acknowledgement later.
 constexpr std::uint64_t kMaxUnsyncedBytes = 64u << 20;
 
+/// What a frame needs besides its operations and batches.
+constexpr std::uint64_t kFrameRoom = kFrameHeaderBytes + kFrameAlignment;
+
 /// More than the frame of all but the largest exclusive work, which are trims of many partitions.
 constexpr std::uint64_t kExclusiveRoom = 64u << 10;
 
-/// No frame of `requests` is larger than this: names and keys are bounded, metadata and values
-/// count.
+/// Kinds, families, lengths and fixed values of one operation, however encoded.
+constexpr std::uint64_t kOperationBytes = 48;
+
+/// The frame of `r` is not larger than this, and not much smaller either: requests are put together
+/// and room is made for them by it.
 std::uint64_t frame_bound(const CommitRequest& r) {
-  constexpr std::uint64_t kEach = 1024;
-  std::uint64_t bytes = kEach * (r.appends.size() + r.offsets.size() + r.fences.size() +
-                                 r.state.size() + r.activity.size());
-  for (const auto& a : r.appends) bytes += a.batches.size() + kEach * 2 * a.dedup.size();
-  for (const auto& o : r.offsets) bytes += o.metadata.size();
-  for (const auto& s : r.state) bytes += s.value ? s.value->size() : 0;
+  std::uint64_t bytes = kOperationBytes * (r.appends.size() + r.offsets.size() + r.fences.size() +
+                                           r.state.size() + r.activity.size());
+  for (const auto& a : r.appends) {
+    bytes += a.batches.size() + kOperationBytes * a.dedup.size();
+    for (const auto& d : a.dedup) {
+      // A zero byte of a key takes two.
+      bytes += 2 * (d.key.source.size() + d.key.source_id.size() + d.key.data_id.size());
+    }
+  }
+  for (const auto& o : r.offsets) bytes += o.group.size() + o.topic.size() + o.metadata.size();
+  for (const auto& f : r.fences) bytes += f.name.size();
+  for (const auto& s : r.state) bytes += s.key.size() + (s.value ? s.value->size() : 0);
+  for (const auto& a : r.activity) bytes += a.group.size();
   return bytes;
 }
 
@@ -79,8 +92,7 @@ std::optional<Error> Committer::stopped_by() const {
 }
 
 void Committer::submit(CommitRequest request, CommitCallback done, Wake wake) {
-  std::uint64_t bytes = 0;
-  for (const auto& a : request.appends) bytes += a.batches.size();
+  const std::uint64_t bound = frame_bound(request);
   std::optional<Error> refused;
   {
     MutexLock lock(queue_mutex_);
@@ -89,7 +101,7 @@ void Committer::submit(CommitRequest request, CommitCallback done, Wake wake) {
     } else if (stopping_) {
       refused = shut_down();
     } else {
-      queue_.emplace_back(Pending{std::move(request), std::move(done), bytes});
+      queue_.emplace_back(Pending{std::move(request), std::move(done), bound});
       if (wake == Wake::kCommitter && committer_waits_ && !role_taken_) queue_changed_.notify_one();
     }
   }
@@ -111,7 +123,7 @@ Status Committer::run(Exclusive work) {
 
 std::optional<Committer::PendingExclusive> Committer::take_work(std::vector<Pending>& requests) {
   std::uint64_t bytes = 0;
-  while (!queue_.empty() && bytes < options_.group_bytes) {
+  while (!queue_.empty()) {
     if (auto* e = std::get_if<PendingExclusive>(&queue_.front())) {
       if (!requests.empty()) break;
       std::optional<PendingExclusive> exclusive(std::move(*e));
@@ -119,7 +131,8 @@ std::optional<Committer::PendingExclusive> Committer::take_work(std::vector<Pend
       return exclusive;
     }
     Pending& p = std::get<Pending>(queue_.front());
-    bytes += p.bytes;
+    if (!requests.empty() && bytes + p.bound > options_.group_bytes) break;
+    bytes += p.bound;
     requests.push_back(std::move(p));
     queue_.pop_front();
   }
@@ -144,7 +157,7 @@ void Committer::run_committer() {
     if (exclusive) {
       exclusive->done(run_exclusive(exclusive->work));
     } else {
-      commit_group(requests);
+      commit_requests(requests);
       requests.clear();
     }
     MutexLock lock(queue_mutex_);
@@ -156,8 +169,7 @@ bool Committer::fit_for_driving() const {
   if (queue_.size() != 1 || sync_nanos_ > kMaxDrivenSyncNanos) return false;
   const auto* pending = std::get_if<Pending>(&queue_.front());
   if (pending == nullptr) return false;
-  const std::uint64_t bytes = frame_bound(pending->request);
-  return bytes <= kMaxDrivenBytes && journal_.has_room(bytes);
+  return pending->bound <= kMaxDrivenBytes && journal_.has_room(kFrameRoom + pending->bound);
 }
 
 bool Committer::drive() {
@@ -178,7 +190,7 @@ bool Committer::drive() {
     const auto exclusive = take_work(driven_);
     RUNNEL_ASSERT(!exclusive);
   }
-  commit_group(driven_);
+  commit_requests(driven_);
   driven_.clear();
   MutexLock lock(queue_mutex_);
   role_taken_ = false;
@@ -205,18 +217,24 @@ Status Committer::ensure_room(std::uint64_t bytes) {
   return room;
 }
 
-void Committer::commit_group(std::vector<Pending>& requests) {
+void Committer::commit_requests(std::span<Pending> requests) {
   if (const auto error = stopped_by()) {
     for (Pending& p : requests) p.done({tl::unexpected<Error>(*error), {}});
     return;
   }
-  std::uint64_t bound = kFrameHeaderBytes + kFrameAlignment;
-  for (const Pending& p : requests) bound += frame_bound(p.request);
-  if (const Status room = ensure_room(bound); !room) {
-    // Nothing is staged yet, so nothing has to be taken back.
-    for (Pending& p : requests) p.done({tl::unexpected<Error>(room.error()), {}});
-    return;
+  // Asked before anything is staged, so that nothing has to be taken back.
+  std::uint64_t bound = kFrameRoom;
+  for (const Pending& p : requests) bound += p.bound;
+  const Status room = ensure_room(bound);
+  if (room) return commit_group(requests);
+  if (requests.size() == 1) {
+    return requests.front().done({tl::unexpected<Error>(room.error()), {}});
   }
+  // No request fails because of its neighbours: each is tried by itself.
+  for (std::size_t i = 0; i < requests.size(); ++i) commit_requests(requests.subspan(i, 1));
+}
+
+void Committer::commit_group(std::span<Pending> requests) {
   Group group;
   const Timestamp now = options_.clock->now();
   for (Pending& p : requests) {
@@ -346,17 +364,17 @@ void Committer::wait_until_synced() {
 Status Committer::run_exclusive(Exclusive& work) {
   wait_until_synced();
   if (const auto error = stopped_by()) return fail(*error);
-  // Asked before anything is changed, so that a full disk is an error and not the end.
   RUNNEL_TRY(ensure_room(kExclusiveRoom));
   RUNNEL_TRY_ASSIGN(Mutations mutations, work.build(journal_.end()));
   if (mutations.empty()) return {};
   Group group;
   for (const auto& c : mutations.changes()) group.change(c);
-  Status status = ensure_room(kFrameHeaderBytes + kFrameAlignment + group.operations.size());
-  if (status) {
-    const auto header = write(group);
-    if (!header) status = fail(header.error());
-  }
+  // build() changed nothing, so that a disk without room for a large frame is an error, not the
+  // end.
+  RUNNEL_TRY(ensure_room(kFrameRoom + group.operations.size()));
+  Status status;
+  const auto header = write(group);
+  if (!header) status = fail(header.error());
   if (status) {
     const auto durable = journal_.sync();
     if (!durable) status = fail(durable.error());

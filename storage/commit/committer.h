@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <span>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -57,7 +58,8 @@ class Committer {
   /// A change of topics, trims, checkpoints: rare, alone in its frame, durable when it returns.
   struct Exclusive {
     /// On the committer thread, with everything before it durable and applied. No changes: no
-    /// frame. `end` is where the next frame goes.
+    /// frame. `end` is where the next frame goes. Changes nothing itself, for there may be no room
+    /// for the frame; what changes in memory belongs into `applied`.
     std::function<Result<Mutations>(const JournalPoint& end)> build;
     /// On the committer thread once the changes are durable and applied.
     std::function<void()> applied;
@@ -73,7 +75,7 @@ class Committer {
   struct Pending {
     CommitRequest request;
     CommitCallback done;
-    std::uint64_t bytes = 0;
+    std::uint64_t bound = 0;  ///< its frame is not larger, in bytes
   };
   struct PendingExclusive {
     Exclusive work;
@@ -87,7 +89,9 @@ class Committer {
   std::optional<PendingExclusive> take_work(std::vector<Pending>& requests)
       RUNNEL_REQUIRES(queue_mutex_);
   [[nodiscard]] bool fit_for_driving() const RUNNEL_REQUIRES(queue_mutex_);
-  void commit_group(std::vector<Pending>& requests);
+  /// Makes room and commits: in one group if there is room for it, else one by one.
+  void commit_requests(std::span<Pending> requests);
+  void commit_group(std::span<Pending> requests);
   [[nodiscard]] Status ensure_room(std::uint64_t bytes);
   [[nodiscard]] Status run_exclusive(Exclusive& work);
   [[nodiscard]] Result<FrameHeader> write(const Group& group);

@@ -74,6 +74,11 @@ Status LogStore::prepare_append(AppendItem& item) const {
     recompress = recompress || (config.codec && batch.codec() != *config.codec);
     rest = rest.subspan(*size);
   }
+  if (item.dedup.size() > static_cast<std::size_t>(records)) {
+    return fail(ErrorCode::kInvalidArgument, std::to_string(item.dedup.size()) +
+                                                 " dedup keys guard " + std::to_string(records) +
+                                                 " records; a record has one key at most");
+  }
   for (const DedupEntry& d : item.dedup) {
     if (d.record_index < 0 || d.record_index >= records) {
       return fail(ErrorCode::kInvalidArgument, "a dedup key guards record " +
@@ -121,6 +126,7 @@ Status LogStore::prepare(CommitRequest& request) const {
                     " MiB are free); free some space or shorten retention, then try again");
   }
   std::unordered_set<const Partition*> seen;
+  std::size_t dedup_entries = 0;
   for (AppendItem& item : request.appends) {
     if (request.appends.size() > 1 && !seen.insert(item.partition.get()).second) {
       return fail(
@@ -128,6 +134,12 @@ Status LogStore::prepare(CommitRequest& request) const {
           item.partition->name() + " stands twice in one request; put its batches together");
     }
     RUNNEL_TRY(prepare_append(item));
+    dedup_entries += item.dedup.size();
+  }
+  if (dedup_entries > kMaxDedupEntries) {
+    return fail(ErrorCode::kInvalidArgument, "a request has at most " +
+                                                 std::to_string(kMaxDedupEntries) +
+                                                 " dedup keys; send several requests");
   }
   for (const OffsetCommit& o : request.offsets) {
     RUNNEL_TRY(check_name("group name", o.group));

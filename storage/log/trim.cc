@@ -33,6 +33,7 @@ Result<LogStore::Trim> LogStore::plan_trim(const PartitionRef& partition, Offset
 
 Status LogStore::trim(std::vector<Trim> trims) {
   std::vector<std::uint32_t> freed;
+  std::vector<PartitionRef> closed;  // their open span goes
   Committer::Exclusive work;
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
     Mutations m;
@@ -68,15 +69,16 @@ Status LogStore::trim(std::vector<Trim> trims) {
         if (s.last >= t.start.offset) continue;
         m.erase(Family::kIndex, keys::span(id, s.segment));
         freed.push_back(s.segment);
-        if (partition.writer().state.open_span.segment == s.segment) {
-          partition.writer().state.open_span = {};
-          partition.writer().dirty = true;
-        }
+        if (all.open_span.segment == s.segment) closed.push_back(t.partition);
       }
     }
     return m;
   };
   work.applied = [&] {
+    for (const PartitionRef& partition : closed) {
+      partition->writer().state.open_span = {};
+      partition->writer().dirty = true;
+    }
     for (const Trim& t : trims) {
       if (t.partition) t.partition->set_start(t.start, t.partition->writer().state.open_span);
     }
