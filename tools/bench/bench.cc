@@ -146,7 +146,10 @@ Status show(const Figures& figures, const std::string& output) {
     if (output == "json") {
       out += (i > 0 ? ",\n " : "") + json_string(name) + ": " + value;
     } else {
-      out += name + std::string(name.size() < 28 ? 28 - name.size() : 1, ' ') + value + "\n";
+      // A word carries JSON's quotes, which only JSON wants.
+      const bool word = value.starts_with('"');
+      out += name + std::string(name.size() < 28 ? 28 - name.size() : 1, ' ') +
+             (word ? value.substr(1, value.size() - 2) : value) + "\n";
     }
   }
   return write_out(output == "json" ? out + "}\n" : out);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <thread>
+#include <unordered_map>
 
 #include "protocol/record_batch/record_batch.h"
 #include "tools/bench/wire.h"
@@ -46,7 +46,7 @@ Result<Buffer> build_batch(const LoadPlan& plan) {
   return builder.finish();
 }
 
-/// One connection's part of an append load.
+/// One connection's part of an append load: partitions number, number + connections, ... in turn.
 class Appender {
  public:
   Appender(const LoadPlan& plan, unsigned number, const Buffer& batch, std::uint64_t batches)
@@ -54,7 +54,6 @@ class Appender {
 
   Result<LoadResult> run(Clock::time_point start) {
     RUNNEL_TRY_ASSIGN(auto connection, WireConnection::open(plan_.address));
-    const Buffer head = make_head();
     const auto interval = batch_interval();
     due_.clear();
     for (std::uint64_t sent = 0; sent < batches_ || !due_.empty();) {
@@ -63,8 +62,8 @@ class Appender {
       const bool may_send = sent < batches_ && due_.size() < plan_.depth;
       // Open loop: replies are taken until the next request is due, and it counts from then.
       if (may_send && due <= Clock::now()) {
-        RUNNEL_TRY(connection.send(head, batch_));
-        due_.push_back(due);
+        RUNNEL_TRY(connection.send(make_head(sent), batch_));
+        due_.emplace(sent, due);
         ++sent;
       } else if (!due_.empty() && (!may_send || connection.wait_readable(due))) {
         RUNNEL_TRY(take_reply(connection));
@@ -76,17 +75,20 @@ class Appender {
   }
 
  private:
-  [[nodiscard]] Buffer make_head() const {
+  /// The request's number is its correlation id: appends to several partitions may be answered in
+  /// any order.
+  [[nodiscard]] Buffer make_head(std::uint64_t request) const {
     native::Append append;
     native::AppendPartition part;
-    part.target = {plan_.topic,
-                   PartitionIndex(static_cast<std::int32_t>(number_) % plan_.partitions)};
+    const std::uint64_t turn = number_ + request * plan_.connections;
+    const auto partitions = static_cast<std::uint64_t>(plan_.partitions);
+    const bool shared = partitions <= plan_.connections;  // then each stays with one
+    part.target = {plan_.topic, PartitionIndex(static_cast<std::int32_t>((shared ? number_ : turn) %
+                                                                         partitions))};
     part.bytes = static_cast<std::uint32_t>(batch_.size());
     append.partitions.push_back(std::move(part));
     append.durability = plan_.durability;
-    // Every request has the same correlation id: they are told apart by their order, which holds
-    // because one partition's appends are answered in order.
-    return native::encode(1, append, batch_.size());
+    return native::encode(request, append, batch_.size());
   }
 
   [[nodiscard]] std::chrono::nanoseconds batch_interval() const {
@@ -101,8 +103,10 @@ class Appender {
     RUNNEL_TRY(check_response(reply.response));
     const auto* appended = std::get_if<native::AppendReply>(&reply.response);
     if (appended == nullptr) return fail(ErrorCode::kMalformed, "an append got another reply");
-    const auto latency = Clock::now() - due_.front();
-    due_.pop_front();
+    const auto sent = due_.find(reply.correlation);
+    if (sent == due_.end()) return fail(ErrorCode::kMalformed, "a reply to no request");
+    const auto latency = Clock::now() - sent->second;
+    due_.erase(sent);
     result_.latency_nanos.record(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(latency).count()));
     result_.durability = std::min(result_.durability, appended->durability);
@@ -116,7 +120,7 @@ class Appender {
   const unsigned number_;
   const Buffer& batch_;
   const std::uint64_t batches_;
-  std::deque<Clock::time_point> due_;
+  std::unordered_map<std::uint64_t, Clock::time_point> due_;
   LoadResult result_;
 };
 

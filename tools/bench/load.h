@@ -16,7 +16,7 @@ namespace runnel::tools {
 struct LoadPlan {
   std::string address;
   std::string topic;
-  std::int32_t partitions = 1;        ///< connection i works on partition i modulo this
+  std::int32_t partitions = 1;        ///< spread over the connections
   std::uint64_t records = 1'000'000;  ///< in all
   std::size_t record_bytes = 1024;    ///< of a record's value
   std::size_t batch_bytes = 64u << 10;
