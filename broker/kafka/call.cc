@@ -56,7 +56,6 @@ void Call::send(kafka::Frame frame, std::vector<storage::FileSlice> slices) {
 void Call::reply_nothing() {
   RUNNEL_ASSERT(!answered_);
   answered_ = true;
-  lease_ = MemoryLease();
   session_.answered(number_, {});
 }
 

@@ -107,7 +107,7 @@ class Call {
     send(kafka::encode_response(header_.correlation_id, header_.version, message),
          std::move(slices));
   }
-  /// The request has no answer (Produce with acks=0).
+  /// The request has no answer (Produce with acks=0). Its memory counts as long as the call lives.
   void reply_nothing();
   /// Ends the connection, as Kafka does in this case; `why` goes to the log.
   void close_connection(const Error& why);

@@ -92,6 +92,11 @@ bool resolve(PendingFetch& pending, const FetchRequest& request, storage::FetchR
 void handle_fetch(const CallRef& call) {
   const auto request = call->decode<FetchRequest>();
   if (!request) return;
+  if (request->session_epoch > 0) {
+    FetchResponse response;  // a later request of a session that nobody was given
+    response.error = KafkaError::kFetchSessionIdNotFound;
+    return call->reply(response);
+  }
   const auto pending = std::make_shared<PendingFetch>();
   pending->call = call;
   storage::FetchRequest fetch;
@@ -100,10 +105,7 @@ void handle_fetch(const CallRef& call) {
       static_cast<std::uint64_t>(std::max(0, request->min_bytes)), fetch.max_bytes);
   fetch.max_wait = std::chrono::milliseconds(std::clamp(request->max_wait_ms, 0, kMaxWaitMs));
   if (resolve(*pending, *request, fetch)) fetch.max_wait = std::chrono::milliseconds(0);
-  if (fetch.items.empty()) {
-    // A client that asks for nothing waits all the same, or it would ask without a pause.
-    return answer(*pending, {});
-  }
+  if (fetch.items.empty()) return answer(*pending, {});
   storage::Store& store = call->store();
   const storage::FetchTicket ticket =
       store.fetch(std::move(fetch), [pending](storage::FetchResult result) {

@@ -187,7 +187,7 @@ void handle_produce(const CallRef& call) {
   }
   if (request->acks == 0) {
     for (auto& commit : commits) {
-      commit.durability = storage::Durability::kNone;
+      // The call, and with it the request's memory, lives until the records are written.
       call->store().queue_commit(std::move(commit), [call](const storage::CommitOutcome&) {});
     }
     return finish_unanswered(*pending, call);
