@@ -178,6 +178,10 @@ class Coordinator {
   [[nodiscard]] ErrorCode check_kafka_commit(std::string_view group,
                                              const classic::MemberIdentity& member, CommitKind kind,
                                              std::chrono::nanoseconds now);
+  /// May this member read the group's offsets? As Kafka, only members of consumer groups are asked
+  /// who they are. Errors: kUnknownMember, kStaleMemberEpoch.
+  [[nodiscard]] ErrorCode check_kafka_fetch(std::string_view group, const std::string& member_id,
+                                            std::int32_t member_epoch) const;
   /// Which of `topics` members subscribe to: their offsets must not be deleted. kUnknownGroup;
   /// kGroupNotEmpty if the group has members that are no consumers.
   [[nodiscard]] Result<std::vector<bool>> subscribed(std::string_view group,

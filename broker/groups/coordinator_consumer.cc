@@ -107,6 +107,15 @@ ErrorCode Coordinator::check_kafka_commit(std::string_view group,
   return error;
 }
 
+ErrorCode Coordinator::check_kafka_fetch(std::string_view group, const std::string& member_id,
+                                         std::int32_t member_epoch) const {
+  MutexLock lock(state_->mutex);
+  const auto place = state_->groups.find(group);
+  if (place == state_->groups.end() || !place->second.consumer()) return ErrorCode::kOk;
+  return place->second.consumer()->check_commit({member_id, std::nullopt, member_epoch}, false,
+                                                true);
+}
+
 Result<std::vector<bool>> Coordinator::subscribed(std::string_view group,
                                                   std::span<const std::string> topics) const {
   std::vector<bool> answer(topics.size(), false);

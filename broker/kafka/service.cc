@@ -11,7 +11,9 @@ KafkaService::KafkaService(storage::Store& store, Coordinator& coordinator, stor
       clock_(clock),
       run_blocking_(std::move(run_blocking)),
       options_(std::move(options)),
-      gate_(std::make_shared<MemoryGate>(store.memory())) {}
+      gate_(std::make_shared<MemoryGate>(store.memory())) {
+  coordinator_.configure(options_.groups);
+}
 
 SessionFactory KafkaService::factory() {
   return [this](Connection& connection) -> std::unique_ptr<Session> {

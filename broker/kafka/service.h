@@ -24,7 +24,8 @@ struct KafkaOptions {
   std::int32_t default_partitions = 1;  ///< num.partitions
   /// socket.request.max.bytes; no more than a quarter of the memory limit counts.
   std::uint32_t max_request_bytes = 100u << 20;
-  NetLog log;  ///< connections that were closed, and why; may be empty
+  GroupConfig groups;  ///< group.*
+  NetLog log;          ///< connections that were closed, and why; may be empty
 };
 
 /// Monotonic counts since the start, except `sessions`. Relaxed: they guide people, not code.

@@ -1,0 +1,129 @@
+// What tools ask about groups: DescribeGroups, ListGroups, DeleteGroups. They may read the disk.
+#include <algorithm>
+
+#include "broker/kafka/groups.h"
+#include "broker/kafka/handlers.h"
+#include "protocol/kafka/delete_groups.h"
+#include "protocol/kafka/describe_groups.h"
+#include "protocol/kafka/list_groups.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+
+/// From this version on a group that is not there is an error; before, it is described as dead.
+constexpr std::int16_t kFirstWithUnknownGroups = 6;
+
+// ---------------------------------------------------------------- describe
+/// A description with what its views point into.
+struct Described {
+  kafka::DescribeGroupsResponse response;
+  std::vector<classic::Description> texts;
+};
+
+void describe_one(const CallRef& call, bool with_operations, const std::string& name,
+                  Described& to) {
+  auto& group = to.response.groups.emplace_back();
+  group.group_id = name;
+  auto found = call->service().coordinator().describe_classic(name);
+  if (!found) {
+    group.state = "Dead";
+    if (call->version() >= kFirstWithUnknownGroups) {
+      group.error = group_error(found.error().code());
+      group.error_message = found.error().message();
+    }
+    return;
+  }
+  const classic::Description& text = to.texts.emplace_back(std::move(*found));
+  group.state = text.state;
+  group.protocol_type = text.protocol_type;
+  group.protocol_data = text.protocol;
+  group.members.reserve(text.members.size());
+  for (const auto& member : text.members) {
+    group.members.push_back({member.member_id, member.instance_id, member.client_id,
+                             shown_host(member.host), as_bytes(member.metadata),
+                             as_bytes(member.assignment)});
+  }
+  if (with_operations) group.authorized_operations = kAllGroupOperations;
+}
+
+// ---------------------------------------------------------------- list
+std::string_view name_of(GroupKind kind) {
+  return kind == GroupKind::kClassic ? "classic" : "consumer";
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+/// A filter that names nothing lets everything pass.
+bool passes(const std::vector<std::string>& filter, std::string_view value) {
+  return filter.empty() ||
+         std::any_of(filter.begin(), filter.end(),
+                     [&](const std::string& wanted) { return equal_ignoring_case(wanted, value); });
+}
+
+kafka::ListGroupsResponse list(const CallRef& call, const kafka::ListGroupsRequest& request) {
+  kafka::ListGroupsResponse response;
+  for (auto& group : call->service().coordinator().list_all()) {
+    if (!passes(request.states_filter, group.state)) continue;
+    if (!passes(request.types_filter, name_of(group.kind))) continue;
+    response.groups.push_back({std::move(group.group), std::move(group.protocol_type),
+                               std::move(group.state), std::string(name_of(group.kind))});
+  }
+  return response;
+}
+
+// ---------------------------------------------------------------- delete
+kafka::DeleteGroupsResponse remove(const CallRef& call, const kafka::DeleteGroupsRequest& request) {
+  kafka::DeleteGroupsResponse response;
+  for (const std::string& name : request.groups) {
+    auto& group = response.groups.emplace_back();
+    group.group_id = name;
+    if (const Status done = call->service().coordinator().remove(name); !done) {
+      group.error = group_error(done.error().code());
+    }
+  }
+  return response;
+}
+
+}  // namespace
+
+void handle_describe_groups(const CallRef& call) {
+  auto request = call->decode<kafka::DescribeGroupsRequest>();
+  if (!request) return;
+  run_blocking(
+      call,
+      [call, request = std::move(*request)] {
+        Described described;
+        described.texts.reserve(request.groups.size());  // their texts must not move
+        for (const std::string& name : request.groups) {
+          describe_one(call, request.include_authorized_operations, name, described);
+        }
+        return described;
+      },
+      [call](const Described& described) { call->reply(described.response); });
+}
+
+void handle_list_groups(const CallRef& call) {
+  auto request = call->decode<kafka::ListGroupsRequest>();
+  if (!request) return;
+  run_blocking(
+      call, [call, request = std::move(*request)] { return list(call, request); },
+      [call](const kafka::ListGroupsResponse& response) { call->reply(response); });
+}
+
+void handle_delete_groups(const CallRef& call) {
+  auto request = call->decode<kafka::DeleteGroupsRequest>();
+  if (!request) return;
+  run_blocking(
+      call, [call, request = std::move(*request)] { return remove(call, request); },
+      [call](const kafka::DeleteGroupsResponse& response) { call->reply(response); });
+}
+
+}  // namespace runnel::broker

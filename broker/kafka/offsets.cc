@@ -1,0 +1,309 @@
+// Positions of groups: OffsetCommit, OffsetFetch, OffsetDelete.
+#include <algorithm>
+
+#include "broker/kafka/groups.h"
+#include "broker/kafka/handlers.h"
+#include "broker/kafka/partitions.h"
+#include "protocol/kafka/offset_commit.h"
+#include "protocol/kafka/offset_delete.h"
+#include "protocol/kafka/offset_fetch.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+using kafka::OffsetCommitRequest;
+using kafka::OffsetCommitResponse;
+using kafka::OffsetFetchRequest;
+using kafka::OffsetFetchResponse;
+
+/// From these versions on OffsetCommit knows member epochs, and both know topic ids.
+constexpr std::int16_t kFirstWithEpochs = 9;
+constexpr std::int16_t kFirstWithTopicIds = 10;
+/// From this version on OffsetFetch asks for several groups at once.
+constexpr std::int16_t kFirstWithManyGroups = 8;
+
+// ---------------------------------------------------------------- commit
+/// A commit on its way. The answer is all there but for what storage says.
+struct PendingCommit {
+  CallRef call;
+  OffsetCommitResponse response;
+};
+
+/// What is wrong with a position by itself.
+KafkaError check_partition(Call& call, const NamedTopic& topic, PartitionIndex index) {
+  if (topic.error != KafkaError::kNone) return topic.error;
+  const auto found = call.store().partition(topic.name, index);
+  return found ? KafkaError::kNone : kafka_error(found.error());
+}
+
+/// Takes over the positions that can be committed; the others have their error in the answer.
+std::vector<storage::OffsetCommit> take_offsets(Call& call, OffsetCommitRequest& request,
+                                                OffsetCommitResponse& response) {
+  std::vector<storage::OffsetCommit> offsets;
+  for (auto& topic : request.topics) {
+    const NamedTopic named =
+        named_topic(call, topic.name, topic.topic_id, call.version() >= kFirstWithTopicIds);
+    auto& to = response.topics.emplace_back();
+    to.name = std::move(topic.name);
+    to.topic_id = topic.topic_id;
+    for (auto& partition : topic.partitions) {
+      auto& answer = to.partitions.emplace_back();
+      answer.index = partition.index;
+      answer.error = check_partition(call, named, partition.index);
+      if (answer.error != KafkaError::kNone) continue;
+      // A position before the first record is none.
+      const Offset offset = std::max(partition.committed_offset, kNoOffset);
+      offsets.push_back({request.group_id, named.name, partition.index, offset,
+                         partition.committed_leader_epoch,
+                         std::move(partition.metadata).value_or(std::string())});
+    }
+  }
+  return offsets;
+}
+
+/// Sets `error` wherever there is none yet.
+void refuse_rest(OffsetCommitResponse& response, KafkaError error) {
+  for (auto& topic : response.topics) {
+    for (auto& partition : topic.partitions) {
+      if (partition.error == KafkaError::kNone) partition.error = error;
+    }
+  }
+}
+
+/// Leaves out what has too much metadata. `offsets` are those of the answer's partitions without
+/// an error, in the same order.
+void refuse_large_metadata(std::vector<storage::OffsetCommit>& offsets,
+                           OffsetCommitResponse& response) {
+  auto offset = offsets.begin();
+  for (auto& topic : response.topics) {
+    for (auto& partition : topic.partitions) {
+      if (partition.error != KafkaError::kNone) continue;
+      if (offset->metadata.size() > storage::kMaxOffsetMetadataBytes) {
+        partition.error = KafkaError::kOffsetMetadataTooLarge;
+      }
+      ++offset;
+    }
+  }
+  std::erase_if(offsets, [](const storage::OffsetCommit& o) {
+    return o.metadata.size() > storage::kMaxOffsetMetadataBytes;
+  });
+}
+
+KafkaError check_committer(Call& call, const OffsetCommitRequest& request) {
+  if (request.group_id.empty() || request.group_id.size() > kMaxGroupNameBytes) {
+    return KafkaError::kInvalidGroupId;
+  }
+  const bool knows_epochs = call.version() >= kFirstWithEpochs;
+  const ErrorCode checked = call.service().coordinator().check_kafka_commit(
+      request.group_id,
+      {request.member_id, request.group_instance_id, request.generation_or_member_epoch},
+      {false, knows_epochs}, call.service().clock().monotonic());
+  if (checked == ErrorCode::kUnknownGroup && !knows_epochs) return KafkaError::kIllegalGeneration;
+  return group_error(checked);
+}
+
+// ---------------------------------------------------------------- fetch
+OffsetFetchResponse::Partition nothing_committed(PartitionIndex index,
+                                                 KafkaError error = KafkaError::kNone) {
+  OffsetFetchResponse::Partition partition;
+  partition.index = index;
+  partition.metadata.emplace();
+  partition.error = error;
+  return partition;
+}
+
+OffsetFetchResponse::Partition committed(storage::CommittedOffset from) {
+  OffsetFetchResponse::Partition partition;
+  partition.index = from.partition;
+  partition.committed_offset = from.offset;
+  partition.committed_leader_epoch = from.leader_epoch;
+  partition.metadata = std::move(from.metadata);
+  return partition;
+}
+
+std::vector<OffsetFetchResponse::Partition> fetch_partitions(
+    storage::Store& store, const std::string& group, const NamedTopic& topic,
+    const std::vector<PartitionIndex>& asked) {
+  std::vector<OffsetFetchResponse::Partition> partitions;
+  partitions.reserve(asked.size());
+  for (const PartitionIndex index : asked) {
+    std::optional<storage::CommittedOffset> found;
+    if (topic.error == KafkaError::kNone) found = store.committed_offset(group, topic.name, index);
+    partitions.push_back(found ? committed(std::move(*found))
+                               : nothing_committed(index, topic.error));
+  }
+  return partitions;
+}
+
+/// All that `group` committed. Topic is OffsetFetchResponse::Topic or GroupTopic.
+template <class Topic>
+std::vector<Topic> fetch_all(storage::Store& store, const std::string& group) {
+  std::vector<Topic> topics;
+  for (auto& offset : store.committed_offsets(group)) {  // by topic
+    if (topics.empty() || topics.back().name != offset.topic) {
+      topics.emplace_back().name = offset.topic;
+    }
+    topics.back().partitions.push_back(committed(std::move(offset)));
+  }
+  return topics;
+}
+
+/// Topics that went in the meantime are left out.
+void add_topic_ids(storage::Store& store, std::vector<OffsetFetchResponse::GroupTopic>& topics) {
+  std::erase_if(topics, [&](OffsetFetchResponse::GroupTopic& topic) {
+    const auto info = store.describe_topic(topic.name);
+    if (info) topic.topic_id = info->id;
+    return !info;
+  });
+}
+
+/// An answer is several times as long as its question.
+KafkaError check_size(std::size_t partitions) {
+  return partitions <= kMaxGroupPartitions ? KafkaError::kNone : KafkaError::kInvalidRequest;
+}
+
+template <class Topics>
+std::size_t count_partitions(const std::optional<Topics>& topics) {
+  std::size_t partitions = 0;
+  if (!topics) return partitions;
+  for (const auto& topic : *topics) partitions += topic.partitions.size();
+  return partitions;
+}
+
+OffsetFetchResponse::Group fetch_group(Call& call, const OffsetFetchRequest::Group& asked) {
+  const bool by_id = call.version() >= kFirstWithTopicIds;
+  OffsetFetchResponse::Group group;
+  group.group_id = asked.group_id;
+  if (asked.member_id || asked.member_epoch >= 0) {
+    group.error = group_error(call.service().coordinator().check_kafka_fetch(
+        asked.group_id, asked.member_id.value_or(std::string()), asked.member_epoch));
+    if (group.error != KafkaError::kNone) return group;
+  }
+  if (!asked.topics) {
+    group.topics = fetch_all<OffsetFetchResponse::GroupTopic>(call.store(), asked.group_id);
+    if (by_id) add_topic_ids(call.store(), group.topics);
+    return group;
+  }
+  for (const auto& topic : *asked.topics) {
+    auto& to = group.topics.emplace_back();
+    to.name = topic.name;
+    to.topic_id = topic.topic_id;
+    to.partitions =
+        fetch_partitions(call.store(), asked.group_id,
+                         named_topic(call, topic.name, topic.topic_id, by_id), topic.partitions);
+  }
+  return group;
+}
+
+OffsetFetchResponse fetch(Call& call, const OffsetFetchRequest& request) {
+  OffsetFetchResponse response;
+  if (call.version() >= kFirstWithManyGroups) {
+    std::size_t partitions = 0;
+    for (const auto& group : request.groups) {
+      partitions += count_partitions(group.topics);
+      if (const KafkaError size = check_size(partitions); size != KafkaError::kNone) {
+        auto& refused = response.groups.emplace_back();
+        refused.group_id = group.group_id;
+        refused.error = size;
+        continue;
+      }
+      response.groups.push_back(fetch_group(call, group));
+    }
+    return response;
+  }
+  response.error = check_size(count_partitions(request.topics));
+  if (response.error != KafkaError::kNone) return response;
+  if (!request.topics) {
+    response.topics = fetch_all<OffsetFetchResponse::Topic>(call.store(), request.group_id);
+    return response;
+  }
+  for (const auto& topic : *request.topics) {
+    response.topics.push_back(
+        {topic.name, fetch_partitions(call.store(), request.group_id,
+                                      {topic.name, KafkaError::kNone}, topic.partitions)});
+  }
+  return response;
+}
+
+// ---------------------------------------------------------------- delete
+kafka::OffsetDeleteResponse forget(Call& call, const kafka::OffsetDeleteRequest& request) {
+  kafka::OffsetDeleteResponse response;
+  if (request.group_id.empty()) {
+    response.error = KafkaError::kInvalidGroupId;
+    return response;
+  }
+  std::vector<std::string> names;
+  for (const auto& topic : request.topics) names.push_back(topic.name);
+  const auto subscribed = call.service().coordinator().subscribed(request.group_id, names);
+  if (!subscribed) {
+    response.error = group_error(subscribed.error().code());
+    return response;
+  }
+  storage::CommitRequest commit;
+  for (std::size_t i = 0; i < request.topics.size(); ++i) {
+    auto& to = response.topics.emplace_back();
+    to.name = names[i];
+    for (const auto& asked : request.topics[i].partitions) {
+      auto& answer = to.partitions.emplace_back();
+      answer.index = asked.index;
+      answer.error = check_partition(call, {names[i], KafkaError::kNone}, asked.index);
+      if (answer.error != KafkaError::kNone) continue;
+      if ((*subscribed)[i]) {
+        answer.error = KafkaError::kGroupSubscribedToTopic;
+      } else if (call.store().committed_offset(request.group_id, names[i], asked.index)) {
+        commit.offsets.push_back(
+            {request.group_id, names[i], asked.index, kNoOffset, LeaderEpoch(-1), {}});
+      }
+    }
+  }
+  if (commit.offsets.empty()) return response;
+  const auto outcome = call.store().commit_and_wait(std::move(commit));
+  if (!outcome.result) {
+    response.error = group_error(outcome.result.error().code());
+    response.topics.clear();
+  }
+  return response;
+}
+
+}  // namespace
+
+void handle_offset_commit(const CallRef& call) {
+  auto request = call->decode<OffsetCommitRequest>();
+  if (!request) return;
+  const auto pending = std::make_shared<PendingCommit>();
+  storage::CommitRequest commit;
+  commit.offsets = take_offsets(*call, *request, pending->response);
+  if (commit.offsets.empty()) return call->reply(pending->response);
+  if (const KafkaError error = check_committer(*call, *request); error != KafkaError::kNone) {
+    refuse_rest(pending->response, error);
+    return call->reply(pending->response);
+  }
+  refuse_large_metadata(commit.offsets, pending->response);
+  if (commit.offsets.empty()) return call->reply(pending->response);
+  pending->call = call;
+  call->store().queue_commit(std::move(commit), [pending](const storage::CommitOutcome& outcome) {
+    if (!outcome.result) {
+      refuse_rest(pending->response, group_error(outcome.result.error().code()));
+    }
+    pending->call->on_loop([pending] { pending->call->reply(pending->response); });
+  });
+}
+
+void handle_offset_fetch(const CallRef& call) {
+  auto request = call->decode<OffsetFetchRequest>();
+  if (!request) return;
+  run_blocking(
+      call, [call, request = std::move(*request)] { return fetch(*call, request); },
+      [call](const OffsetFetchResponse& response) { call->reply(response); });
+}
+
+void handle_offset_delete(const CallRef& call) {
+  auto request = call->decode<kafka::OffsetDeleteRequest>();
+  if (!request) return;
+  run_blocking(
+      call, [call, request = std::move(*request)] { return forget(*call, request); },
+      [call](const kafka::OffsetDeleteResponse& response) { call->reply(response); });
+}
+
+}  // namespace runnel::broker
