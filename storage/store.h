@@ -138,7 +138,7 @@ struct OffsetCommit {
   std::string group;
   std::string topic;
   PartitionIndex partition;
-  Offset offset;
+  Offset offset;  ///< kNoOffset: forgets what was committed
   LeaderEpoch leader_epoch{-1};
   std::string metadata;
 };

@@ -219,8 +219,12 @@ void Stager::take_fences(const CommitRequest& request, Group& group) {
 
 void Stager::take_changes(CommitRequest& request, Timestamp now, Group& group) {
   for (OffsetCommit& o : request.offsets) {
-    group.change({Mutations::Kind::kPut, Family::kMeta,
-                  keys::group_offset(o.group, o.topic, o.partition),
+    std::string key = keys::group_offset(o.group, o.topic, o.partition);
+    if (o.offset == kNoOffset) {
+      group.change({Mutations::Kind::kErase, Family::kMeta, std::move(key), {}});
+      continue;
+    }
+    group.change({Mutations::Kind::kPut, Family::kMeta, std::move(key),
                   encode(OffsetRecord{o.offset, o.leader_epoch, now, std::move(o.metadata)})});
   }
   for (StateChange& s : request.state) {

@@ -149,8 +149,9 @@ Status LogStore::prepare(CommitRequest& request) const {
           ErrorCode::kInvalidArgument,
           "an offset's metadata has at most " + std::to_string(kMaxOffsetMetadataBytes) + " bytes");
     }
-    if (o.offset < Offset(0)) {
-      return fail(ErrorCode::kInvalidArgument, "a committed offset is 0 or more");
+    if (o.offset < kNoOffset) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "a committed offset is 0 or more, or -1 to forget what was committed");
     }
   }
   for (const Fence& f : request.fences) RUNNEL_TRY(check_name("fence name", f.name));
