@@ -14,8 +14,10 @@
 namespace runnel::tools {
 namespace {
 
-/// How often groups look for members that went silent.
-constexpr std::timespec kTick{1, 0};
+/// How often groups look at what is due, and how many of these steps until they look at the rest:
+/// topics that grew, groups that nobody needs.
+constexpr std::timespec kStep{0, broker::kDeadlineStep / std::chrono::nanoseconds(1)};
+constexpr int kStepsOfTick = 10;
 
 sigset_t handled_signals() {
   sigset_t set;
@@ -91,7 +93,8 @@ Status BrokerProcess::open_groups() {
   };
   RUNNEL_TRY_ASSIGN(coordinator_, broker::Coordinator::open(
                                       broker::make_group_store(*store_), storage::Random::system(),
-                                      partition_count, storage::Clock::system().monotonic()));
+                                      partition_count, storage::Clock::system().monotonic(), {},
+                                      [store = store_.get()] { return store->topic_names(); }));
   return {};
 }
 
@@ -133,15 +136,20 @@ Status BrokerProcess::open_network(const Settings& settings) {
 
 void BrokerProcess::run(const std::function<void()>& reload) {
   const sigset_t signals = handled_signals();
-  while (true) {
-    const int signal = sigtimedwait(&signals, nullptr, &kTick);
+  for (int step = 0;; ++step) {
+    const int signal = sigtimedwait(&signals, nullptr, &kStep);
     if (signal == SIGINT || signal == SIGTERM) {
       spdlog::info("{}: finishing what is in progress", signal == SIGINT ? "SIGINT" : "SIGTERM");
       return;
     }
     if (signal == SIGHUP && !reload) return;
     if (signal == SIGHUP) reload();
-    coordinator_->tick(storage::Clock::system().monotonic());
+    const auto now = storage::Clock::system().monotonic();
+    if (step % kStepsOfTick == 0) {
+      coordinator_->tick(now);
+    } else {
+      coordinator_->run_deadlines(now);
+    }
   }
 }
 
