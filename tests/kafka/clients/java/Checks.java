@@ -1,0 +1,564 @@
+import java.lang.reflect.Method;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.DescribeTopicsResult;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.InvalidProducerEpochException;
+import org.apache.kafka.common.errors.ProducerFencedException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** The Java clients, from 2.8 on: what changed its name since then is called by reflection. */
+public final class Checks {
+  private final String bootstrap;
+  private final String prefix;
+  private final Admin admin;
+  private final long hourAgo = System.currentTimeMillis() - 3_600_000;
+
+  private Checks(String bootstrap, String prefix) {
+    this.bootstrap = bootstrap;
+    this.prefix = prefix;
+    this.admin = Admin.create(settings("request.timeout.ms", 20_000));
+  }
+
+  public static void main(String[] arguments) {
+    Checks checks = new Checks(arguments[1], arguments[2]);
+    Program.run("Java clients " + arguments[0], checks,
+        Arrays.copyOfRange(arguments, 3, arguments.length));
+  }
+
+  // What the checks are made of.
+
+  private Properties settings(Object... pairs) {
+    Properties settings = new Properties();
+    settings.put("bootstrap.servers", bootstrap);
+    for (int i = 0; i < pairs.length; i += 2) {
+      settings.put((String) pairs[i], pairs[i + 1].toString());
+    }
+    return settings;
+  }
+
+  private static <T> T get(Future<T> future) throws Exception {
+    try {
+      return future.get(Program.PATIENCE_MS, TimeUnit.MILLISECONDS);
+    } catch (ExecutionException error) {
+      throw error.getCause() instanceof Exception ? (Exception) error.getCause() : error;
+    }
+  }
+
+  private String topic(String name, int partitions, String... config) throws Exception {
+    String topic = prefix + "-" + name;
+    Map<String, String> configs = new HashMap<>();
+    for (int i = 0; i < config.length; i += 2) {
+      configs.put(config[i], config[i + 1]);
+    }
+    get(admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(configs)))
+        .all());
+    return topic;
+  }
+
+  private KafkaProducer<byte[], byte[]> producer(Object... pairs) {
+    Properties settings = settings("max.block.ms", Program.PATIENCE_MS);
+    settings.putAll(settings(pairs));
+    return new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
+  }
+
+  private KafkaConsumer<byte[], byte[]> consumer(Object... pairs) {
+    Properties settings = settings("auto.offset.reset", "earliest", "enable.auto.commit", false,
+        "session.timeout.ms", 6000, "max.partition.fetch.bytes", Program.LARGE_LIMIT,
+        "fetch.max.bytes", 2 * Program.LARGE_LIMIT, "fetch.max.wait.ms", 50);
+    settings.putAll(settings(pairs));
+    return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+  }
+
+  private static List<String> values(int count, int start) {
+    return IntStream.range(start, start + count).mapToObj(i -> "v-" + i)
+        .collect(Collectors.toList());
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static List<RecordMetadata> send(KafkaProducer<byte[], byte[]> producer, String topic,
+      int partition, List<String> values) throws Exception {
+    List<Future<RecordMetadata>> sent = new ArrayList<>();
+    for (String value : values) {
+      sent.add(producer.send(new ProducerRecord<>(topic, partition, null, bytes(value))));
+    }
+    List<RecordMetadata> done = new ArrayList<>();
+    for (Future<RecordMetadata> each : sent) {
+      done.add(get(each));
+    }
+    return done;
+  }
+
+  private void sendAll(String topic, List<String> values) throws Exception {
+    try (KafkaProducer<byte[], byte[]> producer = producer()) {
+      send(producer, topic, 0, values);
+    }
+  }
+
+  private static List<ConsumerRecord<byte[], byte[]>> take(KafkaConsumer<byte[], byte[]> consumer,
+      int count) {
+    List<ConsumerRecord<byte[], byte[]>> taken = new ArrayList<>();
+    Program.waitFor(() -> {
+      consumer.poll(Duration.ofMillis(100)).forEach(taken::add);
+      return taken.size() >= count;
+    }, count + " records read");
+    return taken;
+  }
+
+  private List<ConsumerRecord<byte[], byte[]>> read(String topic, long offset, int count,
+      Object... pairs) {
+    TopicPartition partition = new TopicPartition(topic, 0);
+    try (KafkaConsumer<byte[], byte[]> consumer = consumer(pairs)) {
+      consumer.assign(List.of(partition));
+      consumer.seek(partition, offset);
+      return take(consumer, count);
+    }
+  }
+
+  private static List<String> texts(Collection<ConsumerRecord<byte[], byte[]>> records) {
+    return records.stream().map(r -> new String(r.value(), StandardCharsets.UTF_8))
+        .collect(Collectors.toList());
+  }
+
+  // Producing and reading.
+
+  private void codec(String codec) throws Exception {
+    String topic = topic(codec, 1);
+    try (KafkaProducer<byte[], byte[]> producer =
+        producer("compression.type", codec, "linger.ms", 20)) {
+      send(producer, topic, 0, values(100, 0));
+    }
+    Program.expect(texts(read(topic, 0, 100)), values(100, 0), "values");
+  }
+
+  void produce_none() throws Exception {
+    codec("none");
+  }
+
+  void produce_gzip() throws Exception {
+    codec("gzip");
+  }
+
+  void produce_snappy() throws Exception {
+    codec("snappy");
+  }
+
+  void produce_lz4() throws Exception {
+    codec("lz4");
+  }
+
+  void produce_zstd() throws Exception {
+    codec("zstd");
+  }
+
+  private static String show(byte[] value) {
+    return value == null ? "null" : Arrays.toString(value);
+  }
+
+  void headers() throws Exception {
+    String topic = topic("headers", 1);
+    ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topic, bytes("x"));
+    record.headers().add("a", bytes("1")).add("b", new byte[] {0, -1}).add("a", bytes("2"))
+        .add("empty", new byte[0]).add("null", (byte[]) null);
+    String sent = show(record.headers().toArray());
+    try (KafkaProducer<byte[], byte[]> producer = producer()) {
+      get(producer.send(record));
+    }
+    Program.expect(show(read(topic, 0, 1).get(0).headers().toArray()), sent, "headers");
+  }
+
+  private static String show(Header[] headers) {
+    return Arrays.stream(headers).map(h -> h.key() + "=" + show(h.value()))
+        .collect(Collectors.joining(","));
+  }
+
+  void nulls() throws Exception {
+    String topic = topic("nulls", 1);
+    byte[][][] sent = {{null, null}, {{}, {}}, {bytes("k"), null}, {null, bytes("v")}};
+    try (KafkaProducer<byte[], byte[]> producer = producer()) {
+      for (byte[][] pair : sent) {
+        get(producer.send(new ProducerRecord<>(topic, 0, pair[0], pair[1])));
+      }
+    }
+    List<ConsumerRecord<byte[], byte[]>> got = read(topic, 0, 4);
+    for (int i = 0; i < sent.length; i++) {
+      Program.expect(show(got.get(i).key()), show(sent[i][0]), "key " + i);
+      Program.expect(show(got.get(i).value()), show(sent[i][1]), "value " + i);
+    }
+  }
+
+  void timestamps() throws Exception {
+    String topic = topic("timestamps", 1);
+    try (KafkaProducer<byte[], byte[]> producer = producer()) {
+      get(producer.send(new ProducerRecord<>(topic, 0, hourAgo + 123, null, bytes("x"))));
+    }
+    ConsumerRecord<byte[], byte[]> got = read(topic, 0, 1).get(0);
+    Program.expect(got.timestamp(), hourAgo + 123, "timestamp");
+    Program.expect(got.timestampType().toString(), "CreateTime", "kind of timestamp");
+  }
+
+  void sizes() throws Exception {
+    String topic = topic("sizes", 1, "max.message.bytes", "" + Program.LARGE_LIMIT);
+    try (KafkaProducer<byte[], byte[]> producer = producer("max.request.size",
+        Program.LARGE_LIMIT, "buffer.memory", 3L * Program.LARGE_LIMIT)) {
+      for (int size : Program.SIZES) {
+        get(producer.send(new ProducerRecord<>(topic, Program.valueOfSize(size))));
+      }
+    }
+    List<ConsumerRecord<byte[], byte[]>> got = read(topic, 0, Program.SIZES.length);
+    for (int i = 0; i < Program.SIZES.length; i++) {
+      Program.expect(got.get(i).value().length, Program.SIZES[i], "size " + i);
+      Program.expect(Arrays.equals(got.get(i).value(), Program.valueOfSize(Program.SIZES[i])),
+          true, "same bytes of value " + i);
+    }
+  }
+
+  void too_large() throws Exception {
+    String topic = topic("too-large", 1, "max.message.bytes", "1000000");
+    try (KafkaProducer<byte[], byte[]> producer = producer("max.request.size",
+        Program.LARGE_LIMIT)) {
+      get(producer.send(new ProducerRecord<>(topic, Program.valueOfSize(2_000_000))));
+    } catch (RecordTooLargeException expected) {
+      return;
+    }
+    throw new AssertionError("2 MB were accepted");
+  }
+
+  void seek_time() throws Exception {
+    String topic = topic("seek-time", 1);
+    try (KafkaProducer<byte[], byte[]> producer = producer()) {
+      for (int i = 0; i < 10; i++) {
+        get(producer.send(
+            new ProducerRecord<>(topic, 0, hourAgo + 1000L * i, null, bytes("v-" + i))));
+      }
+    }
+    TopicPartition partition = new TopicPartition(topic, 0);
+    long offset;
+    try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+      offset = consumer.offsetsForTimes(Map.of(partition, hourAgo + 4500)).get(partition).offset();
+    }
+    Program.expect(offset, 5L, "offset of the time");
+    Program.expect(texts(read(topic, offset, 1)).get(0), "v-5", "value there");
+  }
+
+  void watermarks() throws Exception {
+    String topic = topic("watermarks", 1);
+    sendAll(topic, values(7, 0));
+    List<TopicPartition> partition = List.of(new TopicPartition(topic, 0));
+    try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+      Program.expect(consumer.beginningOffsets(partition).get(partition.get(0)), 0L, "first");
+      Program.expect(consumer.endOffsets(partition).get(partition.get(0)), 7L, "next");
+    }
+  }
+
+  // Groups.
+
+  void group_resume() throws Exception {
+    String topic = topic("resume", 1);
+    String group = prefix + "-resume";
+    TopicPartition partition = new TopicPartition(topic, 0);
+    sendAll(topic, values(20, 0));
+    try (KafkaConsumer<byte[], byte[]> first = consumer("group.id", group)) {
+      first.subscribe(List.of(topic));
+      take(first, 10);
+      first.commitSync(Map.of(partition, new OffsetAndMetadata(10, "kept")));
+    }
+    try (KafkaConsumer<byte[], byte[]> second = consumer("group.id", group)) {
+      second.subscribe(List.of(topic));
+      Program.expect(texts(take(second, 10)), values(10, 10), "values after the commit");
+      Program.expect(second.committed(Collections.singleton(partition)).get(partition).metadata(),
+          "kept", "metadata of the commit");
+    }
+  }
+
+  void group_rebalance() throws Exception {
+    String topic = topic("rebalance", 4);
+    String group = prefix + "-rebalance";
+    try (KafkaProducer<byte[], byte[]> producer = producer();
+        KafkaConsumer<byte[], byte[]> first = consumer("group.id", group);
+        KafkaConsumer<byte[], byte[]> second = consumer("group.id", group)) {
+      for (int p = 0; p < 4; p++) {
+        send(producer, topic, p, values(25, 25 * p));
+      }
+      TreeSet<String> seen = new TreeSet<>();
+      first.subscribe(List.of(topic));
+      Program.waitFor(() -> poll(first, seen) >= 10, "first member reads");
+      second.subscribe(List.of(topic));
+      Program.waitFor(() -> {
+        poll(first, seen);
+        poll(second, seen);
+        return first.assignment().size() == 2 && second.assignment().size() == 2;
+      }, "two partitions each");
+      for (int p = 0; p < 4; p++) {
+        send(producer, topic, p, values(25, 100 + 25 * p));
+      }
+      Program.waitFor(() -> poll(first, seen) + poll(second, seen) > 0 && seen.size() == 200,
+          "all 200 values are read");
+      for (KafkaConsumer<byte[], byte[]> member : List.of(first, second)) {
+        member.commitSync(member.assignment().stream()
+            .collect(Collectors.toMap(p -> p, p -> new OffsetAndMetadata(50))));
+      }
+      second.close();
+      Map<TopicPartition, OffsetAndMetadata> committed = first.committed(IntStream.range(0, 4)
+          .mapToObj(p -> new TopicPartition(topic, p)).collect(Collectors.toSet()));
+      for (OffsetAndMetadata each : committed.values()) {
+        Program.expect(each.offset(), 50L, "committed");
+      }
+      Program.waitFor(() -> {
+        poll(first, seen);
+        return first.assignment().size() == 4;
+      }, "the rest gets everything");
+    }
+  }
+
+  private static int poll(KafkaConsumer<byte[], byte[]> consumer, TreeSet<String> seen) {
+    consumer.poll(Duration.ofMillis(50))
+        .forEach(r -> seen.add(new String(r.value(), StandardCharsets.UTF_8)));
+    return seen.size();
+  }
+
+  // Idempotence and transactions.
+
+  void idempotent_kill() throws Exception {
+    String topic = topic("idempotent", 1);
+    int sent = 0;
+    List<Future<RecordMetadata>> pending = new ArrayList<>();
+    try (KafkaProducer<byte[], byte[]> producer =
+        producer("enable.idempotence", true, "acks", "all", "retries", Integer.MAX_VALUE)) {
+      Thread killer = new Thread(Program::killBroker);
+      while (sent < 300 || killer.isAlive()) {
+        if (sent == 100) {
+          killer.start();
+        }
+        pending.add(producer.send(new ProducerRecord<>(topic, bytes("v-" + sent++))));
+        Thread.sleep(5);
+      }
+      for (Future<RecordMetadata> each : pending) {
+        get(each);
+      }
+    }
+    Program.expect(texts(read(topic, 0, sent)), values(sent, 0), "values");
+    TopicPartition partition = new TopicPartition(topic, 0);
+    try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+      Program.expect(consumer.endOffsets(List.of(partition)).get(partition), (long) sent,
+          "records in the partition");
+    }
+  }
+
+  private KafkaProducer<byte[], byte[]> transactional(String name) {
+    KafkaProducer<byte[], byte[]> producer = producer("transactional.id", prefix + "-" + name);
+    producer.initTransactions();
+    return producer;
+  }
+
+  void transaction_commit() throws Exception {
+    String topic = topic("commit", 1);
+    try (KafkaProducer<byte[], byte[]> producer = transactional("commit")) {
+      producer.beginTransaction();
+      send(producer, topic, 0, values(10, 0));
+      producer.commitTransaction();
+    }
+    Program.expect(texts(read(topic, 0, 10, "isolation.level", "read_committed")), values(10, 0),
+        "values");
+  }
+
+  void transaction_abort() throws Exception {
+    String topic = topic("abort", 1);
+    try (KafkaProducer<byte[], byte[]> producer = transactional("abort")) {
+      producer.beginTransaction();
+      send(producer, topic, 0, values(10, 0));
+      producer.abortTransaction();
+      producer.beginTransaction();
+      send(producer, topic, 0, values(10, 10));
+      producer.commitTransaction();
+    }
+    Program.expect(texts(read(topic, 0, 10, "isolation.level", "read_committed")), values(10, 10),
+        "read_committed");
+    Program.expect(texts(read(topic, 0, 20, "isolation.level", "read_uncommitted")), values(20, 0),
+        "read_uncommitted");
+  }
+
+  void transaction_offsets() throws Exception {
+    String topic = topic("txn-in", 1);
+    TopicPartition partition = new TopicPartition(topic, 0);
+    sendAll(topic, values(10, 0));
+    try (KafkaProducer<byte[], byte[]> producer = transactional("offsets");
+        KafkaConsumer<byte[], byte[]> consumer = consumer("group.id", prefix + "-txn-offsets")) {
+      consumer.subscribe(List.of(topic));
+      take(consumer, 1);
+      producer.beginTransaction();
+      producer.sendOffsetsToTransaction(Map.of(partition, new OffsetAndMetadata(5)),
+          consumer.groupMetadata());
+      producer.commitTransaction();
+      Program.expect(committed(consumer, partition), 5L, "offset after the commit");
+      producer.beginTransaction();
+      producer.sendOffsetsToTransaction(Map.of(partition, new OffsetAndMetadata(8)),
+          consumer.groupMetadata());
+      producer.abortTransaction();
+      Program.expect(committed(consumer, partition), 5L, "offset after the abort");
+    }
+  }
+
+  private static long committed(KafkaConsumer<byte[], byte[]> consumer, TopicPartition partition) {
+    return consumer.committed(Collections.singleton(partition)).get(partition).offset();
+  }
+
+  void transaction_fencing() throws Exception {
+    String topic = topic("fencing", 1);
+    try (KafkaProducer<byte[], byte[]> old = transactional("fencing")) {
+      old.beginTransaction();
+      send(old, topic, 0, List.of("old"));
+      try (KafkaProducer<byte[], byte[]> current = transactional("fencing")) {
+        try {
+          send(old, topic, 0, List.of("late"));
+          old.commitTransaction();
+          throw new AssertionError("the fenced producer committed");
+        } catch (ProducerFencedException | InvalidProducerEpochException expected) {
+          // The two names of being fenced.
+        } catch (KafkaException error) {
+          Throwable cause = error.getCause();
+          Program.expect(cause instanceof ProducerFencedException
+              || cause instanceof InvalidProducerEpochException, true, "error " + error);
+        }
+        current.beginTransaction();
+        send(current, topic, 0, List.of("new"));
+        current.commitTransaction();
+      }
+    }
+    Program.expect(texts(read(topic, 0, 1, "isolation.level", "read_committed")), List.of("new"),
+        "read_committed");
+  }
+
+  // Administration.
+
+  @SuppressWarnings("unchecked")
+  private TopicDescription describe(String topic) throws Exception {
+    DescribeTopicsResult result = admin.describeTopics(List.of(topic));
+    Method all;
+    try {
+      all = DescribeTopicsResult.class.getMethod("allTopicNames");
+    } catch (NoSuchMethodException before31) {
+      all = DescribeTopicsResult.class.getMethod("all");
+    }
+    return get((Future<Map<String, TopicDescription>>) all.invoke(result)).get(topic);
+  }
+
+  void admin_create() throws Exception {
+    topic("admin-create", 3);
+    try {
+      topic("admin-create", 3);
+    } catch (TopicExistsException expected) {
+      return;
+    }
+    throw new AssertionError("created twice");
+  }
+
+  void admin_describe() throws Exception {
+    TopicDescription found = describe(topic("admin-describe", 3));
+    Program.expect(found.partitions().size(), 3, "partitions");
+    for (int i = 0; i < 3; i++) {
+      Program.expect(found.partitions().get(i).leader().id(), 1, "leader");
+      Program.expect(found.partitions().get(i).isr().size(), 1, "in-sync replicas");
+    }
+  }
+
+  void admin_add_partitions() throws Exception {
+    String topic = topic("admin-add", 3);
+    get(admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all());
+    Program.expect(describe(topic).partitions().size(), 5, "partitions");
+  }
+
+  void admin_delete() throws Exception {
+    String topic = topic("admin-delete", 1);
+    get(admin.deleteTopics(List.of(topic)).all());
+    Program.expect(get(admin.listTopics().names()).contains(topic), false, "listed afterwards");
+  }
+
+  private ConfigEntry retention(ConfigResource resource) throws Exception {
+    return get(admin.describeConfigs(List.of(resource)).all()).get(resource).get("retention.ms");
+  }
+
+  void admin_configs() throws Exception {
+    ConfigResource resource =
+        new ConfigResource(ConfigResource.Type.TOPIC, topic("admin-configs", 1));
+    Program.expect(retention(resource).value(), "604800000", "default");
+    Program.expect(retention(resource).isDefault(), true, "source of the default");
+    AlterConfigOp set = new AlterConfigOp(new ConfigEntry("retention.ms", "3600000"),
+        AlterConfigOp.OpType.SET);
+    get(admin.incrementalAlterConfigs(Map.of(resource, List.of(set))).all());
+    Program.expect(retention(resource).value(), "3600000", "new value");
+    Program.expect(retention(resource).source().toString(), "DYNAMIC_TOPIC_CONFIG", "its source");
+    AlterConfigOp unset = new AlterConfigOp(new ConfigEntry("retention.ms", null),
+        AlterConfigOp.OpType.DELETE);
+    get(admin.incrementalAlterConfigs(Map.of(resource, List.of(unset))).all());
+    Program.expect(retention(resource).value(), "604800000", "default again");
+  }
+
+  void admin_delete_records() throws Exception {
+    String topic = topic("admin-records", 1);
+    TopicPartition partition = new TopicPartition(topic, 0);
+    sendAll(topic, values(10, 0));
+    Program.expect(get(admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(4)))
+        .lowWatermarks().get(partition)).lowWatermark(), 4L, "low watermark");
+    Program.expect(texts(read(topic, 1, 6)), values(6, 4), "values after the reset");
+  }
+
+  void admin_groups() throws Exception {
+    String topic = topic("admin-groups", 1);
+    String group = prefix + "-admin-groups";
+    sendAll(topic, values(3, 0));
+    try (KafkaConsumer<byte[], byte[]> consumer = consumer("group.id", group)) {
+      consumer.subscribe(List.of(topic));
+      take(consumer, 3);
+      consumer.commitSync();
+    }
+    Program.expect(listed(group), true, "listed");
+    Program.expect(get(admin.describeConsumerGroups(List.of(group)).all()).get(group).state()
+        .toString().toUpperCase(), "EMPTY", "state");
+    Program.expect(get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata())
+        .get(new TopicPartition(topic, 0)).offset(), 3L, "offset");
+    get(admin.deleteConsumerGroups(List.of(group)).all());
+    Program.expect(listed(group), false, "listed afterwards");
+  }
+
+  private boolean listed(String group) throws Exception {
+    return get(admin.listConsumerGroups().all()).stream()
+        .anyMatch(each -> each.groupId().equals(group));
+  }
+}
