@@ -93,6 +93,9 @@ struct TopicInfo {
   ConfigMap configs;  ///< only what was set
 };
 
+/// Greatest max.message.bytes a topic can have: a batch must fit into one answer of any protocol.
+inline constexpr std::uint32_t kLargestMaxMessageBytes = 32u << 20;
+
 /// One topic config: its name, default and meaning. The whole table: topic_config_table().
 struct TopicConfigRow {
   std::string_view name;

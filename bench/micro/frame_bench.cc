@@ -21,7 +21,7 @@ void seal(benchmark::State& state) {
   header.payload_bytes = static_cast<std::uint32_t>(batches * batch.size());
   for (auto _ : state) {
     ++header.sequence;
-    benchmark::DoNotOptimize(storage::seal_frame(header, as_bytes(operations), payload));
+    benchmark::DoNotOptimize(storage::seal_frame(header, as_bytes(operations), payload, 1));
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(header.payload_bytes));
 }
@@ -29,7 +29,7 @@ BENCHMARK(seal)->Arg(1)->Arg(64);
 
 void read_header(benchmark::State& state) {
   storage::FrameHeader header;
-  const auto bytes = storage::seal_frame(header, {}, {});
+  const auto bytes = storage::seal_frame(header, {}, {}, 1);
   for (auto _ : state) benchmark::DoNotOptimize(storage::read_frame_header(bytes));
 }
 BENCHMARK(read_header);

@@ -35,17 +35,17 @@ Result<CheckReport> check_directory(
     const std::string& directory, FileSystem& fs,
     const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   const DirectoryPaths paths(directory);
-  auto id = read_format(fs, directory);
-  if (!id && id.error().code() == ErrorCode::kNotFound) {
+  const auto format = read_format(fs, directory);
+  if (!format && format.error().code() == ErrorCode::kNotFound) {
     return fail(ErrorCode::kNotFound,
                 directory + " holds no Runnel data (there is no FORMAT file)");
   }
-  if (!id) return fail(id.error());
+  if (!format) return fail(format.error());
   RUNNEL_TRY_ASSIGN(const auto lock, fs.lock(paths.lock));
 
   CheckReport report;
   RUNNEL_TRY_ASSIGN(const auto damages, scan_journal(
-                                            fs, paths.segments, paths.anchor,
+                                            fs, paths.segments, paths.anchor, format->frame_seed,
                                             [&](const FrameView& frame) -> Status {
                                               check_frame(frame, report);
                                               return {};

@@ -30,10 +30,17 @@ struct DirectoryPaths {
   std::string index;
 };
 
+/// What FORMAT says.
+struct DirectoryFormat {
+  Uuid id;                       ///< shown to clients
+  std::uint64_t frame_seed = 0;  ///< of the checksums of frames; never leaves the directory
+};
+
 /// A directory that this process holds.
 struct DataDirectory {
   std::unique_ptr<FileLock> lock;
   Uuid id;
+  std::uint64_t frame_seed = 0;
 };
 
 /// Locks `root`, creating it if it is missing. Errors: kLocked, kFormatTooNew, kInvalidArgument for
@@ -41,6 +48,6 @@ struct DataDirectory {
 [[nodiscard]] Result<DataDirectory> open_directory(FileSystem& fs, Random& random,
                                                    const std::string& root);
 /// Reads FORMAT only. kNotFound if it is missing.
-[[nodiscard]] Result<Uuid> read_format(FileSystem& fs, const std::string& root);
+[[nodiscard]] Result<DirectoryFormat> read_format(FileSystem& fs, const std::string& root);
 
 }  // namespace runnel::storage

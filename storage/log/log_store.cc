@@ -65,6 +65,7 @@ JournalOptions LogStore::journal_options() const {
   journal.anchor_path = paths_.anchor;
   journal.segment_bytes = options_.segment_bytes;
   journal.store = directory_.id;
+  journal.frame_seed = directory_.frame_seed;
   journal.file_system = options_.file_system;
   journal.clock = options_.clock;
   return journal;
@@ -112,6 +113,13 @@ Status LogStore::start() {
     last_checkpoint_ = options_.clock->monotonic();
   }
   recovered_frames_ = recovery.report().frames;
+  RUNNEL_TRY_ASSIGN(const auto believed, index_->get(Family::kMeta, keys::retention_time()));
+  std::optional<Timestamp> last_time;
+  if (believed) {
+    RUNNEL_TRY_ASSIGN(const auto time, decode_number(*believed));
+    last_time = Timestamp(static_cast<std::int64_t>(time));
+  }
+  retention_clock_.start(last_time, *options_.clock);
 
   committer_ =
       std::make_unique<Committer>(committer_options(), *journal_, *index_, *stager_, *reader_);
@@ -151,6 +159,7 @@ Status LogStore::close() {
     status = checkpoint();
   }
   reader_->close();
+  recompression_.close();
   committer_->stop();
   if (status) status = journal_->write_anchor();
   directory_.lock.reset();

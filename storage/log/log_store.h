@@ -15,6 +15,7 @@
 #include "storage/log/retention_clock.h"
 #include "storage/log/segment_ledger.h"
 #include "storage/log/topics.h"
+#include "storage/log/worker.h"
 #include "storage/segments/journal.h"
 #include "storage/segments/space_guard.h"
 #include "storage/store.h"
@@ -73,9 +74,14 @@ class LogStore final : public Store {
   void log(LogLevel level, std::string_view text) const;
 
   // log_store_commit.cc
+  struct Growth;
   void submit(CommitRequest request, CommitCallback done, Committer::Wake wake);
-  [[nodiscard]] Status prepare(CommitRequest& request) const;
-  [[nodiscard]] Status prepare_append(AppendItem& item) const;
+  [[nodiscard]] Status prepare(CommitRequest& request, Growth* growth);
+  [[nodiscard]] Status prepare_append(AppendItem& item, Growth* growth);
+
+  void submit_ready(CommitRequest request, CommitCallback done, Committer::Wake wake,
+                    std::shared_ptr<Growth> growth);
+  [[nodiscard]] Status compress_anew(AppendItem& item, const TopicConfig& config, Growth& growth);
 
   // log_store_topics.cc
   [[nodiscard]] Result<std::shared_ptr<Topic>> changed_topic(const Topic& from, TopicRecord record);
@@ -98,6 +104,9 @@ class LogStore final : public Store {
   void became_durable();  ///< any thread
   [[nodiscard]] Status anchor_if_behind();
   [[nodiscard]] Status checkpoint() RUNNEL_REQUIRES(maintenance_mutex_);
+  /// A checkpoint if a crash now would mean much to replay.
+  [[nodiscard]] Status checkpoint_if_far_behind();
+  [[nodiscard]] bool is_far_behind() const RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] bool checkpoint_is_due() const RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] Status apply_retention() RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] Status expire_offsets() RUNNEL_REQUIRES(maintenance_mutex_);
@@ -117,7 +126,9 @@ class LogStore final : public Store {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<Stager> stager_;
   std::unique_ptr<Committer> committer_;
+  Worker recompression_;  ///< compresses anew, off the threads that serve sockets
   RetentionClock retention_clock_;
+  bool clock_doubted_ RUNNEL_GUARDED_BY(maintenance_mutex_) = false;
   std::atomic<bool> low_space_{false};
   std::uint64_t recovered_frames_ = 0;
   std::uint64_t recovery_micros_ = 0;

@@ -1,5 +1,6 @@
 // What is checked and done on the caller's thread before a request joins the queue, and the
 // look-ups of consumer offsets and broker state.
+#include <algorithm>
 #include <unordered_set>
 
 #include "protocol/record_batch/compression.h"
@@ -9,6 +10,9 @@
 
 namespace runnel::storage {
 namespace {
+
+/// Most bytes that the batches of one request may take after they were compressed anew.
+constexpr std::uint64_t kMaxCompressedAnewBytes = 64u << 20;
 
 Status check_name(std::string_view what, std::string_view name) {
   if (name.empty() || name.size() > kMaxNameBytes || name.find('\0') != std::string_view::npos) {
@@ -20,19 +24,30 @@ Status check_name(std::string_view what, std::string_view name) {
 }
 
 /// The batch with its records in another codec; everything but the records stays.
-Result<Buffer> recompressed(Bytes batch, protocol::Codec codec) {
+Result<Buffer> recompressed(Bytes batch, const TopicConfig& config) {
   using namespace protocol;
+  const Codec codec = *config.codec;
+  const auto most = static_cast<std::size_t>(config.max_message_bytes);
   const BatchView view(batch);
   Bytes records = batch.subspan(kBatchHeaderBytes);
   Buffer plain;
   if (view.codec() != Codec::kNone) {
-    RUNNEL_TRY_ASSIGN(plain, decompress(view.codec(), records, kMaxDecompressedBytes));
+    // Where nothing is compressed again, what is too large is so already here.
+    const std::size_t limit = codec == Codec::kNone ? most : kMaxDecompressedBytes;
+    RUNNEL_TRY_ASSIGN(plain, decompress(view.codec(), records, limit));
     records = plain.bytes();
   }
   Buffer packed;
   if (codec != Codec::kNone) {
     RUNNEL_TRY_ASSIGN(packed, compress(codec, records));
     records = packed.bytes();
+  }
+  if (kBatchHeaderBytes + records.size() > most) {
+    return fail(ErrorCode::kRecordTooLarge,
+                "compressed anew, a batch takes " +
+                    std::to_string(kBatchHeaderBytes + records.size()) +
+                    " bytes, more than max.message.bytes=" + std::to_string(most) +
+                    "; send smaller batches or raise the limit");
   }
   Buffer out = Buffer::allocate(kBatchHeaderBytes + records.size());
   std::byte* const p = out.mutable_data();
@@ -47,9 +62,55 @@ Result<Buffer> recompressed(Bytes batch, protocol::Codec codec) {
   return out;
 }
 
+bool compresses_anew(const CommitRequest& request) {
+  return std::any_of(request.appends.begin(), request.appends.end(), [](const AppendItem& item) {
+    return item.partition && item.partition->config().codec.has_value();
+  });
+}
+
 }  // namespace
 
-Status LogStore::prepare_append(AppendItem& item) const {
+/// What a request's batches take after they were compressed anew. The budget is paid until the
+/// request is answered: few bytes on the wire can be many here.
+struct LogStore::Growth {
+  explicit Growth(MemoryBudget& from) : budget(from) {}
+  ~Growth() { budget.give_back(bytes); }
+  Growth(const Growth&) = delete;
+  Growth& operator=(const Growth&) = delete;
+
+  [[nodiscard]] Status add(std::uint64_t more) {
+    if (bytes + more > kMaxCompressedAnewBytes) {
+      return fail(ErrorCode::kRecordTooLarge,
+                  "compressed anew, the batches of one request take more than " +
+                      std::to_string(kMaxCompressedAnewBytes) + " bytes; send less in one request");
+    }
+    if (!budget.try_take(more)) {
+      return fail(ErrorCode::kOverloaded,
+                  "the broker's memory is full of requests; try again in a moment");
+    }
+    bytes += more;
+    return {};
+  }
+
+  MemoryBudget& budget;
+  std::uint64_t bytes = 0;
+};
+
+Status LogStore::compress_anew(AppendItem& item, const TopicConfig& config, Growth& growth) {
+  ByteWriter all;
+  Status status;
+  for_each_batch(item.batches.bytes(), [&](const protocol::BatchView&, Bytes batch) {
+    if (!status) return;
+    const auto again = recompressed(batch, config);
+    status = again ? growth.add(again->size()) : fail(again.error());
+    if (status) all.raw(again->bytes());
+  });
+  if (!status) return fail(status.error().within(item.partition->name()));
+  item.batches = Buffer::copy_of(all.bytes());
+  return {};
+}
+
+Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
   RUNNEL_ASSERT(item.partition != nullptr);
   const TopicConfig config = item.partition->config();
   if (item.batches.empty()) {
@@ -71,7 +132,7 @@ Status LogStore::prepare_append(AppendItem& item) const {
       return fail(ErrorCode::kInvalidArgument, "producers can't send control batches");
     }
     records += batch.record_count();
-    recompress = recompress || (config.codec && batch.codec() != *config.codec);
+    recompress = recompress || (growth && config.codec && batch.codec() != *config.codec);
     rest = rest.subspan(*size);
   }
   if (item.dedup.size() > static_cast<std::size_t>(records)) {
@@ -92,21 +153,7 @@ Status LogStore::prepare_append(AppendItem& item) const {
       }
     }
   }
-  if (recompress) {
-    ByteWriter all;
-    Status status;
-    for_each_batch(item.batches.bytes(), [&](const protocol::BatchView&, Bytes batch) {
-      if (!status) return;
-      auto again = recompressed(batch, *config.codec);
-      if (again) {
-        all.raw(again->bytes());
-      } else {
-        status = fail(again.error().within(item.partition->name()));
-      }
-    });
-    RUNNEL_TRY(status);
-    item.batches = Buffer::copy_of(all.bytes());
-  }
+  if (recompress) RUNNEL_TRY(compress_anew(item, config, *growth));
   if (config.log_append_time) {
     const Timestamp now = options_.clock->now();
     for (MutableBytes rest = item.batches.mutable_bytes(); !rest.empty();) {
@@ -118,7 +165,7 @@ Status LogStore::prepare_append(AppendItem& item) const {
   return {};
 }
 
-Status LogStore::prepare(CommitRequest& request) const {
+Status LogStore::prepare(CommitRequest& request, Growth* growth) {
   if (!request.appends.empty() && low_space_.load(std::memory_order_relaxed)) {
     return fail(ErrorCode::kLowSpace,
                 "the disk is too full to take records (less than " +
@@ -133,7 +180,7 @@ Status LogStore::prepare(CommitRequest& request) const {
           ErrorCode::kInvalidArgument,
           item.partition->name() + " stands twice in one request; put its batches together");
     }
-    RUNNEL_TRY(prepare_append(item));
+    RUNNEL_TRY(prepare_append(item, growth));
     dedup_entries += item.dedup.size();
   }
   if (dedup_entries > kMaxDedupEntries) {
@@ -173,7 +220,29 @@ bool LogStore::drive_commits() {
 }
 
 void LogStore::submit(CommitRequest request, CommitCallback done, Committer::Wake wake) {
-  if (const Status ready = prepare(request); !ready) {
+  if (!compresses_anew(request)) {
+    submit_ready(std::move(request), std::move(done), wake, nullptr);
+    return;
+  }
+  // All appends to such a topic go this way, so that they keep their order.
+  struct Queued {
+    CommitRequest request;
+    CommitCallback done;
+  };
+  const auto queued = std::make_shared<Queued>(Queued{std::move(request), std::move(done)});
+  const bool taken = recompression_.run([this, queued] {
+    submit_ready(std::move(queued->request), std::move(queued->done), Committer::Wake::kCommitter,
+                 std::make_shared<Growth>(memory_));
+  });
+  if (taken) return;
+  queued->done(
+      {fail(ErrorCode::kShuttingDown, "the store is shutting down; try again after its restart"),
+       {}});
+}
+
+void LogStore::submit_ready(CommitRequest request, CommitCallback done, Committer::Wake wake,
+                            std::shared_ptr<Growth> growth) {
+  if (const Status ready = prepare(request, growth.get()); !ready) {
     done({tl::unexpected<Error>(ready.error()), {}});
     return;
   }
@@ -186,6 +255,9 @@ void LogStore::submit(CommitRequest request, CommitCallback done, Committer::Wak
     }
   }
   if (request.durability != Durability::kNone) {
+    if (growth) {
+      done = [growth, answer = std::move(done)](CommitOutcome o) { answer(std::move(o)); };
+    }
     committer_->submit(std::move(request), std::move(done), wake);
     return;
   }
@@ -193,7 +265,7 @@ void LogStore::submit(CommitRequest request, CommitCallback done, Committer::Wak
   result.durability = Durability::kNone;
   result.appends.resize(request.appends.size(),
                         {kNoOffset, kNoOffset, kNoOffset, kNoTimestamp, false, {}});
-  const auto report = [this](CommitOutcome outcome) {
+  const auto report = [this, growth](CommitOutcome outcome) {
     if (!outcome.result)
       log(LogLevel::kWarning,
           "an append that nobody waits for failed: " + outcome.result.error().to_string());

@@ -8,8 +8,8 @@ namespace {
 
 /// The anchor is at most about this far behind the durable position.
 constexpr std::chrono::milliseconds kAnchorInterval{20};
-/// Replay after a crash reads what came after the last checkpoint. Looked at once a maintenance
-/// interval, so a second of full load may come on top.
+/// Replay after a crash reads what came after the last checkpoint. Time is looked at once a
+/// maintenance interval, bytes as often as the anchor.
 constexpr std::chrono::seconds kCheckpointInterval{5};
 constexpr std::uint64_t kCheckpointBytes = 128u << 20;
 constexpr std::chrono::seconds kExpiryInterval{60};
@@ -43,6 +43,9 @@ void LogStore::run_background() {
     if (journal_->half_full()) journal_->prepare_next();
     if (const Status s = anchor_if_behind(); !s) {
       log(LogLevel::kError, "the anchor can't be written: " + s.error().to_string());
+    }
+    if (const Status s = checkpoint_if_far_behind(); !s) {
+      log(LogLevel::kError, "a checkpoint failed: " + s.error().to_string());
     }
     if (std::chrono::steady_clock::now() < next_maintenance) continue;
     next_maintenance = std::chrono::steady_clock::now() + options_.maintenance_interval;
@@ -78,15 +81,24 @@ Status LogStore::run_maintenance() {
 bool LogStore::checkpoint_is_due() const {
   const Position end = journal_->durable();
   if (end == checkpoint_end_) return false;
-  if (bytes_between(checkpoint_end_, end, options_.segment_bytes) >= kCheckpointBytes) return true;
-  return options_.clock->monotonic() - last_checkpoint_ >= kCheckpointInterval;
+  return is_far_behind() || options_.clock->monotonic() - last_checkpoint_ >= kCheckpointInterval;
+}
+
+bool LogStore::is_far_behind() const {
+  return bytes_between(checkpoint_end_, journal_->durable(), options_.segment_bytes) >=
+         kCheckpointBytes;
+}
+
+Status LogStore::checkpoint_if_far_behind() {
+  MutexLock lock(maintenance_mutex_);
+  return is_far_behind() ? checkpoint() : Status();
 }
 
 Status LogStore::checkpoint() {
   JournalPoint point;
-  bool jumped = false;
-  const Timestamp expired =
-      retention_clock_.now(*options_.clock, jumped) - options_.producer_expiry.count();
+  bool doubted = false;
+  const Timestamp believed = retention_clock_.now(*options_.clock, doubted);
+  const Timestamp expired = believed - options_.producer_expiry.count();
   Committer::Exclusive work;
   work.build = [&](const JournalPoint& end) -> Result<Mutations> {
     Mutations m;
@@ -107,6 +119,8 @@ Status LogStore::checkpoint() {
     }
     point = end;
     m.put(Family::kMeta, keys::checkpoint(), encode(end));
+    m.put(Family::kMeta, keys::retention_time(),
+          encode_number(static_cast<std::uint64_t>(believed.value())));
     return m;
   };
   RUNNEL_TRY(committer_->run(std::move(work)));

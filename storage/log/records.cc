@@ -89,6 +89,9 @@ std::string next_partition() {
 std::string next_producer() {
   return "nr";
 }
+std::string retention_time() {
+  return "w";
+}
 std::string dedup(const DedupKey& key) {
   std::string out;
   escape(out, key.source);

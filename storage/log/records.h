@@ -15,9 +15,10 @@
 //   meta    'f' fence name                            greatest token (u64)
 //   meta    'b' key                                   broker state
 //   meta    'c'                                       Checkpoint: where replay starts
-//   meta    'n' 'p' / 'n' 'r'                         next partition id / next producer id (u64)
-//   dedup   source 0x00 source id 0x00 data id        DedupRecord (parts escaped: 0x00 -> 0x00
-//   0xff,
+//   meta    'w'                                       time retention believed at the checkpoint
+//   (u64) meta    'n' 'p' / 'n' 'r'                         next partition id / next producer id
+//   (u64) dedup   source 0x00 source id 0x00 data id        DedupRecord (parts escaped: 0x00 ->
+//   0x00 0xff,
 //                                                     ends with 0x00 0x01)
 #pragma once
 
@@ -121,6 +122,7 @@ namespace keys {
 [[nodiscard]] std::string checkpoint();
 [[nodiscard]] std::string next_partition();
 [[nodiscard]] std::string next_producer();
+[[nodiscard]] std::string retention_time();
 [[nodiscard]] std::string dedup(const DedupKey& key);
 
 inline constexpr std::string_view kTopics = "t";

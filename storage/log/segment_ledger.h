@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "protocol/base/assert.h"
 #include "protocol/base/thread_annotations.h"
@@ -21,6 +22,12 @@ class SegmentLedger {
     const auto it = live_.find(segment);
     RUNNEL_ASSERT(it != live_.end());
     if (--it->second == 0) live_.erase(it);
+  }
+  [[nodiscard]] std::vector<std::uint32_t> live() const {
+    MutexLock lock(mutex_);
+    std::vector<std::uint32_t> segments;
+    for (const auto& [segment, count] : live_) segments.push_back(segment);
+    return segments;
   }
   [[nodiscard]] bool is_dead(std::uint32_t segment) const {
     MutexLock lock(mutex_);

@@ -14,8 +14,9 @@ constexpr std::array kTable = {
     TopicConfigRow{"compression.type", "string", "producer",
                    "Codec of stored batches: producer keeps the producer's; uncompressed, gzip, "
                    "snappy, lz4 and zstd compress anew where it differs."},
-    TopicConfigRow{"max.message.bytes", "int", "1048588",
-                   "Largest record batch that is accepted, in bytes as it arrives."},
+    TopicConfigRow{
+        "max.message.bytes", "int", "1048588",
+        "Largest record batch that is accepted, in bytes as it arrives and as it is stored."},
     TopicConfigRow{
         "message.timestamp.type", "string", "CreateTime",
         "CreateTime keeps the producer's timestamps, LogAppendTime stamps the broker's."},
@@ -75,7 +76,7 @@ Status read_one(std::string_view name, std::string_view value, TopicConfig& to) 
   } else if (name == "retention.bytes") {
     RUNNEL_TRY_ASSIGN(to.retention_bytes, number(name, value, -1, kMax));
   } else if (name == "max.message.bytes") {
-    RUNNEL_TRY_ASSIGN(const auto n, number(name, value, 0, protocol::kMaxBatchBytes));
+    RUNNEL_TRY_ASSIGN(const auto n, number(name, value, 0, kLargestMaxMessageBytes));
     to.max_message_bytes = static_cast<std::int32_t>(n);
   } else if (name == "min.insync.replicas") {
     RUNNEL_TRY(number(name, value, 1, 1));

@@ -15,7 +15,7 @@ namespace runnel::storage {
 struct TopicConfig {
   std::int64_t retention_ms = 7LL * 24 * 3600 * 1000;  ///< -1: no limit
   std::int64_t retention_bytes = -1;                   ///< per partition; -1: no limit
-  std::int32_t max_message_bytes = 1'048'588;          ///< of one batch as it arrives
+  std::int32_t max_message_bytes = 1'048'588;  ///< of one batch, as it arrives and as it is stored
   bool log_append_time = false;
   /// Batches with another codec are compressed anew; nullopt: kept as the producer made them.
   std::optional<protocol::Codec> codec;

@@ -1,5 +1,6 @@
 // Moving a partition's log start: delete-records and retention, exact to the batch.
 #include <algorithm>
+#include <utility>
 
 #include "storage/log/batch_walker.h"
 #include "storage/log/log_store.h"
@@ -166,12 +167,15 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
 
 Status LogStore::apply_retention() {
   constexpr std::size_t kTrimsPerCommit = 1000;
-  bool jumped = false;
-  const Timestamp now = retention_clock_.now(*options_.clock, jumped);
-  if (jumped) {
+  bool doubted = false;
+  const Timestamp now = retention_clock_.now(*options_.clock, doubted);
+  if (doubted != std::exchange(clock_doubted_, doubted)) {
     log(LogLevel::kWarning,
-        "the clock jumped ahead by more than an hour; retention goes by the "
-        "time before the jump until the next start");
+        doubted
+            ? "the clock is far ahead of what it was; retention goes by the time before, for an "
+              "hour after a start, else until the next start. Set the clock right if it is "
+              "wrong; if it is right, nothing is to be done but wait or restart"
+            : "retention follows the clock again");
   }
   std::vector<Trim> trims;
   for (const auto& partition : topics_.all_partitions()) {

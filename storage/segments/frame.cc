@@ -37,7 +37,7 @@ std::size_t batch_size(Bytes bytes) {
 
 class FrameHash {
  public:
-  FrameHash() { XXH3_64bits_reset(&state_); }
+  explicit FrameHash(std::uint64_t seed) { XXH3_64bits_reset_withSeed(&state_, seed); }
   /// `payload`'s share: whole batches by their prefixes, what is none in full. With `verify` the
   /// batches' own checksums are tried too; false if one does not hold.
   [[nodiscard]] bool add_payload(Bytes payload, bool verify) {
@@ -67,7 +67,8 @@ bool has_magic(Bytes bytes, const std::array<char, 4>& magic) {
 
 }  // namespace
 
-FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations, std::span<const Bytes> payload) {
+FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations, std::span<const Bytes> payload,
+                            std::uint64_t seed) {
   RUNNEL_ASSERT(header.operations_bytes == operations.size());
   RUNNEL_ASSERT(header.position.offset % kFrameAlignment == 0);
   FrameHeaderBytes out{};
@@ -84,7 +85,7 @@ FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations, std::span<con
   store_le<std::uint32_t>(p + 56, header.operation_count);
   store_le<std::uint32_t>(p + 60, header.batch_count);
 
-  FrameHash hash;
+  FrameHash hash(seed);
   hash.add(Bytes(out).first(kFrameChecksumAt));
   hash.add(operations);
   std::uint64_t payload_bytes = 0;
@@ -127,12 +128,13 @@ Result<FrameHeader> read_frame_header(Bytes bytes) {
   return header;
 }
 
-bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body) {
+bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body,
+                            std::uint64_t seed) {
   if (header_bytes.size() < kFrameHeaderBytes ||
       body.size() != std::uint64_t{header.operations_bytes} + header.payload_bytes) {
     return false;
   }
-  FrameHash hash;
+  FrameHash hash(seed);
   hash.add(header_bytes.first(kFrameChecksumAt));
   hash.add(body.first(header.operations_bytes));
   if (!hash.add_payload(body.subspan(header.operations_bytes), true)) return false;

@@ -31,7 +31,8 @@
 //       48    8 time                    broker's clock, milliseconds since the epoch
 //       56    4 operation count
 //       60    4 batch count
-//       64    8 checksum                xxh3-64 of bytes 0..63, operations and payload, but of a
+//       64    8 checksum                xxh3-64, seeded with the store's frame seed, of bytes
+//       0..63, operations and payload, but of a
 //                                       record batch in the payload only its first 21 bytes: they
 //                                       hold the CRC-32C of the rest, which was checked on arrival
 //       72      operations, then payload (record batches back to back), then zeros to 8
@@ -83,15 +84,16 @@ struct FrameHeader {
 using FrameHeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
 /// Sets header.checksum and gives the header's bytes. `payload` in order; each part holds whole
-/// record batches with valid checksums (or, for those who only test, none).
+/// record batches with valid checksums (or, for those who only test, none). `seed` is the store's
+/// own secret: whoever sends records must not be able to put a frame into them.
 [[nodiscard]] FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations,
-                                          std::span<const Bytes> payload);
+                                          std::span<const Bytes> payload, std::uint64_t seed);
 /// Reads a header; kMalformed if magic, version or lengths cannot be right. Checks no checksum.
 [[nodiscard]] Result<FrameHeader> read_frame_header(Bytes bytes);
 /// True if the checksums cover header and body (operations and payload together): the frame's own
 /// and those of the batches.
-[[nodiscard]] bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes,
-                                          Bytes body);
+[[nodiscard]] bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body,
+                                          std::uint64_t seed);
 
 struct SegmentHeader {
   std::uint32_t number = 0;

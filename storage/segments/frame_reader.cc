@@ -54,7 +54,7 @@ Result<std::optional<FrameView>> FrameReader::frame(std::uint64_t offset) {
   RUNNEL_TRY_ASSIGN(bytes, view(offset, kFrameHeaderBytes + body_bytes));
   if (bytes.size() < kFrameHeaderBytes + body_bytes) return refuse("the file was cut short");
   const Bytes body = bytes.subspan(kFrameHeaderBytes);
-  if (!frame_checksum_matches(*header, bytes, body)) return refuse("checksum mismatch");
+  if (!frame_checksum_matches(*header, bytes, body, seed_)) return refuse("checksum mismatch");
   refused_.reset();
   return FrameView{*header, body.first(header->operations_bytes),
                    body.subspan(header->operations_bytes)};

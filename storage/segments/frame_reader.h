@@ -17,8 +17,9 @@ inline constexpr std::size_t kReadWindowBytes = 4u << 20;
 /// Not thread safe. Views it gives live until the next call.
 class FrameReader {
  public:
-  FrameReader(std::shared_ptr<const File> file, std::uint32_t number, std::uint64_t file_size)
-      : file_(std::move(file)), number_(number), size_(file_size) {}
+  FrameReader(std::shared_ptr<const File> file, std::uint32_t number, std::uint64_t file_size,
+              std::uint64_t frame_seed)
+      : file_(std::move(file)), number_(number), size_(file_size), seed_(frame_seed) {}
 
   [[nodiscard]] std::uint64_t file_size() const noexcept { return size_; }
   /// The segment's header; nothing if it is missing, damaged or of another number. Errors: kIo,
@@ -40,6 +41,7 @@ class FrameReader {
   std::shared_ptr<const File> file_;
   std::uint32_t number_;
   std::uint64_t size_;
+  std::uint64_t seed_;
   Buffer window_;
   std::uint64_t window_at_ = 0;
   std::uint64_t window_bytes_ = 0;

@@ -183,7 +183,8 @@ Result<FrameHeader> Journal::append(const FrameContent& content, Timestamp now) 
   header.time = now;
   header.operation_count = content.operation_count;
   header.batch_count = content.batch_count;
-  const FrameHeaderBytes head = seal_frame(header, content.operations, content.payload);
+  const FrameHeaderBytes head =
+      seal_frame(header, content.operations, content.payload, impl.options.frame_seed);
   RUNNEL_ASSERT(header.total_bytes() == bytes && at.position.offset + bytes <= capacity);
   if (Status s = impl.write_zeros_ahead(*file, at.position, bytes, capacity); !s) {
     impl.broken.store(true, std::memory_order_release);

@@ -26,6 +26,7 @@ struct JournalOptions {
   std::string anchor_path;
   std::uint64_t segment_bytes = 256u << 20;
   Uuid store;
+  std::uint64_t frame_seed = 0;  ///< the store's secret; see seal_frame
   FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
 };
@@ -143,7 +144,7 @@ struct JournalDamage {
 };
 [[nodiscard]] Result<std::vector<JournalDamage>> scan_journal(
     FileSystem& fs, const std::string& directory, const std::string& anchor_path,
-    const std::function<Status(const FrameView&)>& on_frame,
+    std::uint64_t frame_seed, const std::function<Status(const FrameView&)>& on_frame,
     const std::function<void(std::uint64_t done, std::uint64_t total)>& progress);
 
 }  // namespace runnel::storage

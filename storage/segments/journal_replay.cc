@@ -45,6 +45,13 @@ Status Journal::Impl::load() {
                                            "); move it back to where it came from");
     }
     if (header) segment.created = header->created;
+    // Its size was durable before its header was written.
+    if (header && header->number == *number && segment.bytes < header->size) {
+      return fail(ErrorCode::kCorrupt, segment.file->path() + " was cut to " +
+                                           std::to_string(segment.bytes) + " bytes, it had " +
+                                           std::to_string(header->size) +
+                                           "; put the whole file back from a backup");
+    }
     segments[*number] = std::move(segment);
   }
   RUNNEL_TRY_ASSIGN(opened_anchor, read_anchor(fs, options.anchor_path));
@@ -71,7 +78,8 @@ Result<std::optional<FrameReader>> Journal::Impl::enter(
     }
     segment = it->second;
   }
-  std::optional<FrameReader> reader(std::in_place, segment.file, number, segment.bytes);
+  std::optional<FrameReader> reader(std::in_place, segment.file, number, segment.bytes,
+                                    options.frame_seed);
   RUNNEL_TRY_ASSIGN(const auto header, reader->header());
   if (!header) {
     why = reader->why();
@@ -147,7 +155,7 @@ Result<Journal::Impl::Witness> Journal::Impl::later_frames_witness(const Stop& s
   }
   Witness witness;
   for (const auto& [number, segment] : later) {
-    FrameReader reader(segment.file, number, segment.bytes);
+    FrameReader reader(segment.file, number, segment.bytes, options.frame_seed);
     std::uint64_t offset = number == stop.at.segment
                                ? std::max<std::uint64_t>(stop.at.offset, kSegmentHeaderBytes)
                                : kSegmentHeaderBytes;
@@ -198,7 +206,7 @@ Result<bool> Journal::Impl::drop_segments_after(const Stop& stop) {
   }
   for (const auto& [number, segment] : dropped) {
     {
-      FrameReader reader(segment.file, number, segment.bytes);
+      FrameReader reader(segment.file, number, segment.bytes, options.frame_seed);
       RUNNEL_TRY_ASSIGN(const auto header, reader.header());
       begun = begun || header.has_value();
     }

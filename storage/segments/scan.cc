@@ -18,9 +18,9 @@ struct ScannedFile {
 
 class Scan {
  public:
-  Scan(std::map<std::uint32_t, ScannedFile> files, Position durable,
+  Scan(std::map<std::uint32_t, ScannedFile> files, Position durable, std::uint64_t frame_seed,
        const std::function<Status(const FrameView&)>& on_frame)
-      : files_(std::move(files)), durable_(durable), on_frame_(on_frame) {}
+      : files_(std::move(files)), durable_(durable), seed_(frame_seed), on_frame_(on_frame) {}
 
   Status segment(std::uint32_t number, const ScannedFile& scanned);
   /// The journal's end against what the witnesses say of it.
@@ -37,6 +37,7 @@ class Scan {
 
   const std::map<std::uint32_t, ScannedFile> files_;
   Position durable_;
+  const std::uint64_t seed_;
   const std::function<Status(const FrameView&)>& on_frame_;
   std::vector<JournalDamage> damages_;
   Position end_;                     // behind the last whole frame
@@ -46,15 +47,19 @@ class Scan {
 Result<std::optional<std::uint64_t>> Scan::continued_by_next(std::uint32_t number) const {
   const auto it = files_.find(number + 1);
   if (it == files_.end()) return std::optional<std::uint64_t>();
-  FrameReader next(it->second.file, number + 1, it->second.bytes);
+  FrameReader next(it->second.file, number + 1, it->second.bytes, seed_);
   RUNNEL_TRY_ASSIGN(const auto header, next.header());
   return header ? std::optional(header->previous_checksum) : std::nullopt;
 }
 
 Status Scan::segment(std::uint32_t number, const ScannedFile& scanned) {
-  FrameReader reader(scanned.file, number, scanned.bytes);
+  FrameReader reader(scanned.file, number, scanned.bytes, seed_);
   RUNNEL_TRY_ASSIGN(const auto header, reader.header());
   const std::string header_why = reader.why();
+  if (header && header->size > scanned.bytes) {
+    damage({number, static_cast<std::uint32_t>(scanned.bytes)}, header->size,
+           "the file was cut short");
+  }
   std::optional<std::uint64_t> previous;  // checksum of the frame before, within this segment
   if (header) previous = header->previous_checksum;
   std::uint64_t offset = kSegmentHeaderBytes;
@@ -124,7 +129,7 @@ std::vector<JournalDamage> Scan::finish() {
 
 Result<std::vector<JournalDamage>> scan_journal(
     FileSystem& fs, const std::string& directory, const std::string& anchor_path,
-    const std::function<Status(const FrameView&)>& on_frame,
+    std::uint64_t frame_seed, const std::function<Status(const FrameView&)>& on_frame,
     const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
   std::map<std::uint32_t, ScannedFile> files;
   std::uint64_t total = 0;
@@ -139,7 +144,7 @@ Result<std::vector<JournalDamage>> scan_journal(
     files[*number] = std::move(scanned);
   }
   RUNNEL_TRY_ASSIGN(const auto anchor, read_anchor(fs, anchor_path));
-  Scan scan(files, anchor ? anchor->durable : Position{}, on_frame);
+  Scan scan(files, anchor ? anchor->durable : Position{}, frame_seed, on_frame);
   std::uint64_t done = 0;
   for (const auto& [number, scanned] : files) {
     RUNNEL_TRY(scan.segment(number, scanned));

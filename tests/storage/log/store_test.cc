@@ -257,6 +257,49 @@ TEST_F(StoreTest, DeadSegmentsAreRemovedAndLiveOnesAreNot) {
   EXPECT_EQ(store->partition_info(ref("t")).log_start, Offset(40));
 }
 
+TEST_F(StoreTest, AWrongClockAtTheStartDeletesNothing) {
+  const auto year = std::chrono::hours(24 * 365);
+  create("t", 1, {{"retention.ms", "86400000"}});
+  ASSERT_TRUE(append("t", make_batch(BatchSpec{{"a"}, clock.now()})).result);
+  ASSERT_TRUE(store->close());
+  store.reset();
+  clock.jump(10 * year);
+  open();
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(values("t"), Values{"a"});
+  clock.advance(std::chrono::minutes(30));
+  ASSERT_TRUE(append("t", make_batch(BatchSpec{{"b"}, clock.now()})).result);
+  reopen();
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(values("t"), (Values{"a", "b"})) << "what was written meanwhile proves nothing";
+  clock.jump(-10 * year);
+  clock.advance(std::chrono::hours(2));
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(values("t"), (Values{"a", "b"})) << "it was set right";
+  store.reset();
+  clock.jump(3 * std::chrono::hours(24));
+  open();
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(values("t").size(), 2U);
+  clock.advance(std::chrono::minutes(61));
+  ASSERT_TRUE(store->run_maintenance());
+  EXPECT_EQ(store->partition_info(ref("t")).log_start, Offset(1)) << "an hour later it is believed";
+}
+
+TEST_F(StoreTest, AMissingSegmentIsReportedAtTheStart) {
+  create("t");
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(append("t", make_batch({std::string(100'000, 'x')})).result);
+  }
+  ASSERT_TRUE(store->close());
+  store.reset();
+  ASSERT_TRUE(fs.damage_remove("data/segments/0000000002.wal"));
+  const auto opened = Store::open(options());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(opened.error().message().find("0000000002.wal"), std::string::npos);
+}
+
 TEST_F(StoreTest, APartitionThatIsQuietAfterATrimHoldsNoSegment) {
   create("quiet");
   create("busy");
@@ -434,6 +477,45 @@ TEST_F(StoreTest, CompressionTypeCompressesAnew) {
   ASSERT_TRUE(append("t", make_batch({std::string(10'000, 'x')})).result);
   EXPECT_LT(store->partition_info(ref("t")).bytes, 1000U);
   EXPECT_EQ(values("t"), Values{std::string(10'000, 'x')});
+}
+
+TEST_F(StoreTest, WhatIsTooLargeWhenCompressedAnewIsRefused) {
+  create("plain", 1, {{"compression.type", "uncompressed"}});
+  const auto bomb = [] {
+    protocol::BatchOptions how;
+    how.codec = protocol::Codec::kZstd;
+    protocol::BatchBuilder builder(how);
+    builder.add({Timestamp(1), std::nullopt, std::string(60u << 20, 'x'), {}});
+    return *builder.finish();
+  };
+  EXPECT_LT(bomb().size(), 100'000U);
+  EXPECT_EQ(code(append("plain", bomb())), ErrorCode::kRecordTooLarge);
+  EXPECT_EQ(store->partition_info(ref("plain")).high_watermark, Offset(0));
+  ASSERT_TRUE(append("plain", make_batch({"a"})).result);
+  EXPECT_EQ(values("plain"), Values{"a"});
+  EXPECT_FALSE(store->alter_topic("plain", {{"max.message.bytes", "33554433"}}))
+      << "it would not fit into an answer";
+}
+
+TEST_F(StoreTest, WhatGrowsByCompressingAnewIsPaidFor) {
+  create("plain", 1, {{"compression.type", "uncompressed"}, {"max.message.bytes", "33554432"}});
+  const auto growing = [](int batches) {
+    protocol::BatchOptions how;
+    how.codec = protocol::Codec::kZstd;
+    ByteWriter all;
+    for (int i = 0; i < batches; ++i) {
+      protocol::BatchBuilder builder(how);
+      builder.add({Timestamp(1), std::nullopt, std::string(7u << 20, 'x'), {}});
+      all.raw(builder.finish()->bytes());
+    }
+    return Buffer::copy_of(all.bytes());
+  };
+  // The budget is half of 64 MiB, and something else holds most of it.
+  ASSERT_TRUE(store->memory().try_take(20u << 20));
+  EXPECT_EQ(code(append("plain", growing(2))), ErrorCode::kOverloaded);
+  EXPECT_EQ(store->memory().held_bytes(), 20u << 20) << "all of it is given back";
+  ASSERT_TRUE(append("plain", growing(1)).result);
+  store->memory().give_back(20u << 20);
 }
 
 TEST_F(StoreTest, BrokerStateIsKept) {

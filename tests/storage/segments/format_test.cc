@@ -48,6 +48,8 @@ Uuid example_store() {
   return id;
 }
 
+constexpr std::uint64_t kExampleSeed = 0x0123456789abcdef;
+
 TEST(SegmentFormat, TheWorkedExampleIsWhatIsWritten) {
   const auto head =
       encode_segment_header({1, 65'536, example_store(), Timestamp(1'700'000'000'000), 0});
@@ -61,7 +63,7 @@ TEST(SegmentFormat, TheWorkedExampleIsWhatIsWritten) {
   frame.operation_count = 1;
   frame.batch_count = 2;
   const Bytes payload[] = {as_bytes("pay"), as_bytes("load")};
-  const auto sealed = seal_frame(frame, as_bytes("ops"), payload);
+  const auto sealed = seal_frame(frame, as_bytes("ops"), payload, kExampleSeed);
   std::string written(as_text(head));
   written += as_text(sealed);
   written += "opspayload";
@@ -80,8 +82,10 @@ TEST(SegmentFormat, TheWorkedExampleIsRead) {
   const auto frame = read_frame_header(bytes.subspan(64));
   ASSERT_TRUE(frame);
   EXPECT_EQ(frame->payload_position(), (Position{1, 64 + 72 + 3}));
-  EXPECT_TRUE(frame_checksum_matches(*frame, bytes.subspan(64), bytes.subspan(136, 10)));
-  EXPECT_FALSE(frame_checksum_matches(*frame, bytes.subspan(64), bytes.subspan(136, 9)));
+  EXPECT_TRUE(
+      frame_checksum_matches(*frame, bytes.subspan(64), bytes.subspan(136, 10), kExampleSeed));
+  EXPECT_FALSE(
+      frame_checksum_matches(*frame, bytes.subspan(64), bytes.subspan(136, 9), kExampleSeed));
 }
 
 TEST(SegmentFormat, HeadersAreRefusedAtEveryTruncationAndFlip) {

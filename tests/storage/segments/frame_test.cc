@@ -8,6 +8,8 @@
 namespace runnel::storage {
 namespace {
 
+constexpr std::uint64_t kSeed = 77;
+
 Buffer batch_of(const std::string& value) {
   protocol::BatchBuilder builder{protocol::BatchOptions{}};
   builder.add({Timestamp(1), std::nullopt, value, {}});
@@ -24,13 +26,14 @@ TEST(Frame, AFlipOfAnyBitIsNoticedWhereverItIs) {
   header.position = {1, 64};
   header.operations_bytes = 3;
   header.payload_bytes = static_cast<std::uint32_t>(one.size() + two.size() + 8);
-  const auto sealed = seal_frame(header, as_bytes("ops"), parts);
+  const auto sealed = seal_frame(header, as_bytes("ops"), parts, kSeed);
   std::string body = "ops";
   for (const Bytes part : parts) body += as_text(part);
-  ASSERT_TRUE(frame_checksum_matches(header, sealed, as_bytes(body)));
+  ASSERT_TRUE(frame_checksum_matches(header, sealed, as_bytes(body), kSeed));
+  EXPECT_FALSE(frame_checksum_matches(header, sealed, as_bytes(body), kSeed + 1));
   for (std::size_t i = 0; i < body.size() * 8; ++i) {
     body[i / 8] = static_cast<char>(body[i / 8] ^ (1 << (i % 8)));
-    EXPECT_FALSE(frame_checksum_matches(header, sealed, as_bytes(body))) << "bit " << i;
+    EXPECT_FALSE(frame_checksum_matches(header, sealed, as_bytes(body), kSeed)) << "bit " << i;
     body[i / 8] = static_cast<char>(body[i / 8] ^ (1 << (i % 8)));
   }
 }

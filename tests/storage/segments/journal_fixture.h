@@ -31,6 +31,7 @@ class JournalBox {
     options.anchor_path = kAnchorPath;
     options.segment_bytes = segment_bytes;
     options.store.bytes[0] = 7;
+    options.frame_seed = seed * 0x9e3779b97f4a7c15;
     options.file_system = &disk;
     options.clock = &clock;
     EXPECT_TRUE(disk.create_directory("/data"));
