@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "tools/options/settings.h"
 
 namespace runnel::tools {
@@ -10,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 std::string message_of(const SettingSources& sources) {
   const auto settings = Settings::resolve(sources);
@@ -88,6 +91,40 @@ TEST(Settings, VariablesThatOthersSetAreLeftAlone) {
                          {"RUNNEL_SERVICE_HOST", "10.0.0.1"},
                          {"RUNNEL_PORT_9092_TCP", "tcp://10.0.0.1:9092"}};
   EXPECT_TRUE(Settings::resolve(sources).has_value());
+}
+
+/// The variables that the page of promises tells people to set must not keep a broker from
+/// starting.
+TEST(Settings, VariablesOfTheTestsAreLeftAlone) {
+  const auto page = read_text_file(std::string(RUNNEL_SOURCE_DIR) + "/docs/guarantees.md");
+  ASSERT_TRUE(page.has_value());
+  const std::regex name("RUNNEL_[A-Z_]+");
+  SettingSources sources;
+  for (std::sregex_iterator it(page->begin(), page->end(), name), end; it != end; ++it) {
+    if (it->str() != "RUNNEL_SANITIZE") sources.environment[it->str()] = "5";  // CMake's
+  }
+  EXPECT_GE(sources.environment.size(), 6u);
+  EXPECT_TRUE(Settings::resolve(sources).has_value()) << message_of(sources);
+}
+
+TEST(Settings, AFarOffVariableGetsNoSuggestion) {
+  SettingSources sources;
+  sources.environment = {{"RUNNEL_FOO", "1"}};
+  EXPECT_EQ(message_of(sources),
+            "unknown environment variable RUNNEL_FOO; `runnel config reference` lists them all");
+}
+
+TEST(Settings, FlagsAndVariablesNameTheirOptionOnce) {
+  SettingSources sources;
+  sources.flags = {{"memory", {"1MB"}}};
+  EXPECT_THAT(message_of(sources), StartsWith("--memory: '1MB' is not a size"));
+  sources = {};
+  sources.environment = {{"RUNNEL_LOOPS", "x"}};
+  EXPECT_EQ(message_of(sources), "RUNNEL_LOOPS: 'x' is not a whole number");
+}
+
+TEST(Settings, ADirectoryIsNoFile) {
+  EXPECT_THAT(read_text_file("/").error().message(), HasSubstr("/ is a directory"));
 }
 
 TEST(Settings, BadValuesSayWhereWhatAndWhatWouldBeRight) {

@@ -52,7 +52,10 @@ TEST(Units, NearestFindsTyposAndNothingFarOff) {
   const std::vector<std::string_view> names{"memory", "listen", "log-level"};
   EXPECT_EQ(nearest("memry", names), "memory");
   EXPECT_EQ(nearest("log_level", names), "log-level");
+  EXPECT_EQ(nearest("memroy", names), "memory");
   EXPECT_EQ(nearest("replication-factor", names), "");
+  EXPECT_EQ(nearest("foo", std::vector<std::string_view>{"net", "loops"}), "");
+  EXPECT_EQ(nearest("nte", std::vector<std::string_view>{"net", "loops"}), "net");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -18,12 +19,34 @@ namespace {
 
 using SettingMap = std::map<std::string, Setting, std::less<>>;
 
-/// RUNNEL_* names that are no server option: the CLI's own, and what Kubernetes sets by itself for
-/// a service that is called "runnel".
+constexpr std::string_view kPrefix = "RUNNEL_";
+
+/// Variables that are no server options: those of the command line, of ./dev and of the tests.
+constexpr std::string_view kForeign[] = {
+    "RUNNEL_BROKER", "RUNNEL_CONFIG",     "RUNNEL_JOBS",   "RUNNEL_REPLACE_BOOST", "RUNNEL_SEED",
+    "RUNNEL_KILLS",  "RUNNEL_POWER_CUTS", "RUNNEL_FAULTS", "RUNNEL_DAMAGES",       "RUNNEL_MODELS",
+};
+
+/// These, and what Kubernetes sets by itself for a service that is called "runnel".
 bool is_foreign_variable(std::string_view name) {
-  return name == "RUNNEL_BROKER" || name == "RUNNEL_CONFIG" || name == "RUNNEL_JOBS" ||
-         name == "RUNNEL_REPLACE_BOOST" || name.starts_with("RUNNEL_SERVICE_") ||
-         name.starts_with("RUNNEL_PORT") || name.starts_with("RUNNEL_TEST_");
+  return std::find(std::begin(kForeign), std::end(kForeign), name) != std::end(kForeign) ||
+         name.starts_with("RUNNEL_SERVICE_") || name.starts_with("RUNNEL_PORT") ||
+         name.starts_with("RUNNEL_TEST_") || name.starts_with("RUNNEL_KAFKA_");
+}
+
+tl::unexpected<Error> unknown_variable(const std::string& name) {
+  std::vector<std::string> known;
+  for (const OptionRow& row : option_table()) {
+    known.push_back(environment_name(row).substr(kPrefix.size()));
+  }
+  const std::vector<std::string_view> views(known.begin(), known.end());
+  // Without what all of them begin with, which would make any two of them look alike.
+  const std::string_view near = nearest(std::string_view(name).substr(kPrefix.size()), views);
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "unknown environment variable " + name +
+          (near.empty() ? "; `runnel config reference` lists them all"
+                        : "; did you mean " + std::string(kPrefix) + std::string(near) + "?"));
 }
 
 /// A quarter of RAM within the bounds; whole MiB, so that it reads well.
@@ -45,7 +68,13 @@ Status put(SettingMap& map, const OptionRow& row, std::vector<std::string> value
                     (values.empty() ? " has no value" : " was given more than once"));
   }
   for (const std::string& value : values) {
-    if (auto status = check_value(row, value); !status) return fail(status.error().within(source));
+    if (auto status = check_value(row, value); !status) {
+      // A flag or variable names the option already.
+      const bool named = source == "--" + std::string(row.name) || source == environment_name(row);
+      const std::string& why = status.error().message();
+      const std::size_t skipped = named ? row.name.size() + 2 : 0;  // "name: "
+      return fail(Error(status.error().code(), why.substr(skipped)).within(source));
+    }
   }
   map.insert_or_assign(std::string(row.name), Setting{std::move(values), std::move(source)});
   return {};
@@ -111,16 +140,7 @@ Status put_environment(SettingMap& map, const std::map<std::string, std::string>
     const auto table = option_table();
     const auto row = std::find_if(table.begin(), table.end(),
                                   [&](const OptionRow& r) { return environment_name(r) == name; });
-    if (row == table.end()) {
-      std::vector<std::string> names;
-      for (const OptionRow& r : table) names.push_back(environment_name(r));
-      const std::vector<std::string_view> views(names.begin(), names.end());
-      const std::string_view near = nearest(name, views);
-      return fail(ErrorCode::kInvalidArgument,
-                  "unknown environment variable " + name +
-                      (near.empty() ? "; `runnel config reference` lists them all"
-                                    : "; did you mean " + std::string(near) + "?"));
-    }
+    if (row == table.end()) return unknown_variable(name);
     RUNNEL_TRY(put(map, *row, row->repeatable ? split_list(value) : std::vector{value}, name));
   }
   return {};
@@ -188,13 +208,17 @@ std::map<std::string, std::string> runnel_environment() {
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view line(*entry);
     const std::size_t equals = line.find('=');
-    if (!line.starts_with("RUNNEL_") || equals == std::string_view::npos) continue;
+    if (!line.starts_with(kPrefix) || equals == std::string_view::npos) continue;
     out.emplace(line.substr(0, equals), line.substr(equals + 1));
   }
   return out;
 }
 
 Result<std::string> read_text_file(const std::string& path) {
+  std::error_code ignored;  // whatever is wrong, opening it says what
+  if (std::filesystem::is_directory(path, ignored)) {
+    return fail(ErrorCode::kInvalidArgument, path + " is a directory; name a file");
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     const int error = errno;

@@ -50,7 +50,7 @@ class Settings {
 
 /// The variables of this process that begin with RUNNEL_.
 [[nodiscard]] std::map<std::string, std::string> runnel_environment();
-/// Reads a whole text file. kNotFound, kIo.
+/// Reads a whole file. kNotFound, kInvalidArgument for a directory, kIo.
 [[nodiscard]] Result<std::string> read_text_file(const std::string& path);
 
 /// Parses and checks a config file's text alone. The same errors as Settings::resolve.

@@ -27,7 +27,8 @@ namespace runnel::tools {
 /// A whole decimal number, sign allowed; all of `text` has to be it.
 [[nodiscard]] Result<std::int64_t> parse_integer(std::string_view text);
 
-/// The candidate that `word` was most likely meant to be, or empty if none is near.
+/// The candidate that `word` was most likely meant to be, or empty if none is near: a third of its
+/// letters may be wrong, at least one.
 [[nodiscard]] std::string_view nearest(std::string_view word,
                                        std::span<const std::string_view> candidates);
 
