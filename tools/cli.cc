@@ -5,9 +5,17 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <utility>
+
+#include "tools/text/address.h"
+#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
+
+constexpr std::string_view kDefaultBroker = "127.0.0.1:9092";
+/// Long enough for a broker on this machine to answer; short enough to hear that there is none.
+constexpr std::chrono::milliseconds kFirstTry{1000};
 
 std::atomic<bool> interrupt_seen{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
@@ -73,7 +81,7 @@ std::string_view program_version() noexcept {
 void add_broker_option(CLI::App& command, std::string& address) {
   command.add_option("-b,--broker", address, "Broker to talk to")
       ->envname("RUNNEL_BROKER")
-      ->default_str("127.0.0.1:9092")
+      ->default_str(std::string(kDefaultBroker))
       ->type_name("HOST:PORT");
 }
 
@@ -85,9 +93,49 @@ void add_output_option(CLI::App& command, std::string& output) {
 }
 
 Result<Client> connect_to(const std::string& address) {
+  const std::string broker = address.empty() ? std::string(kDefaultBroker) : address;
+  RUNNEL_TRY(check_broker_address(broker));
   ClientOptions options;
   options.client_name = "runnel-cli";
-  return settle(connect(address.empty() ? "127.0.0.1:9092" : address, options));
+  const auto patience = std::exchange(options.connect_timeout, kFirstTry);
+  auto client = connect(broker, options);
+  const bool nobody =
+      !client && client.error().errc() == Errc::disconnected &&
+      client.error().message().find(std::strerror(ECONNREFUSED)) != std::string::npos;
+  if (nobody) {
+    return fail(ErrorCode::kDisconnected,
+                "no broker listens at " + broker +
+                    "; start one with `runnel serve`, or `./dev run` to try things, or name "
+                    "another one with -b HOST:PORT or RUNNEL_BROKER");
+  }
+  if (!client && client.error().errc() == Errc::disconnected) {
+    note(client.error().message() + "; waiting up to " + format_duration(patience) + " longer");
+    options.connect_timeout = patience;
+    client = connect(broker, options);
+  }
+  return settle(std::move(client));
+}
+
+CLI::Validator at_least(std::int64_t least) {
+  const auto check = [least](const std::string& text) -> std::string {
+    const auto number = parse_integer(text);
+    if (number && *number >= least) return "";
+    return "'" + text + "' is not a whole number of at least " + std::to_string(least);
+  };
+  return {check, ""};
+}
+
+void note(const std::string& text) {
+  std::fprintf(stderr, "runnel: %s\n", text.c_str());
+}
+
+ConnectionWatch::ConnectionWatch(const Client& client, const std::string& address)
+    : client_(client), address_(address.empty() ? std::string(kDefaultBroker) : address) {}
+
+void ConnectionWatch::look() {
+  const bool lost = !client_.connected();
+  if (lost == std::exchange(lost_, lost)) return;
+  note(lost ? "lost the connection to " + address_ + ", reconnecting" : "connected again");
 }
 
 Error to_error(const Failure& failure) {

@@ -17,18 +17,19 @@ namespace runnel::tools {
 /// Exit codes; docs/reference/exit-codes.md is the page. Scripts rely on them: never renumbered.
 enum class ExitCode : int {
   kOk = 0,
-  kFailed = 1,        ///< anything without a code of its own
-  kUsage = 2,         ///< the command line or the configuration is wrong
-  kRejected = 3,      ///< done, but some rows of the input were turned away
-  kNoConnection = 4,  ///< no broker answered, or the connection was lost
-  kNotFound = 5,      ///< no such topic, partition, group or file
-  kDamaged = 6,       ///< stored data fails its checksum
-  kLocked = 7,        ///< another process has the data directory
-  kTimeout = 8,       ///< no answer in time; the outcome is not known
-  kRefused = 9,       ///< the broker said no: exists already, not empty, fenced, too large ...
-  kTryAgain = 10,     ///< the broker cannot just now: disk full, overloaded, shutting down
-  kLagging = 11,      ///< `group describe --fail-over`: the lag is over the limit
-  kStorage = 12,      ///< `serve`: a write or sync failed; nothing was acknowledged after it
+  kFailed = 1,         ///< anything without a code of its own
+  kUsage = 2,          ///< the command line or the configuration is wrong
+  kRejected = 3,       ///< done, but some rows of the input were turned away
+  kNoConnection = 4,   ///< no broker answered, or the connection was lost
+  kNotFound = 5,       ///< no such topic, partition, group or file
+  kDamaged = 6,        ///< stored data fails its checksum
+  kLocked = 7,         ///< another process has the data directory
+  kTimeout = 8,        ///< no answer in time; the outcome is not known
+  kRefused = 9,        ///< the broker said no: exists already, not empty, fenced, too large ...
+  kTryAgain = 10,      ///< the broker cannot just now: disk full, overloaded, shutting down
+  kLagging = 11,       ///< `group describe --fail-over`: the lag is over the limit
+  kStorage = 12,       ///< `serve`: a write or sync failed; nothing was acknowledged after it
+  kInterrupted = 130,  ///< `produce`: Ctrl-C or SIGTERM before the end of the input
 };
 [[nodiscard]] ExitCode exit_code_for(ErrorCode code) noexcept;
 
@@ -60,7 +61,29 @@ void add_completion(Cli& cli);
 
 /// Adds -b/--broker (RUNNEL_BROKER, 127.0.0.1:9092).
 void add_broker_option(CLI::App& command, std::string& address);
+/// Connects to `address`, empty for the default. kDisconnected within a second, with what to do, if
+/// nobody listens there; a broker that is only slow gets longer. kInvalidArgument.
 [[nodiscard]] Result<Client> connect_to(const std::string& address);
+
+/// Takes whole numbers from `least` on.
+[[nodiscard]] CLI::Validator at_least(std::int64_t least);
+
+/// One line on standard error: "runnel: TEXT".
+void note(const std::string& text);
+
+/// Says on standard error when a command that waits has lost the broker, and when it is back.
+class ConnectionWatch {
+ public:
+  /// `client` has to stay alive.
+  ConnectionWatch(const Client& client, const std::string& address);
+  /// To be called now and then.
+  void look();
+
+ private:
+  const Client& client_;
+  const std::string address_;
+  bool lost_ = false;
+};
 
 /// Adds --format-like `-o` with "table" (default) and "json".
 void add_output_option(CLI::App& command, std::string& output);

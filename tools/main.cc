@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "tools/cli.h"
+#include "tools/options/usage.h"
 
 // jemalloc reads this at its start: few arenas and early return of memory, for a small footprint.
 extern "C" __attribute__((visibility("default"))) const char* malloc_conf;
@@ -31,7 +32,7 @@ void add_commands(Cli& cli) {
 int run(Cli& cli) {
   const auto result = cli.action();
   if (result) return static_cast<int>(*result);
-  std::fprintf(stderr, "runnel: %s\n", result.error().message().c_str());
+  runnel::tools::note(result.error().message());
   return static_cast<int>(runnel::tools::exit_code_for(result.error().code()));
 }
 
@@ -42,14 +43,21 @@ int main(int argc, char** argv) {
   cli.app.require_subcommand(1);
   cli.app.set_version_flag("--version", std::string(runnel::tools::program_version()));
   cli.app.get_formatter()->column_width(34);
-  cli.app.footer("Exit codes: docs/reference/exit-codes.md");
+  cli.app.footer(
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 rows rejected, 4 no connection, 5 not found,\n"
+      "6 damaged, 7 locked, 8 timeout, 9 refused, 10 try again, 11 lagging, 12 storage failed,\n"
+      "130 interrupted");
   add_commands(cli);
   try {
     cli.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const bool asked_for_text = error.get_exit_code() == 0;  // --help, --version
-    cli.app.exit(error);
-    return static_cast<int>(asked_for_text ? ExitCode::kOk : ExitCode::kUsage);
+    if (error.get_exit_code() == 0) {  // --help, --version
+      cli.app.exit(error);
+      return static_cast<int>(ExitCode::kOk);
+    }
+    const std::string text = runnel::tools::usage_error(cli.app, error, {argv + 1, argv + argc});
+    std::fprintf(stderr, "%s\n", text.c_str());
+    return static_cast<int>(ExitCode::kUsage);
   }
   return run(cli);
 }

@@ -1,0 +1,38 @@
+#include "tools/text/address.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace runnel::tools {
+namespace {
+
+TEST(BrokerAddress, TakesNamesNumbersAndBrackets) {
+  for (const char* good : {"localhost", "localhost:9092", "127.0.0.1:1", "[::1]", "[::1]:65535"}) {
+    EXPECT_TRUE(check_broker_address(good).has_value()) << good;
+  }
+}
+
+TEST(BrokerAddress, SaysWhatIsWrong) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "has no host"},
+      {":9092", "has no host"},
+      {"localhost:", "has a port that is no number"},
+      {"localhost:kafka", "has a port that is no number"},
+      {"127.0.0.1:99999", "has a port outside 1 to 65535"},
+      {"127.0.0.1:0", "has a port outside 1 to 65535"},
+      {"127.0.0.1:-1", "has a port outside 1 to 65535"},
+      {"::1:9092", "IPv6 needs brackets"},
+      {"[::1", "lacks a host in its brackets"},
+      {"[]:9092", "lacks a host in its brackets"},
+      {"[::1]9092", "has no ':' behind its brackets"},
+  };
+  for (const auto& [address, why] : cases) {
+    const Status status = check_broker_address(address);
+    ASSERT_FALSE(status.has_value()) << address;
+    EXPECT_THAT(status.error().message(), testing::HasSubstr(why)) << address;
+    EXPECT_EQ(status.error().code(), ErrorCode::kInvalidArgument);
+  }
+}
+
+}  // namespace
+}  // namespace runnel::tools

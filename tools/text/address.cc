@@ -1,0 +1,35 @@
+#include "tools/text/address.h"
+
+#include <algorithm>
+#include <string>
+
+#include "tools/text/units.h"
+
+namespace runnel::tools {
+
+Status check_broker_address(std::string_view address) {
+  const auto bad = [&](std::string_view why) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the address '" + std::string(address) + "' " + std::string(why) +
+                    "; write HOST:PORT, such as 127.0.0.1:9092 or [::1]:9092");
+  };
+  std::string_view rest = address;
+  if (rest.starts_with('[')) {
+    const std::size_t end = rest.find(']');
+    if (end == std::string_view::npos || end == 1) return bad("lacks a host in its brackets");
+    rest.remove_prefix(end + 1);
+    if (!rest.empty() && rest.front() != ':') return bad("has no ':' behind its brackets");
+  } else {
+    const std::size_t colon = rest.find(':');
+    if (colon != rest.rfind(':')) return bad("has several ':'; IPv6 needs brackets");
+    if (colon == 0 || rest.empty()) return bad("has no host");
+    rest.remove_prefix(std::min(colon, rest.size()));
+  }
+  if (rest.empty()) return {};
+  const auto port = parse_integer(rest.substr(1));
+  if (!port) return bad("has a port that is no number");
+  if (*port < 1 || *port > 65535) return bad("has a port outside 1 to 65535");
+  return {};
+}
+
+}  // namespace runnel::tools
