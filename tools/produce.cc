@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iostream>
+#include <istream>
 #include <memory>
 #include <mutex>
 
 #include "tools/cli.h"
+#include "tools/interruptible_input.h"
 #include "tools/options/settings.h"
 #include "tools/text/progress.h"
 #include "tools/text/row_reader.h"
@@ -85,7 +87,8 @@ class Tally {
     return failure_.has_value();
   }
 
-  Result<ExitCode> conclude(const ProduceArguments& arguments) {
+  /// Prints the counts. `stopped`: the input was not read to its end.
+  Result<ExitCode> conclude(const ProduceArguments& arguments, bool stopped) {
     const std::lock_guard lock(mutex_);
     std::string text = std::to_string(stored_) + (stored_ == 1 ? " record" : " records") +
                        " stored in " + arguments.topic;
@@ -94,12 +97,14 @@ class Tally {
       if (rejects_.is_open()) text += " (see " + arguments.rejects + ")";
     }
     if (failed_ > 0) text += ", " + std::to_string(failed_) + " failed";
+    if (stopped) text += "; stopped before the end of the input";
     std::fprintf(stderr, "%s\n", text.c_str());
     if (rejects_.is_open()) {
       rejects_.close();
       if (!rejects_) return fail(ErrorCode::kIo, "cannot write all of " + arguments.rejects);
     }
     if (failure_) return fail(*failure_);
+    if (stopped) return ExitCode::kInterrupted;
     return rejected_ > 0 ? ExitCode::kRejected : ExitCode::kOk;
   }
 
@@ -172,15 +177,17 @@ std::uint64_t size_of(const std::string& path) {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
+/// Up to the end of the input, an interrupt or a failure.
 Status send_rows(std::istream& in, const std::string& name, const ProduceArguments& arguments,
                  RowSender& sender, const Tally& tally) {
   auto rows = open_rows(in, arguments.rows);
   if (!rows) return fail(rows.error().within(name));
   Progress progress(name, size_of(name), "bytes");
   std::uint64_t done = 0;
-  while (!tally.has_failed() && !interrupted()) {
+  while (!tally.has_failed()) {
     auto row = (*rows)->next();
-    if (!row) break;
+    // What an interrupt cut off may be half a row.
+    if (!row || interrupted()) break;
     done += row->raw.size() + 1;
     sender.send(name, std::move(*row));
     progress.update(done);
@@ -189,9 +196,19 @@ Status send_rows(std::istream& in, const std::string& name, const ProduceArgumen
   return {};
 }
 
+Status send_standard_input(const ProduceArguments& arguments, RowSender& sender,
+                           const Tally& tally) {
+  InterruptibleInput input(STDIN_FILENO);
+  std::istream in(&input);
+  RUNNEL_TRY(send_rows(in, "standard input", arguments, sender, tally));
+  if (input.error() == 0) return {};
+  return fail(ErrorCode::kIo,
+              "cannot read standard input: " + std::string(std::strerror(input.error())));
+}
+
 Status send_file(const std::string& path, const ProduceArguments& arguments, RowSender& sender,
                  const Tally& tally) {
-  if (path == "-") return send_rows(std::cin, "standard input", arguments, sender, tally);
+  if (path == "-") return send_standard_input(arguments, sender, tally);
   if (arguments.input == "files") {
     RUNNEL_TRY_ASSIGN(auto text, read_text_file(path));
     InputRow row;
@@ -200,6 +217,10 @@ Status send_file(const std::string& path, const ProduceArguments& arguments, Row
     row.record.value = std::move(text);
     sender.send(path, std::move(row));
     return {};
+  }
+  std::error_code ignored;  // whatever is wrong, opening it says what
+  if (std::filesystem::is_directory(path, ignored)) {
+    return fail(ErrorCode::kInvalidArgument, path + " is a directory; name files");
   }
   std::ifstream in(path, std::ios::binary);
   if (!in) {
@@ -218,7 +239,6 @@ Result<ExitCode> run(ProduceArguments& arguments) {
     }
     arguments.files.emplace_back("-");
   }
-  std::ios::sync_with_stdio(false);
   watch_interrupts();
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
   RUNNEL_TRY(describe_topic(client, arguments.topic));
@@ -234,9 +254,10 @@ Result<ExitCode> run(ProduceArguments& arguments) {
     status = send_file(file, arguments, sender, *tally);
     if (!status || tally->has_failed() || interrupted()) break;
   }
+  const bool stopped = interrupted();
   // What was sent keeps its acknowledgement, and its count, whatever ended the reading.
   const Status flushed = sender.finish();
-  auto concluded = tally->conclude(arguments);
+  auto concluded = tally->conclude(arguments, stopped);
   if (!status) return fail(status.error());
   if (concluded && !flushed) return fail(flushed.error());
   return concluded;
@@ -264,13 +285,13 @@ void add_input_options(CLI::App& command, ProduceArguments& arguments) {
 }
 
 void add_record_options(CLI::App& command, ProduceArguments& arguments) {
-  command.add_option("-k", arguments.constant_key, "Key of records that have none")
+  command.add_option("-k,--default-key", arguments.constant_key, "Key of records that have none")
       ->type_name("KEY");
   command.add_option("-H,--header", arguments.headers, "Header of every record; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("-p,--partition", arguments.partition, "Partition; default: by key")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->type_name("N");
   command
       .add_option("--acks", arguments.acks,
