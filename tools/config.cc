@@ -5,6 +5,7 @@
 #include "tools/options/options.h"
 #include "tools/server_options.h"
 #include "tools/text/table.h"
+#include "tools/topic_configs.h"
 
 namespace runnel::tools {
 namespace {
@@ -44,10 +45,12 @@ void add_config(Cli& cli) {
   add_server_options(*command, *flags);
   command->callback([&cli, flags] { cli.action = [flags] { return explain(*flags); }; });
 
+  const auto topics = std::make_shared<bool>(false);
   command = config->add_subcommand("reference", "Print the reference page of all options");
-  command->callback([&cli] {
-    cli.action = []() -> Result<ExitCode> {
-      RUNNEL_TRY(write_out(reference_page()));
+  command->add_flag("--topics", *topics, "The page of all topic configs instead");
+  command->callback([&cli, topics] {
+    cli.action = [topics]() -> Result<ExitCode> {
+      RUNNEL_TRY(write_out(*topics ? topic_reference_page() : reference_page()));
       return ExitCode::kOk;
     };
   });

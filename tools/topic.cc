@@ -1,4 +1,5 @@
 // runnel topic create | list | describe | alter | delete
+#include <algorithm>
 #include <memory>
 
 #include "tools/cli.h"
@@ -6,6 +7,7 @@
 #include "tools/text/table.h"
 #include "tools/text/time.h"
 #include "tools/text/units.h"
+#include "tools/topic_configs.h"
 
 namespace runnel::tools {
 namespace {
@@ -14,7 +16,7 @@ struct TopicArguments {
   std::string broker;
   std::string output;
   std::vector<std::string> names;
-  std::int32_t partitions = 0;
+  std::int32_t partitions = 0;  ///< 0: not given
   std::vector<std::string> configs;
   std::vector<std::string> unset;
   std::string retention;
@@ -86,19 +88,46 @@ std::string topics_json(const std::vector<TopicState>& topics) {
   return out + (topics.empty() ? "]\n" : "\n]\n");
 }
 
+std::string partitions_text(std::size_t count) {
+  return std::to_string(count) + (count == 1 ? " partition" : " partitions");
+}
+
+/// What --if-not-exists found; what was asked for and does not hold is said.
+Status report_existing(Client& client, const TopicSpec& spec) {
+  RUNNEL_TRY_ASSIGN(const auto topic, describe_topic(client, spec.name));
+  const std::size_t count = topic.partitions.size();
+  const bool other_count =
+      spec.partitions > 0 && static_cast<std::size_t>(spec.partitions) != count;
+  const bool other_configs =
+      std::any_of(spec.configs.begin(), spec.configs.end(), [&](const TopicConfig& config) {
+        return std::find(topic.configs.begin(), topic.configs.end(), config) == topic.configs.end();
+      });
+  if (other_count || other_configs) {
+    note("topic " + spec.name + " was left as it is: its " +
+         (other_count ? "number of partitions differs" : "configs differ") +
+         " from what was asked for; `runnel topic alter` changes it");
+  }
+  return write_out("topic " + spec.name + " exists already, with " + partitions_text(count) + "\n");
+}
+
 Result<ExitCode> create(const TopicArguments& arguments) {
   RUNNEL_TRY_ASSIGN(const auto configs, configs_of(arguments));
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
   for (const std::string& name : arguments.names) {
     TopicSpec spec;
     spec.name = name;
-    spec.partitions = arguments.partitions;
+    spec.partitions = std::max(1, arguments.partitions);
     spec.configs = configs;
-    spec.if_not_exists = arguments.if_not_exists;
-    RUNNEL_TRY_ASSIGN(const auto topic, settle(client.admin().create_topic(spec).get()));
-    const std::size_t count = topic.partitions.size();
-    RUNNEL_TRY(write_out("created topic " + topic.name + " with " + std::to_string(count) +
-                         (count == 1 ? " partition\n" : " partitions\n")));
+    const auto topic = settle(client.admin().create_topic(spec).get());
+    if (topic) {
+      RUNNEL_TRY(write_out("created topic " + name + " with " +
+                           partitions_text(topic->partitions.size()) + "\n"));
+    } else if (arguments.if_not_exists && topic.error().code() == ErrorCode::kTopicExists) {
+      spec.partitions = arguments.partitions;
+      RUNNEL_TRY(report_existing(client, spec));
+    } else {
+      return fail(explain_refusal(topic.error(), configs));
+    }
   }
   return ExitCode::kOk;
 }
@@ -125,7 +154,7 @@ std::string description(const TopicState& topic) {
   if (topic.created) {
     out += "created     " + format_time(topic.created->time_since_epoch().count()) + "\n";
   }
-  for (const auto& [key, value] : topic.configs) out += key + " = " + value + "\n";
+  out += topic_config_lines(topic.configs);
   std::vector<std::vector<std::string>> rows{
       {"PARTITION", "START", "END", "RECORDS", "BYTES", "NEWEST"}};
   for (const PartitionState& p : topic.partitions) {
@@ -163,7 +192,9 @@ Result<ExitCode> alter(const TopicArguments& arguments) {
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
   for (const std::string& name : arguments.names) {
     change.name = name;
-    RUNNEL_TRY(settle(client.admin().alter_topic(change).get()));
+    if (const auto altered = settle(client.admin().alter_topic(change).get()); !altered) {
+      return fail(explain_refusal(altered.error(), change.set));
+    }
     RUNNEL_TRY(write_out("altered topic " + name + "\n"));
   }
   return ExitCode::kOk;
@@ -193,12 +224,14 @@ void add_names(CLI::App& command, const Arguments& arguments) {
 }
 
 void add_config_options(CLI::App& command, const Arguments& arguments) {
-  command.add_option("-c,--config", arguments->configs, "Topic config, by Kafka's names")
+  command
+      .add_option("-c,--config", arguments->configs,
+                  "Topic config, by Kafka's names; `runnel config reference --topics` lists them")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command
       .add_option("--retention", arguments->retention,
-                  "How long records are kept: 7d, 12h, forever")
+                  "How long records are kept: 12h, 30d, forever; default of a new topic: 7d")
       ->type_name("DURATION");
 }
 
@@ -212,7 +245,6 @@ void add_topic(Cli& cli) {
   CLI::App* command = subcommand(cli, *topic, "create", "Create topics", arguments, create);
   add_names(*command, arguments);
   add_config_options(*command, arguments);
-  arguments->partitions = 1;
   command->add_option("-p,--partitions", arguments->partitions, "Partitions of each")
       ->check(CLI::Range(1, 100'000))
       ->default_str("1")
