@@ -81,6 +81,15 @@ class Printer {
   std::string out_;
 };
 
+/// An end before its beginning is a slip; times and offsets are not compared with each other.
+Status check_direction(const PlaceRange& range) {
+  const bool comparable =
+      range.from.kind == range.to.kind &&
+      (range.from.kind == Place::Kind::kOffset || range.from.kind == Place::Kind::kTime);
+  if (!range.bounded || !comparable || range.from.value <= range.to.value) return {};
+  return fail(ErrorCode::kInvalidArgument, "the range ends before it begins; swap the two places");
+}
+
 /// Where reading of a partition begins and, if it does, ends.
 struct Span {
   TopicPartition target;
@@ -99,6 +108,7 @@ Result<std::vector<Span>> spans_of(Client& client, const ConsumeArguments& argum
     RUNNEL_TRY_ASSIGN(range.to, parse_place(arguments.to, now));
     range.bounded = true;
   }
+  RUNNEL_TRY(check_direction(range));
   std::vector<Span> spans;
   for (const std::string& topic : arguments.topics) {
     RUNNEL_TRY_ASSIGN(const auto bounds, bounds_of(client, topic, arguments.partitions));
@@ -106,6 +116,12 @@ Result<std::vector<Span>> spans_of(Client& client, const ConsumeArguments& argum
     RUNNEL_TRY_ASSIGN(const auto to, offsets_at(client, bounds, range.to));
     for (std::size_t i = 0; i < bounds.size(); ++i) {
       Span span{bounds[i].target, std::max(from[i], bounds[i].start), std::nullopt};
+      if (span.from > bounds[i].end) {
+        note(topic + "[" + std::to_string(span.target.partition) + "] ends at offset " +
+             std::to_string(bounds[i].end) + ", before the " + std::to_string(span.from) +
+             " to begin at: nothing of it is read");
+        continue;
+      }
       if (range.bounded) span.to = to[i];
       if (arguments.exit_at_end) span.to = std::min(span.to.value_or(bounds[i].end), bounds[i].end);
       spans.push_back(std::move(span));
@@ -129,9 +145,11 @@ Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments
   ConsumerOptions options;
   options.reset = Reset::fail;
   Consumer consumer = client.consumer(options);
+  ConnectionWatch watch(client, arguments.broker);
   RUNNEL_TRY(settle(consumer.assign(std::move(assignment)).get()));
   while (!open.empty() && !printer.full() && !interrupted()) {
     RUNNEL_TRY_ASSIGN(const Batch batch, settle(consumer.poll(kPollWait).get()));
+    watch.look();
     for (const Record& record : batch) {
       const auto end = open.find({std::string(record.topic), record.partition});
       if (end == open.end() || printer.full()) continue;
@@ -155,11 +173,15 @@ Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments
 class GroupReader {
  public:
   GroupReader(Client& client, const ConsumeArguments& arguments, Printer& printer)
-      : arguments_(arguments), printer_(printer), consumer_(client.consumer(options(arguments))) {}
+      : arguments_(arguments),
+        printer_(printer),
+        watch_(client, arguments.broker),
+        consumer_(client.consumer(options(arguments))) {}
 
   Result<ExitCode> run() {
     while (!printer_.full() && !interrupted() && !at_end()) {
       RUNNEL_TRY_ASSIGN(const Batch batch, settle(consumer_.poll(kPollWait).get()));
+      watch_.look();
       take(batch);
       RUNNEL_TRY(printer_.flush());
       if (now_millis() - committed_at_ >= kCommitEveryMillis) RUNNEL_TRY(commit());
@@ -213,6 +235,7 @@ class GroupReader {
 
   const ConsumeArguments& arguments_;
   Printer& printer_;
+  ConnectionWatch watch_;
   Consumer consumer_;
   std::map<TopicPartition, std::int64_t> next_;
   std::set<TopicPartition> ended_;
@@ -269,7 +292,9 @@ void add_consume(Cli& cli) {
       ->type_name("PLACE");
   command->add_option("--to", arguments->to, "Stop there, before that record")->type_name("PLACE");
   command->add_flag("-e,--exit", arguments->exit_at_end, "Stop at the end instead of waiting");
-  command->add_option("-n,--count", arguments->count, "Stop after so many records")->type_name("N");
+  command->add_option("-n,--count", arguments->count, "Stop after so many records")
+      ->check(at_least(1))
+      ->type_name("N");
   command
       ->add_option("-g,--group", arguments->group,
                    "Read as a member of this group and commit what was printed")
@@ -281,6 +306,7 @@ void add_consume(Cli& cli) {
   command = cli.app.add_subcommand("tail", "Show the last records and follow");
   add_common(*command, *arguments);
   command->add_option("-n,--last", *last, "Records of each partition to begin with")
+      ->check(at_least(0))
       ->default_str("10")
       ->type_name("N");
   command->callback([&cli, arguments, last] {

@@ -147,12 +147,14 @@ Result<std::vector<Bounds>> partitions_to_move(Client& client, const GroupArgume
   return out;
 }
 
-/// kGroupNotEmpty with who is in the way. A group that is not known yet has nobody in it.
+/// kGroupNotEmpty with who is in the way. A group that is not known yet has nobody in it; that its
+/// name is new is said, for it may be a slip.
 Status check_empty(Client& client, const std::string& name) {
   const auto group = settle(client.admin().describe_group(name).get());
   if (!group) {
-    const bool fine = group.error().code() == ErrorCode::kUnknownGroup;
-    return fine ? Status() : fail(group.error());
+    if (group.error().code() != ErrorCode::kUnknownGroup) return fail(group.error());
+    note("there is no group '" + name + "' yet; setting offsets makes it");
+    return {};
   }
   if (group->members.empty()) return {};
   std::string members;
