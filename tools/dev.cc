@@ -61,7 +61,7 @@ std::string welcome(const std::string& address, const std::string& directory) {
          "  export RUNNEL_BROKER=" +
          address + "\n  " + program + " topic create greetings\n  echo 'hello, world' | " +
          program + " produce greetings\n  " + program +
-         " consume greetings -e\n\nCtrl-C stops it.\n";
+         " consume greetings -e\n\nCtrl-C, or closing this terminal, stops it.\n";
 }
 
 Result<ExitCode> run(ServerFlags& flags) {
@@ -78,7 +78,7 @@ Result<ExitCode> run(ServerFlags& flags) {
   const std::string kept =
       temporary ? settings.text("data") + ", removed when it stops" : settings.text("data");
   RUNNEL_TRY(write_out(welcome(broker::to_string(broker->endpoints().front()), kept)));
-  broker->run([] {});
+  broker->run(nullptr);  // a closed terminal ends it
   RUNNEL_TRY(broker->close());
   return ExitCode::kOk;
 }
@@ -90,6 +90,10 @@ void add_dev(Cli& cli) {
   CLI::App* command = cli.app.add_subcommand(
       "dev", "Run a throw-away broker: temporary directory, free port, lines to copy");
   add_server_options(*command, *flags);
+  command->footer(
+      "The options and defaults are those of serve, but for: --data, a temporary directory that "
+      "is\n"
+      "removed at the end; --listen, a free port of 127.0.0.1; --log-level, warning.");
   command->callback([&cli, flags] { cli.action = [flags] { return run(*flags); }; });
 }
 

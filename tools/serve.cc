@@ -1,4 +1,5 @@
 // runnel serve: the broker.
+#include <filesystem>
 #include <memory>
 
 #include "tools/broker_process.h"
@@ -22,7 +23,10 @@ void reload(const ServerFlags& flags) {
 Result<ExitCode> run(const ServerFlags& flags) {
   RUNNEL_TRY_ASSIGN(const auto settings, resolve_settings(flags));
   start_log(settings.text("log-level"));
-  log_info("runnel " + std::string(program_version()) + ", data in " + settings.text("data"));
+  std::error_code error;
+  const auto data = std::filesystem::absolute(settings.text("data"), error);
+  log_info("runnel " + std::string(program_version()) + ", data in " +
+           (error ? settings.text("data") : data.string()));
   RUNNEL_TRY_ASSIGN(auto broker, BrokerProcess::start(settings));
   broker->run([&flags] { reload(flags); });
   RUNNEL_TRY(broker->close());

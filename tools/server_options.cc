@@ -27,13 +27,18 @@ void add_server_options(CLI::App& command, ServerFlags& flags) {
           "--" + name, [&flags, name] { flags.values[name] = {"true"}; }, flag_help(row));
       continue;
     }
-    command
-        .add_option_function<std::vector<std::string>>(
-            "--" + name,
-            [&flags, name](const std::vector<std::string>& values) { flags.values[name] = values; },
-            flag_help(row))
-        ->allow_extra_args(false)
-        ->type_name(std::string(type_name(row.type)));
+    CLI::Option* option = nullptr;
+    if (row.repeatable) {
+      option = command
+                   .add_option_function<std::vector<std::string>>(
+                       "--" + name, [&flags, name](const auto& v) { flags.values[name] = v; },
+                       flag_help(row))
+                   ->allow_extra_args(false);
+    } else {
+      option = command.add_option_function<std::string>(
+          "--" + name, [&flags, name](const auto& v) { flags.values[name] = {v}; }, flag_help(row));
+    }
+    option->type_name(std::string(type_name(row.type)));
   }
 }
 
