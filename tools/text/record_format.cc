@@ -270,6 +270,23 @@ void append_csv_field(std::string_view field, std::string& out) {
   out += '"';
 }
 
+namespace {
+
+/// One record stays one line, whatever bytes it holds: JSON's escapes, but for quotes, which need
+/// none outside of JSON.
+std::string one_line(std::string_view text) {
+  const std::string escaped = json_string(text);
+  std::string out;
+  for (std::size_t i = 1; i + 1 < escaped.size(); ++i) {
+    const bool escape = escaped[i] == '\\';
+    if (!escape || escaped[i + 1] != '"') out += escaped[i];
+    if (escape) out += escaped[++i];
+  }
+  return out;
+}
+
+}  // namespace
+
 void RecordWriter::add_table_row(const ShownRecord& record, std::string& out) const {
   const auto column = [&](std::string_view text, std::size_t width) {
     out += text;
@@ -286,11 +303,8 @@ void RecordWriter::add_table_row(const ShownRecord& record, std::string& out) co
   column(std::to_string(record.partition), 9);
   column(std::to_string(record.offset), 10);
   column(format_time(record.timestamp), 24);
-  // One record stays one line, whatever bytes it holds: JSON's escapes without the quotes.
-  const std::string key = record.key ? json_string(*record.key) : "--";
-  column(std::string_view(key).substr(1, key.size() - 2), 20);
-  const std::string value = record.value ? json_string(*record.value) : "--";
-  out += std::string_view(value).substr(1, value.size() - 2);
+  column(record.key ? one_line(*record.key) : "--", 20);
+  out += record.value ? one_line(*record.value) : "--";
   out += '\n';
 }
 
