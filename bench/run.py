@@ -24,6 +24,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
+README_ROW = "| Native protocol, "  # the figure that the README shows
 BEGIN, END = "<!-- figures: written by ./dev bench -->", "<!-- end of figures -->"
 START_TIMEOUT_S = 20
 STEP_TIMEOUT_S = 300
@@ -285,14 +287,23 @@ def small_rows(m):
               f"{m.median('idle', 'bytes_per_connection') / 1024:.1f} KiB", "", "", "≤ 16 KiB")
 
 
+def file_system_of(directory, mounts):
+    """The kind of file system that `directory` is on, by the lines of /proc/mounts. A change of
+    root can leave nothing there that holds the directory."""
+    kinds = {pathlib.PurePath(words[1]): words[2] for words in map(str.split, mounts.splitlines())}
+    holders = [place for place in kinds if pathlib.PurePath(directory).is_relative_to(place)]
+    if not holders:
+        return "unknown file system"
+    return kinds[max(holders, key=lambda place: len(place.parts))]
+
+
 def machine(directory):
     cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text("utf-8"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text("utf-8").splitlines()]
-    inside = [m for m in mounts if str(directory).startswith(m[1])]
-    file_system = max(inside, key=lambda m: len(m[1]))[2]
+    mounts = pathlib.Path("/proc/mounts").read_text("utf-8")
     return (f"{len(os.sched_getaffinity(0))} cores ({cpu[1] if cpu else platform.machine()}), "
-            f"{memory:.0f} GiB memory, Linux {platform.release()}, {file_system}, "
+            f"{memory:.0f} GiB memory, Linux {platform.release()}, "
+            f"{file_system_of(directory, mounts)}, "
             f"{time.strftime('%Y-%m-%d', time.gmtime())}")
 
 
@@ -309,13 +320,26 @@ def table(setup, m, redis_note):
     return "\n".join(lines)
 
 
-def write_page(text):
-    page = PAGE.read_text(encoding="utf-8")
+def readme_text(text):
+    """The machine and one row of the table."""
+    lines = text.splitlines()
+    kept = [line for line in lines if line.startswith(("| What |", "|---", README_ROW))]
+    return "\n".join([lines[0], ""] + kept)
+
+
+def write_figures(path, text):
+    """Puts `text` between the two marks of the page."""
+    page = path.read_text(encoding="utf-8")
     if BEGIN not in page or END not in page:
-        raise BenchError(f"{PAGE} lacks the line '{BEGIN}' or '{END}' between which figures go")
+        raise BenchError(f"{path} lacks the line '{BEGIN}' or '{END}' between which figures go")
     head, rest = page.split(BEGIN, 1)
     tail = rest.split(END, 1)[1]
-    PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
+    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
+
+
+def write_pages(text):
+    write_figures(PAGE, text)
+    write_figures(README, readme_text(text))
 
 
 def parse_arguments():
@@ -375,8 +399,8 @@ def run(setup):
     text = table(setup, out, redis_note)
     print(text)
     if not setup.no_page:
-        write_page(text)
-        note(f"wrote {PAGE.relative_to(ROOT)}")
+        write_pages(text)
+        note(f"wrote {PAGE.relative_to(ROOT)} and the figure in {README.relative_to(ROOT)}")
 
 
 def main():

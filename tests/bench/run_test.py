@@ -56,27 +56,38 @@ class Parts(unittest.TestCase):
     def setUp(self):
         self.run = load_run()
 
-    def test_the_page_keeps_what_is_around_the_figures(self):
+    def test_a_page_keeps_what_is_around_the_figures(self):
         with tempfile.TemporaryDirectory() as scratch:
-            self.run.PAGE = pathlib.Path(scratch) / "page.md"
-            self.run.PAGE.write_text(f"before\n{self.run.BEGIN}\nold\n{self.run.END}\nafter\n",
-                                     encoding="utf-8")
-            self.run.write_page("new")
-            self.assertEqual(self.run.PAGE.read_text(encoding="utf-8"),
+            page = pathlib.Path(scratch) / "page.md"
+            page.write_text(f"before\n{self.run.BEGIN}\nold\n{self.run.END}\nafter\n",
+                            encoding="utf-8")
+            self.run.write_figures(page, "new")
+            self.assertEqual(page.read_text(encoding="utf-8"),
                              f"before\n{self.run.BEGIN}\nnew\n{self.run.END}\nafter\n")
 
     def test_a_page_without_the_marks_is_left_alone(self):
         with tempfile.TemporaryDirectory() as scratch:
-            self.run.PAGE = pathlib.Path(scratch) / "page.md"
-            self.run.PAGE.write_text("mine\n", encoding="utf-8")
+            page = pathlib.Path(scratch) / "page.md"
+            page.write_text("mine\n", encoding="utf-8")
             with self.assertRaises(self.run.BenchError):
-                self.run.write_page("new")
-            self.assertEqual(self.run.PAGE.read_text(encoding="utf-8"), "mine\n")
+                self.run.write_figures(page, "new")
+            self.assertEqual(page.read_text(encoding="utf-8"), "mine\n")
 
-    def test_the_page_of_this_tree_has_the_marks(self):
-        page = self.run.PAGE.read_text(encoding="utf-8")
-        self.assertIn(self.run.BEGIN, page)
-        self.assertIn(self.run.END, page)
+    def figures_of(self, path):
+        page = path.read_text(encoding="utf-8")
+        return page.split(self.run.BEGIN + "\n")[1].split("\n" + self.run.END)[0]
+
+    def test_the_readme_shows_a_figure_of_the_page(self):
+        shown = self.figures_of(self.run.README)
+        self.assertEqual(shown, self.run.readme_text(self.figures_of(self.run.PAGE)))
+        self.assertIn(self.run.README_ROW, shown)
+
+    def test_the_file_system_is_that_of_the_deepest_mount(self):
+        mounts = "/dev/a / ext4 rw 0 0\n/dev/b /tmp xfs rw 0 0\n/dev/c /tmp/deep tmpfs rw 0 0\n"
+        for place, kind in (("/tmp", "xfs"), ("/tmp/deep/er", "tmpfs"), ("/tmpfoo", "ext4")):
+            self.assertEqual(self.run.file_system_of(pathlib.Path(place), mounts), kind, place)
+        self.assertEqual(self.run.file_system_of(pathlib.Path("/home"), "proc /proc proc rw 0 0\n"),
+                         "unknown file system")
 
     def test_a_step_that_fails_says_what_was_run_and_why(self):
         with self.assertRaisesRegex(self.run.BenchError, "floor ingest.*cannot make a file"):
