@@ -5,11 +5,14 @@ usage: broker_test.py BINARY auto|epoll|io_uring [unittest arguments]
 Exit code 77: io_uring is what was asked for and this machine does not allow it.
 """
 import json
+import os
 import pathlib
+import pty
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -22,11 +25,12 @@ NET = "auto"
 OK, FAILED, USAGE, REJECTED, NO_CONNECTION, NOT_FOUND, DAMAGED, LOCKED = range(8)
 REFUSED = 9
 LAGGING = 11
+INTERRUPTED = 130
 
 
 class BrokerCase(unittest.TestCase):
-    def start(self, *arguments, directory=None):
-        broker = Broker(BINARY, NET, directory, arguments)
+    def start(self, *arguments, directory=None, listen="127.0.0.1:0"):
+        broker = Broker(BINARY, NET, directory, arguments, listen)
         self.addCleanup(broker.remove)
         return broker
 
@@ -130,7 +134,15 @@ class Topics(BrokerCase):
         broker = self.start()
         broker.out("topic", "create", "a", "b", "-p", "2", "--retention", "7d")
         self.assertIn("exist", broker.run("topic", "create", "a", expect=REFUSED).stderr)
-        broker.out("topic", "create", "a", "--if-not-exists")
+        again = broker.run("topic", "create", "a", "--if-not-exists")
+        self.assertEqual((again.stdout, again.stderr),
+                         ("topic a exists already, with 2 partitions\n", ""))
+        other = broker.run("topic", "create", "a", "-p", "5", "--if-not-exists")
+        self.assertIn("with 2 partitions", other.stdout)
+        self.assertIn("number of partitions differs", other.stderr)
+        self.assertIn("retention.ms = 604800000 (7d)\n", broker.out("topic", "describe", "a"))
+        self.assertIn("retention.bytes = -1 (no limit), by default",
+                      broker.out("topic", "describe", "a"))
         broker.out("topic", "alter", "a", "-p", "4", "-c", "max.message.bytes=2000")
         topics = json.loads(broker.out("topic", "describe", "a", "b", "-o", "json"))
         self.assertEqual([len(t["partitions"]) for t in topics], [4, 2])
@@ -145,8 +157,22 @@ class Topics(BrokerCase):
         self.assertIn("topic create", broker.run("consume", "nope", "-e", expect=NOT_FOUND).stderr)
         broker.run("topic", "delete", "nope", expect=NOT_FOUND)
         broker.run("topic", "create", "a/b", expect=USAGE)
-        broker.run("topic", "create", "a", "-c", "retention.mss=5", expect=USAGE)
+        typo = broker.run("topic", "create", "a", "-c", "retention.mss=5", expect=USAGE)
+        self.assertIn("did you mean 'retention.ms'", typo.stderr)
+        far_off = broker.run("topic", "create", "a", "-c", "foo=bar", expect=USAGE)
+        self.assertIn("there are: cleanup.policy, ", far_off.stderr)
         broker.run("topic", "create", "a")
+        for count in ("0", "-1", "x"):
+            few = broker.run("consume", "a", "-n", count, expect=USAGE)
+            self.assertIn("at least 1", few.stderr)
+        self.assertIn("swap", broker.run("consume", "a", "--from", "7:5", expect=USAGE).stderr)
+        self.assertIn("a[0] ends at offset 0", broker.run("consume", "a", "--from", "9").stderr)
+        for arguments in (["--in", "files"], []):
+            directory = broker.run("produce", "a", *arguments, broker.directory, expect=USAGE)
+            self.assertIn(f"{broker.directory} is a directory", directory.stderr)
+        self.assertEqual(broker.out("consume", "a", "-e"), "")
+        seek = broker.run("group", "seek", "nope", "--to", "end", "--topic", "a")
+        self.assertIn("there is no group 'nope' yet", seek.stderr)
         self.assertIn("0 to 0", broker.run("consume", "a", "-p", "5", expect=NOT_FOUND).stderr)
 
     def test_a_record_that_is_too_large_is_rejected_alone(self):
@@ -155,6 +181,44 @@ class Topics(BrokerCase):
         done = broker.run("produce", "a", text="small\n" + "x" * 5000 + "\n", expect=None)
         self.assertIn(done.returncode, (REJECTED, REFUSED))
         self.assertNotIn("xxxx", broker.out("consume", "a", "-e"))
+
+
+class Interrupts(BrokerCase):
+    def test_produce_at_a_terminal_ends_at_the_first_one(self):
+        broker = self.start()
+        broker.out("topic", "create", "a")
+        terminal, typed = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        produce = subprocess.Popen([BINARY, "produce", "a"], stdin=typed, stderr=subprocess.PIPE,
+                                   text=True, env=clean_environment(RUNNEL_BROKER=broker.address))
+        os.close(typed)
+        self.addCleanup(produce.stderr.close)
+        os.write(terminal, b"one\ntwo\n")
+        # Two lines that are stored were read: from here on it waits for what is typed.
+        self.assertEqual(broker.out("consume", "a", "-n", "2"), "one\ntwo\n")
+        produce.send_signal(signal.SIGINT)
+        self.assertEqual(produce.wait(PATIENCE_SECONDS), INTERRUPTED)
+        self.assertIn("2 records stored in a; stopped before the end", produce.stderr.read())
+
+    def test_a_waiting_consumer_says_that_the_broker_is_gone_and_back(self):
+        broker = self.start()
+        broker.out("topic", "create", "a")
+        consume = subprocess.Popen([BINARY, "consume", "a"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True,
+                                   env=clean_environment(RUNNEL_BROKER=broker.address))
+        self.addCleanup(consume.stdout.close)
+        self.addCleanup(consume.stderr.close)
+        broker.run("produce", "a", text="before\n")
+        self.assertEqual(consume.stdout.readline(), "before\n")
+        broker.stop(signal.SIGKILL)
+        self.assertEqual(consume.stderr.readline(),
+                         f"runnel: lost the connection to {broker.address}, reconnecting\n")
+        again = self.start(directory=broker.directory, listen=broker.address)
+        self.assertEqual(consume.stderr.readline(), "runnel: connected again\n")
+        again.run("produce", "a", text="after\n")
+        self.assertEqual(consume.stdout.readline(), "after\n")
+        consume.send_signal(signal.SIGINT)
+        self.assertEqual(consume.wait(PATIENCE_SECONDS), OK)
 
 
 class Groups(BrokerCase):
@@ -253,9 +317,22 @@ class Serving(BrokerCase):
         self.assertEqual(start_and_fail(BINARY, "serve", "--no-such-flag")[0], USAGE)
 
     def test_nobody_there(self):
+        begun = time.monotonic()
         code, text = start_and_fail(BINARY, "topic", "list", "-b", "127.0.0.1:1")
         self.assertEqual(code, NO_CONNECTION, text)
-        self.assertIn("127.0.0.1:1", text)
+        for word in ("127.0.0.1:1", "runnel serve", "-b HOST:PORT", "RUNNEL_BROKER"):
+            self.assertIn(word, text)
+        self.assertLess(time.monotonic() - begun, 8, "it was waited for a broker that is not there")
+        code, text = start_and_fail(BINARY, "topic", "list", "-b", "127.0.0.1:99999")
+        self.assertEqual(code, USAGE)
+        self.assertIn("1 to 65535", text)
+
+    def test_the_page_of_topic_configs_is_current(self):
+        page = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "topic-configuration.md"
+        done = subprocess.run([BINARY, "config", "reference", "--topics"], capture_output=True,
+                              text=True, check=True, timeout=PATIENCE_SECONDS)
+        self.assertEqual(page.read_text(encoding="utf-8"), done.stdout,
+                         "run: build/runnel config reference --topics > " + str(page))
 
     def test_the_loop_is_the_one_asked_for(self):
         broker = self.start()
@@ -299,7 +376,7 @@ class Serving(BrokerCase):
                               check=False, timeout=PATIENCE_SECONDS)
         self.assertEqual(done.returncode, OK, done.stdout + done.stderr)
         self.assertIn("hello, world", done.stdout)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGHUP)  # as when its terminal is closed
         self.assertEqual(process.wait(PATIENCE_SECONDS), OK)
         self.assertFalse(pathlib.Path(directory).exists())
 

@@ -21,13 +21,13 @@ def clean_environment(**more):
 class Broker:
     """A `runnel serve` on a directory of its own, or on one that is given."""
 
-    def __init__(self, binary, net="auto", directory=None, arguments=()):
+    def __init__(self, binary, net="auto", directory=None, arguments=(), listen="127.0.0.1:0"):
         self.binary = binary
         self.own_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="runnel-test-")
         self.lines = []
         self.process = subprocess.Popen(
-            [binary, "serve", "--data", self.directory, "--listen", "127.0.0.1:0", "--net", net,
+            [binary, "serve", "--data", self.directory, "--listen", listen, "--net", net,
              *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env=clean_environment())
