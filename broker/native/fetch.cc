@@ -4,6 +4,17 @@
 #include "broker/native/native_session.h"
 
 namespace runnel::broker {
+namespace {
+
+bool names_one_twice(const std::vector<storage::FetchItem>& items) {
+  std::vector<const storage::Partition*> all;
+  all.reserve(items.size());
+  for (const storage::FetchItem& item : items) all.push_back(item.partition.get());
+  std::sort(all.begin(), all.end());
+  return std::adjacent_find(all.begin(), all.end()) != all.end();
+}
+
+}  // namespace
 
 std::uint64_t NativeSession::start_fetch(PendingFetch pending, storage::FetchRequest request) {
   const std::uint64_t fetch = ++last_id_;
@@ -23,6 +34,9 @@ void NativeSession::handle(std::uint64_t id, const native::Fetch& request) {
   }
   PendingFetch pending;
   pending.correlation = id;
+  if (const Status paid = charge(request.partitions.size(), pending.lease); !paid) {
+    return fail_request(id, paid.error());
+  }
   storage::FetchRequest fetch;
   fetch.max_bytes = std::min<std::uint64_t>(request.max_bytes, kMaxFetchBytes);
   fetch.min_bytes = std::min<std::uint64_t>(request.min_bytes, fetch.max_bytes);
@@ -33,7 +47,7 @@ void NativeSession::handle(std::uint64_t id, const native::Fetch& request) {
     head.target = p.target;
     auto found = partition(p.target);
     if (found) {
-      pending.asked.push_back(pending.heads.size());
+      pending.asked.push_back(static_cast<std::uint32_t>(pending.heads.size()));
       fetch.items.push_back({std::move(*found), p.offset, p.max_bytes});
     } else {
       head.error = found.error().code();
@@ -45,6 +59,10 @@ void NativeSession::handle(std::uint64_t id, const native::Fetch& request) {
   if (fetch.items.empty()) {
     answer_fetch(pending, {});
     return;
+  }
+  if (names_one_twice(fetch.items)) {
+    return fail_request(
+        id, Error(ErrorCode::kInvalidArgument, "a fetch may name a partition only once"));
   }
   start_fetch(std::move(pending), std::move(fetch));
 }

@@ -1,7 +1,5 @@
 #include "broker/native/memory_gate.h"
 
-#include <algorithm>
-#include <iterator>
 #include <vector>
 
 namespace runnel::broker {
@@ -10,10 +8,109 @@ namespace {
 /// Waking everybody for each returned frame would cost more than it gives.
 constexpr std::size_t kWokenAtOnce = 16;
 
+/// Adds `bytes` to `counter` if it stays at or below `limit`.
+bool add_within(std::atomic<std::uint64_t>& counter, std::uint64_t bytes, std::uint64_t limit) {
+  std::uint64_t held = counter.load(std::memory_order_relaxed);
+  do {
+    if (bytes > limit || held > limit - bytes) return false;
+  } while (!counter.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
+  return true;
+}
+
 }  // namespace
 
-MemoryLease::~MemoryLease() {
-  if (gate_ && bytes_ > 0) gate_->give_back(bytes_);
+MemoryLease& MemoryLease::operator=(MemoryLease&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  gate_ = std::move(other.gate_);
+  share_ = std::move(other.share_);
+  token_ = std::move(other.token_);
+  bytes_ = std::exchange(other.bytes_, 0);
+  kind_ = std::exchange(other.kind_, Kind::kWhole);
+  return *this;
+}
+
+void MemoryLease::release() noexcept {
+  token_.reset();
+  if (gate_) gate_->give_back(*this);
+  gate_.reset();
+  share_.reset();
+  bytes_ = 0;
+  kind_ = Kind::kWhole;
+}
+
+bool MemoryGate::try_take(std::uint64_t bytes, MemoryLease& lease) {
+  if (!budget_.try_take(bytes)) return false;
+  lease = MemoryLease();
+  lease.gate_ = shared_from_this();
+  lease.bytes_ = bytes;
+  return true;
+}
+
+bool MemoryGate::grow(std::uint64_t bytes, const std::shared_ptr<MemoryShare>& share,
+                      MemoryLease& lease) {
+  using Kind = MemoryLease::Kind;
+  if (bytes <= lease.bytes_) return true;
+  const std::uint64_t more = bytes - lease.bytes_;
+  if (!add_within(share->requests, more, largest_request())) return false;
+  if (!lease.gate_) {
+    lease.gate_ = shared_from_this();
+    lease.share_ = share;
+    lease.kind_ = Kind::kGrowing;
+  }
+  bool counted = false;
+  if (lease.kind_ == Kind::kGrowing) {
+    counted = add_within(growing_, more, growing_limit());
+    if (!counted && !turn_taken_.exchange(true)) {
+      growing_ -= lease.bytes_;
+      lease.kind_ = Kind::kTurn;
+    }
+  }
+  if ((counted || lease.kind_ == Kind::kTurn) && budget_.try_take(more)) {
+    lease.bytes_ = bytes;
+    return true;
+  }
+  if (counted) growing_ -= more;
+  share->requests -= more;
+  return false;
+}
+
+void MemoryGate::complete(MemoryLease& lease) noexcept {
+  if (lease.kind_ == MemoryLease::Kind::kGrowing) growing_ -= lease.bytes_;
+  if (lease.kind_ == MemoryLease::Kind::kTurn) turn_taken_ = false;
+  lease.kind_ = MemoryLease::Kind::kWhole;
+  if (has_waiters()) wake();
+}
+
+bool MemoryGate::take_standing(std::uint64_t bytes, std::uint64_t most,
+                               const std::shared_ptr<MemoryShare>& share, MemoryLease& lease) {
+  if (!add_within(share->standing, bytes, most)) return false;
+  if (add_within(standing_, bytes, standing_limit())) {
+    if (budget_.try_take(bytes)) {
+      lease = MemoryLease();
+      lease.gate_ = shared_from_this();
+      lease.share_ = share;
+      lease.kind_ = MemoryLease::Kind::kStanding;
+      lease.bytes_ = bytes;
+      return true;
+    }
+    standing_ -= bytes;
+  }
+  share->standing -= bytes;
+  return false;
+}
+
+void MemoryGate::give_back(const MemoryLease& lease) noexcept {
+  using Kind = MemoryLease::Kind;
+  if (lease.kind_ == Kind::kGrowing) growing_ -= lease.bytes_;
+  if (lease.kind_ == Kind::kStanding) standing_ -= lease.bytes_;
+  if (lease.kind_ == Kind::kTurn) turn_taken_ = false;
+  if (lease.share_) {
+    (lease.kind_ == Kind::kStanding ? lease.share_->standing : lease.share_->requests) -=
+        lease.bytes_;
+  }
+  budget_.give_back(lease.bytes_);
+  if (has_waiters()) wake();
 }
 
 void MemoryGate::wait(std::weak_ptr<SessionHandle> session, std::function<void(Session&)> retry) {
@@ -23,23 +120,19 @@ void MemoryGate::wait(std::weak_ptr<SessionHandle> session, std::function<void(S
 }
 
 void MemoryGate::wake() {
-  std::vector<Waiter> woken;
+  std::vector<std::pair<std::shared_ptr<SessionHandle>, std::function<void(Session&)>>> woken;
   {
     MutexLock lock(mutex_);
-    const auto count = std::min(waiters_.size(), kWokenAtOnce);
-    const auto end = waiters_.begin() + static_cast<std::ptrdiff_t>(count);
-    woken.assign(std::make_move_iterator(waiters_.begin()), std::make_move_iterator(end));
-    waiters_.erase(waiters_.begin(), end);
+    while (!waiters_.empty() && woken.size() < kWokenAtOnce) {
+      // Those whose session has ended do not count.
+      if (auto session = waiters_.front().session.lock()) {
+        woken.emplace_back(std::move(session), std::move(waiters_.front().retry));
+      }
+      waiters_.pop_front();
+    }
     waiting_.store(!waiters_.empty());
   }
-  for (Waiter& waiter : woken) {
-    if (const auto session = waiter.session.lock()) session->post(std::move(waiter.retry));
-  }
-}
-
-void MemoryGate::give_back(std::uint64_t bytes) {
-  budget_.give_back(bytes);
-  if (has_waiters()) wake();
+  for (auto& [session, retry] : woken) session->post(std::move(retry));
 }
 
 }  // namespace runnel::broker

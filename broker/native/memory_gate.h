@@ -1,4 +1,13 @@
-// Frames are paid for before they are allocated. Who cannot pay stops reading and waits here.
+// Memory that grows with load is paid for. Who cannot pay stops reading and waits here.
+//
+// The budget is shared so that nobody can be shut out:
+// - Frames that are arriving pay for the bytes that came, up to 3/8 of the limit together. When
+// that
+//   is used up, one frame at a time has "the turn": it may take up to the largest request more, so
+//   there is always one that can become complete. Complete requests end by themselves.
+// - What stays until a client takes it back (subscriptions, waiting fetches, lookups that are
+//   queued) gets at most a quarter together.
+// - One connection's requests hold at most a quarter together.
 #pragma once
 
 #include <atomic>
@@ -16,25 +25,34 @@ namespace runnel::broker {
 
 class MemoryGate;
 
+/// What one connection holds. Leases share it.
+struct MemoryShare {
+  std::atomic<std::uint64_t> requests{0};  ///< bytes of frames, arriving and complete
+  std::atomic<std::uint64_t> standing{0};  ///< bytes of what stays
+};
+
 /// Bytes taken from the budget; given back on destruction. Thread compatible.
 class MemoryLease {
  public:
   MemoryLease() = default;
-  MemoryLease(MemoryLease&& other) noexcept
-      : gate_(std::move(other.gate_)), bytes_(std::exchange(other.bytes_, 0)) {}
-  MemoryLease& operator=(MemoryLease&& other) noexcept {
-    std::swap(gate_, other.gate_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  ~MemoryLease();
+  MemoryLease(MemoryLease&& other) noexcept { *this = std::move(other); }
+  MemoryLease& operator=(MemoryLease&& other) noexcept;
+  ~MemoryLease() { release(); }
+
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+  /// Keeps `token` as long as the lease lives.
+  void keep(std::shared_ptr<const void> token) { token_ = std::move(token); }
 
  private:
   friend class MemoryGate;
-  MemoryLease(std::shared_ptr<MemoryGate> gate, std::uint64_t bytes)
-      : gate_(std::move(gate)), bytes_(bytes) {}
+  enum class Kind : std::uint8_t { kWhole, kGrowing, kTurn, kStanding };
+  void release() noexcept;
+
   std::shared_ptr<MemoryGate> gate_;
+  std::shared_ptr<MemoryShare> share_;
+  std::shared_ptr<const void> token_;
   std::uint64_t bytes_ = 0;
+  Kind kind_ = Kind::kWhole;
 };
 
 /// The budget and the sessions that wait for it. Thread safe. Leases may outlive the service, not
@@ -43,12 +61,19 @@ class MemoryGate : public std::enable_shared_from_this<MemoryGate> {
  public:
   explicit MemoryGate(storage::MemoryBudget& budget) : budget_(budget) {}
 
-  /// False if the budget has not that much left.
-  [[nodiscard]] bool try_take(std::uint64_t bytes, MemoryLease& lease) {
-    if (!budget_.try_take(bytes)) return false;
-    lease = MemoryLease(shared_from_this(), bytes);
-    return true;
-  }
+  /// A whole request at once. False if the budget has not that much left.
+  [[nodiscard]] bool try_take(std::uint64_t bytes, MemoryLease& lease);
+  /// For a frame that is arriving: raises `lease`, which begins empty, to `bytes`. False if that
+  /// must wait; the lease stays what it was.
+  [[nodiscard]] bool grow(std::uint64_t bytes, const std::shared_ptr<MemoryShare>& share,
+                          MemoryLease& lease);
+  /// The frame has arrived: it makes place for other frames.
+  void complete(MemoryLease& lease) noexcept;
+  /// For what stays. `most`: bytes that the connection may hold of it. False if it is too much for
+  /// the connection or for the broker.
+  [[nodiscard]] bool take_standing(std::uint64_t bytes, std::uint64_t most,
+                                   const std::shared_ptr<MemoryShare>& share, MemoryLease& lease);
+
   /// Largest request that is taken in; a quarter of the limit, so that one cannot starve the rest.
   [[nodiscard]] std::uint64_t largest_request() const noexcept { return budget_.limit_bytes() / 4; }
   /// `retry` is posted to `session` once, when memory may be there.
@@ -65,9 +90,16 @@ class MemoryGate : public std::enable_shared_from_this<MemoryGate> {
     std::function<void(Session&)> retry;
   };
 
-  void give_back(std::uint64_t bytes);
+  [[nodiscard]] std::uint64_t growing_limit() const noexcept {
+    return budget_.limit_bytes() / 8 * 3;
+  }
+  [[nodiscard]] std::uint64_t standing_limit() const noexcept { return budget_.limit_bytes() / 4; }
+  void give_back(const MemoryLease& lease) noexcept;
 
   storage::MemoryBudget& budget_;
+  std::atomic<std::uint64_t> growing_{0};   ///< bytes of frames that arrive without the turn
+  std::atomic<std::uint64_t> standing_{0};  ///< bytes of what stays
+  std::atomic<bool> turn_taken_{false};
   std::atomic<bool> waiting_{false};
   Mutex mutex_;
   std::deque<Waiter> waiters_ RUNNEL_GUARDED_BY(mutex_);

@@ -9,6 +9,10 @@ namespace runnel::broker {
 namespace {
 
 constexpr std::size_t kMaxCachedPartitions = 20'000;
+/// A receive may be offered so much more than has arrived of the frame, but no more than ...
+constexpr std::size_t kAheadFactor = 4;
+/// ... this, so that a frame which does not go on costs little more than what came of it.
+constexpr std::size_t kMaxAheadBytes = 4u << 20;
 
 std::uint64_t message_length(const std::array<std::byte, native::kFrameHeaderBytes>& head) {
   return load_le<std::uint32_t>(head.data() + 4);
@@ -37,11 +41,13 @@ NativeSession::NativeSession(NativeService& service, Connection& connection)
     : service_(service),
       connection_(connection),
       handle_(connection.handle()),
-      replies_(std::make_shared<Replies>(handle_)) {
+      replies_(std::make_shared<Replies>(handle_)),
+      lane_(service.workers().make_lane()) {
   NativeCounters::add(service_.counters().sessions, 1);
 }
 
 NativeSession::~NativeSession() {
+  service_.workers().end(lane_);
   for (const auto& [id, fetch] : fetches_) {
     // If it has just been answered, its answer finds no session and is dropped.
     static_cast<void>(service_.store().cancel_fetch(fetch.ticket));
@@ -52,7 +58,9 @@ NativeSession::~NativeSession() {
 // ---------------------------------------------------------------- frames
 MutableBytes NativeSession::receive_into() {
   if (frame_.empty() || !held_.empty()) return {};
-  return frame_.mutable_bytes().subspan(frame_done_);
+  const std::size_t ahead = std::min(frame_done_ * kAheadFactor, kMaxAheadBytes);
+  static_cast<void>(pay_until(std::min(frame_done_ + ahead, frame_.size())));
+  return frame_.mutable_bytes().first(frame_paid_).subspan(frame_done_);
 }
 
 void NativeSession::received(Bytes data) {
@@ -71,7 +79,7 @@ void NativeSession::received(Bytes data) {
 void NativeSession::consume(Bytes data) {
   data = data.subspan(take_preface(data));
   while (!data.empty() && !closed_) {
-    if (skip_ > 0) {
+    if (skip_ > 0 && frame_.empty()) {
       const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, data.size()));
       skip_ -= n;
       data = data.subspan(n);
@@ -80,16 +88,15 @@ void NativeSession::consume(Bytes data) {
     if (frame_.empty()) {
       const std::size_t n = std::min(head_.size() - head_done_, data.size());
       std::copy_n(data.begin(), n, head_.begin() + static_cast<std::ptrdiff_t>(head_done_));
+      if (head_done_ == 0) ++frames_;
       head_done_ += n;
       data = data.subspan(n);
       if (head_done_ < head_.size()) return;
-      if (!begin_frame()) {
-        held_.insert(held_.begin(), data.begin(), data.end());
-        return;
-      }
-      if (frame_.empty()) continue;
+      begin_frame();
+      continue;
     }
     const std::size_t n = std::min(frame_.size() - frame_done_, data.size());
+    if (!pay_until(frame_done_ + n)) return wait_for_memory(data);
     std::copy_n(data.begin(), n, frame_.mutable_data() + frame_done_);
     frame_done_ += n;
     data = data.subspan(n);
@@ -111,43 +118,64 @@ std::size_t NativeSession::take_preface(Bytes data) {
   return n;
 }
 
-/// The frame's head is there. False if its memory is not.
-bool NativeSession::begin_frame() {
+/// The frame's head is there. Its memory is only reserved; it is paid for as bytes fill it.
+void NativeSession::begin_frame() {
   const auto size =
       native::frame_size(head_, greeted_ ? native::kMaxFrameBytes : native::kMaxFrameBeforeHello);
-  if (!size) {
-    fail_connection(0, size.error());
-    return true;
-  }
+  if (!size) return fail_connection(0, size.error());
   std::uint64_t wanted = **size;
   const std::uint64_t message_end = native::kFrameHeaderBytes + message_length(head_);
   if (message_end > wanted || message_length(head_) > native::kMaxMessageBytes) {
-    fail_connection(0, Error(ErrorCode::kMalformed,
-                             "a native frame's message is longer than the frame or the limit"));
-    return true;
+    return fail_connection(0,
+                           Error(ErrorCode::kMalformed,
+                                 "a native frame's message is longer than the frame or the limit"));
   }
+  const std::uint64_t largest = std::max(service_.memory().largest_request(), kSmallFrameBytes);
   std::uint64_t refused = 0;
-  if (wanted > service_.memory().largest_request()) {
+  if (wanted > largest) {
     refused = wanted - message_end;  // its message says whom to answer
     wanted = message_end;
   }
-  if (!service_.memory().try_take(wanted, lease_)) {
-    pause(kForMemory);
-    service_.wait_for_memory(
-        handle_, [](Session& session) { static_cast<NativeSession&>(session).retry_memory(); });
-    return false;
+  if (wanted > largest) {
+    return fail_connection(0, Error(ErrorCode::kRecordTooLarge,
+                                    "a request's message is larger than a quarter of the broker's "
+                                    "memory limit; ask for less at once or raise the limit"));
   }
   frame_ = Buffer::allocate(wanted);
   std::copy(head_.begin(), head_.end(), frame_.mutable_data());
-  frame_done_ = head_.size();
+  frame_done_ = frame_paid_ = head_.size();
   skip_ = refused;
   if (frame_done_ == frame_.size()) end_frame();
+}
+
+bool NativeSession::pay_until(std::size_t end) {
+  if (end <= frame_paid_) return true;
+  if (service_.memory().grow(end, share_, lease_)) {
+    frame_paid_ = end;
+    return true;
+  }
+  if (frame_.size() > kSmallFrameBytes || !unpaid_frame_.expired()) return false;
+  auto token = std::make_shared<const bool>(true);
+  unpaid_frame_ = token;
+  lease_.keep(std::move(token));
+  frame_paid_ = frame_.size();
   return true;
+}
+
+void NativeSession::wait_for_memory(Bytes rest) {
+  held_.assign(rest.begin(), rest.end());
+  pause(kForMemory);
+  service_.wait_for_memory(
+      handle_, [](Session& session) { static_cast<NativeSession&>(session).retry_memory(); });
 }
 
 void NativeSession::retry_memory() {
   if (closed_ || (pauses_ & kForMemory) == 0) return;
-  if (!begin_frame()) return;
+  const std::size_t missing = std::min(frame_.size() - frame_done_, held_.size());
+  if (!pay_until(frame_done_ + missing)) {
+    return service_.wait_for_memory(
+        handle_, [](Session& session) { static_cast<NativeSession&>(session).retry_memory(); });
+  }
   const std::vector<std::byte> held = std::exchange(held_, {});
   resume(kForMemory);
   consume(held);
@@ -155,12 +183,29 @@ void NativeSession::retry_memory() {
   close_if_finished();
 }
 
+std::string_view NativeSession::overdue(std::chrono::steady_clock::time_point now) {
+  const bool unfinished = head_done_ > 0;
+  if (!unfinished || unfinished_.frame != frames_ || pauses_ != 0) {
+    unfinished_ = {unfinished && pauses_ == 0 ? frames_ : 0, now, frame_done_};
+    return {};
+  }
+  const auto elapsed = now - unfinished_.since;
+  if (elapsed <= kFrameGrace) return {};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
+  if (frame_done_ - unfinished_.bytes >=
+      static_cast<std::uint64_t>(seconds) * kFrameBytesPerSecond) {
+    return {};
+  }
+  NativeCounters::add(service_.counters().slow_frames, 1);
+  return "a request that had begun to arrive did not go on";
+}
+
 void NativeSession::end_frame() {
   const Buffer frame = std::exchange(frame_, {});
   MemoryLease lease = std::move(lease_);
-  lease_ = MemoryLease();
+  service_.memory().complete(lease);
   head_done_ = 0;
-  frame_done_ = 0;
+  frame_done_ = frame_paid_ = 0;
   NativeCounters::add(service_.counters().requests, 1);
   if (load_le<std::uint32_t>(frame.data()) != frame.size() - 4) {
     const auto id = native::decode_correlation(frame);
@@ -190,6 +235,7 @@ void NativeSession::dispatch(native::RequestFrame& frame, MemoryLease lease) {
   if (auto* request = std::get_if<native::Append>(&frame.request)) {
     return append(frame.correlation, *request, frame.attachment, std::move(lease));
   }
+  request_lease_ = std::move(lease);
   std::visit(
       [this, &frame](auto& request) {
         if constexpr (!std::is_same_v<std::decay_t<decltype(request)>, native::Append>) {
@@ -197,6 +243,7 @@ void NativeSession::dispatch(native::RequestFrame& frame, MemoryLease lease) {
         }
       },
       frame.request);
+  request_lease_ = MemoryLease();  // unless a job has it
 }
 
 // ---------------------------------------------------------------- back-pressure
@@ -232,13 +279,14 @@ void NativeSession::shutting_down() {
 
 // ---------------------------------------------------------------- answers
 void NativeSession::answer(std::uint64_t correlation, const native::Response& response) {
-  answer(correlation, response, {}, 0);
+  static_cast<void>(answer(correlation, response, {}, 0));
 }
 
-void NativeSession::answer(std::uint64_t correlation, const native::Response& response,
+bool NativeSession::answer(std::uint64_t correlation, const native::Response& response,
                            std::vector<storage::FileSlice> slices, std::uint64_t bytes) {
   Buffer head = native::encode(correlation, response, bytes);
-  if (head.empty()) {
+  const bool fits = !head.empty();
+  if (!fits) {
     NativeCounters::add(service_.counters().failures, 1);
     head = native::encode(
         correlation, native::Response(failure_of(
@@ -250,6 +298,7 @@ void NativeSession::answer(std::uint64_t correlation, const native::Response& re
   output_.emplace_back(std::move(head));
   for (storage::FileSlice& slice : slices) output_.emplace_back(std::move(slice));
   NativeCounters::add(service_.counters().sent_record_bytes, bytes);
+  return fits;
 }
 
 void NativeSession::fail_request(std::uint64_t correlation, const Error& error) {
@@ -290,6 +339,8 @@ void NativeSession::completed(std::vector<Completion> completions) {
       committed(completion.correlation, std::move(*outcome));
     } else if (auto* done = std::get_if<FetchDone>(&completion.what)) {
       fetched(std::move(*done));
+    } else if (const auto* news = std::get_if<WatchChanged>(&completion.what)) {
+      changed(news->subscription);
     } else {
       const auto& response = std::get<native::Response>(completion.what);
       if (std::holds_alternative<native::Failure>(response)) {
@@ -333,6 +384,26 @@ void NativeSession::handle(std::uint64_t id, const native::UnknownRequest&) {
 }
 
 // ---------------------------------------------------------------- partitions
+Status NativeSession::charge(std::size_t partitions, MemoryLease& lease) {
+  constexpr std::uint64_t kMost = kMaxConnectionPartitions * kPartitionCharge;
+  const std::uint64_t bytes = partitions * kPartitionCharge;
+  if (service_.memory().take_standing(bytes, kMost, share_, lease)) return {};
+  if (share_->standing.load() + bytes > kMost) {
+    return fail(ErrorCode::kTooManyPartitions,
+                "subscriptions and waiting requests of a connection may have 100000 partitions "
+                "together; use fewer or another connection");
+  }
+  if (partitions > kFewPartitions || !unpaid_standing_.expired()) {
+    return fail(ErrorCode::kOverloaded,
+                "the broker's memory for subscriptions and waiting requests is used up; try again "
+                "later or raise its memory limit");
+  }
+  auto token = std::make_shared<const bool>(true);
+  unpaid_standing_ = token;
+  lease.keep(std::move(token));
+  return {};
+}
+
 Result<storage::PartitionRef> NativeSession::partition(const native::TopicPartition& target) {
   if (const auto topic = partitions_.find(target.topic); topic != partitions_.end()) {
     const auto found = topic->second.find(target.partition.value());

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,10 +23,26 @@ namespace native = protocol::native;
 // ---------------------------------------------------------------- limits
 inline constexpr std::size_t kMaxRequestPartitions = 10'000;
 inline constexpr std::size_t kMaxSubscriptions = 1'000;  ///< of one connection
+/// Partitions of a connection's subscriptions, waiting fetches and queued lookups, together.
+inline constexpr std::size_t kMaxConnectionPartitions = 100'000;
+/// What each of them is charged with: its name, its place in lists, its answer.
+inline constexpr std::uint64_t kPartitionCharge = 256;
+/// Requests of no more partitions get through when the others are told to come back later.
+inline constexpr std::size_t kFewPartitions = 64;
+/// A subscription reads so many of its partitions at a time.
+inline constexpr std::size_t kPartitionsPerRead = 256;
+/// Frames up to this size get through, one at a time, when there is no memory: greetings,
+/// heartbeats, small fetches.
+inline constexpr std::uint64_t kSmallFrameBytes = 16u << 10;
+/// A frame that has begun must be complete after this time, or go on at this rate.
+inline constexpr std::chrono::seconds kFrameGrace{10};
+inline constexpr std::uint64_t kFrameBytesPerSecond = 16u << 10;
 inline constexpr std::uint64_t kMaxFetchBytes = 32u << 20;
 inline constexpr std::uint64_t kMaxDeliveryBytes = 1u << 20;
 inline constexpr std::uint32_t kMaxFetchWaitMs = 5 * 60 * 1000;
 static_assert(kMaxFetchBytes + native::kMaxMessageBytes < native::kMaxFrameBytes);
+// A single batch is sent whatever was asked for.
+static_assert(storage::kLargestMaxMessageBytes + native::kMaxMessageBytes < native::kMaxFrameBytes);
 
 [[nodiscard]] native::Failure failure_of(const Error& error);
 
@@ -37,6 +55,7 @@ class NativeSession final : public Session {
   void received(Bytes data) override;
   void drained() override;
   void shutting_down() override;
+  std::string_view overdue(std::chrono::steady_clock::time_point now) override;
 
   /// Completions of this session's work. Loop thread.
   void completed(std::vector<Completion> completions);
@@ -49,25 +68,34 @@ class NativeSession final : public Session {
     std::uint64_t subscription = 0;  ///< 0: a Fetch
     storage::FetchTicket ticket = 0;
     std::vector<native::FetchedPartition> heads;
-    std::vector<std::size_t> asked;  ///< heads' places of the store's answers
+    /// Where the store's answers belong: places in `heads`, or in the subscription's partitions.
+    std::vector<std::uint32_t> asked;
+    MemoryLease lease;
   };
   struct SubscribedPartition {
     native::TopicPartition target;
-    storage::PartitionRef partition;
+    storage::PartitionRef partition;  ///< null: it ended with an error
     Offset next;
     std::uint32_t max_bytes = 0;
+    bool queued = false;  ///< in Subscription::to_read
   };
   struct Subscription {
     std::uint64_t correlation = 0;
     std::vector<SubscribedPartition> partitions;
-    std::int64_t credit = 0;  ///< below zero after a batch larger than what was left
-    std::uint64_t fetch = 0;  ///< on the way; 0: none
+    std::size_t left = 0;               ///< partitions that have not ended
+    std::deque<std::uint32_t> to_read;  ///< places of those with something new, in turn
+    std::int64_t credit = 0;            ///< below zero after a batch larger than what was left
+    std::uint64_t fetch = 0;            ///< on the way; 0: none
+    MemoryLease lease;
+    std::unique_ptr<storage::Watch> watch;
   };
 
   // Framing (native_session.cc).
   void consume(Bytes data);
   [[nodiscard]] std::size_t take_preface(Bytes data);
-  [[nodiscard]] bool begin_frame();
+  void begin_frame();
+  [[nodiscard]] bool pay_until(std::size_t end);
+  void wait_for_memory(Bytes rest);
   void end_frame();
   void retry_memory();
   void pause(Pause why);
@@ -75,7 +103,8 @@ class NativeSession final : public Session {
 
   // Answers (native_session.cc).
   void answer(std::uint64_t correlation, const native::Response& response);
-  void answer(std::uint64_t correlation, const native::Response& response,
+  /// False if it does not fit into a frame; a Failure was sent instead.
+  bool answer(std::uint64_t correlation, const native::Response& response,
               std::vector<storage::FileSlice> slices, std::uint64_t bytes);
   void fail_request(std::uint64_t correlation, const Error& error);
   /// Answers and ends the connection: what follows cannot be trusted.
@@ -88,7 +117,7 @@ class NativeSession final : public Session {
   void dispatch(native::RequestFrame& frame, MemoryLease lease);
   void handle(std::uint64_t id, const native::Hello& request);
   void handle(std::uint64_t id, const native::Fetch& request);
-  void handle(std::uint64_t id, const native::Subscribe& request);
+  void handle(std::uint64_t id, native::Subscribe& request);
   void handle(std::uint64_t id, const native::Credit& request);
   void handle(std::uint64_t id, const native::Unsubscribe& request);
   void handle(std::uint64_t id, native::ListOffsets& request);
@@ -113,21 +142,39 @@ class NativeSession final : public Session {
                                                            const Buffer& attachment);
   void committed(std::uint64_t id, storage::CommitOutcome outcome);
   // fetch.cc and subscribe.cc
+  /// Pays for a request that keeps `partitions` of them for a while.
+  [[nodiscard]] Status charge(std::size_t partitions, MemoryLease& lease);
   std::uint64_t start_fetch(PendingFetch pending, storage::FetchRequest request);
   void fetched(FetchDone done);
   void answer_fetch(PendingFetch& pending, storage::FetchResult result);
+  void changed(std::uint64_t subscription);
   void pump(std::uint64_t id, Subscription& subscription);
   void pump_all();
   void deliver(PendingFetch& pending, storage::FetchResult result);
   void end_subscription(std::uint64_t id, const Error& error);
   void cancel_fetches();
 
-  /// Runs `make` (-> Response) on the service's worker and answers with what it returns.
+  /// Runs `make` (-> Response) on a worker and answers with what it returns. The request's memory
+  /// is held until then.
   template <class F>
   void run_blocking(std::uint64_t id, F make) {
-    service_.run([replies = replies_, id, make = std::move(make)]() mutable {
+    auto step = [replies = replies_, id, make = std::move(make)]() mutable {
       replies->push({id, native::Response(make())});
-    });
+      return true;
+    };
+    service_.workers().run(lane_, std::move(step), std::move(request_lease_));
+  }
+  /// The same for long work: `make` (-> optional<Response>) is called until it has an answer, and
+  /// others have their turn between the calls.
+  template <class F>
+  void run_in_pieces(std::uint64_t id, F make, MemoryLease lease) {
+    auto step = [replies = replies_, id, make = std::move(make)]() mutable {
+      std::optional<native::Response> response = make();
+      if (!response) return false;
+      replies->push({id, std::move(*response)});
+      return true;
+    };
+    service_.workers().run(lane_, std::move(step), std::move(lease));
   }
   /// From the session's cache or the store.
   [[nodiscard]] Result<storage::PartitionRef> partition(const native::TopicPartition& target);
@@ -137,6 +184,12 @@ class NativeSession final : public Session {
   Connection& connection_;
   const std::shared_ptr<SessionHandle> handle_;
   const std::shared_ptr<Replies> replies_;
+  const std::shared_ptr<Workers::Lane> lane_;
+  const std::shared_ptr<MemoryShare> share_ = std::make_shared<MemoryShare>();
+  /// Expire when the frame, and what stays, end that got through without memory: one at a time.
+  std::weak_ptr<const void> unpaid_frame_;
+  std::weak_ptr<const void> unpaid_standing_;
+  MemoryLease request_lease_;  ///< of the request being dispatched
 
   // The frame that is arriving.
   std::size_t preface_done_ = 0;
@@ -144,9 +197,18 @@ class NativeSession final : public Session {
   std::size_t head_done_ = 0;
   Buffer frame_;
   std::size_t frame_done_ = 0;
-  std::uint64_t skip_ = 0;  ///< bytes of a refused frame that are still to come
+  std::size_t frame_paid_ = 0;  ///< its bytes up to here may be filled
+  std::uint64_t frames_ = 0;    ///< begun so far
+  std::uint64_t skip_ = 0;      ///< bytes of a refused frame that are still to come
   MemoryLease lease_;
   std::vector<std::byte> held_;  ///< arrived while waiting for memory
+  /// The frame that overdue() saw unfinished, when, and what had arrived of it.
+  struct Unfinished {
+    std::uint64_t frame = 0;
+    std::chrono::steady_clock::time_point since;
+    std::size_t bytes = 0;
+  };
+  Unfinished unfinished_;
 
   bool greeted_ = false;  ///< hello was answered
   bool finishing_ = false;

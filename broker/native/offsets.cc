@@ -4,6 +4,9 @@
 namespace runnel::broker {
 namespace {
 
+/// A connection works so long before another has its turn; one lookup may take longer.
+constexpr std::chrono::milliseconds kPiece{2};
+
 struct Lookup {
   native::OffsetFound answer;  ///< when there is no partition
   storage::PartitionRef partition;
@@ -39,25 +42,45 @@ native::GroupOffset offset_of(storage::CommittedOffset c) {
           c.committed};
 }
 
-native::Response group_offsets(const storage::Store& store, native::FetchGroupOffsets& request) {
+native::Response all_group_offsets(const storage::Store& store, const std::string& group) {
   native::GroupOffsetsReply reply;
-  if (request.partitions.empty()) {
-    for (storage::CommittedOffset& c : store.committed_offsets(request.group)) {
-      reply.offsets.push_back(offset_of(std::move(c)));
-    }
-    return reply;
-  }
-  for (native::TopicPartition& target : request.partitions) {
-    auto found = store.committed_offset(request.group, target.topic, target.partition);
-    if (found) {
-      reply.offsets.push_back(offset_of(std::move(*found)));
-    } else {
-      native::GroupOffset none;
-      none.target = std::move(target);
-      reply.offsets.push_back(std::move(none));
-    }
+  for (storage::CommittedOffset& c : store.committed_offsets(group)) {
+    reply.offsets.push_back(offset_of(std::move(c)));
   }
   return reply;
+}
+
+native::GroupOffset group_offset(const storage::Store& store, const std::string& group,
+                                 native::TopicPartition& target) {
+  if (auto found = store.committed_offset(group, target.topic, target.partition)) {
+    return offset_of(std::move(*found));
+  }
+  native::GroupOffset none;
+  none.target = std::move(target);
+  return none;
+}
+
+native::OffsetFound look_up(const storage::Store& store, Lookup& lookup) {
+  if (!lookup.partition) return std::move(lookup.answer);
+  if (const auto found = store.find_offset(lookup.partition, lookup.query)) {
+    lookup.answer.offset = found->offset;
+    lookup.answer.timestamp = found->timestamp;
+  } else {
+    set_error(lookup.answer, found.error());
+  }
+  return std::move(lookup.answer);
+}
+
+/// Calls `answer` for items of `from`, from `to.size()` on, until all are done (true) or a piece's
+/// time is over.
+template <class From, class To, class F>
+bool go_on(std::vector<From>& from, std::vector<To>& to, F answer) {
+  const auto end = std::chrono::steady_clock::now() + kPiece;
+  while (to.size() < from.size()) {
+    to.push_back(answer(from[to.size()]));
+    if (std::chrono::steady_clock::now() >= end) break;
+  }
+  return to.size() == from.size();
 }
 
 }  // namespace
@@ -66,6 +89,10 @@ void NativeSession::handle(std::uint64_t id, native::ListOffsets& request) {
   if (request.partitions.size() > kMaxRequestPartitions) {
     return fail_request(
         id, Error(ErrorCode::kTooManyPartitions, "a request may have 10000 partitions"));
+  }
+  MemoryLease lease;
+  if (const Status paid = charge(request.partitions.size(), lease); !paid) {
+    return fail_request(id, paid.error());
   }
   std::vector<Lookup> lookups;
   lookups.reserve(request.partitions.size());
@@ -80,21 +107,16 @@ void NativeSession::handle(std::uint64_t id, native::ListOffsets& request) {
     }
     lookups.push_back(std::move(lookup));
   }
-  run_blocking(id, [&store = service_.store(), lookups = std::move(lookups)]() mutable {
-    native::ListOffsetsReply reply;
-    for (Lookup& lookup : lookups) {
-      if (lookup.partition) {
-        if (const auto found = store.find_offset(lookup.partition, lookup.query)) {
-          lookup.answer.offset = found->offset;
-          lookup.answer.timestamp = found->timestamp;
-        } else {
-          set_error(lookup.answer, found.error());
-        }
-      }
-      reply.partitions.push_back(std::move(lookup.answer));
-    }
-    return reply;
-  });
+  run_in_pieces(
+      id,
+      [&store = service_.store(), lookups = std::move(lookups),
+       reply = native::ListOffsetsReply()]() mutable -> std::optional<native::Response> {
+        const bool all = go_on(lookups, reply.partitions,
+                               [&](Lookup& lookup) { return look_up(store, lookup); });
+        if (!all) return std::nullopt;
+        return std::move(reply);
+      },
+      std::move(lease));
 }
 
 void NativeSession::handle(std::uint64_t id, native::FetchGroupOffsets& request) {
@@ -102,9 +124,27 @@ void NativeSession::handle(std::uint64_t id, native::FetchGroupOffsets& request)
     return fail_request(
         id, Error(ErrorCode::kTooManyPartitions, "a request may have 10000 partitions"));
   }
-  run_blocking(id, [&store = service_.store(), request = std::move(request)]() mutable {
-    return group_offsets(store, request);
-  });
+  if (request.partitions.empty()) {
+    return run_blocking(id, [&store = service_.store(), group = std::move(request.group)] {
+      return all_group_offsets(store, group);
+    });
+  }
+  MemoryLease lease;
+  if (const Status paid = charge(request.partitions.size(), lease); !paid) {
+    return fail_request(id, paid.error());
+  }
+  run_in_pieces(
+      id,
+      [&store = service_.store(), request = std::move(request),
+       reply = native::GroupOffsetsReply()]() mutable -> std::optional<native::Response> {
+        const bool all =
+            go_on(request.partitions, reply.offsets, [&](native::TopicPartition& target) {
+              return group_offset(store, request.group, target);
+            });
+        if (!all) return std::nullopt;
+        return std::move(reply);
+      },
+      std::move(lease));
 }
 
 void NativeSession::handle(std::uint64_t id, const native::InitProducer&) {

@@ -18,9 +18,13 @@ struct FetchDone {
   std::uint64_t fetch = 0;  ///< the session's number for it
   storage::FetchResult result;
 };
+/// A subscription's watch has something to take.
+struct WatchChanged {
+  std::uint64_t subscription = 0;
+};
 struct Completion {
   std::uint64_t correlation = 0;
-  std::variant<storage::CommitOutcome, FetchDone, protocol::native::Response> what;
+  std::variant<storage::CommitOutcome, FetchDone, WatchChanged, protocol::native::Response> what;
 };
 
 /// Outlives its session where work is still on the way. Thread safe.

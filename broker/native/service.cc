@@ -11,6 +11,8 @@ namespace {
 
 /// Memory may come back through others than native requests: waiters try this often.
 constexpr std::chrono::milliseconds kMemoryRetry{20};
+/// They wait for disks most of the time.
+constexpr std::size_t kWorkers = 3;
 
 }  // namespace
 
@@ -21,7 +23,8 @@ NativeService::NativeService(storage::Store& store, Coordinator& coordinator, st
       clock_(clock),
       options_(std::move(options)),
       gate_(std::make_shared<MemoryGate>(store.memory())),
-      worker_([this] { work(); }) {
+      retry_thread_([this] { retry_memory(); }),
+      workers_(kWorkers) {
   RUNNEL_ASSERT(options_.max_in_flight > 0);
 }
 
@@ -31,7 +34,7 @@ NativeService::~NativeService() {
     stopping_ = true;
   }
   changed_.notify_all();
-  worker_.join();
+  retry_thread_.join();
 }
 
 SessionFactory NativeService::factory() {
@@ -39,45 +42,26 @@ SessionFactory NativeService::factory() {
       [this](Connection& connection) { return std::make_unique<NativeSession>(*this, connection); };
 }
 
-void NativeService::run(std::function<void()> job) {
-  {
-    MutexLock lock(mutex_);
-    jobs_.push_back(std::move(job));
-  }
-  changed_.notify_all();
-}
-
 void NativeService::wait_for_memory(const std::shared_ptr<SessionHandle>& session,
                                     std::function<void(Session&)> retry) {
   NativeCounters::add(counters_.memory_waits, 1);
   gate_->wait(session, std::move(retry));
   {
-    MutexLock lock(mutex_);  // so that the worker cannot miss it between looking and waiting
+    MutexLock lock(mutex_);  // so that the thread cannot miss it between looking and waiting
   }
   changed_.notify_all();
 }
 
-void NativeService::work() {
-  pthread_setname_np(pthread_self(), "runnel-native");
+void NativeService::retry_memory() {
+  pthread_setname_np(pthread_self(), "runnel-memory");
   for (;;) {
-    std::function<void()> job;
     {
       MutexLock lock(mutex_);
-      if (jobs_.empty()) {
-        if (stopping_) return;
-        if (gate_->has_waiters()) {
-          changed_.wait_for(lock, kMemoryRetry);
-        } else {
-          changed_.wait(lock);
-        }
-      }
-      if (!jobs_.empty()) {
-        job = std::move(jobs_.front());
-        jobs_.pop_front();
-      }
+      while (!stopping_ && !gate_->has_waiters()) changed_.wait(lock);
+      if (stopping_) return;
+      changed_.wait_for(lock, kMemoryRetry);
     }
-    if (job) job();
-    if (gate_->has_waiters()) gate_->wake();
+    gate_->wake();
   }
 }
 

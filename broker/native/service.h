@@ -1,11 +1,10 @@
-// What all native sessions share: storage, groups, the memory gate, a worker for what blocks, and
+// What all native sessions share: storage, groups, the memory gate, workers for what blocks, and
 // counters.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "broker/groups/coordinator.h"
 #include "broker/native/memory_gate.h"
+#include "broker/native/workers.h"
 #include "broker/net/session.h"
 #include "protocol/base/thread_annotations.h"
 #include "protocol/native/messages.h"
@@ -42,6 +42,7 @@ struct NativeCounters {
   Count deliveries{0};
   Count memory_waits{0};
   Count too_large{0};
+  Count slow_frames{0};
 
   static void add(Count& count, std::uint64_t n) noexcept {
     count.fetch_add(n, std::memory_order_relaxed);
@@ -70,14 +71,14 @@ class NativeService {
   [[nodiscard]] const NativeOptions& options() const noexcept { return options_; }
   [[nodiscard]] NativeCounters& counters() noexcept { return counters_; }
   [[nodiscard]] MemoryGate& memory() noexcept { return *gate_; }
-  /// Runs `job` on the worker thread, in order. For calls that block.
-  void run(std::function<void()> job) RUNNEL_EXCLUDES(mutex_);
+  [[nodiscard]] Workers& workers() noexcept { return workers_; }
   /// MemoryGate::wait, and sees to it that the wait ends even when others return the memory.
   void wait_for_memory(const std::shared_ptr<SessionHandle>& session,
                        std::function<void(Session&)> retry) RUNNEL_EXCLUDES(mutex_);
 
  private:
-  void work() RUNNEL_EXCLUDES(mutex_);
+  /// Lets those try again who wait for memory that others than native requests give back.
+  void retry_memory() RUNNEL_EXCLUDES(mutex_);
 
   storage::Store& store_;
   Coordinator& coordinator_;
@@ -87,9 +88,9 @@ class NativeService {
   const std::shared_ptr<MemoryGate> gate_;
   Mutex mutex_;
   std::condition_variable_any changed_;
-  std::deque<std::function<void()>> jobs_ RUNNEL_GUARDED_BY(mutex_);
   bool stopping_ RUNNEL_GUARDED_BY(mutex_) = false;
-  std::thread worker_;  ///< last: uses all of the above
+  std::thread retry_thread_;
+  Workers workers_;  ///< last: their jobs use all of the above
 };
 
 }  // namespace runnel::broker

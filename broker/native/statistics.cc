@@ -51,6 +51,8 @@ std::vector<native::Statistic> NativeService::statistics() const {
        "had to wait for memory; a rise means that the memory limit holds producers back"},
       {"native.too_large", count(n.too_large), "requests",
        "refused because they exceed a quarter of the memory limit"},
+      {"native.slow_frames", count(n.slow_frames), "connections",
+       "closed because a request that had begun to arrive did not go on"},
   };
 }
 

@@ -7,9 +7,12 @@
 namespace runnel::broker {
 namespace {
 
-/// A subscription that waits is one waiting fetch, renewed this often.
-constexpr std::chrono::milliseconds kRenewal{60'000};
 constexpr auto kMaxCredit = std::numeric_limits<std::int64_t>::max() / 2;
+
+bool names_one_twice(std::vector<storage::PartitionRef> partitions) {
+  std::sort(partitions.begin(), partitions.end());
+  return std::adjacent_find(partitions.begin(), partitions.end()) != partitions.end();
+}
 
 std::int64_t clamp_credit(std::uint64_t bytes) {
   return static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, kMaxCredit));
@@ -17,7 +20,7 @@ std::int64_t clamp_credit(std::uint64_t bytes) {
 
 }  // namespace
 
-void NativeSession::handle(std::uint64_t id, const native::Subscribe& request) {
+void NativeSession::handle(std::uint64_t id, native::Subscribe& request) {
   if (finishing_) {
     return fail_request(id, Error(ErrorCode::kShuttingDown, "the connection is being closed"));
   }
@@ -31,14 +34,30 @@ void NativeSession::handle(std::uint64_t id, const native::Subscribe& request) {
                                   "partitions in one of them"));
   }
   Subscription subscription;
+  if (const Status paid = charge(request.partitions.size(), subscription.lease); !paid) {
+    return fail_request(id, paid.error());
+  }
   subscription.correlation = id;
   subscription.credit = clamp_credit(request.credit_bytes);
-  for (const native::FetchPartition& p : request.partitions) {
+  std::vector<storage::PartitionRef> watched;
+  for (native::FetchPartition& p : request.partitions) {
     auto found = partition(p.target);
     if (!found) return fail_request(id, found.error());
-    subscription.partitions.push_back({p.target, std::move(*found), p.offset, p.max_bytes});
+    subscription.to_read.push_back(static_cast<std::uint32_t>(watched.size()));
+    watched.push_back(*found);
+    subscription.partitions.push_back(
+        {std::move(p.target), std::move(*found), p.offset, p.max_bytes, /*queued=*/true});
   }
+  if (names_one_twice(watched)) {
+    return fail_request(
+        id, Error(ErrorCode::kInvalidArgument, "a subscription may name a partition only once"));
+  }
+  subscription.left = watched.size();
   const std::uint64_t number = ++last_id_;
+  // Watched before the first read: nothing can fall between the two.
+  subscription.watch = service_.store().watch(std::move(watched), [replies = replies_, number] {
+    replies->push({0, WatchChanged{number}});
+  });
   answer(id, native::SubscribeReply{number});
   request_done();
   auto& kept = subscriptions_.emplace(number, std::move(subscription)).first->second;
@@ -70,15 +89,34 @@ void NativeSession::handle(std::uint64_t id, const native::Unsubscribe& request)
   request_done();
 }
 
+void NativeSession::changed(std::uint64_t id) {
+  const auto found = subscriptions_.find(id);
+  if (found == subscriptions_.end()) return;  // it ended while the news was on its way
+  Subscription& subscription = found->second;
+  std::vector<std::uint32_t> places;
+  subscription.watch->take(places);
+  for (const std::uint32_t place : places) {
+    SubscribedPartition& p = subscription.partitions[place];
+    if (p.queued || !p.partition) continue;
+    p.queued = true;
+    subscription.to_read.push_back(place);
+  }
+  pump(id, subscription);
+}
+
 void NativeSession::pump(std::uint64_t id, Subscription& subscription) {
   if (subscription.fetch != 0 || subscription.credit <= 0 || (pauses_ & kForOutput) != 0) return;
+  if (subscription.to_read.empty()) return;
   PendingFetch pending;
   pending.subscription = id;
   storage::FetchRequest request;
   request.max_bytes = std::min(static_cast<std::uint64_t>(subscription.credit), kMaxDeliveryBytes);
-  request.max_wait = kRenewal;
-  for (std::size_t i = 0; i < subscription.partitions.size(); ++i) {
-    const SubscribedPartition& p = subscription.partitions[i];
+  while (!subscription.to_read.empty() && pending.asked.size() < kPartitionsPerRead) {
+    const std::uint32_t place = subscription.to_read.front();
+    subscription.to_read.pop_front();
+    SubscribedPartition& p = subscription.partitions[place];
+    p.queued = false;  // what is appended from now on is news again
+    pending.asked.push_back(place);
     request.items.push_back({p.partition, p.next, p.max_bytes});
   }
   subscription.fetch = start_fetch(std::move(pending), std::move(request));
@@ -92,19 +130,20 @@ void NativeSession::deliver(PendingFetch& pending, storage::FetchResult result) 
   const auto found = subscriptions_.find(pending.subscription);
   if (found == subscriptions_.end()) return;
   Subscription& subscription = found->second;
-  RUNNEL_ASSERT(result.size() == subscription.partitions.size());
+  RUNNEL_ASSERT(result.size() == pending.asked.size());
   subscription.fetch = 0;
   native::Delivery delivery;
   delivery.subscription = found->first;
   std::vector<storage::FileSlice> slices;
   std::uint64_t bytes = 0;
-  std::vector<SubscribedPartition> left;
+  std::vector<std::uint32_t> waiting;  // there was no room for them
   std::optional<Error> last_error;
   for (std::size_t i = 0; i < result.size(); ++i) {
     storage::FetchedPartition& from = result[i];
-    SubscribedPartition& p = subscription.partitions[i];
+    const std::uint32_t place = pending.asked[i];
+    SubscribedPartition& p = subscription.partitions[place];
     if (!from.error && from.bytes == 0) {
-      left.push_back(std::move(p));
+      if (p.next < from.high_watermark && !p.queued) waiting.push_back(place);
       continue;
     }
     native::FetchedPartition head{p.target, ErrorCode::kOk, "", from.high_watermark, from.log_start,
@@ -114,28 +153,33 @@ void NativeSession::deliver(PendingFetch& pending, storage::FetchResult result) 
       head.error_message = from.error->message();
       if (head.error == ErrorCode::kUnknownTopic) forget_partitions();
       last_error = *from.error;
+      p.partition.reset();
+      --subscription.left;
     } else {
       head.bytes = static_cast<std::uint32_t>(from.bytes);
       bytes += from.bytes;
       for (storage::FileSlice& slice : from.slices) slices.push_back(std::move(slice));
       p.next = from.next;
-      left.push_back(std::move(p));
+      if (p.next < from.high_watermark && !std::exchange(p.queued, true)) {
+        subscription.to_read.push_back(place);  // behind those that wait
+      }
     }
     delivery.partitions.push_back(std::move(head));
   }
-  subscription.partitions = std::move(left);
-  // Another partition comes first next time, so that a busy one does not keep the others waiting.
-  if (subscription.partitions.size() > 1) {
-    std::rotate(subscription.partitions.begin(), subscription.partitions.begin() + 1,
-                subscription.partitions.end());
+  if (bytes > 0) {  // without any bytes the rest cannot be read now: its next news asks again
+    for (const std::uint32_t place : waiting) subscription.partitions[place].queued = true;
+    subscription.to_read.insert(subscription.to_read.begin(), waiting.begin(), waiting.end());
   }
   if (!delivery.partitions.empty()) {
     subscription.credit -= static_cast<std::int64_t>(bytes);
     NativeCounters::add(service_.counters().deliveries, 1);
-    answer(subscription.correlation, delivery, std::move(slices), bytes);
+    if (!answer(subscription.correlation, delivery, std::move(slices), bytes)) {
+      subscriptions_.erase(found);  // the Failure that was sent instead has ended it
+      return;
+    }
     flush();  // tells whether the client keeps up
   }
-  if (subscription.partitions.empty()) {
+  if (subscription.left == 0) {
     end_subscription(found->first, *last_error);
   } else {
     pump(found->first, subscription);

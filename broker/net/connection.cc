@@ -158,9 +158,10 @@ void SocketConnection::cut() {
   touch();
 }
 
-void SocketConnection::count_cut(std::atomic<std::uint64_t>& counter, const char* why) {
+void SocketConnection::count_cut(std::atomic<std::uint64_t>& counter, std::string_view why) {
   LoopCore::add(counter, 1);
-  loop_.log("closed the connection from " + to_string(remote_) + ": " + why);
+  loop_.log("closed the connection from " + to_string(remote_) + ": " +
+            std::string(why));
   cut();
 }
 
@@ -178,6 +179,9 @@ void SocketConnection::check_deadlines(LoopTime now) {
   } else if (output_.empty() && pauses_ == 0 &&
              passed(now, std::max(heard_, progress_), limits.idle_timeout)) {
     count_cut(loop_.counters.cut_idle, "idle for too long");
+  } else if (!closing_ && session_) {
+    const std::string_view why = session_->overdue(now);
+    if (!why.empty()) count_cut(loop_.counters.cut_stalled, why);
   }
 }
 

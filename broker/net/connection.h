@@ -96,7 +96,7 @@ class SocketConnection : public Connection {
   void deliver_held();
   void flush();
   void begin_lingering();
-  void count_cut(std::atomic<std::uint64_t>& counter, const char* why);
+  void count_cut(std::atomic<std::uint64_t>& counter, std::string_view why);
 
   LoopCore& loop_;
   std::shared_ptr<void> lifetime_;

@@ -106,6 +106,9 @@ class DetectingSession final : public Session {
     if (inner_) return inner_->shutting_down();
     connection_.close();
   }
+  std::string_view overdue(std::chrono::steady_clock::time_point now) override {
+    return inner_ ? inner_->overdue(now) : std::string_view{};
+  }
   Session& recipient() override { return inner_ ? inner_->recipient() : *this; }
   void received(Bytes data) override {
     if (inner_) return inner_->received(data);

@@ -2,10 +2,12 @@
 // loop, the epoll loop, the embedded client and tests are their hosts.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -69,6 +71,11 @@ class Session {
   /// A graceful shutdown began, or the peer sent its end of stream (it may still read answers):
   /// finish what was asked, ask for nothing new, then close(). Called at most once.
   virtual void shutting_down() = 0;
+  /// Asked about once a second. Not empty: the peer began something and does not go on with it; the
+  /// connection is cut, and this says why.
+  [[nodiscard]] virtual std::string_view overdue(std::chrono::steady_clock::time_point) {
+    return {};
+  }
   /// The session that posted work (SessionHandle::post) is meant for: one that only forwards to
   /// another answers with that other.
   [[nodiscard]] virtual Session& recipient() { return *this; }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "protocol/base/thread_annotations.h"
@@ -81,6 +82,7 @@ class FakeStore final : public Store {
       MutexLock lock(mutex_);
       if (topics_.contains(spec.name)) return fail(ErrorCode::kTopicExists, "it exists");
       auto& topic = topics_[spec.name];
+      topic.id = Uuid::from_random(7, ++last_topic_);
       topic.configs = spec.configs;
       grow(spec.name, topic, spec.partitions);
     }
@@ -124,11 +126,16 @@ class FakeStore final : public Store {
     if (found == topics_.end()) return fail(ErrorCode::kUnknownTopic, "no such topic");
     TopicInfo info;
     info.name = name;
+    info.id = found->second.id;
     info.configs = found->second.configs;
     for (const auto& p : found->second.partitions) info.partitions.push_back(info_of(*p));
     return info;
   }
-  Result<std::string> topic_name(const Uuid&) const override {
+  Result<std::string> topic_name(const Uuid& id) const override {
+    MutexLock lock(mutex_);
+    for (const auto& [name, topic] : topics_) {
+      if (topic.id == id) return name;
+    }
     return fail(ErrorCode::kUnknownTopic, "no such topic");
   }
   Result<PartitionRef> partition(std::string_view topic, PartitionIndex index) const override {
@@ -203,8 +210,19 @@ class FakeStore final : public Store {
     const auto found = offsets_.find(group);
     return found == offsets_.end() ? std::vector<CommittedOffset>() : found->second;
   }
-  std::vector<std::string> groups_with_offsets() const override { return {}; }
-  Status delete_group_offsets(std::string_view) override { return {}; }
+  std::vector<std::string> groups_with_offsets() const override {
+    MutexLock lock(mutex_);
+    std::vector<std::string> groups;
+    for (const auto& [group, offsets] : offsets_) {
+      if (!offsets.empty()) groups.push_back(group);
+    }
+    return groups;
+  }
+  Status delete_group_offsets(std::string_view group) override {
+    MutexLock lock(mutex_);
+    offsets_.erase(std::string(group));
+    return {};
+  }
   void set_group_active(std::string_view, bool) override {}
   std::vector<std::pair<std::string, std::string>> read_state(std::string_view) const override {
     return {};
@@ -216,6 +234,7 @@ class FakeStore final : public Store {
 
  private:
   struct Topic {
+    Uuid id;
     std::vector<PartitionRef> partitions;
     ConfigMap configs;
   };
@@ -312,8 +331,15 @@ class FakeStore final : public Store {
       result.appends.push_back(appended);
     }
     for (OffsetCommit& o : request.offsets) {
-      offsets_[o.group].push_back(
-          {o.topic, o.partition, o.offset, o.leader_epoch, o.metadata, Timestamp(1)});
+      auto& group = offsets_[o.group];
+      std::erase_if(group, [&](const CommittedOffset& known) {
+        return known.topic == o.topic && known.partition == o.partition;
+      });
+      if (o.offset == kNoOffset) continue;
+      group.push_back({o.topic, o.partition, o.offset, o.leader_epoch, o.metadata, Timestamp(1)});
+      std::sort(group.begin(), group.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.topic, a.partition) < std::tie(b.topic, b.partition);
+      });
     }
     return result;
   }
@@ -356,6 +382,7 @@ class FakeStore final : public Store {
   std::vector<std::pair<CommitRequest, CommitCallback>> held_ RUNNEL_GUARDED_BY(mutex_);
   std::map<FetchTicket, std::pair<FetchRequest, FetchCallback>> waiting_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<FakeWatch*> watches_ RUNNEL_GUARDED_BY(mutex_);
+  std::uint64_t last_topic_ RUNNEL_GUARDED_BY(mutex_) = 0;
   FetchTicket last_ticket_ RUNNEL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -2,71 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "broker/native/service.h"
-#include "storage/env/clock.h"
-#include "storage/env/random.h"
-#include "tests/broker/native/fake_connection.h"
-#include "tests/broker/native/fake_store.h"
+#include "tests/broker/native/world.h"
 
 namespace runnel::broker {
 namespace {
 
 using native::Failure;
-
-class FakeGroupStore final : public GroupStore {
- public:
-  void save(std::string, std::optional<std::string>, Done done) override { done({}); }
-  std::vector<std::pair<std::string, std::string>> load(std::string_view) const override {
-    return {};
-  }
-  void set_active(std::string_view, bool) override {}
-  bool has_offsets(std::string_view) const override { return false; }
-  std::vector<std::string> groups_with_offsets() const override { return {}; }
-  Status delete_offsets(std::string_view) override { return {}; }
-};
-
-std::string batch_of(std::size_t value_bytes = 10, int records = 1) {
-  protocol::BatchBuilder builder;
-  const std::string value(value_bytes, 'v');
-  for (int i = 0; i < records; ++i) builder.add({Timestamp(1000 + i), "key", value});
-  return std::string(as_text(builder.finish().value().bytes()));
-}
-
-struct World {
-  explicit World(std::uint64_t memory = 64u << 20, NativeOptions options = {})
-      : store(memory),
-        coordinator(
-            std::move(Coordinator::open(
-                          std::make_unique<FakeGroupStore>(), storage::Random::system(),
-                          [](std::string_view) { return 4; }, storage::Clock::system().monotonic()))
-                .value()),
-        service(store, *coordinator, storage::Clock::system(), std::move(options)),
-        client(std::make_unique<TestClient>(service.factory())) {
-    EXPECT_TRUE(store.create_topic({"orders", 4, {}}));
-  }
-  native::Append append_to(std::int32_t partition, std::size_t bytes) const {
-    native::Append append;
-    append.partitions.resize(1);
-    append.partitions[0].target = {"orders", PartitionIndex(partition)};
-    append.partitions[0].bytes = static_cast<std::uint32_t>(bytes);
-    return append;
-  }
-  native::AppendReply append(std::uint64_t id, std::int32_t partition, const std::string& batches) {
-    return client->call<native::AppendReply>(id, append_to(partition, batches.size()), batches);
-  }
-
-  storage::FakeStore store;
-  std::unique_ptr<Coordinator> coordinator;
-  NativeService service;
-  std::unique_ptr<TestClient> client;
-};
-
-native::Fetch fetch_of(std::int32_t partition, Offset offset, std::uint32_t wait_ms = 0) {
-  native::Fetch fetch;
-  fetch.partitions = {{{"orders", PartitionIndex(partition)}, offset, 1u << 20}};
-  fetch.max_wait_ms = wait_ms;
-  return fetch;
-}
 
 TEST(NativeSession, HelloTellsVersionAndLimits) {
   World w(64u << 20, {"9.8.7"});
@@ -281,10 +222,11 @@ TEST(NativeSession, WaitsForMemoryThatOthersGiveBack) {
   World w(1u << 20);
   w.client->hello();
   ASSERT_TRUE(w.store.memory().try_take(1u << 20));
-  w.client->feed(TestClient::frame(2, native::DescribeGroup{"none"}));
+  const std::string batch = batch_of(100'000);
+  w.client->feed(TestClient::frame(2, w.append_to(0, batch.size()), batch));
   EXPECT_EQ(w.client->connection.pauses, 1);
   w.store.memory().give_back(1u << 20);
-  EXPECT_EQ(w.client->await<Failure>(2).code, ErrorCode::kUnknownGroup);
+  w.client->await<native::AppendReply>(2);
   EXPECT_EQ(w.client->connection.pauses, 0);
 }
 
@@ -297,6 +239,18 @@ TEST(NativeSession, SkipsARequestLargerThanAQuarterOfTheMemory) {
   EXPECT_EQ(w.client->await<Failure>(2).code, ErrorCode::kRecordTooLarge);
   EXPECT_EQ(w.client->await<native::FetchReply>(3).partitions[0].bytes, 0u);
   EXPECT_EQ(w.store.memory().held_bytes(), 0u);
+}
+
+TEST(NativeSession, ASkippedRequestMayArriveInPieces) {
+  World w(1u << 20);
+  w.client->hello();
+  const std::string batch = batch_of(400'000);
+  const std::string frame = TestClient::frame(2, w.append_to(0, batch.size()), batch);
+  w.client->feed(frame.substr(0, 20));
+  w.client->feed(frame.substr(20, 1000));
+  w.client->feed(frame.substr(1020) + TestClient::frame(3, fetch_of(0, Offset(0))));
+  EXPECT_EQ(w.client->await<Failure>(2).code, ErrorCode::kRecordTooLarge);
+  w.client->await<native::FetchReply>(3);
 }
 
 TEST(NativeSession, BoundsRequestsInFlight) {
@@ -432,7 +386,6 @@ TEST(NativeSession, StopsReadingAndPushingWhileTheClientDoesNotTakeItsAnswers) {
   c.connection.unsent = kOutputLowMark + 1;
   w.append(3, 0, batch_of());
   EXPECT_EQ(c.connection.pauses, 1);
-  c.await<native::Delivery>(2);
   w.append(4, 0, batch_of());
   c.run_posted();
   EXPECT_TRUE(c.answers[2].empty());
