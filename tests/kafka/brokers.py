@@ -1,10 +1,12 @@
 """The two brokers a suite can run against. Both keep their port when they are killed and restarted."""
+import base64
 import os
 import pathlib
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -15,6 +17,9 @@ import maven
 KAFKA_VERSION = os.environ.get("KAFKA_VERSION", "4.3.1")
 LOG4J_VERSION = "2.25.3"
 START_SECONDS = 120
+
+# ApiVersions 0: length, key, version, correlation id, client id "test".
+API_VERSIONS = struct.pack(">ihhih4s", 14, 18, 0, 1, 4, b"test")
 
 # What the tests need to differ from a broker's defaults: no wait before a group's first assignment.
 SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
@@ -51,20 +56,30 @@ class Process:
 
     def wait_until_it_answers(self):
         """An ApiVersions request that is answered, not only an open port."""
-        request = bytes.fromhex("0000000e" "0012" "0000" "00000001" "0004" "74657374")
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the broker ended at start:\n{self.log()}")
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe:
-                    probe.sendall(request)
+                    probe.sendall(API_VERSIONS)
                     if len(probe.recv(8)) == 8:
                         return
             except OSError:
                 pass
             time.sleep(0.05)
         raise RuntimeError(f"the broker did not answer in {START_SECONDS} s:\n{self.log()}")
+
+    def api_keys(self):
+        """The keys of the APIs that the broker advertises."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(API_VERSIONS)
+            with connection.makefile("rb") as answer:
+                length, _, error, count = struct.unpack(">iihi", answer.read(14))
+                if error:
+                    raise RuntimeError(f"ApiVersions was answered with error {error}")
+                entries = answer.read(length - 10)
+        return {struct.unpack_from(">h", entries, 6 * i)[0] for i in range(count)}
 
     def log(self):
         return self.log_path.read_text(errors="replace")[-8000:]
@@ -154,7 +169,6 @@ class Kafka(Process):
 
 
 def kafka_uuid():
-    import base64
     return base64.urlsafe_b64encode(b"\x01" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
 
 

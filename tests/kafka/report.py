@@ -2,6 +2,7 @@
 import json
 
 BEGIN = "<!-- results: begin -->"
+WORDS = {"pass": "yes", "fail": "no", "none": "–", "absent": "absent"}
 END = "<!-- results: end -->"
 
 
@@ -18,9 +19,9 @@ def merge(path, results):
 def cell(result, names):
     """One client and feature: all passed, some, none, or not offered."""
     asked = [result["checks"][n]["result"] for n in names if n in result["checks"]]
-    tried = [r for r in asked if r != "none"]
+    tried = [r for r in asked if r not in ("none", "absent")]
     if not tried:
-        return "–"
+        return "absent" if "absent" in asked else "–"
     passed = tried.count("pass")
     return "yes" if passed == len(tried) else f"{passed} of {len(tried)}" if passed else "no"
 
@@ -45,8 +46,7 @@ def table(results, checks):
         own = {n: c for n, c in result["checks"].items() if n not in known}
         if own:
             lines += ["", f"{result['client']}: " + ", ".join(
-                f"{name} {'yes' if c['result'] == 'pass' else '–' if c['result'] == 'none' else 'no'}"
-                for name, c in own.items()) + "."]
+                f"{name} {WORDS[c['result']]}" for name, c in own.items()) + "."]
     return "\n".join(lines)
 
 

@@ -138,8 +138,12 @@ def run_suite(suite, arguments):
     broker = make_broker(arguments)
     try:
         broker.start()
-        run = Run(suite, broker, arguments.check or suite.checks([c["name"] for c in CHECKS]))
         print(f"{suite.name} against {broker.name} {broker.version}", flush=True)
+        offered, absent = split_by_apis(
+            arguments.check or suite.checks([c["name"] for c in CHECKS]), broker.api_keys())
+        run = Run(suite, broker, offered)
+        for name, keys in absent.items():
+            run.record(name, "absent", f"the broker does not advertise API {keys}")
         results = run.run()
         if arguments.log and any(r["result"] == "fail" for r in results.values()):
             print(broker.log())
@@ -150,6 +154,13 @@ def run_suite(suite, arguments):
         broker.remove()
 
 
+def split_by_apis(names, keys):
+    """The checks to ask, and those for which the broker lacks APIs."""
+    needs = {c["name"]: set(c.get("needs", ())) for c in CHECKS} | suites.JavaToolsSuite.needs
+    absent = {n: ", ".join(map(str, sorted(needs.get(n, set()) - keys))) for n in names}
+    return [n for n in names if not absent[n]], {n: k for n, k in absent.items() if k}
+
+
 def choose(arguments):
     chosen = [s for s in suites.ALL if not arguments.client or s.name in arguments.client]
     unknown = set(arguments.client or ()) - {s.name for s in suites.ALL}
@@ -158,7 +169,7 @@ def choose(arguments):
                  + ", ".join(s.name for s in suites.ALL))
     if arguments.client or arguments.full:
         return chosen
-    return [s for s in chosen if s.quick]
+    return [s for s in chosen if s.size in ("apt", "quick")]
 
 
 def parse():
@@ -171,6 +182,7 @@ def parse():
     size.add_argument("--quick", action="store_true", help="the quick suites (the default)")
     size.add_argument("--full", action="store_true", help="every suite")
     parser.add_argument("--list", action="store_true", help="print the suites and end")
+    parser.add_argument("--names", action="store_true", help="print sizes and names, and end")
     parser.add_argument("--log", action="store_true", help="print the broker's log on a failure")
     parser.add_argument("--results", type=pathlib.Path, metavar="FILE",
                         help="merge the results into this JSON file")
@@ -181,9 +193,12 @@ def parse():
 
 def main():
     arguments = parse()
+    if arguments.names:
+        print("\n".join(f"{suite.size} {suite.name}" for suite in suites.ALL))
+        return 0
     if arguments.list:
         for suite in suites.ALL:
-            print(f"{suite.name:24} {'quick' if suite.quick else 'full':6} {suite.missing() or ''}")
+            print(f"{suite.name:26} {suite.size:6} {suite.missing() or ''}")
         return 0
     results, skipped = [], []
     for suite in choose(arguments):
@@ -204,8 +219,11 @@ def summary(results, skipped):
     failed = [(r["suite"], name) for r in results for name, check in r["checks"].items()
               if check["result"] == "fail"]
     passed = sum(check["result"] == "pass" for r in results for check in r["checks"].values())
+    absent = {n for r in results for n, c in r["checks"].items() if c["result"] == "absent"}
     print(f"{len(results)} suites run, {passed} checks passed, {len(failed)} failed, "
           f"{len(skipped)} suites skipped")
+    if absent:
+        print(f"  not asked, as the broker advertises no such API: {', '.join(sorted(absent))}")
     for suite, name in failed:
         print(f"  failed: {suite} {name}")
     for suite, reason in skipped:

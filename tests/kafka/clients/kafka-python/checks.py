@@ -126,8 +126,8 @@ class Checks:
     def sizes(self):
         topic = self.topic("sizes", max_message_bytes=program.LARGE_LIMIT)
         sent = [program.value_of_size(size) for size in program.SIZES]
-        self.send(topic, sent, max_request_size=program.LARGE_LIMIT,
-                  buffer_memory=4 * program.LARGE_LIMIT)
+        buffer = {} if MODERN else {"buffer_memory": 4 * program.LARGE_LIMIT}
+        self.send(topic, sent, max_request_size=program.LARGE_LIMIT, **buffer)
         got = [r.value for r in self.read(topic, len(sent))]
         expect([len(v) for v in got], list(program.SIZES), "sizes")
         expect(got == sent, True, "same bytes")

@@ -137,7 +137,7 @@ class Checks:
     def idempotent_kill(self):
         topic = f"{self.prefix}-idempotent"
         sender = subprocess.Popen(
-            ["kcat", "-b", self.bootstrap, "-P", "-t", topic, "-X", "enable.idempotence=true"],
+            ["kcat", "-b", self.bootstrap, "-E", "-P", "-t", topic, "-X", "enable.idempotence=true"],
             stdin=subprocess.PIPE)
         for i, value in enumerate(values(300)):
             if i == 150:
