@@ -4,6 +4,7 @@
 #include <future>
 
 #include "storage/log/recovery.h"
+#include "storage/segments/segment_files.h"
 
 namespace runnel::storage {
 namespace {
@@ -87,6 +88,19 @@ CommitterOptions LogStore::committer_options() {
   return committer;
 }
 
+/// All others are served; a fetch of what is missing answers kCorrupt.
+void LogStore::report_missing_segments() const {
+  for (const std::uint32_t number : segments_.live()) {
+    const auto file = journal_->segment(number);
+    if (file) continue;
+    log(LogLevel::kError, Error(ErrorCode::kCorrupt,
+                                file.error().message() +
+                                    ", but records that are not deleted lie in it; stop and put " +
+                                    segment_file_name(number) + " back from a backup")
+                              .to_string());
+  }
+}
+
 Status LogStore::start() {
   const auto begun = options_.clock->monotonic();
   FileSystem& fs = *options_.file_system;
@@ -104,6 +118,7 @@ Status LogStore::start() {
   Recovery recovery(*index_, *journal_);
   RUNNEL_TRY(recovery.replay());
   RUNNEL_TRY(recovery.load(topics_, segments_, *stager_));
+  report_missing_segments();
   loaded_.store(true, std::memory_order_release);
   reader_->verified().trust_from(recovery.checkpoint().position);
   {

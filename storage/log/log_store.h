@@ -72,6 +72,7 @@ class LogStore final : public Store {
   [[nodiscard]] JournalOptions journal_options() const;
   [[nodiscard]] CommitterOptions committer_options();
   void log(LogLevel level, std::string_view text) const;
+  void report_missing_segments() const;
 
   // log_store_commit.cc
   struct Growth;

@@ -3,7 +3,6 @@
 #include "storage/commit/operations.h"
 #include "storage/log/batch_walker.h"
 #include "storage/log/entry_builder.h"
-#include "storage/segments/segment_files.h"
 
 namespace runnel::storage {
 namespace {
@@ -224,14 +223,6 @@ Status Recovery::load_segments(const Topics& topics, SegmentLedger& segments) {
   for (const auto& partition : topics.all_partitions()) {
     const Span open = partition->view().open_span;
     if (open.segment != 0) segments.add(open.segment);
-  }
-  for (const std::uint32_t number : segments.live()) {
-    const auto file = journal_.segment(number);
-    if (file) continue;
-    return fail(ErrorCode::kCorrupt, file.error().message() +
-                                         ", but records that are not deleted lie in it; put " +
-                                         segment_file_name(number) +
-                                         " back from a backup, or restore the whole directory");
   }
   return {};
 }
