@@ -79,6 +79,7 @@ class Run:
         self.broker = broker
         self.names = list(names)
         self.results = {}
+        self.heard = False
         self.client = suite.label
 
     def run(self):
@@ -93,8 +94,12 @@ class Run:
                 end = self.follow(program)
             finally:
                 program.stop()
-            if self.names:
-                self.record(self.names[0], "fail", f"{end} {''.join(program.errors)[-600:]}".strip())
+            if not self.names:
+                break
+            reason = " ".join(f"{end} {''.join(program.errors)[-400:]}".split())
+            # Without any answer there will be none to the other checks either.
+            for name in [self.names[0]] if self.heard else list(self.names):
+                self.record(name, "fail", reason)
         return self.results
 
     def follow(self, program):
@@ -106,6 +111,7 @@ class Run:
                 return f"nothing was heard for {SILENCE_SECONDS} s."
             if line is None:
                 return f"the program ended with code {program.process.wait()}."
+            self.heard = True
             if "client" in line:
                 self.client = line["client"]
             elif line.get("ask") == "kill":

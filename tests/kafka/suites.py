@@ -124,7 +124,9 @@ class JavaToolsSuite(Suite):
     names = ("topics", "configs", "console", "consumer_groups", "perf", "get_offsets",
              "delete_records", "verifiable", "end_to_end_latency", "transactions", "log_dirs",
              "cluster_id", "metadata")
-    needs = {"configs": {32, 44}, "consumer_groups": {11, 15, 16, 42, 47}, "verifiable": {11},
+    needs = {"topics": {32}, "configs": {32, 44}, "console": {11}, "perf": {11},
+             "consumer_groups": {11, 15, 16, 42, 47}, "delete_records": {11},
+             "verifiable": {11}, "end_to_end_latency": {8},
              "transactions": {24, 26, 61, 65, 66}, "log_dirs": {35}}
 
     def prepare(self):
@@ -221,4 +223,11 @@ ALL = [
     JavaSuite("java-2.8", "2.8.2"),
     JavaToolsSuite("java-tools"),
     GoSuite("franz-go", size="quick"),
+    GoSuite("sarama"),
+    GoSuite("kafka-go"),
+    NodeSuite("kafkajs", ["kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "kafkajs-lz4@1.2.1",
+                          "@kafkajs/zstd@0.1.1"]),
+    CppSuite("librdkafka-cpp", size="apt"),
+    CargoSuite("rdkafka-rust"),
+    CargoSuite("rskafka"),
 ]

@@ -130,7 +130,8 @@ class ToolChecks:
 
     def get_offsets(self):
         topic = self.kafka.make("offsets", 7)
-        for time, offset in (("-1", 7), ("-2", 0), ("-3", 6)):
+        # -3 is the record with the largest timestamp, whichever that was.
+        for time, offset in (("-1", 7), ("-2", 0), ("-3", "")):
             contains(self.kafka.tool(TOOLS + "GetOffsetShell", "--topic", topic, "--time", time),
                      f"{topic}:0:{offset}")
 

@@ -36,7 +36,7 @@ func (c *checks) open(options ...kgo.Opt) *kgo.Client {
 		kgo.BrokerMaxWriteBytes(2 * program.LargeLimit),
 		kgo.FetchMaxPartitionBytes(program.LargeLimit), kgo.FetchMaxBytes(2 * program.LargeLimit),
 		kgo.FetchMaxWait(50 * time.Millisecond), kgo.SessionTimeout(6 * time.Second),
-		kgo.HeartbeatInterval(500 * time.Millisecond), kgo.DisableAutoCommit(),
+		kgo.HeartbeatInterval(500 * time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())}, options...)...)
 	if err != nil {
 		panic(err)
@@ -267,7 +267,8 @@ func (c *checks) groupResume() error {
 		return err
 	}
 	member := func() *kgo.Client {
-		return c.open(kgo.ConsumerGroup(c.prefix+"-resume"), kgo.ConsumeTopics(topic))
+		return c.open(kgo.ConsumerGroup(c.prefix+"-resume"), kgo.DisableAutoCommit(),
+			kgo.ConsumeTopics(topic))
 	}
 	first := member()
 	records, err := take(first, 10)
@@ -321,7 +322,8 @@ func (c *checks) groupRebalance() error {
 		}
 		return members, nil
 	}
-	first := c.open(kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic))
+	first := c.open(kgo.ConsumerGroup(group), kgo.DisableAutoCommit(),
+		kgo.ConsumeTopics(topic))
 	defer first.Close()
 	if err := program.WaitFor("first member reads", func() (bool, error) {
 		poll(first)
@@ -329,7 +331,8 @@ func (c *checks) groupRebalance() error {
 	}); err != nil {
 		return err
 	}
-	second := c.open(kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic))
+	second := c.open(kgo.ConsumerGroup(group), kgo.DisableAutoCommit(),
+		kgo.ConsumeTopics(topic))
 	defer second.Close()
 	if err := program.WaitFor("two partitions each", func() (bool, error) {
 		poll(first)
@@ -662,7 +665,8 @@ func (c *checks) adminGroups() error {
 		return err
 	}
 	group := c.prefix + "-admin-groups"
-	member := c.open(kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic))
+	member := c.open(kgo.ConsumerGroup(group), kgo.DisableAutoCommit(),
+		kgo.ConsumeTopics(topic))
 	_, err = take(member, 3)
 	if err == nil {
 		err = member.CommitUncommittedOffsets(limit())

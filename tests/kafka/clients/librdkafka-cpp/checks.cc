@@ -1,0 +1,468 @@
+// librdkafka's C++ API. It has no admin client: topics come to be by writing to them, which leaves
+// out the checks that need a topic's configuration. clients/python/program.py describes the lines.
+#include <librdkafka/rdkafkacpp.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Settings = std::vector<std::pair<std::string, std::string>>;
+using Strings = std::vector<std::string>;
+using Message = std::unique_ptr<RdKafka::Message>;
+
+constexpr int kPatienceMs = 45'000;
+
+std::mutex output;
+
+void tell(const std::string& line) {
+  const std::lock_guard lock(output);
+  std::cout << line << std::endl;
+}
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  return out + '"';
+}
+
+void kill_broker() {
+  tell(R"({"ask": "kill"})");
+  std::string line;
+  std::getline(std::cin, line);
+}
+
+Strings values(int count, int start = 0) {
+  Strings all;
+  for (int i = start; i < start + count; ++i) all.push_back("v-" + std::to_string(i));
+  return all;
+}
+
+void require(bool holds, const std::string& what) {
+  if (!holds) throw std::runtime_error(what);
+}
+
+void require(RdKafka::ErrorCode code, const std::string& what) {
+  require(code == RdKafka::ERR_NO_ERROR, what + ": " + RdKafka::err2str(code));
+}
+
+/// Takes ownership of an error that may be null.
+void require(RdKafka::Error* error, const std::string& what) {
+  const std::unique_ptr<RdKafka::Error> owned(error);
+  require(!owned, what + ": " + (owned ? owned->str() : ""));
+}
+
+void wait_for(const std::string& what, const std::function<bool()>& condition) {
+  const auto end = Clock::now() + std::chrono::milliseconds(kPatienceMs);
+  while (!condition()) require(Clock::now() < end, "still not: " + what);
+}
+
+/// Counts what was delivered and keeps the last error.
+struct Reports : RdKafka::DeliveryReportCb {
+  void dr_cb(RdKafka::Message& message) override {
+    if (message.err()) {
+      error = message.err();
+    } else {
+      ++delivered;
+    }
+  }
+  int delivered = 0;
+  RdKafka::ErrorCode error = RdKafka::ERR_NO_ERROR;
+};
+
+class Producer {
+ public:
+  Producer(const std::string& bootstrap, const Settings& more) {
+    const std::unique_ptr<RdKafka::Conf> conf(RdKafka::Conf::create(RdKafka::Conf::CONF_GLOBAL));
+    std::string error;
+    conf->set("bootstrap.servers", bootstrap, error);
+    conf->set("dr_cb", &reports_, error);
+    for (const auto& [name, value] : more) {
+      require(conf->set(name, value, error) == RdKafka::Conf::CONF_OK, error);
+    }
+    producer_.reset(RdKafka::Producer::create(conf.get(), error));
+    require(producer_ != nullptr, error);
+  }
+
+  RdKafka::Producer* operator->() const { return producer_.get(); }
+
+  RdKafka::ErrorCode produce(const std::string& topic, int partition, const std::string* key,
+                             const std::string* value, std::int64_t timestamp = 0,
+                             RdKafka::Headers* headers = nullptr) {
+    return producer_->produce(topic, partition, RdKafka::Producer::RK_MSG_COPY,
+                              value ? const_cast<char*>(value->data()) : nullptr,
+                              value ? value->size() : 0, key ? key->data() : nullptr,
+                              key ? key->size() : 0, timestamp, headers, nullptr);
+  }
+
+  void send(const std::string& topic, const Strings& texts, int partition = 0) {
+    for (const auto& text : texts) require(produce(topic, partition, nullptr, &text), "produce");
+    flush();
+  }
+
+  void flush() {
+    require(producer_->flush(kPatienceMs), "flush");
+    require(reports_.error, "delivery");
+  }
+
+ private:
+  Reports reports_;
+  std::unique_ptr<RdKafka::Producer> producer_;
+};
+
+class Consumer {
+ public:
+  Consumer(const std::string& bootstrap, const std::string& group, const Settings& more) {
+    const std::unique_ptr<RdKafka::Conf> conf(RdKafka::Conf::create(RdKafka::Conf::CONF_GLOBAL));
+    std::string error;
+    Settings settings = {{"bootstrap.servers", bootstrap},  {"group.id", group},
+                         {"auto.offset.reset", "earliest"}, {"enable.auto.commit", "false"},
+                         {"session.timeout.ms", "6000"},    {"fetch.wait.max.ms", "50"}};
+    settings.insert(settings.end(), more.begin(), more.end());
+    for (const auto& [name, value] : settings) {
+      require(conf->set(name, value, error) == RdKafka::Conf::CONF_OK, error);
+    }
+    consumer_.reset(RdKafka::KafkaConsumer::create(conf.get(), error));
+    require(consumer_ != nullptr, error);
+  }
+  ~Consumer() { consumer_->close(); }
+  Consumer(const Consumer&) = delete;
+  Consumer& operator=(const Consumer&) = delete;
+
+  RdKafka::KafkaConsumer* operator->() const { return consumer_.get(); }
+
+  /// The next message, or null after a short while.
+  Message poll() {
+    Message message(consumer_->consume(100));
+    const RdKafka::ErrorCode code = message->err();
+    if (code == RdKafka::ERR__TIMED_OUT || code == RdKafka::ERR_UNKNOWN_TOPIC_OR_PART) return {};
+    require(code, "consume");
+    return message;
+  }
+
+  std::vector<Message> take(std::size_t count) {
+    std::vector<Message> taken;
+    wait_for(std::to_string(count) + " records read", [&] {
+      if (auto message = poll()) taken.push_back(std::move(message));
+      return taken.size() >= count;
+    });
+    return taken;
+  }
+
+  std::size_t owned() const {
+    std::vector<RdKafka::TopicPartition*> partitions;
+    consumer_->assignment(partitions);
+    const std::size_t count = partitions.size();
+    RdKafka::TopicPartition::destroy(partitions);
+    return count;
+  }
+
+ private:
+  std::unique_ptr<RdKafka::KafkaConsumer> consumer_;
+};
+
+std::string text_of(const Message& message) {
+  return {static_cast<const char*>(message->payload()), message->len()};
+}
+
+Strings texts_of(const std::vector<Message>& messages) {
+  Strings texts;
+  for (const auto& message : messages) texts.push_back(text_of(message));
+  return texts;
+}
+
+class Checks {
+ public:
+  Checks(std::string bootstrap, std::string prefix)
+      : bootstrap_(std::move(bootstrap)), prefix_(std::move(prefix)) {}
+
+  void codec(const std::string& codec) {
+    const std::string topic = prefix_ + "-" + codec;
+    producer({{"compression.type", codec}, {"linger.ms", "20"}}).send(topic, values(100));
+    require(texts_of(read(topic, 100)) == values(100), "other values came back");
+  }
+
+  void headers() {
+    const std::string topic = prefix_ + "-headers";
+    Producer writer = producer();
+    RdKafka::Headers* sent = RdKafka::Headers::create();
+    sent->add("a", "1");
+    sent->add("b", std::string("\0\xff", 2));
+    sent->add("a", "2");
+    sent->add("empty", "");
+    const std::string value = "x";
+    require(writer.produce(topic, 0, nullptr, &value, 0, sent), "produce");
+    writer.flush();
+    const auto got = read(topic, 1);
+    const auto all = got[0]->headers()->get_all();
+    Strings found;
+    for (const auto& each : all) {
+      found.push_back(each.key() + "=" +
+                      std::string(static_cast<const char*>(each.value()), each.value_size()));
+    }
+    require(found == Strings{"a=1", std::string("b=\0\xff", 4), "a=2", "empty="},
+            "other headers came back");
+  }
+
+  void nulls() {
+    const std::string topic = prefix_ + "-nulls";
+    const std::string key = "k";
+    const std::string value = "v";
+    const std::string empty;
+    const std::pair<const std::string*, const std::string*> sent[] = {
+        {nullptr, nullptr}, {&empty, &empty}, {&key, nullptr}, {nullptr, &value}};
+    Producer writer = producer();
+    for (const auto& [k, v] : sent) require(writer.produce(topic, 0, k, v), "produce");
+    writer.flush();
+    const auto got = read(topic, 4);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      require((got[i]->key() != nullptr) == (sent[i].first != nullptr), "a key's null");
+      require((got[i]->payload() != nullptr) == (sent[i].second != nullptr), "a value's null");
+    }
+  }
+
+  void timestamps() {
+    const std::string topic = prefix_ + "-timestamps";
+    Producer writer = producer();
+    const std::string value = "x";
+    require(writer.produce(topic, 0, nullptr, &value, hour_ago_), "produce");
+    writer.flush();
+    require(read(topic, 1)[0]->timestamp().timestamp == hour_ago_, "another timestamp came back");
+  }
+
+  void too_large() {
+    Producer writer = producer({{"message.max.bytes", "25000000"}});
+    const std::string value(2'000'000, 'x');
+    try {
+      writer.send(prefix_ + "-too-large", {value});
+    } catch (const std::runtime_error& error) {
+      const std::string wanted = RdKafka::err2str(RdKafka::ERR_MSG_SIZE_TOO_LARGE);
+      require(std::string(error.what()).find(wanted) != std::string::npos, error.what());
+      return;
+    }
+    throw std::runtime_error("2 MB were accepted");
+  }
+
+  void seek_time() {
+    const std::string topic = prefix_ + "-seek-time";
+    Producer writer = producer();
+    for (int i = 0; i < 10; ++i) {
+      const std::string value = "v-" + std::to_string(i);
+      require(writer.produce(topic, 0, nullptr, &value, hour_ago_ + 1000 * i), "produce");
+      writer.flush();
+    }
+    Consumer reader(bootstrap_, prefix_ + "-unused", {});
+    std::vector<RdKafka::TopicPartition*> asked = {
+        RdKafka::TopicPartition::create(topic, 0, hour_ago_ + 4500)};
+    require(reader->offsetsForTimes(asked, kPatienceMs), "offsetsForTimes");
+    const std::int64_t offset = asked[0]->offset();
+    RdKafka::TopicPartition::destroy(asked);
+    require(offset == 5, "offset " + std::to_string(offset));
+    require(text_of(read(topic, 1, offset)[0]) == "v-5", "another value is there");
+  }
+
+  void watermarks() {
+    const std::string topic = prefix_ + "-watermarks";
+    producer().send(topic, values(7));
+    require(marks(topic) == std::pair<std::int64_t, std::int64_t>(0, 7), "other watermarks");
+  }
+
+  void group_resume() {
+    const std::string topic = prefix_ + "-resume";
+    producer().send(topic, values(20));
+    {
+      Consumer first(bootstrap_, prefix_ + "-resume", {});
+      require(first->subscribe({topic}), "subscribe");
+      const auto taken = first.take(10);
+      require(first->commitSync(taken[9].get()), "commit");
+    }
+    Consumer second(bootstrap_, prefix_ + "-resume", {});
+    require(second->subscribe({topic}), "subscribe");
+    require(texts_of(second.take(10)) == values(10, 10), "other values after the commit");
+  }
+
+  void group_rebalance() {
+    const std::string topic = prefix_ + "-rebalance";
+    Strings topics;
+    for (int i = 0; i < 4; ++i) {
+      topics.push_back(topic + "-" + std::to_string(i));
+      producer().send(topics.back(), values(25, 25 * i));
+    }
+    std::set<std::string> seen;
+    const Settings spread = {{"partition.assignment.strategy", "roundrobin"}};
+    Consumer first(bootstrap_, topic, spread);
+    const auto poll = [&seen](Consumer& member) {
+      if (const auto message = member.poll()) seen.insert(text_of(message));
+    };
+    require(first->subscribe(topics), "subscribe");
+    wait_for("first member reads", [&] { return poll(first), seen.size() >= 10; });
+    {
+      Consumer second(bootstrap_, topic, spread);
+      require(second->subscribe(topics), "subscribe");
+      wait_for("two partitions each", [&] {
+        poll(first);
+        poll(second);
+        return first.owned() == 2 && second.owned() == 2;
+      });
+      for (int i = 0; i < 4; ++i) producer().send(topics[i], values(25, 100 + 25 * i));
+      wait_for("all 200 values are read", [&] {
+        poll(first);
+        poll(second);
+        return seen.size() == 200;
+      });
+      require(second->commitSync(), "commit");
+    }
+    wait_for("the rest gets everything", [&] { return poll(first), first.owned() == 4; });
+  }
+
+  void idempotent_kill() {
+    const std::string topic = prefix_ + "-idempotent";
+    Producer writer = producer({{"enable.idempotence", "true"}, {"linger.ms", "0"}});
+    std::unique_ptr<std::jthread> killer;
+    std::atomic<bool> over = false;
+    int sent = 0;
+    for (; sent < 300 || !over; ++sent) {
+      if (sent == 100) {
+        killer = std::make_unique<std::jthread>([&over] {
+          kill_broker();
+          over = true;
+        });
+      }
+      const std::string value = "v-" + std::to_string(sent);
+      require(writer.produce(topic, 0, nullptr, &value), "produce");
+      writer->poll(5);
+    }
+    writer.flush();
+    require(texts_of(read(topic, sent)) == values(sent), "other values came back");
+    require(marks(topic).second == sent, "there are more records than were sent");
+  }
+
+  void transaction_commit() {
+    const std::string topic = prefix_ + "-commit";
+    Producer writer = transactional("commit");
+    in_transaction(writer, topic, values(10), true);
+    require(texts_of(read(topic, 10, 0, kCommitted)) == values(10), "other values came back");
+  }
+
+  void transaction_abort() {
+    const std::string topic = prefix_ + "-abort";
+    Producer writer = transactional("abort");
+    in_transaction(writer, topic, values(10), false);
+    in_transaction(writer, topic, values(10, 10), true);
+    require(texts_of(read(topic, 10, 0, kCommitted)) == values(10, 10), "read_committed");
+    const auto all = read(topic, 20, 0, {{"isolation.level", "read_uncommitted"}});
+    require(texts_of(all) == values(20), "read_uncommitted");
+  }
+
+ private:
+  inline static const Settings kCommitted = {{"isolation.level", "read_committed"}};
+
+  Producer producer(const Settings& more = {}) { return Producer(bootstrap_, more); }
+
+  Producer transactional(const std::string& name) {
+    Producer writer = producer({{"transactional.id", prefix_ + "-" + name}});
+    require(writer->init_transactions(kPatienceMs), "init_transactions");
+    return writer;
+  }
+
+  static void in_transaction(Producer& writer, const std::string& topic, const Strings& texts,
+                             bool commit) {
+    require(writer->begin_transaction(), "begin_transaction");
+    writer.send(topic, texts);
+    require(
+        commit ? writer->commit_transaction(kPatienceMs) : writer->abort_transaction(kPatienceMs),
+        "end of the transaction");
+  }
+
+  std::vector<Message> read(const std::string& topic, std::size_t count, std::int64_t offset = 0,
+                            const Settings& more = {}) {
+    Consumer reader(bootstrap_, prefix_ + "-unused", more);
+    std::vector<RdKafka::TopicPartition*> from = {
+        RdKafka::TopicPartition::create(topic, 0, offset)};
+    const RdKafka::ErrorCode code = reader->assign(from);
+    RdKafka::TopicPartition::destroy(from);
+    require(code, "assign");
+    return reader.take(count);
+  }
+
+  std::pair<std::int64_t, std::int64_t> marks(const std::string& topic) {
+    Consumer reader(bootstrap_, prefix_ + "-unused", {});
+    std::int64_t low = -1;
+    std::int64_t high = -1;
+    require(reader->query_watermark_offsets(topic, 0, &low, &high, kPatienceMs), "watermarks");
+    return {low, high};
+  }
+
+  std::string bootstrap_;
+  std::string prefix_;
+  std::int64_t hour_ago_ = std::chrono::duration_cast<std::chrono::milliseconds>(
+                               std::chrono::system_clock::now().time_since_epoch())
+                               .count() -
+                           3'600'000;
+};
+
+std::map<std::string, std::function<void()>> named(Checks& c) {
+  std::map<std::string, std::function<void()>> checks;
+  for (const std::string codec : {"none", "gzip", "snappy", "lz4", "zstd"}) {
+    checks["produce_" + codec] = [&c, codec] { c.codec(codec); };
+  }
+  checks["headers"] = [&c] { c.headers(); };
+  checks["nulls"] = [&c] { c.nulls(); };
+  checks["timestamps"] = [&c] { c.timestamps(); };
+  checks["too_large"] = [&c] { c.too_large(); };
+  checks["seek_time"] = [&c] { c.seek_time(); };
+  checks["watermarks"] = [&c] { c.watermarks(); };
+  checks["group_resume"] = [&c] { c.group_resume(); };
+  checks["group_rebalance"] = [&c] { c.group_rebalance(); };
+  checks["idempotent_kill"] = [&c] { c.idempotent_kill(); };
+  checks["transaction_commit"] = [&c] { c.transaction_commit(); };
+  checks["transaction_abort"] = [&c] { c.transaction_abort(); };
+  return checks;
+}
+
+void run(const std::string& name, const std::function<void()>& check) {
+  const auto started = Clock::now();
+  std::string result = "pass";
+  std::string detail;
+  try {
+    check();
+  } catch (const std::exception& error) {
+    result = "fail";
+    detail = error.what();
+  }
+  const std::chrono::duration<double> taken = Clock::now() - started;
+  tell("{\"check\": " + quoted(name) + ", \"result\": " + quoted(result) +
+       ", \"detail\": " + quoted(detail) + ", \"seconds\": " + std::to_string(taken.count()) + "}");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  tell("{\"client\": " + quoted("librdkafka C++ " + RdKafka::version_str()) + "}");
+  Checks checks(argv[1], argv[2]);
+  const auto all = named(checks);
+  for (int i = 3; i < argc; ++i) {
+    const auto found = all.find(argv[i]);
+    if (found == all.end()) {
+      tell("{\"check\": " + quoted(argv[i]) +
+           R"(, "result": "none", "detail": "not offered by this client"})");
+    } else {
+      run(found->first, found->second);
+    }
+  }
+}
