@@ -152,6 +152,9 @@ void KafkaSession::begin(kafka::ReceivedRequest request, Buffer frame, MemoryLea
   Slot& slot = slots_.emplace_back();
   slot.call = call;
   slot.produce = request.header.key == kafka::ApiKey::kProduce;
+  // Who has asked something has shown what it is, however long the answer takes: a first join may
+  // wait for minutes. Output of no bytes says so.
+  if (number == 0) connection_.send({});
   if (api != nullptr && version >= api->min_version && version <= api->max_version) {
     return api->handle(call);
   }
