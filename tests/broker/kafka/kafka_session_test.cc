@@ -1,0 +1,139 @@
+// What a connection promises whatever is asked: bytes may come in any pieces, answers go out in
+// order, and who sends nonsense loses that connection only.
+#include <gtest/gtest.h>
+
+#include "protocol/kafka/api_versions.h"
+#include "protocol/kafka/find_coordinator.h"
+#include "protocol/kafka/heartbeat.h"
+#include "protocol/kafka/list_groups.h"
+#include "protocol/kafka/offset_commit.h"
+#include "protocol/kafka/offset_fetch.h"
+#include "tests/broker/kafka/kafka_fixture.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::ApiVersionsRequest;
+using kafka::ApiVersionsResponse;
+using kafka::KafkaError;
+
+/// Some requests in a row, classic and flexible, answered at once and later.
+std::string conversation(KafkaClient& client) {
+  ApiVersionsRequest versions;
+  versions.client_software_name = "test";
+  versions.client_software_version = "1";
+  std::string bytes = client.frame(3, versions);
+  kafka::FindCoordinatorRequest find;
+  find.keys = {"billing"};
+  bytes += client.frame(4, find);
+  kafka::OffsetCommitRequest commit;
+  commit.group_id = "billing";
+  commit.topics.resize(1);
+  commit.topics[0].name = "orders";
+  commit.topics[0].partitions = {{PartitionIndex(2), Offset(11), LeaderEpoch(0), "m"}};
+  bytes += client.frame(8, commit);
+  kafka::OffsetFetchRequest fetch;
+  fetch.group_id = "billing";
+  bytes += client.frame(5, fetch);
+  bytes += client.frame(2, kafka::HeartbeatRequest{{}, "billing", 1, "me", std::nullopt});
+  return bytes + client.frame(5, kafka::ListGroupsRequest{});
+}
+
+TEST(KafkaSession, AnswersDoNotDependOnHowTheBytesArrive) {
+  KafkaWorld whole;
+  auto reference = whole.connect();
+  const std::string bytes = conversation(reference);
+  reference.feed(bytes);
+  std::string expected;
+  const auto keep = [&]<class R>(R, std::int16_t version) {
+    reference.wait_for_bytes(1);
+    const std::string sent = reference.connection.sent;
+    reference.await<R>(version);
+    expected += sent.substr(0, sent.size() - reference.connection.sent.size());
+  };
+  keep(ApiVersionsResponse{}, 3);
+  keep(kafka::FindCoordinatorResponse{}, 4);
+  keep(kafka::OffsetCommitResponse{}, 8);
+  keep(kafka::OffsetFetchResponse{}, 5);
+  keep(kafka::HeartbeatResponse{}, 2);
+  keep(kafka::ListGroupsResponse{}, 5);
+  ASSERT_FALSE(expected.empty());
+  for (std::size_t at = 1; at < bytes.size(); ++at) {
+    KafkaWorld w;
+    auto c = w.connect();
+    c.feed(std::string_view(bytes).substr(0, at));
+    c.feed(std::string_view(bytes).substr(at));
+    c.wait_for_bytes(expected.size());
+    ASSERT_EQ(c.connection.sent, expected) << "split at " << at;
+  }
+  KafkaWorld w;
+  auto c = w.connect();
+  for (const char byte : bytes) c.feed(std::string_view(&byte, 1));
+  c.wait_for_bytes(expected.size());
+  EXPECT_EQ(c.connection.sent, expected);
+}
+
+TEST(KafkaSession, AMalformedFrameClosesItsConnectionOnly) {
+  KafkaWorld w;
+  auto good = w.connect();
+  std::string truncated;
+  {
+    auto scribe = w.connect();
+    const std::string frame = scribe.frame(5, kafka::ListGroupsRequest{{}, {"Stable"}, {}});
+    truncated = frame.substr(0, frame.size() - 4);
+    truncated[3] = static_cast<char>(truncated.size() - kafka::kLengthBytes);
+  }
+  const std::vector<std::string> nonsense = {
+      truncated,
+      std::string("\xff\xff\xff\xff", 4),                         // a negative length
+      std::string("\x7f\xff\xff\xff", 4),                         // a huge one
+      std::string("\0\0\0\0", 4),                                 // no header
+      std::string("\0\0\0\x0a\0\x0b\0\x63\0\0\0\1\xff\xff", 14),  // JoinGroup version 99
+      std::string("\0\0\0\x0a\x7f\0\0\0\0\0\0\1\xff\xff", 14),    // an unknown API
+  };
+  for (const std::string& bytes : nonsense) {
+    auto bad = w.connect();
+    bad.feed(bytes);
+    EXPECT_TRUE(bad.connection.closed);
+    EXPECT_TRUE(bad.connection.sent.empty());
+  }
+  EXPECT_EQ(w.store.memory().held_bytes(), 0u);
+  EXPECT_EQ(good.call<kafka::ListGroupsResponse>(5, kafka::ListGroupsRequest{}).error,
+            KafkaError::kNone);
+}
+
+TEST(KafkaSession, WhatWasAskedBeforeNonsenseIsAnswered) {
+  KafkaWorld w;
+  auto c = w.connect();
+  c.feed(c.frame(0, kafka::HeartbeatRequest{}) + std::string("\0\0\0\0", 4));
+  EXPECT_TRUE(c.receive<kafka::HeartbeatResponse>(0));
+  EXPECT_TRUE(c.connection.closed);
+}
+
+TEST(KafkaSession, AnUnknownApiVersionsVersionIsAnsweredInVersion0) {
+  KafkaWorld w;
+  auto c = w.connect();
+  // Version 99, correlation id 1, client id "x", tags, two compact strings, tags.
+  c.feed(std::string("\0\0\0\x12\0\x12\0\x63\0\0\0\1\0\1x\0\2a\2b\0\0\0", 22));
+  const auto answer = c.receive<ApiVersionsResponse>(0);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->error, KafkaError::kUnsupportedVersion);
+  ASSERT_EQ(answer->apis.size(), 1u);
+  EXPECT_FALSE(c.connection.closed);
+}
+
+TEST(KafkaSession, EveryAdvertisedApiIsOneThatCanBeRead) {
+  KafkaWorld w;
+  auto c = w.connect();
+  const auto answer = c.call<ApiVersionsResponse>(0, ApiVersionsRequest{});
+  EXPECT_GT(answer.apis.size(), 20u);
+  for (const auto& api : answer.apis) {
+    const auto* known = kafka::find_api(api.key);
+    ASSERT_NE(known, nullptr) << api.key;
+    EXPECT_LE(api.min_version, api.max_version);
+    EXPECT_TRUE(known->has(api.max_version)) << known->name;
+  }
+}
+
+}  // namespace
+}  // namespace runnel::broker
