@@ -89,7 +89,19 @@ class Process:
         self.process.wait()
         self.start()
 
+    def ensure_it_runs(self):
+        """A broker that cannot start again makes room for a new one, on an empty directory."""
+        if self.process.poll() is None:
+            return
+        kept = self.directory / f"failed-{time.time_ns()}"
+        (self.directory / "data").rename(kept)
+        self.start()
+
     def remove(self):
+        if os.environ.get("RUNNEL_KEEP_DATA"):
+            print(f"kept {self.directory}")
+            self.process.kill()
+            return
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()

@@ -87,6 +87,7 @@ class Run:
         attempt = 0
         while self.names:
             attempt += 1
+            self.broker.ensure_it_runs()
             command = self.suite.command() + [self.broker.address, f"{prefix}-{attempt}",
                                               *self.names]
             program = Program(command, self.suite.environment())
@@ -115,7 +116,10 @@ class Run:
             if "client" in line:
                 self.client = line["client"]
             elif line.get("ask") == "kill":
-                self.broker.kill_and_restart()
+                try:
+                    self.broker.kill_and_restart()
+                except RuntimeError as error:
+                    return f"the broker did not come back: {error}"
                 program.answer()
             elif "check" in line:
                 self.record(line["check"], line["result"], line.get("detail", ""),
@@ -162,7 +166,9 @@ def run_suite(suite, arguments):
 
 def split_by_apis(names, keys):
     """The checks to ask, and those for which the broker lacks APIs."""
-    needs = {c["name"]: set(c.get("needs", ())) for c in CHECKS} | suites.JavaToolsSuite.needs
+    needs = {c["name"]: set(c.get("needs", ())) for c in CHECKS}
+    for suite in (suites.JavaToolsSuite, suites.StreamsSuite, suites.ConnectSuite):
+        needs |= suite.needs
     absent = {n: ", ".join(map(str, sorted(needs.get(n, set()) - keys))) for n in names}
     return [n for n in names if not absent[n]], {n: k for n, k in absent.items() if k}
 

@@ -139,6 +139,42 @@ class JavaToolsSuite(Suite):
         return [sys.executable, str(CLIENTS / "java-tools/checks.py")]
 
 
+class StreamsSuite(Suite):
+    tools = ("java", "javac", "mvn")
+    language = "Java"
+    needs = {"word_count_exactly_once": {11, 24, 25, 26, 28}}
+
+    def prepare(self):
+        jars = brokers.kafka_jars(brokers.KAFKA_VERSION)
+        subprocess.run(["javac", "-nowarn", "-XDsuppressNotes", "-d", str(self.folder()), "-cp",
+                        f"{jars}/*", str(CLIENTS / "java/Program.java"),
+                        str(CLIENTS / "streams/Checks.java")], check=True)
+
+    def checks(self, names):
+        return list(self.needs)
+
+    def command(self):
+        jars = brokers.kafka_jars(brokers.KAFKA_VERSION)
+        return ["java", "-Xmx512m",
+                f"-Dlog4j2.configurationFile={brokers.log4j_config('WARN', 'SYSTEM_ERR')}", "-cp",
+                f"{self.folder()}:{jars}/*", "Checks", brokers.KAFKA_VERSION]
+
+
+class ConnectSuite(Suite):
+    tools = ("java", "mvn")
+    language = "Java"
+    needs = {"file_to_file": {8, 11}}
+
+    def prepare(self):
+        brokers.kafka_jars(brokers.KAFKA_VERSION)
+
+    def checks(self, names):
+        return list(self.needs)
+
+    def command(self):
+        return [sys.executable, str(CLIENTS / "connect/checks.py")]
+
+
 class GoSuite(Suite):
     tools = ("go",)
     language = "Go"
@@ -222,12 +258,13 @@ ALL = [
     JavaSuite("java", "4.3.1", size="quick"),
     JavaSuite("java-2.8", "2.8.2"),
     JavaToolsSuite("java-tools"),
+    StreamsSuite("streams"),
+    ConnectSuite("connect"),
     GoSuite("franz-go", size="quick"),
     GoSuite("sarama"),
     GoSuite("kafka-go"),
-    NodeSuite("kafkajs", ["kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "kafkajs-lz4@1.2.1",
-                          "@kafkajs/zstd@0.1.1"]),
+    NodeSuite("kafkajs", ["kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "lz4js@0.2.0",
+                          "zstd-codec@0.1.5"]),
     CppSuite("librdkafka-cpp", size="apt"),
-    CargoSuite("rdkafka-rust"),
     CargoSuite("rskafka"),
 ]

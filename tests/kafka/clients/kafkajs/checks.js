@@ -11,9 +11,19 @@ const LARGE_LIMIT = 25000000
 const SIZES = [1, 1000, 100000, 1000000, 5000000, 20000000]
 const HOUR_AGO = Date.now() - 3600000
 
+// The codecs that need no compiler to be installed.
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
-CompressionCodecs[CompressionTypes.LZ4] = new (require('kafkajs-lz4'))().codec
-CompressionCodecs[CompressionTypes.ZSTD] = require('@kafkajs/zstd')()
+const lz4 = require('lz4js')
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
+  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
+})
+const zstd = new Promise((resolve) =>
+  require('zstd-codec').ZstdCodec.run((library) => resolve(new library.Simple())))
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: async (encoder) => Buffer.from((await zstd).compress(encoder.buffer, 3)),
+  decompress: async (buffer) => Buffer.from((await zstd).decompress(buffer)),
+})
 
 const [bootstrap, prefix, ...names] = process.argv.slice(2)
 const kafka = new Kafka({
