@@ -40,7 +40,7 @@ inline constexpr std::size_t kMaxOffsetMetadataBytes = 4096;
 inline constexpr std::size_t kMaxDedupPartBytes = 255;  ///< each of a dedup key's three parts
 /// In one CommitRequest; besides, an append has no more of them than records.
 inline constexpr std::size_t kMaxDedupEntries = 10'000;
-inline constexpr std::size_t kMaxNameBytes = 255;       ///< groups, fences, state keys
+inline constexpr std::size_t kMaxNameBytes = 255;  ///< groups, fences, state keys
 
 // ---------------------------------------------------------------- options
 enum class LogLevel { kInfo, kWarning, kError };
@@ -57,6 +57,9 @@ struct StoreOptions {
   std::chrono::milliseconds maintenance_interval{1000};  ///< retention, expiry, space checks
   std::chrono::milliseconds offsets_retention{7LL * 24 * 3600 * 1000};
   std::chrono::milliseconds producer_expiry{24LL * 3600 * 1000};
+  /// True: retention waits for the first set_topic_defaults(), so that nothing is removed by a
+  /// default that does not hold.
+  bool topic_defaults_follow = false;
   /// False: nothing runs by itself but committer and syncer; call run_maintenance (tests).
   bool background = true;
   FileSystem* file_system = &FileSystem::posix();
@@ -99,11 +102,22 @@ inline constexpr std::uint32_t kLargestMaxMessageBytes = 32u << 20;
 /// One topic config: its name, default and meaning. The whole table: topic_config_table().
 struct TopicConfigRow {
   std::string_view name;
-  std::string_view type;  ///< "long", "int", "string", "boolean", "list"
+  std::string_view type;  ///< "long", "int", "double", "string", "boolean", "list"
   std::string_view default_value;
   std::string_view text;
+  /// The name under which Kafka's brokers have the default of this config; empty: none.
+  std::string_view broker_name = {};
+  std::int64_t min = 0;  ///< of numbers
+  std::int64_t max = 0;
+  std::string_view choices = {};  ///< of text and of a list's items, separated by '|'; empty: any
 };
 [[nodiscard]] std::span<const TopicConfigRow> topic_config_table();
+/// False for configs that are only stored and shown; their text says so.
+[[nodiscard]] bool has_effect(const TopicConfigRow& row);
+/// nullptr: there is no such config.
+[[nodiscard]] const TopicConfigRow* find_topic_config(std::string_view name);
+/// Names and values. kInvalidConfig says which config, and what is allowed.
+[[nodiscard]] Status validate_topic_configs(const ConfigMap& configs);
 /// kInvalidTopicName with the reason, or ok.
 [[nodiscard]] Status validate_topic_name(std::string_view name);
 
@@ -270,6 +284,14 @@ struct ProducerIdentity {
   ProducerEpoch epoch;
 };
 
+/// An idempotent producer as a partition remembers it.
+struct ProducerInfo {
+  ProducerId id;
+  ProducerEpoch epoch;
+  std::int32_t last_sequence = -1;
+  Timestamp last_seen;
+};
+
 // ---------------------------------------------------------------- statistics
 struct StoreStats {
   std::uint64_t appended_bytes = 0;  ///< record batches accepted since the start
@@ -319,6 +341,11 @@ class Store {
 
   // Topics. Blocking: they return once the change is durable.
   [[nodiscard]] virtual Result<TopicInfo> create_topic(const TopicSpec& spec) = 0;
+  /// What create_topic() would refuse now, without creating it.
+  [[nodiscard]] virtual Status validate_topic(const TopicSpec& spec) const = 0;
+  /// Configs that hold for topics which do not set them, from now on, instead of the table's
+  /// defaults; for existing topics too. Not durable: whoever opens the store sets them again.
+  [[nodiscard]] virtual Status set_topic_defaults(ConfigMap defaults) = 0;
   [[nodiscard]] virtual Status delete_topic(std::string_view name) = 0;
   /// Sets configs; an empty optional goes back to the default.
   [[nodiscard]] virtual Status alter_topic(
@@ -353,6 +380,10 @@ class Store {
   [[nodiscard]] CommitOutcome commit_and_wait(CommitRequest request);
   /// A new idempotent producer: a fresh id at epoch 0.
   [[nodiscard]] virtual Result<ProducerIdentity> new_producer() = 0;
+  /// The idempotent producers that a partition remembers, by ascending id. Blocking: waits for
+  /// commits that were queued before.
+  [[nodiscard]] virtual Result<std::vector<ProducerInfo>> producers(
+      const PartitionRef& partition) = 0;
 
   // Reading.
   virtual FetchTicket fetch(FetchRequest request, FetchCallback done) = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "storage/store.h"
 #include "tools/text/units.h"
@@ -13,7 +14,10 @@ namespace {
 std::string readable(std::string_view name, std::string_view value) {
   std::string out(value);
   const auto number = parse_integer(value);
-  if (!number || *number < 0) return out + (number ? " (no limit)" : "");
+  if (!number) return out;
+  const bool limits = name.starts_with("retention.");
+  if (*number < 0) return out + (limits ? " (no limit)" : "");
+  if (*number == std::numeric_limits<std::int64_t>::max()) return out + " (never)";
   if (name.ends_with(".ms")) {
     const std::chrono::milliseconds span(*number);
     const auto days = std::chrono::duration_cast<std::chrono::days>(span);  // no weeks: "7d", "30d"
@@ -60,7 +64,7 @@ std::string topic_config_lines(const std::vector<TopicConfig>& set) {
   for (const storage::TopicConfigRow& row : storage::topic_config_table()) {
     const bool is_set = std::any_of(set.begin(), set.end(),
                                     [&](const TopicConfig& c) { return c.first == row.name; });
-    if (is_set) continue;
+    if (is_set || !storage::has_effect(row)) continue;
     out += std::string(row.name) + " = " + readable(row.name, row.default_value) + ", by default\n";
   }
   return out;

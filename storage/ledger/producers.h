@@ -42,6 +42,11 @@ class Producers {
   void expire(Timestamp before, std::vector<ProducerId>& forgotten);
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
+  /// Calls `f(id, state)` for each, in no particular order.
+  template <class F>
+  void visit(F&& f) const {
+    for (const auto& [id, e] : entries_) f(id, e.state);
+  }
   /// Calls `f(id, state)` for each that changed since the last call.
   template <class F>
   void take_dirty(F&& f) {

@@ -29,6 +29,8 @@ class LogStore final : public Store {
   Status close() override;
 
   Result<TopicInfo> create_topic(const TopicSpec& spec) override;
+  Status validate_topic(const TopicSpec& spec) const override;
+  Status set_topic_defaults(ConfigMap defaults) override RUNNEL_EXCLUDES(defaults_mutex_);
   Status delete_topic(std::string_view name) override;
   Status alter_topic(std::string_view name,
                      const std::map<std::string, std::optional<std::string>>& changes) override;
@@ -44,6 +46,7 @@ class LogStore final : public Store {
   void queue_commit(CommitRequest request, CommitCallback done) override;
   bool drive_commits() override;
   Result<ProducerIdentity> new_producer() override;
+  Result<std::vector<ProducerInfo>> producers(const PartitionRef& partition) override;
 
   FetchTicket fetch(FetchRequest request, FetchCallback done) override;
   bool cancel_fetch(FetchTicket ticket) override;
@@ -86,6 +89,10 @@ class LogStore final : public Store {
 
   // log_store_topics.cc
   [[nodiscard]] Result<std::shared_ptr<Topic>> changed_topic(const Topic& from, TopicRecord record);
+  [[nodiscard]] Status check_spec(const TopicSpec& spec) const;
+  /// Publishes a changed topic, with the configs that hold for it.
+  void put_topic(const TopicRef& topic) RUNNEL_EXCLUDES(defaults_mutex_);
+  void apply_configs(const Topic& topic) RUNNEL_REQUIRES(defaults_mutex_);
   [[nodiscard]] Result<std::uint64_t> take_partition_ids(std::uint64_t count, Mutations& to);
   void erase_partition(const Partition& partition, Mutations& to) const;
 
@@ -137,6 +144,11 @@ class LogStore final : public Store {
   mutable Mutex producers_mutex_;
   std::int64_t next_producer_ RUNNEL_GUARDED_BY(producers_mutex_) = 0;
   std::int64_t producers_left_ RUNNEL_GUARDED_BY(producers_mutex_) = 0;
+
+  /// Also held while configs are given to partitions, so that the newest stays.
+  mutable Mutex defaults_mutex_;
+  ConfigMap topic_defaults_ RUNNEL_GUARDED_BY(defaults_mutex_);
+  std::atomic<bool> topic_defaults_known_{false};
 
   mutable Mutex groups_mutex_;
   std::set<std::string, std::less<>> active_groups_ RUNNEL_GUARDED_BY(groups_mutex_);

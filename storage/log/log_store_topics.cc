@@ -37,28 +37,58 @@ Result<std::uint64_t> LogStore::take_partition_ids(std::uint64_t count, Mutation
 }
 
 Result<std::shared_ptr<Topic>> LogStore::changed_topic(const Topic& from, TopicRecord record) {
-  RUNNEL_TRY_ASSIGN(const TopicConfig config, read_topic_config(record.configs));
+  RUNNEL_TRY(read_topic_config(record.configs));
   auto topic = std::make_shared<Topic>();
   topic->name = from.name;
   topic->partitions = from.partitions;
   for (std::size_t i = from.partitions.size(); i < record.partitions.size(); ++i) {
     topic->partitions.push_back(std::make_shared<Partition>(
-        record.partitions[i], PartitionIndex(static_cast<std::int32_t>(i)), from.name, config));
+        record.partitions[i], PartitionIndex(static_cast<std::int32_t>(i)), from.name,
+        TopicConfig()));  // put_topic() gives it what holds
   }
   topic->record = std::move(record);
   return topic;
 }
 
-Result<TopicInfo> LogStore::create_topic(const TopicSpec& spec) {
+void LogStore::apply_configs(const Topic& topic) {
+  const auto config = read_topic_config(topic.record.configs, topic_defaults_);
+  RUNNEL_ASSERT(config.has_value());  // each was checked when it was set
+  for (const auto& partition : topic.partitions) partition->set_config(*config);
+}
+
+void LogStore::put_topic(const TopicRef& topic) {
+  MutexLock lock(defaults_mutex_);
+  apply_configs(*topic);
+  topics_.put(topic);
+}
+
+Status LogStore::set_topic_defaults(ConfigMap defaults) {
+  RUNNEL_TRY(read_topic_config(defaults));
+  MutexLock lock(defaults_mutex_);
+  topic_defaults_ = std::move(defaults);
+  for (const TopicRef& topic : topics_.all()) apply_configs(*topic);
+  topic_defaults_known_.store(true, std::memory_order_release);
+  return {};
+}
+
+Status LogStore::check_spec(const TopicSpec& spec) const {
   RUNNEL_TRY(validate_topic_name(spec.name));
   RUNNEL_TRY(check_partition_count(spec.partitions, topics_.partition_count(), spec.partitions));
   RUNNEL_TRY(read_topic_config(spec.configs));
+  if (!topics_.find(spec.name)) return {};
+  return fail(ErrorCode::kTopicExists, "topic '" + spec.name + "' exists already");
+}
+
+Status LogStore::validate_topic(const TopicSpec& spec) const {
+  return check_spec(spec);
+}
+
+Result<TopicInfo> LogStore::create_topic(const TopicSpec& spec) {
+  RUNNEL_TRY(check_spec(spec));
   std::shared_ptr<Topic> topic;
   Committer::Exclusive work;
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
-    if (topics_.find(spec.name)) {
-      return fail(ErrorCode::kTopicExists, "topic '" + spec.name + "' exists already");
-    }
+    RUNNEL_TRY(check_spec(spec));  // again: nobody else changes topics now
     Mutations m;
     const auto count = static_cast<std::uint64_t>(spec.partitions);
     RUNNEL_TRY_ASSIGN(const std::uint64_t first, take_partition_ids(count, m));
@@ -75,7 +105,7 @@ Result<TopicInfo> LogStore::create_topic(const TopicSpec& spec) {
     RUNNEL_TRY_ASSIGN(topic, changed_topic(none, std::move(record)));
     return m;
   };
-  work.applied = [&] { topics_.put(topic); };
+  work.applied = [&] { put_topic(topic); };
   RUNNEL_TRY(committer_->run(std::move(work)));
   return describe_topic(spec.name);
 }
@@ -129,7 +159,6 @@ Status LogStore::delete_topic(std::string_view name) {
 Status LogStore::alter_topic(std::string_view name,
                              const std::map<std::string, std::optional<std::string>>& changes) {
   std::shared_ptr<Topic> topic;
-  TopicConfig config;
   Committer::Exclusive work;
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
     RUNNEL_TRY_ASSIGN(const TopicRef before, topics_.find(name));
@@ -142,16 +171,12 @@ Status LogStore::alter_topic(std::string_view name,
         record.configs.erase(key);
       }
     }
-    RUNNEL_TRY_ASSIGN(config, read_topic_config(record.configs));
     Mutations m;
     m.put(Family::kMeta, keys::topic(before->name), encode(record));
     RUNNEL_TRY_ASSIGN(topic, changed_topic(*before, std::move(record)));
     return m;
   };
-  work.applied = [&] {
-    for (const auto& partition : topic->partitions) partition->set_config(config);
-    topics_.put(topic);
-  };
+  work.applied = [&] { put_topic(topic); };
   return committer_->run(std::move(work));
 }
 
@@ -179,7 +204,7 @@ Status LogStore::add_partitions(std::string_view name, std::int32_t total) {
     RUNNEL_TRY_ASSIGN(topic, changed_topic(*before, std::move(record)));
     return m;
   };
-  work.applied = [&] { topics_.put(topic); };
+  work.applied = [&] { put_topic(topic); };
   return committer_->run(std::move(work));
 }
 
@@ -195,6 +220,23 @@ Result<TopicInfo> LogStore::describe_topic(std::string_view name) const {
   info.partitions.reserve(topic->partitions.size());
   for (const auto& p : topic->partitions) info.partitions.push_back(partition_info(p));
   return info;
+}
+
+Result<std::vector<ProducerInfo>> LogStore::producers(const PartitionRef& partition) {
+  std::vector<ProducerInfo> found;
+  Committer::Exclusive work;  // the producers belong to the committer
+  work.build = [&](const JournalPoint&) -> Result<Mutations> {
+    partition->writer().producers.visit([&](ProducerId id, const ProducerState& state) {
+      ProducerInfo info{id, state.epoch, -1, state.last_seen};
+      if (state.count > 0) info.last_sequence = state.batches[state.count - 1U].last_sequence;
+      found.push_back(info);
+    });
+    return Mutations{};
+  };
+  RUNNEL_TRY(committer_->run(std::move(work)));
+  std::sort(found.begin(), found.end(),
+            [](const ProducerInfo& a, const ProducerInfo& b) { return a.id < b.id; });
+  return found;
 }
 
 Result<std::string> LogStore::topic_name(const Uuid& id) const {

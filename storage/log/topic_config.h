@@ -23,7 +23,9 @@ struct TopicConfig {
 
 /// Checks names and values. kInvalidConfig names the config, the value and what is allowed;
 /// an unknown name names the nearest known one.
-[[nodiscard]] Result<TopicConfig> read_topic_config(const ConfigMap& configs);
+/// `defaults` hold where `configs` say nothing.
+[[nodiscard]] Result<TopicConfig> read_topic_config(const ConfigMap& configs,
+                                                    const ConfigMap& defaults = {});
 
 /// The default of a config; empty for a name that is not known.
 [[nodiscard]] std::string default_of(std::string_view name);

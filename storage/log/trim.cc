@@ -167,6 +167,9 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
 
 Status LogStore::apply_retention() {
   constexpr std::size_t kTrimsPerCommit = 1000;
+  if (options_.topic_defaults_follow && !topic_defaults_known_.load(std::memory_order_acquire)) {
+    return {};
+  }
   bool doubted = false;
   const Timestamp now = retention_clock_.now(*options_.clock, doubted);
   if (doubted != std::exchange(clock_doubted_, doubted)) {

@@ -88,6 +88,19 @@ class FakeStore final : public Store {
     }
     return describe_topic(spec.name);
   }
+  Status validate_topic(const TopicSpec& spec) const override {
+    if (describe_topic(spec.name)) return fail(ErrorCode::kTopicExists, "it exists");
+    return {};
+  }
+  Status set_topic_defaults(ConfigMap defaults) override {
+    MutexLock lock(mutex_);
+    topic_defaults_ = std::move(defaults);
+    return {};
+  }
+  ConfigMap topic_defaults() const {
+    MutexLock lock(mutex_);
+    return topic_defaults_;
+  }
   Status delete_topic(std::string_view name) override {
     MutexLock lock(mutex_);
     const auto found = topics_.find(name);
@@ -165,6 +178,10 @@ class FakeStore final : public Store {
     return ProducerIdentity{ProducerId(1000), ProducerEpoch(0)};
   }
 
+  Result<std::vector<ProducerInfo>> producers(const PartitionRef&) override {
+    return std::vector<ProducerInfo>{};
+  }
+
   FetchTicket fetch(FetchRequest request, FetchCallback done) override {
     FetchResult result;
     {
@@ -224,8 +241,14 @@ class FakeStore final : public Store {
     return {};
   }
   void set_group_active(std::string_view, bool) override {}
-  std::vector<std::pair<std::string, std::string>> read_state(std::string_view) const override {
-    return {};
+  std::vector<std::pair<std::string, std::string>> read_state(
+      std::string_view prefix) const override {
+    MutexLock lock(mutex_);
+    std::vector<std::pair<std::string, std::string>> found;
+    for (const auto& [key, value] : state_) {
+      if (key.starts_with(prefix)) found.emplace_back(key, value);
+    }
+    return found;
   }
   Status run_maintenance() override { return {}; }
   StoreStats stats() const override { return {}; }
@@ -341,6 +364,10 @@ class FakeStore final : public Store {
         return std::tie(a.topic, a.partition) < std::tie(b.topic, b.partition);
       });
     }
+    for (StateChange& change : request.state) {
+      state_.erase(change.key);
+      if (change.value) state_.emplace(std::move(change.key), std::move(*change.value));
+    }
     return result;
   }
   void finish(CommitRequest request, const CommitCallback& done) {
@@ -377,6 +404,8 @@ class FakeStore final : public Store {
   std::function<void()> find_offset_hook_;
   mutable Mutex mutex_;
   std::map<std::string, Topic, std::less<>> topics_ RUNNEL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> state_ RUNNEL_GUARDED_BY(mutex_);
+  ConfigMap topic_defaults_ RUNNEL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<CommittedOffset>, std::less<>> offsets_
       RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::pair<CommitRequest, CommitCallback>> held_ RUNNEL_GUARDED_BY(mutex_);
