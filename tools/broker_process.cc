@@ -6,9 +6,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 
 #include "broker/net/sd_notify.h"
 #include "tools/cli.h"
+#include "tools/kafka_settings.h"
 #include "tools/text/units.h"
 
 namespace runnel::tools {
@@ -62,6 +64,8 @@ Result<std::unique_ptr<BrokerProcess>> BrokerProcess::start(const Settings& sett
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   std::unique_ptr<BrokerProcess> process(new BrokerProcess(settings.duration("drain-timeout")));
+  RUNNEL_TRY_ASSIGN(process->kafka_configs_, kafka_configs(settings));
+  RUNNEL_TRY(advertised_listeners(settings));  // before anything is created on the disk
   RUNNEL_TRY(process->open_store(settings));
   RUNNEL_TRY(process->open_groups());
   RUNNEL_TRY(process->open_network(settings));
@@ -78,8 +82,11 @@ Status BrokerProcess::open_store(const Settings& settings) {
   options.low_space_bytes = settings.bytes("low-space");
   options.ballast_bytes = settings.bytes("ballast");
   options.maintenance_interval = settings.duration("maintenance-interval");
-  options.offsets_retention = settings.duration("offsets-retention");
-  options.producer_expiry = settings.duration("producer-expiry");
+  options.offsets_retention =
+      std::chrono::minutes(broker::start_number(kafka_configs_, "offsets.retention.minutes"));
+  options.producer_expiry =
+      std::chrono::milliseconds(broker::start_number(kafka_configs_, "producer.id.expiration.ms"));
+  options.topic_defaults_follow = true;
   options.log = log_store_message;
   options.on_fatal = end_on_storage_failure;
   RUNNEL_TRY_ASSIGN(store_, storage::Store::open(std::move(options)));
@@ -98,6 +105,20 @@ Status BrokerProcess::open_groups() {
   return {};
 }
 
+Status BrokerProcess::open_kafka(const Settings& settings) {
+  broker::KafkaOptions options;
+  broker::apply_configs(kafka_configs_, options);
+  RUNNEL_TRY_ASSIGN(options.advertised, advertised_listeners(settings));
+  std::error_code error;
+  const auto directory = std::filesystem::absolute(settings.text("data"), error);
+  options.log_directory = error ? settings.text("data") : directory.string();
+  options.log = [](std::string_view line) { spdlog::debug("{}", line); };
+  kafka_ = std::make_unique<broker::KafkaService>(
+      *store_, *coordinator_, storage::Clock::system(),
+      [this](std::function<void()> job) { service_->run(std::move(job)); }, std::move(options));
+  return kafka_->start();
+}
+
 Status BrokerProcess::open_network(const Settings& settings) {
   broker::NativeOptions native;
   native.server_version = program_version();
@@ -114,15 +135,12 @@ Status BrokerProcess::open_network(const Settings& settings) {
   options.loops = static_cast<unsigned>(settings.count("loops"));
   options.max_connections = settings.count("max-connections");
   options.loop.handshake_timeout = settings.duration("handshake-timeout");
-  options.loop.idle_timeout = settings.duration("idle-timeout");
+  options.loop.idle_timeout =
+      std::chrono::milliseconds(broker::start_number(kafka_configs_, "connections.max.idle.ms"));
   options.loop.log = [](std::string_view line) { spdlog::info("{}", line); };
   options.loop.end_of_turn = [this] { return store_->drive_commits(); };
   options.protocols.native = service_->factory();
-  broker::KafkaOptions kafka;
-  kafka.log = [](std::string_view line) { spdlog::debug("{}", line); };
-  kafka_ = std::make_unique<broker::KafkaService>(
-      *store_, *coordinator_, storage::Clock::system(),
-      [this](std::function<void()> job) { service_->run(std::move(job)); }, std::move(kafka));
+  RUNNEL_TRY(open_kafka(settings));
   options.protocols.kafka = kafka_->factory();
   options.protocols.log = [](std::string_view line) { spdlog::debug("{}", line); };
   server_ = std::make_unique<broker::Server>(std::move(options));

@@ -36,10 +36,12 @@ class BrokerProcess {
  private:
   explicit BrokerProcess(std::chrono::milliseconds drain_timeout) : drain_timeout_(drain_timeout) {}
   Status open_store(const Settings& settings);
+  [[nodiscard]] Status open_kafka(const Settings& settings);
   Status open_groups();
   Status open_network(const Settings& settings);
 
   const std::chrono::milliseconds drain_timeout_;
+  storage::ConfigMap kafka_configs_;  ///< as at the start
   // Each uses the ones before it.
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<broker::Coordinator> coordinator_;

@@ -1,7 +1,9 @@
 // runnel config check | explain | reference
 #include <memory>
 
+#include "broker/kafka/config_table.h"
 #include "tools/cli.h"
+#include "tools/kafka_settings.h"
 #include "tools/options/options.h"
 #include "tools/server_options.h"
 #include "tools/text/table.h"
@@ -13,12 +15,19 @@ namespace {
 Result<ExitCode> check(const std::string& file) {
   RUNNEL_TRY_ASSIGN(const auto text, read_text_file(file));
   RUNNEL_TRY(check_config_text(file, text));
+  SettingSources sources;
+  sources.file_name = file;
+  sources.file_text = text;
+  RUNNEL_TRY_ASSIGN(const auto settings, Settings::resolve(sources));
+  RUNNEL_TRY(kafka_configs(settings));
+  RUNNEL_TRY(advertised_listeners(settings));
   RUNNEL_TRY(write_out(file + " is fine\n"));
   return ExitCode::kOk;
 }
 
 Result<ExitCode> explain(const ServerFlags& flags) {
   RUNNEL_TRY_ASSIGN(const auto settings, resolve_settings(flags));
+  RUNNEL_TRY(kafka_configs(settings));
   std::vector<std::vector<std::string>> rows{{"OPTION", "VALUE", "FROM"}};
   for (const auto& [name, setting] : settings.all()) {
     std::string value;
@@ -48,9 +57,13 @@ void add_config(Cli& cli) {
   const auto topics = std::make_shared<bool>(false);
   command = config->add_subcommand("reference", "Print the reference page of all options");
   command->add_flag("--topics", *topics, "The page of all topic configs instead");
-  command->callback([&cli, topics] {
-    cli.action = [topics]() -> Result<ExitCode> {
-      RUNNEL_TRY(write_out(*topics ? topic_reference_page() : reference_page()));
+  const auto broker = std::make_shared<bool>(false);
+  command->add_flag("--broker", *broker, "The page of all broker configs instead");
+  command->callback([&cli, topics, broker] {
+    cli.action = [topics, broker]() -> Result<ExitCode> {
+      RUNNEL_TRY(write_out(*topics   ? topic_reference_page()
+                           : *broker ? broker::broker_config_page()
+                                     : reference_page()));
       return ExitCode::kOk;
     };
   });

@@ -28,8 +28,7 @@ Call::~Call() {
 }
 
 Endpoint Call::advertised() const {
-  const auto& given = service_.options().advertised;
-  return given ? *given : peer_->local;
+  return advertised_for(service_.options().advertised, peer_->local);
 }
 
 void Call::send(kafka::Frame frame, std::vector<storage::FileSlice> slices) {

@@ -4,6 +4,7 @@
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/partitions.h"
 #include "protocol/kafka/describe_cluster.h"
 #include "protocol/kafka/find_coordinator.h"
 #include "protocol/kafka/metadata.h"
@@ -16,10 +17,9 @@ using kafka::MetadataRequest;
 using kafka::MetadataResponse;
 
 constexpr LeaderEpoch kLeaderEpoch{0};  // one node leads everything, always
-/// What a client may do with a cluster and with a topic where nobody is refused anything: bits of
-/// Kafka's operation numbers.
+/// What a client may do with a cluster where nobody is refused anything: bits of Kafka's operation
+/// numbers.
 constexpr std::int32_t kAllClusterOperations = 0b1'1111'1010'0000;
-constexpr std::int32_t kAllTopicOperations = 0b1101'1111'1000;
 /// From this version on a request says itself whether topics may be created.
 constexpr std::int16_t kFirstWithAutoCreation = 4;
 /// From this version on FindCoordinator asks for several keys at once.

@@ -71,23 +71,22 @@ void refuse_rest(OffsetCommitResponse& response, KafkaError error) {
   }
 }
 
-/// Leaves out what has too much metadata. `offsets` are those of the answer's partitions without
-/// an error, in the same order.
-void refuse_large_metadata(std::vector<storage::OffsetCommit>& offsets,
+/// Leaves out what has more than `most` bytes of metadata. `offsets` are those of the answer's
+/// partitions without an error, in the same order.
+void refuse_large_metadata(std::size_t most, std::vector<storage::OffsetCommit>& offsets,
                            OffsetCommitResponse& response) {
   auto offset = offsets.begin();
   for (auto& topic : response.topics) {
     for (auto& partition : topic.partitions) {
       if (partition.error != KafkaError::kNone) continue;
-      if (offset->metadata.size() > storage::kMaxOffsetMetadataBytes) {
+      if (offset->metadata.size() > most) {
         partition.error = KafkaError::kOffsetMetadataTooLarge;
       }
       ++offset;
     }
   }
-  std::erase_if(offsets, [](const storage::OffsetCommit& o) {
-    return o.metadata.size() > storage::kMaxOffsetMetadataBytes;
-  });
+  std::erase_if(offsets,
+                [most](const storage::OffsetCommit& o) { return o.metadata.size() > most; });
 }
 
 KafkaError check_committer(Call& call, const OffsetCommitRequest& request) {
@@ -279,7 +278,8 @@ void handle_offset_commit(const CallRef& call) {
     refuse_rest(pending->response, error);
     return call->reply(pending->response);
   }
-  refuse_large_metadata(commit.offsets, pending->response);
+  refuse_large_metadata(call->service().options().max_offset_metadata_bytes, commit.offsets,
+                        pending->response);
   if (commit.offsets.empty()) return call->reply(pending->response);
   pending->call = call;
   call->store().queue_commit(std::move(commit), [pending](const storage::CommitOutcome& outcome) {

@@ -12,6 +12,10 @@ namespace runnel::broker {
 /// One node leads everything, always.
 inline constexpr LeaderEpoch kKafkaLeaderEpoch{0};
 
+/// What a client may do with a topic where nobody is refused anything: bits of Kafka's operation
+/// numbers.
+inline constexpr std::int32_t kAllTopicOperations = 0b1101'1111'1000;
+
 /// A topic as a request names it: by its id in versions that have ids, else by its name.
 struct NamedTopic {
   std::string name;

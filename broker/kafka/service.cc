@@ -11,6 +11,7 @@ KafkaService::KafkaService(storage::Store& store, Coordinator& coordinator, stor
       clock_(clock),
       run_blocking_(std::move(run_blocking)),
       options_(std::move(options)),
+      configs_(store, options_.configs),
       gate_(std::make_shared<MemoryGate>(store.memory())) {
   coordinator_.configure(options_.groups);
 }

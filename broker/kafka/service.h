@@ -2,12 +2,16 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "broker/groups/coordinator.h"
+#include "broker/kafka/advertised.h"
+#include "broker/kafka/configs.h"
 #include "broker/native/memory_gate.h"
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
@@ -16,14 +20,24 @@
 
 namespace runnel::broker {
 
+/// apply_configs() makes most of it from broker configs; each field has the name of its own there.
 struct KafkaOptions {
+  storage::ConfigMap configs;  ///< what was set at the start, checked
   std::int32_t node_id = 1;
-  /// What clients are told to connect to; nothing: the address they reached.
-  std::optional<Endpoint> advertised;
-  bool auto_create_topics = true;       ///< auto.create.topics.enable
-  std::int32_t default_partitions = 1;  ///< num.partitions
+  std::vector<AdvertisedListener> advertised;  ///< what clients are told to connect to
+  std::string log_directory;                   ///< the store's directory, for people
+  bool auto_create_topics = true;              ///< auto.create.topics.enable
+  bool delete_topics = true;                   ///< delete.topic.enable
+  std::int32_t default_partitions = 1;         ///< num.partitions
+  std::int32_t max_listed_partitions = 2000;   ///< max.request.partition.size.limit
   /// socket.request.max.bytes; no more than a quarter of the memory limit counts.
   std::uint32_t max_request_bytes = 100u << 20;
+  /// offset.metadata.max.bytes
+  std::size_t max_offset_metadata_bytes = storage::kMaxOffsetMetadataBytes;
+  /// transaction.max.timeout.ms
+  std::chrono::milliseconds max_transaction_timeout{15 * 60 * 1000};
+  /// transactional.id.expiration.ms
+  std::chrono::milliseconds transactional_id_expiry{7LL * 24 * 3600 * 1000};
   GroupConfig groups;  ///< group.*
   NetLog log;          ///< connections that were closed, and why; may be empty
 };
@@ -50,6 +64,8 @@ class KafkaService {
   KafkaService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock,
                RunBlocking run_blocking, KafkaOptions options);
 
+  /// Reads the configs that clients have set. Before the first session.
+  [[nodiscard]] Status start() { return configs_.load(); }
   /// Makes sessions of connections whose first byte is still to come.
   [[nodiscard]] SessionFactory factory();
 
@@ -58,6 +74,7 @@ class KafkaService {
   [[nodiscard]] Coordinator& coordinator() noexcept { return coordinator_; }
   [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
   [[nodiscard]] const KafkaOptions& options() const noexcept { return options_; }
+  [[nodiscard]] BrokerConfigs& configs() noexcept { return configs_; }
   [[nodiscard]] KafkaCounters& counters() noexcept { return counters_; }
   [[nodiscard]] MemoryGate& memory() noexcept { return *gate_; }
   void run_blocking(std::function<void()> job) { run_blocking_(std::move(job)); }
@@ -68,6 +85,7 @@ class KafkaService {
   storage::Clock& clock_;
   const RunBlocking run_blocking_;
   const KafkaOptions options_;
+  BrokerConfigs configs_;
   KafkaCounters counters_;
   const std::shared_ptr<MemoryGate> gate_;
 };

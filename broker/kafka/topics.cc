@@ -1,6 +1,7 @@
 // CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords. All of them wait for the disk.
 #include <unordered_map>
 
+#include "broker/kafka/describe_configs.h"
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
 #include "broker/kafka/partitions.h"
@@ -98,13 +99,8 @@ void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
   if (!spec) return refuse(answer, refusal_of(spec.error()));
   const std::int32_t partitions = spec->partitions;
   if (request.validate_only) {
-    if (const Status valid = storage::validate_topic_name(spec->name); !valid) {
-      return refuse(answer, refusal_of(valid.error()));
-    }
-    if (call->store().describe_topic(spec->name)) {
-      return refuse(answer,
-                    {KafkaError::kTopicAlreadyExists, "topic '" + spec->name + "' exists already"});
-    }
+    const Status valid = call->store().validate_topic(*spec);
+    if (!valid) return refuse(answer, refusal_of(valid.error()));
   } else {
     const auto made = call->store().create_topic(*spec);
     if (!made) return refuse(answer, refusal_of(made.error()));
@@ -113,6 +109,11 @@ void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
   answer.partitions = partitions;
   answer.replication_factor = 1;
   answer.configs.emplace();
+  for (const storage::TopicConfigRow& row : storage::topic_config_table()) {
+    EffectiveConfig config = effective_config(call->service().configs(), spec->configs, row);
+    answer.configs->push_back({std::string(row.name), std::move(config.value), false,
+                               static_cast<std::int8_t>(config.source), false});
+  }
 }
 
 kafka::CreateTopicsResponse create_all(const CallRef& call,
@@ -135,10 +136,19 @@ kafka::CreateTopicsResponse create_all(const CallRef& call,
 }
 
 // ---------------------------------------------------------------- delete
+/// From this version on clients know the error for brokers that delete nothing.
+constexpr std::int16_t kFirstWithDeletionDisabled = 3;
+
 kafka::DeleteTopicsResponse delete_all(const CallRef& call,
                                        const kafka::DeleteTopicsRequest& request) {
   kafka::DeleteTopicsResponse response;
   const auto remove = [&](const std::string& name, auto& answer) {
+    if (!call->service().options().delete_topics) {
+      const bool known = call->version() >= kFirstWithDeletionDisabled;
+      return refuse(answer,
+                    {known ? KafkaError::kTopicDeletionDisabled : KafkaError::kInvalidRequest,
+                     "delete.topic.enable is false"});
+    }
     const auto info = call->store().describe_topic(name);
     if (info) answer.topic_id = info->id;
     if (const Status done = call->store().delete_topic(name); !done) {

@@ -65,6 +65,31 @@ TEST(Settings, ListsComeFromEveryPlace) {
               ElementsAre("localhost:3", "localhost:4"));
 }
 
+TEST(Settings, AssignmentsFromAllPlacesAreOneListNameByName) {
+  SettingSources sources =
+      file("net = 'auto'\n[kafka]\nnum.partitions = 3\n\"group.max.size\" = 5\n");
+  sources.environment = {{"RUNNEL_SET", "log.cleanup.policy=delete,compact,num.partitions=4"}};
+  sources.flags = {{"set", {"num.partitions=5", "node.id=2"}}};
+  const auto settings = Settings::resolve(sources);
+  ASSERT_TRUE(settings.has_value()) << settings.error().message();
+  const Setting& set = settings->setting("set");
+  EXPECT_THAT(set.values, ElementsAre("group.max.size=5", "log.cleanup.policy=delete,compact",
+                                      "node.id=2", "num.partitions=5"));
+  EXPECT_THAT(set.sources, ElementsAre("r.toml line 4", "RUNNEL_SET", "--set", "--set"));
+  EXPECT_THAT(Settings::resolve({})->list("set"), ElementsAre());
+}
+
+TEST(Settings, AnAssignmentHasANameAndStandsOnceInAPlace) {
+  SettingSources sources;
+  sources.flags = {{"set", {"num.partitions"}}};
+  EXPECT_THAT(message_of(sources), HasSubstr("is not NAME=VALUE"));
+  sources.flags = {{"set", {"=3"}}};
+  EXPECT_THAT(message_of(sources), HasSubstr("is not NAME=VALUE"));
+  sources.flags = {{"set", {"a=1", "a=2"}}};
+  EXPECT_EQ(message_of(sources), "--set: a was given more than once");
+  EXPECT_THAT(message_of(file("[kafka]\na = {}\nb = 1.5\n")), HasSubstr("r.toml line 3"));
+}
+
 TEST(Settings, MemoryIsAQuarterOfRamWithinBounds) {
   constexpr std::uint64_t kMiB = 1 << 20;
   for (const auto& [machine, expected] :

@@ -29,6 +29,15 @@ constexpr OptionRow kTable[] = {
     {"listen", kAddress, 0, 0, "", "127.0.0.1:9092", "",
      "Address to serve. Port 0 takes a free one. May be given several times.", kRepeatable,
      kAtStart},
+    {"advertise", kText, 0, 0, "", "reached", "",
+     "What Kafka's clients are told to connect to, as HOST:PORT; one for each --listen, in the "
+     "same order. reached: the address they reached, which is right unless something between "
+     "clients and broker translates addresses.",
+     kRepeatable, kAtStart},
+    {"set", kAssignment, 0, 0, "", "", "nothing",
+     "Sets a broker config under Kafka's name, such as num.partitions=3; a table [kafka] in the "
+     "file does it too. `runnel config reference --broker` lists them.",
+     kRepeatable, kAtStart},
     {"insecure-allow-remote", kSwitch, 0, 0, "", "false", "",
      "Allow addresses other than loopback although there is no authentication and no encryption: "
      "whoever reaches the port can read and write everything.",
@@ -157,6 +166,8 @@ std::string_view type_name(OptionType type) {
       return "switch";
     case kChoice:
       return "choice";
+    case kAssignment:
+      return "name=value";
   }
   return "";
 }
@@ -217,6 +228,9 @@ Status check_value(const OptionRow& row, std::string_view value) {
       return bad_value(row, "'" + std::string(value) + "' is neither true nor false");
     case kChoice:
       return check_choice(row, value);
+    case kAssignment:
+      if (value.find('=') != std::string_view::npos && value.front() != '=') return {};
+      return bad_value(row, "'" + std::string(value) + "' is not NAME=VALUE");
   }
   return {};
 }

@@ -23,6 +23,8 @@ enum class OptionType {
   kCount,     ///< a whole number
   kSwitch,    ///< true or false; a bare flag means true
   kChoice,    ///< one of `choices`
+  /// NAME=VALUE. Places add to each other, a later one wins name by name.
+  kAssignment,
 };
 
 struct OptionRow {

@@ -60,8 +60,39 @@ std::string default_memory(std::uint64_t machine_bytes) {
   return format_size(std::clamp(quarter, 64 * kMiB, 1024 * kMiB));
 }
 
+/// Adds NAME=VALUE to those from weaker places; the same name there gives way.
+Status put_assignments(SettingMap& map, const OptionRow& row,
+                       const std::vector<std::string>& values, const std::string& source) {
+  std::map<std::string, std::pair<std::string, std::string>> by_name;  // value and source
+  Setting& setting = map[std::string(row.name)];
+  for (std::size_t i = 0; i < setting.values.size(); ++i) {
+    const std::string name = setting.values[i].substr(0, setting.values[i].find('='));
+    by_name[name] = {setting.values[i], setting.sources[i]};
+  }
+  for (const std::string& value : values) {
+    if (auto status = check_value(row, value); !status) return fail(status.error().within(source));
+    const std::string name = value.substr(0, value.find('='));
+    const auto before = by_name.find(name);
+    if (before != by_name.end() && before->second.second == source) {
+      return fail(ErrorCode::kInvalidArgument, source + ": " + name + " was given more than once");
+    }
+    by_name[name] = {value, source};
+  }
+  setting = {};
+  for (const auto& [name, entry] : by_name) {
+    setting.values.push_back(entry.first);
+    setting.sources.push_back(entry.second);
+    const bool known =
+        ("," + setting.source + ",").find("," + entry.second + ",") != std::string::npos;
+    if (!known) setting.source += (setting.source.empty() ? "" : ",") + entry.second;
+  }
+  if (setting.source.empty()) setting.source = source;
+  return {};
+}
+
 Status put(SettingMap& map, const OptionRow& row, std::vector<std::string> values,
            std::string source) {
+  if (row.type == OptionType::kAssignment) return put_assignments(map, row, values, source);
   if (values.empty() || (values.size() > 1 && !row.repeatable)) {
     return fail(ErrorCode::kInvalidArgument,
                 source + ": " + std::string(row.name) +
@@ -107,6 +138,26 @@ Result<std::vector<std::string>> node_texts(const toml::node& node, const std::s
               where + ": a value has to be text, a whole number, true, false or a list of these");
 }
 
+/// The table [kafka]: NAME=VALUE of each entry. TOML reads a.b = 1 as a table in a table.
+Status put_kafka_table(SettingMap& map, const toml::table& table, const std::string& prefix,
+                       const std::string& file) {
+  const OptionRow* row = find_option("set");
+  RUNNEL_ASSERT(row != nullptr);
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (const auto* inner = node.as_table()) {
+      RUNNEL_TRY(put_kafka_table(map, *inner, name + ".", file));
+      continue;
+    }
+    const std::string where = file + " line " + std::to_string(node.source().begin.line);
+    RUNNEL_TRY_ASSIGN(const auto values, node_texts(node, where));
+    std::string joined;
+    for (const std::string& value : values) joined += (joined.empty() ? "" : ",") + value;
+    RUNNEL_TRY(put(map, *row, {name + "=" + joined}, where));
+  }
+  return {};
+}
+
 Status put_file(SettingMap& map, const std::string& name, const std::string& text) {
   toml::table table;
   try {
@@ -118,6 +169,10 @@ Status put_file(SettingMap& map, const std::string& name, const std::string& tex
   }
   for (const auto& [key, node] : table) {
     const std::string where = name + " line " + std::to_string(node.source().begin.line);
+    if (key.str() == "kafka" && node.is_table()) {
+      RUNNEL_TRY(put_kafka_table(map, *node.as_table(), "", name));
+      continue;
+    }
     const OptionRow* row = find_option(key.str());
     if (row == nullptr) return fail(unknown_option("key", key.str()).within(where));
     RUNNEL_TRY_ASSIGN(auto values, node_texts(node, where));
@@ -134,6 +189,24 @@ std::vector<std::string> split_list(const std::string& text) {
   return out;
 }
 
+/// Commas separate NAME=VALUE; a piece without '=' belongs to the value before it.
+std::vector<std::string> split_assignments(const std::string& text) {
+  std::vector<std::string> out;
+  for (std::string& piece : split_list(text)) {
+    if (piece.find('=') == std::string::npos && !out.empty()) {
+      out.back() += "," + piece;
+    } else {
+      out.push_back(std::move(piece));
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> values_of(const OptionRow& row, const std::string& text) {
+  if (row.type == OptionType::kAssignment) return split_assignments(text);
+  return row.repeatable ? split_list(text) : std::vector{text};
+}
+
 Status put_environment(SettingMap& map, const std::map<std::string, std::string>& environment) {
   for (const auto& [name, value] : environment) {
     if (is_foreign_variable(name)) continue;
@@ -141,7 +214,7 @@ Status put_environment(SettingMap& map, const std::map<std::string, std::string>
     const auto row = std::find_if(table.begin(), table.end(),
                                   [&](const OptionRow& r) { return environment_name(r) == name; });
     if (row == table.end()) return unknown_variable(name);
-    RUNNEL_TRY(put(map, *row, row->repeatable ? split_list(value) : std::vector{value}, name));
+    RUNNEL_TRY(put(map, *row, values_of(*row, value), name));
   }
   return {};
 }
@@ -153,7 +226,9 @@ Result<Settings> Settings::resolve(const SettingSources& sources) {
   for (const OptionRow& row : option_table()) {
     std::string value(row.default_value);
     if (row.name == "memory") value = default_memory(sources.machine_memory_bytes);
-    RUNNEL_TRY(put(settings.values_, row, {std::move(value)}, "default"));
+    std::vector<std::string> values;
+    if (row.type != OptionType::kAssignment) values.push_back(std::move(value));
+    RUNNEL_TRY(put(settings.values_, row, std::move(values), "default"));
   }
   if (!sources.file_name.empty()) {
     RUNNEL_TRY(put_file(settings.values_, sources.file_name, sources.file_text));

@@ -23,9 +23,11 @@ struct SettingSources {
   std::uint64_t machine_memory_bytes = 0;  ///< for the default of `memory`; 0: ask the system
 };
 
+/// An option that takes NAME=VALUE has one for each name, in the order of names.
 struct Setting {
   std::vector<std::string> values;  ///< checked; several only for repeatable options
   std::string source;  ///< "default", "file.toml line 3", "RUNNEL_MEMORY" or "--memory"
+  std::vector<std::string> sources = {};  ///< of NAME=VALUE: where each of the values came from
 };
 
 /// Every option of the table with its value. Immutable once resolved.

@@ -1,0 +1,23 @@
+// A topic's configs as clients see them: what holds, and where it comes from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "broker/kafka/configs.h"
+
+namespace runnel::broker {
+
+struct EffectiveConfig {
+  const storage::TopicConfigRow* row;
+  std::string value;
+  protocol::kafka::ConfigSource source = protocol::kafka::ConfigSource::kDefault;
+  std::vector<ConfigOrigin> origins;  ///< the strongest first
+};
+
+/// `set`: the topic's own configs.
+[[nodiscard]] EffectiveConfig effective_config(const BrokerConfigs& configs,
+                                               const storage::ConfigMap& set,
+                                               const storage::TopicConfigRow& row);
+
+}  // namespace runnel::broker
