@@ -115,7 +115,12 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
   options.log = [](std::string_view line) { spdlog::debug("{}", line); };
   kafka_ = std::make_unique<broker::KafkaService>(
       *store_, *coordinator_, storage::Clock::system(),
-      [this](std::function<void()> job) { service_->run(std::move(job)); }, std::move(options));
+      broker::KafkaService::Shared{service_->memory().shared_from_this(),
+                                   [this](const auto& session, auto retry) {
+                                     service_->wait_for_memory(session, std::move(retry));
+                                   },
+                                   service_->workers()},
+      std::move(options));
   return kafka_->start();
 }
 

@@ -46,6 +46,7 @@ struct KafkaPeer {
   Endpoint local;
   Endpoint remote;
   std::shared_ptr<KafkaPosts> posts;
+  std::shared_ptr<Workers::Lane> lane;  ///< its jobs that may block
 };
 
 /// Loop thread only, but for on_loop() and what does not change. Kept by whoever will answer it;
@@ -80,6 +81,7 @@ class Call {
   [[nodiscard]] Endpoint advertised() const;
   /// The request's bytes. Views in the decoded message point into them while the call lives.
   [[nodiscard]] const Buffer& frame() const noexcept { return frame_; }
+  [[nodiscard]] const std::shared_ptr<Workers::Lane>& lane() const noexcept { return peer_->lane; }
   /// Runs `work`, which may answer, on the loop thread; drops it if the connection has ended.
   void on_loop(std::function<void()> work) const { peer_->posts->push(std::move(work)); }
 
@@ -132,13 +134,16 @@ class Call {
 };
 using CallRef = std::shared_ptr<Call>;
 
-/// Runs `work` where it may block and `then` with its result on the call's loop thread.
+/// Runs `work` where it may block and `then` with its result on the call's loop thread. Dropped if
+/// the connection ends before its turn.
 template <class Work, class Then>
 void run_blocking(const CallRef& call, Work work, Then then) {
-  call->service().run_blocking([call, work = std::move(work), then = std::move(then)]() mutable {
-    auto result = std::make_shared<decltype(work())>(work());
-    call->on_loop([call, result, then = std::move(then)]() mutable { then(std::move(*result)); });
-  });
+  call->service().workers().run(
+      call->lane(), [call, work = std::move(work), then = std::move(then)]() mutable {
+        auto result = std::make_shared<decltype(work())>(work());
+        call->on_loop([call, result, then]() mutable { then(std::move(*result)); });
+        return true;
+      });
 }
 
 }  // namespace runnel::broker

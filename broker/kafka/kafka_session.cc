@@ -13,6 +13,10 @@ namespace {
 /// anything. Most frames fit into the first step.
 constexpr std::size_t kFirstFrameBytes = 128u << 10;
 
+/// A request that has begun to arrive must go on after this with at least this speed.
+constexpr std::chrono::seconds kFrameGrace{10};
+constexpr std::uint64_t kFrameBytesPerSecond = 16u << 10;
+
 }  // namespace
 
 KafkaSession::KafkaSession(KafkaService& service, Connection& connection)
@@ -20,11 +24,14 @@ KafkaSession::KafkaSession(KafkaService& service, Connection& connection)
       connection_(connection),
       handle_(connection.handle()),
       peer_(std::make_shared<KafkaPeer>(KafkaPeer{connection.local(), connection.remote(),
-                                                  std::make_shared<KafkaPosts>(handle_)})) {
+                                                  std::make_shared<KafkaPosts>(handle_),
+                                                  service.workers().make_lane()})) {
   KafkaCounters::add(service_.counters().sessions, 1);
 }
 
 KafkaSession::~KafkaSession() {
+  closed_ = true;
+  service_.workers().end(peer_->lane);
   for (const Slot& slot : slots_) {
     if (const CallRef call = slot.call.lock(); call && call->cancel_) call->cancel_();
   }
@@ -63,6 +70,7 @@ void KafkaSession::consume(Bytes data) {
     }
     if (frame_size_ == 0) {
       const std::size_t n = std::min(head_.size() - head_done_, data.size());
+      if (head_done_ == 0) ++frames_;
       std::copy_n(data.begin(), n, head_.begin() + static_cast<std::ptrdiff_t>(head_done_));
       head_done_ += n;
       data = data.subspan(n);
@@ -97,18 +105,16 @@ void KafkaSession::begin_frame() {
 /// More room for the frame's bytes. False if the memory for it is not there now.
 bool KafkaSession::grow_frame() {
   const std::size_t wanted = std::min(frame_size_, std::max(kFirstFrameBytes, 2 * frame_.size()));
-  MemoryLease lease;
-  if (!service_.memory().try_take(wanted, lease)) {
+  if (!service_.memory().grow(wanted, share_, lease_)) {
     wants_memory_ = true;
     update_pause();
-    service_.memory().wait(
+    service_.wait_for_memory(
         handle_, [](Session& session) { static_cast<KafkaSession&>(session).retry_memory(); });
     return false;
   }
   Buffer larger = Buffer::allocate(wanted);
   std::copy_n(frame_.data(), frame_done_, larger.mutable_data());
   frame_ = std::move(larger);
-  lease_ = std::move(lease);
   return true;
 }
 
@@ -116,11 +122,28 @@ void KafkaSession::retry_memory() {
   if (closed_ || !wants_memory_ || !grow_frame()) return;
   wants_memory_ = false;
   go_on();
+  flush();
+  update_pause();
+}
+
+std::string_view KafkaSession::overdue(std::chrono::steady_clock::time_point now) {
+  const bool unfinished = head_done_ > 0 && !blocked();
+  if (!unfinished || unfinished_.frame != frames_) {
+    unfinished_ = {unfinished ? frames_ : 0, now, frame_done_};
+    return {};
+  }
+  const auto elapsed = now - unfinished_.since;
+  if (elapsed <= kFrameGrace) return {};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
+  const std::size_t came = frame_done_ - std::min(frame_done_, unfinished_.bytes);
+  if (came >= static_cast<std::uint64_t>(seconds) * kFrameBytesPerSecond) return {};
+  return "a request that had begun to arrive did not go on";
 }
 
 void KafkaSession::end_frame() {
   Waiting frame{std::exchange(frame_, {}), std::move(lease_)};
   lease_ = MemoryLease();
+  service_.memory().complete(frame.lease);
   frame_size_ = 0;
   head_done_ = 0;
   KafkaCounters::add(service_.counters().requests, 1);

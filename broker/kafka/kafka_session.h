@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <deque>
 #include <memory>
 
@@ -28,6 +29,7 @@ class KafkaSession final : public Session {
   void received(Bytes data) override;
   void drained() override;
   void shutting_down() override;
+  std::string_view overdue(std::chrono::steady_clock::time_point now) override;
 
  private:
   friend class Call;
@@ -75,6 +77,14 @@ class KafkaSession final : public Session {
   std::size_t frame_size_ = 0;  ///< announced
   std::size_t frame_done_ = 0;
   MemoryLease lease_;
+  const std::shared_ptr<MemoryShare> share_ = std::make_shared<MemoryShare>();
+  std::uint64_t frames_ = 0;  ///< begun so far
+  struct Unfinished {
+    std::uint64_t frame = 0;
+    std::chrono::steady_clock::time_point since;
+    std::size_t bytes = 0;
+  };
+  Unfinished unfinished_;           ///< the frame that overdue() last saw unfinished
   std::vector<std::byte> held_;     ///< received while blocked
   std::optional<Waiting> waiting_;  ///< a whole frame whose turn has not come
   bool wants_memory_ = false;

@@ -5,14 +5,13 @@
 namespace runnel::broker {
 
 KafkaService::KafkaService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock,
-                           RunBlocking run_blocking, KafkaOptions options)
+                           Shared shared, KafkaOptions options)
     : store_(store),
       coordinator_(coordinator),
       clock_(clock),
-      run_blocking_(std::move(run_blocking)),
+      shared_(std::move(shared)),
       options_(std::move(options)),
-      configs_(store, options_.configs),
-      gate_(std::make_shared<MemoryGate>(store.memory())) {
+      configs_(store, options_.configs) {
   coordinator_.configure(options_.groups);
 }
 

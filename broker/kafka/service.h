@@ -13,6 +13,7 @@
 #include "broker/kafka/advertised.h"
 #include "broker/kafka/configs.h"
 #include "broker/native/memory_gate.h"
+#include "broker/native/workers.h"
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
 #include "storage/env/clock.h"
@@ -58,11 +59,17 @@ struct KafkaCounters {
 /// Thread safe. What it is given outlives it, it outlives its sessions.
 class KafkaService {
  public:
-  /// Runs a job on a thread that may block, in no particular order.
-  using RunBlocking = std::function<void(std::function<void()>)>;
+  /// What is shared with the other protocols.
+  struct Shared {
+    std::shared_ptr<MemoryGate> memory;
+    /// MemoryGate::wait, and sees to it that the wait ends.
+    std::function<void(const std::shared_ptr<SessionHandle>&, std::function<void(Session&)>)>
+        wait_for_memory;
+    Workers& workers;
+  };
 
   KafkaService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock,
-               RunBlocking run_blocking, KafkaOptions options);
+               Shared shared, KafkaOptions options);
 
   /// Reads the configs that clients have set. Before the first session.
   [[nodiscard]] Status start() { return configs_.load(); }
@@ -76,18 +83,21 @@ class KafkaService {
   [[nodiscard]] const KafkaOptions& options() const noexcept { return options_; }
   [[nodiscard]] BrokerConfigs& configs() noexcept { return configs_; }
   [[nodiscard]] KafkaCounters& counters() noexcept { return counters_; }
-  [[nodiscard]] MemoryGate& memory() noexcept { return *gate_; }
-  void run_blocking(std::function<void()> job) { run_blocking_(std::move(job)); }
+  [[nodiscard]] MemoryGate& memory() noexcept { return *shared_.memory; }
+  void wait_for_memory(const std::shared_ptr<SessionHandle>& session,
+                       std::function<void(Session&)> retry) {
+    shared_.wait_for_memory(session, std::move(retry));
+  }
+  [[nodiscard]] Workers& workers() noexcept { return shared_.workers; }
 
  private:
   storage::Store& store_;
   Coordinator& coordinator_;
   storage::Clock& clock_;
-  const RunBlocking run_blocking_;
+  const Shared shared_;
   const KafkaOptions options_;
   BrokerConfigs configs_;
   KafkaCounters counters_;
-  const std::shared_ptr<MemoryGate> gate_;
 };
 
 }  // namespace runnel::broker
