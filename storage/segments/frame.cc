@@ -37,7 +37,12 @@ std::size_t batch_size(Bytes bytes) {
 
 class FrameHash {
  public:
-  explicit FrameHash(std::uint64_t seed) { XXH3_64bits_reset_withSeed(&state_, seed); }
+  explicit FrameHash(std::uint64_t seed) {
+    // The reset trusts a secret that is already there for `seed`; on the stack that would be what
+    // is left of an earlier state, in part overwritten.
+    XXH3_INITSTATE(&state_);
+    XXH3_64bits_reset_withSeed(&state_, seed);
+  }
   /// `payload`'s share: whole batches by their prefixes, what is none in full. With `verify` the
   /// batches' own checksums are tried too; false if one does not hold.
   [[nodiscard]] bool add_payload(Bytes payload, bool verify) {
