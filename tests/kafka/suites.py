@@ -263,8 +263,7 @@ ALL = [
     GoSuite("franz-go", size="quick"),
     GoSuite("sarama"),
     GoSuite("kafka-go"),
-    NodeSuite("kafkajs", ["kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "lz4js@0.2.0",
-                          "zstd-codec@0.1.5"]),
+    NodeSuite("kafkajs", ["kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "zstd-codec@0.1.5"]),
     CppSuite("librdkafka-cpp", size="apt"),
     CargoSuite("rskafka"),
 ]
