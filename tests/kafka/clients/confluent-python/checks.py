@@ -421,5 +421,7 @@ class Checks:
 
 
 if __name__ == "__main__":
-    program.main(f"confluent-kafka {confluent_kafka.version()[0]}, "
+    # A tuple up to 2.5, text since.
+    version = confluent_kafka.version()
+    program.main(f"confluent-kafka {version if isinstance(version, str) else version[0]}, "
                  f"librdkafka {confluent_kafka.libversion()[0]}", Checks)

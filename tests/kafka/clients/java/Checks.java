@@ -36,6 +36,7 @@ import org.apache.kafka.common.errors.InvalidProducerEpochException;
 import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -86,6 +87,16 @@ public final class Checks {
     }
     get(admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(configs)))
         .all());
+    // A broker may answer before it knows the topic itself.
+    Program.waitFor(() -> {
+      try {
+        return describe(topic).partitions().size() == partitions;
+      } catch (UnknownTopicOrPartitionException unknown) {
+        return false;
+      } catch (Exception error) {
+        throw new IllegalStateException(error);
+      }
+    }, "the new topic");
     return topic;
   }
 

@@ -50,8 +50,14 @@ func (c *checks) topic(name string, partitions int32, config ...string) (string,
 		configs[config[i]] = &config[i+1]
 	}
 	topic := c.prefix + "-" + name
-	_, err := c.admin.CreateTopic(limit(), partitions, 1, configs, topic)
-	return topic, err
+	if _, err := c.admin.CreateTopic(limit(), partitions, 1, configs, topic); err != nil {
+		return topic, err
+	}
+	// A broker may answer before it knows the topic itself.
+	return topic, program.WaitFor("the new topic", func() (bool, error) {
+		count, err := c.partitions(topic)
+		return count == int(partitions), err
+	})
 }
 
 func send(client *kgo.Client, topic string, partition int32, values []string) error {

@@ -41,8 +41,15 @@ func (c *checks) topic(name string, partitions int32, config ...string) (string,
 		entries[config[i]] = &config[i+1]
 	}
 	topic := c.prefix + "-" + name
-	return topic, c.admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions,
-		ReplicationFactor: 1, ConfigEntries: entries}, false)
+	if err := c.admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions,
+		ReplicationFactor: 1, ConfigEntries: entries}, false); err != nil {
+		return topic, err
+	}
+	// A broker may answer before it knows the topic itself.
+	return topic, program.WaitFor("the new topic", func() (bool, error) {
+		count, err := c.partitions(topic)
+		return count == int(partitions), err
+	})
 }
 
 func (c *checks) send(config *sarama.Config, messages ...*sarama.ProducerMessage) error {
@@ -598,12 +605,13 @@ func (c *checks) transactionOffsets() error {
 		if err := step.end(); err != nil {
 			return err
 		}
-		found, err := c.admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: {0}})
-		if err != nil {
-			return err
-		}
-		if err := program.Expect(found.GetBlock(topic, 0).Offset, int64(5),
-			fmt.Sprint("after offering ", step.offset)); err != nil {
+		// The markers of a commit may come after its answer.
+		if err := program.WaitFor(fmt.Sprint("offset 5 after offering ", step.offset),
+			func() (bool, error) {
+				found, err := c.admin.ListConsumerGroupOffsets(group,
+					map[string][]int32{topic: {0}})
+				return err == nil && found.GetBlock(topic, 0).Offset == 5, err
+			}); err != nil {
 			return err
 		}
 	}
