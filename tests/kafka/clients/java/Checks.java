@@ -87,17 +87,21 @@ public final class Checks {
     }
     get(admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(configs)))
         .all());
-    // A broker may answer before it knows the topic itself.
+    awaitPartitions(topic, partitions);
+    return topic;
+  }
+
+  /** A broker may answer before it knows the outcome itself. */
+  private void awaitPartitions(String topic, int count) {
     Program.waitFor(() -> {
       try {
-        return describe(topic).partitions().size() == partitions;
+        return describe(topic).partitions().size() == count;
       } catch (UnknownTopicOrPartitionException unknown) {
         return false;
       } catch (Exception error) {
         throw new IllegalStateException(error);
       }
-    }, "the new topic");
-    return topic;
+    }, topic + " with " + count + " partitions");
   }
 
   private KafkaProducer<byte[], byte[]> producer(Object... pairs) {
@@ -512,13 +516,19 @@ public final class Checks {
   void admin_add_partitions() throws Exception {
     String topic = topic("admin-add", 3);
     get(admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all());
-    Program.expect(describe(topic).partitions().size(), 5, "partitions");
+    awaitPartitions(topic, 5);
   }
 
   void admin_delete() throws Exception {
     String topic = topic("admin-delete", 1);
     get(admin.deleteTopics(List.of(topic)).all());
-    Program.expect(get(admin.listTopics().names()).contains(topic), false, "listed afterwards");
+    Program.waitFor(() -> {
+      try {
+        return !get(admin.listTopics().names()).contains(topic);
+      } catch (Exception error) {
+        throw new IllegalStateException(error);
+      }
+    }, "the topic is gone");
   }
 
   private ConfigEntry retention(ConfigResource resource) throws Exception {
