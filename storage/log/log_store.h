@@ -134,7 +134,8 @@ class LogStore final : public Store {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<Stager> stager_;
   std::unique_ptr<Committer> committer_;
-  Worker recompression_;  ///< compresses anew, off the threads that serve sockets
+  std::atomic<bool> driven_{false};  ///< somebody calls drive_commits()
+  Worker recompression_;             ///< compresses anew, off the threads that serve sockets
   RetentionClock retention_clock_;
   bool clock_doubted_ RUNNEL_GUARDED_BY(maintenance_mutex_) = false;
   std::atomic<bool> low_space_{false};

@@ -212,10 +212,13 @@ void LogStore::commit(CommitRequest request, CommitCallback done) {
 }
 
 void LogStore::queue_commit(CommitRequest request, CommitCallback done) {
-  submit(std::move(request), std::move(done), Committer::Wake::kDriven);
+  submit(std::move(request), std::move(done),
+         driven_.load(std::memory_order_relaxed) ? Committer::Wake::kDriven
+                                                 : Committer::Wake::kCommitter);
 }
 
 bool LogStore::drive_commits() {
+  if (!driven_.load(std::memory_order_relaxed)) driven_.store(true, std::memory_order_relaxed);
   return committer_->drive();
 }
 

@@ -16,6 +16,7 @@ class GroupsTest : public StoreFixture {
     auto opened = Store::open(o);
     ASSERT_TRUE(opened) << opened.error().to_string();
     store = std::move(*opened);
+    EXPECT_FALSE(store->drive_commits()) << "from here on the store counts on being driven";
   }
   /// Queued, not begun: commits begin with the first that is waited for.
   std::future<CommitOutcome> queue(CommitRequest request) {
