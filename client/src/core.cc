@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <optional>
+
 namespace runnel {
 namespace detail {
 bool on_io_thread() noexcept {
@@ -137,11 +139,19 @@ Outcome<Batch> decode_batches(const std::string& topic, std::int32_t partition, 
   auto impl = std::make_shared<Batch::Impl>();
   impl->owners.push_back(std::move(owner));
   const std::string& name = impl->topics.emplace_back(topic);
+  std::optional<std::int64_t> expected;
   while (!batches.empty()) {
     auto size = protocol::validate_batch(batches, protocol::Depth::kCrc);
     if (!size)
       return to_failure(size.error().within(topic + "[" + std::to_string(partition) + "]"));
     const protocol::BatchView view(batches);
+    // A checksum says that a batch is whole, not that it is the one that was asked for.
+    if (expected && view.base_offset().value() != *expected) {
+      return Failure(Errc::corrupt, topic + "[" + std::to_string(partition) + "] gave offset " +
+                                        std::to_string(view.base_offset().value()) + " where " +
+                                        std::to_string(*expected) + " follows");
+    }
+    expected = view.last_offset().value() + 1;
     const bool skip = view.is_control() || view.last_offset().value() < from;
     if (!skip) {
       auto opened = protocol::RecordReader::open(batches.first(*size));
