@@ -212,11 +212,20 @@ void ConsumerCore::take(const native::FetchedPartition& p, Bytes bytes,
       part.paused = true;
       return fail(batch.error());
     }
+    const std::int64_t first = protocol::BatchView(bytes).base_offset().value();
     std::int64_t next = part.fetch_from;
     for (Bytes rest = bytes; !rest.empty();) {
       const protocol::BatchView view(rest);
       next = std::max(next, view.last_offset().value() + 1);
       rest = rest.subspan(view.total_bytes());
+    }
+    // Batches of another place or partition must not be taken for what was asked for.
+    if (first > part.fetch_from || next == part.fetch_from || next > p.high_watermark.value()) {
+      part.paused = true;
+      return fail(Failure(Errc::corrupt, tp.topic + "[" + std::to_string(tp.partition) +
+                                             "] gave offsets " + std::to_string(first) + " to " +
+                                             std::to_string(next - 1) + " for a fetch from " +
+                                             std::to_string(part.fetch_from)));
     }
     part.fetch_from = next;
     part.end_told = false;
