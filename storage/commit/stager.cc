@@ -37,7 +37,7 @@ Status Stager::check_fences(const CommitRequest& request) const {
 }
 
 Status Stager::check_sequences(const AppendItem& item, Checked& checked) const {
-  const Producers& producers = item.partition->writer().producers;
+  const PartitionId partition = item.partition->id();
   std::unordered_map<ProducerId, ProducerState> ahead;  // effects of this item's own batches
   std::size_t batches = 0;
   std::size_t repeated = 0;
@@ -46,7 +46,7 @@ Status Stager::check_sequences(const AppendItem& item, Checked& checked) const {
     ++batches;
     if (!status || batch.producer_id() == kNoProducer) return;
     const auto own = ahead.find(batch.producer_id());
-    auto verdict = producers.check(batch, own == ahead.end() ? nullptr : &own->second);
+    auto verdict = producers_.check(partition, batch, own == ahead.end() ? nullptr : &own->second);
     if (!verdict) {
       status = fail(verdict.error().within(item.partition->name()));
       return;
@@ -57,7 +57,8 @@ Status Stager::check_sequences(const AppendItem& item, Checked& checked) const {
       return;
     }
     if (own == ahead.end()) {
-      const ProducerState* known = producers.find(batch.producer_id());
+      const ProducerState* known = producers_.find(partition, batch.producer_id());
+      if (known == nullptr) ++checked.new_producers;
       ahead[batch.producer_id()] = known != nullptr ? *known : ProducerState{};
     }
     Producers::advance(ahead[batch.producer_id()], batch, Offset(0), Timestamp(0));
@@ -145,6 +146,7 @@ Status Stager::check_appends(const CommitRequest& request, Findings& found) cons
   for (std::size_t i = 0; i < request.appends.size(); ++i) {
     RUNNEL_TRY_ASSIGN(Checked checked, check_append(request.appends[i], i, found));
     if (checked.duplicate) ++found.repeated;
+    found.new_producers += checked.new_producers;
     found.by_key = found.by_key || checked.by_key;
     found.appends.push_back(std::move(checked));
   }
@@ -180,7 +182,7 @@ AppendResult Stager::append(AppendItem& item, Checked& checked, Group& group) {
     protocol::stamp_batch(rest.first(bytes), writer.staged_next, kLeaderEpoch);
     if (batch.is_log_append_time()) result.append_time = batch.max_timestamp();
     writer.staged_next = batch.last_offset() + 1;
-    if (batch.producer_id() != kNoProducer) writer.producers.record(batch, group_time_);
+    if (batch.producer_id() != kNoProducer) producers_.record(partition.id(), batch, group_time_);
     group.records += static_cast<std::uint64_t>(batch.record_count());
     ++group.batch_count;
     rest = rest.subspan(bytes);
@@ -249,10 +251,15 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
     if (!partial) found.duplicates.clear();
     return failed(std::move(checked).error(), std::move(found.duplicates));
   }
+  const bool repeat = found.repeated != 0;
+  if (!repeat && found.new_producers != 0) {
+    if (auto room = producers_.make_room(found.new_producers, now); !room) {
+      return failed(std::move(room).error());
+    }
+  }
   CommitResult result;
   result.durability = request.durability;
   take_fences(request, group);  // a token never goes back, so taking it twice is harmless
-  const bool repeat = found.repeated != 0;
   if (repeat) ++duplicates_;
   for (std::size_t i = 0; i < request.appends.size(); ++i) {
     if (!repeat) {

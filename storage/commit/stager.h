@@ -10,6 +10,7 @@
 #include "protocol/base/bytes.h"
 #include "protocol/base/thread_annotations.h"
 #include "storage/index/index.h"
+#include "storage/ledger/producers.h"
 #include "storage/log/partition.h"
 #include "storage/log/segment_ledger.h"
 #include "storage/log/topics.h"
@@ -54,8 +55,8 @@ struct Group {
 /// Committer thread only, except applied().
 class Stager {
  public:
-  Stager(const Topics& topics, const Index& index, SegmentLedger& segments)
-      : topics_(topics), index_(index), segments_(segments) {}
+  Stager(const Topics& topics, const Index& index, SegmentLedger& segments, Producers& producers)
+      : topics_(topics), index_(index), segments_(segments), producers_(producers) {}
 
   /// Checks `request` against everything staged before it and, if it passes, adds it to `group`.
   /// The outcome is what its callback gets once the group is durable enough.
@@ -79,6 +80,7 @@ class Stager {
     bool by_key = false;
     Offset first;  ///< of a duplicate
     Offset last;
+    std::size_t new_producers = 0;
     std::vector<Offset> dedup_offsets;
     std::vector<std::string> dedup_keys;
   };
@@ -89,6 +91,7 @@ class Stager {
     std::vector<PartialDuplicate> duplicates;
     std::set<std::string> keys;  ///< dedup keys of all its items, encoded
     std::size_t repeated = 0;
+    std::size_t new_producers = 0;
     bool by_key = false;  ///< at least one append is a duplicate by its dedup keys
   };
 
@@ -108,6 +111,7 @@ class Stager {
   const Topics& topics_;
   const Index& index_;
   SegmentLedger& segments_;
+  Producers& producers_;
   std::unordered_map<std::string, std::uint64_t> fences_;
   Timestamp group_time_;
   std::atomic<std::uint64_t> duplicates_{0};

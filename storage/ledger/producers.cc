@@ -26,9 +26,10 @@ tl::unexpected<Error> out_of_order(const protocol::BatchView& batch, std::int32_
 
 }  // namespace
 
-Result<Producers::Verdict> Producers::check(const protocol::BatchView& batch,
+Result<Producers::Verdict> Producers::check(PartitionId partition, const protocol::BatchView& batch,
                                             const ProducerState* previous) const {
-  const ProducerState* known = previous != nullptr ? previous : find(batch.producer_id());
+  const ProducerState* known =
+      previous != nullptr ? previous : find(partition, batch.producer_id());
   if (known == nullptr || known->count == 0) return Verdict{};
   if (batch.producer_epoch() < known->epoch) {
     return fail(ErrorCode::kInvalidProducerEpoch,
@@ -65,26 +66,114 @@ void Producers::advance(ProducerState& state, const protocol::BatchView& batch, 
                                   base + batch.last_offset_delta()};
 }
 
-void Producers::record(const protocol::BatchView& batch, Timestamp now) {
-  Entry& e = entries_[batch.producer_id()];
-  advance(e.state, batch, batch.base_offset(), now);
-  e.dirty = true;
+std::size_t Producers::HashPlace::operator()(const Place& p) const noexcept {
+  // Ids are small numbers in a row: spread them before they are mixed.
+  constexpr std::uint64_t kSpread = 0x9E3779B97F4A7C15ULL;
+  const auto id = static_cast<std::uint64_t>(p.producer.value());
+  const std::uint64_t mixed = (id * kSpread) ^ (std::uint64_t{p.partition.value()} << 17);
+  return static_cast<std::size_t>((mixed ^ (mixed >> 32)) * kSpread);
 }
 
-const ProducerState* Producers::find(ProducerId id) const {
-  const auto it = entries_.find(id);
+Status Producers::make_room(std::size_t added, Timestamp now) {
+  while (!entries_.empty() && entries_.size() + added > capacity_) {
+    const auto oldest = entries_.find(ages_.front());
+    const std::int64_t idle = now - oldest->second.state.last_seen;
+    // A last use in the future means that the clock was set back; it says nothing.
+    if (idle >= 0 && idle < kMinIdle.count()) break;
+    drop(oldest);
+  }
+  if (entries_.size() + added <= capacity_) return {};
+  return fail(ErrorCode::kOverloaded,
+              "the store remembers " + std::to_string(capacity_) +
+                  " idempotent producers (one a partition they write to), and all of them wrote "
+                  "within the last minute; try again later, use fewer producers, or give the "
+                  "store more memory");
+}
+
+void Producers::record(PartitionId partition, const protocol::BatchView& batch, Timestamp now) {
+  const Place place{partition, batch.producer_id()};
+  const auto [it, is_new] = entries_.try_emplace(place);
+  Entry& e = it->second;
+  if (is_new) {
+    e.age = ages_.insert(ages_.end(), place);
+  } else {
+    const ProducerState& s = e.state;
+    if (s.count != 0 && s.batches[s.count - 1].base >= batch.base_offset()) return;
+    ages_.splice(ages_.end(), ages_, e.age);
+  }
+  advance(e.state, batch, batch.base_offset(), now);
+  if (e.dirty) return;
+  e.dirty = true;
+  dirty_.push_back(place);
+}
+
+const ProducerState* Producers::find(PartitionId partition, ProducerId id) const {
+  const auto it = entries_.find({partition, id});
   return it == entries_.end() ? nullptr : &it->second.state;
 }
 
-void Producers::expire(Timestamp before, std::vector<ProducerId>& forgotten) {
-  for (auto it = entries_.begin(); it != entries_.end();) {
-    if (it->second.state.last_seen < before) {
-      forgotten.push_back(it->first);
-      it = entries_.erase(it);
-    } else {
-      ++it;
-    }
+void Producers::restore(PartitionId partition, ProducerId id, const ProducerState& state) {
+  const Place place{partition, id};
+  const auto [it, is_new] = entries_.try_emplace(place);
+  it->second.state = state;
+  it->second.in_index = true;
+  if (is_new) it->second.age = ages_.insert(ages_.end(), place);
+}
+
+void Producers::drop(Entries::iterator it) {
+  if (it->second.in_index) forgotten_.push_back(it->first);
+  ages_.erase(it->second.age);
+  entries_.erase(it);
+}
+
+void Producers::forget(PartitionId partition, ProducerId id) {
+  const auto it = entries_.find({partition, id});
+  if (it != entries_.end()) drop(it);
+}
+
+void Producers::expire(Timestamp before, std::size_t most) {
+  for (; most != 0 && !ages_.empty(); --most) {
+    const auto oldest = entries_.find(ages_.front());
+    if (oldest->second.state.last_seen >= before) return;
+    drop(oldest);
   }
+}
+
+std::pair<std::size_t, std::size_t> Producers::first_changes(std::size_t most) const {
+  const std::size_t erased = std::min(most, forgotten_.size());
+  return {erased, std::min(most - erased, dirty_.size())};
+}
+
+std::vector<Producers::Change> Producers::unsaved(std::size_t most) const {
+  std::vector<Change> changes;
+  const auto [erased, put] = first_changes(most);
+  for (std::size_t i = 0; i < erased; ++i) {
+    const Place& p = forgotten_[i];
+    // One that is back is put below, or later.
+    if (!entries_.contains(p)) changes.push_back({p.partition, p.producer, nullptr});
+  }
+  for (std::size_t i = 0; i < put; ++i) {
+    const Place& p = dirty_[i];
+    const auto it = entries_.find(p);
+    if (it != entries_.end()) changes.push_back({p.partition, p.producer, &it->second.state});
+  }
+  return changes;
+}
+
+void Producers::saved(std::size_t most) {
+  const auto [erased, put] = first_changes(most);
+  for (std::size_t i = 0; i < erased; ++i) {
+    const auto back = entries_.find(forgotten_[i]);
+    if (back != entries_.end()) back->second.in_index = true;
+  }
+  for (std::size_t i = 0; i < put; ++i) {
+    const auto it = entries_.find(dirty_[i]);
+    if (it == entries_.end()) continue;
+    it->second.dirty = false;
+    it->second.in_index = true;
+  }
+  forgotten_.erase(forgotten_.begin(), forgotten_.begin() + static_cast<std::ptrdiff_t>(erased));
+  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(put));
 }
 
 }  // namespace runnel::storage

@@ -1,9 +1,14 @@
 // Idempotent producers: which batches of a producer a partition has already taken.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <deque>
+#include <list>
 #include <optional>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "protocol/base/error.h"
 #include "protocol/base/strong.h"
@@ -12,12 +17,23 @@
 
 namespace runnel::storage {
 
-/// The producers of one partition. A state machine without I/O; belongs to the committer thread.
+/// The producers of all partitions. A state machine without I/O; belongs to whoever commits.
 /// Rules as Kafka's: the last five batches of each producer are remembered; an exact repeat is a
 /// duplicate; otherwise the first sequence must follow the last one (wrapping from 2^31-1 to 0); a
 /// new epoch starts at 0; a producer that is not known may start anywhere.
+///
+/// At most `capacity` states are kept, one a producer and partition. For a new one the state that
+/// was idle longest goes, if it was idle for kMinIdle at least: a repeat of its batches would not
+/// be recognised any more, and nobody repeats a batch after that long. If none is that old the new
+/// producer is told to wait.
 class Producers {
  public:
+  /// What a state takes in memory, with its places in the tables, in bytes.
+  static constexpr std::size_t kBytesEach = 256;
+  static constexpr std::chrono::milliseconds kMinIdle{60'000};
+
+  explicit Producers(std::size_t capacity) : capacity_(capacity) {}
+
   /// What to do with a batch.
   struct Verdict {
     bool duplicate = false;
@@ -27,42 +43,81 @@ class Producers {
   /// Checks without changing anything. `previous`, if given, is the state after batches that were
   /// checked but not yet recorded (several batches in one request).
   /// Errors: kOutOfOrderSequence, kInvalidProducerEpoch.
-  [[nodiscard]] Result<Verdict> check(const protocol::BatchView& batch,
+  [[nodiscard]] Result<Verdict> check(PartitionId partition, const protocol::BatchView& batch,
                                       const ProducerState* previous = nullptr) const;
-  /// Remembers an accepted batch; its base offset is stamped.
-  void record(const protocol::BatchView& batch, Timestamp now);
+  /// Makes room for `added` new states. kOverloaded if too many are in use.
+  [[nodiscard]] Status make_room(std::size_t added, Timestamp now);
+  /// Remembers an accepted batch; its base offset is stamped. A batch before the last one that is
+  /// remembered changes nothing, so a replay may bring it again.
+  void record(PartitionId partition, const protocol::BatchView& batch, Timestamp now);
   /// Adds `batch` to `state`, as record() does.
   static void advance(ProducerState& state, const protocol::BatchView& batch, Offset base,
                       Timestamp now);
 
-  [[nodiscard]] const ProducerState* find(ProducerId id) const;
-  void restore(ProducerId id, const ProducerState& state) { entries_[id] = {state, false}; }
-  void forget(ProducerId id) { entries_.erase(id); }
-  /// Forgets producers not seen since `before`; gives their ids to `forgotten`.
-  void expire(Timestamp before, std::vector<ProducerId>& forgotten);
+  [[nodiscard]] const ProducerState* find(PartitionId partition, ProducerId id) const;
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
-
-  /// Calls `f(id, state)` for each, in no particular order.
+  /// Calls `f(id, state)` for each of a partition, in no particular order. Visits every state.
   template <class F>
-  void visit(F&& f) const {
-    for (const auto& [id, e] : entries_) f(id, e.state);
-  }
-  /// Calls `f(id, state)` for each that changed since the last call.
-  template <class F>
-  void take_dirty(F&& f) {
-    for (auto& [id, e] : entries_) {
-      if (!e.dirty) continue;
-      e.dirty = false;
-      f(id, e.state);
+  void visit(PartitionId partition, F&& f) const {
+    for (const auto& [place, e] : entries_) {
+      if (place.partition == partition) f(place.producer, e.state);
     }
+  }
+  /// A state as the index holds it. To be called in the order of `last_seen`.
+  void restore(PartitionId partition, ProducerId id, const ProducerState& state);
+  void forget(PartitionId partition, ProducerId id);
+  /// Forgets the states of all partitions for which `gone(id)` is true. Visits every state.
+  template <class F>
+  void forget_partitions(F&& gone) {
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      const auto next = std::next(it);
+      if (gone(it->first.partition)) drop(it);
+      it = next;
+    }
+  }
+  /// Forgets producers not seen since `before`, at most `most` of them.
+  void expire(Timestamp before, std::size_t most);
+
+  /// What changed since it was last saved, in the order it must be written; `most` changes at
+  /// most. Memory does not change before saved().
+  struct Change {
+    PartitionId partition;
+    ProducerId producer;
+    const ProducerState* state = nullptr;  ///< null: forgotten. Valid until the next change
+  };
+  [[nodiscard]] std::vector<Change> unsaved(std::size_t most) const;
+  /// The changes that unsaved(most) gave, with nothing in between, are in the index.
+  void saved(std::size_t most);
+  [[nodiscard]] std::size_t unsaved_count() const noexcept {
+    return dirty_.size() + forgotten_.size();
   }
 
  private:
+  struct Place {
+    PartitionId partition;
+    ProducerId producer;
+    friend bool operator==(const Place&, const Place&) = default;
+  };
+  struct HashPlace {
+    std::size_t operator()(const Place& p) const noexcept;
+  };
   struct Entry {
     ProducerState state;
-    bool dirty = false;  ///< changed since the last checkpoint
+    std::list<Place>::iterator age;
+    bool dirty = false;     ///< changed since it was last saved; stands in dirty_
+    bool in_index = false;  ///< must be erased there once it is forgotten
   };
-  std::unordered_map<ProducerId, Entry> entries_;
+  using Entries = std::unordered_map<Place, Entry, HashPlace>;
+
+  void drop(Entries::iterator it);
+  /// How many of forgotten_ and of dirty_ are among the first `most` changes.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> first_changes(std::size_t most) const;
+
+  const std::size_t capacity_;
+  Entries entries_;
+  std::list<Place> ages_;        ///< the one that is idle longest comes first
+  std::deque<Place> dirty_;      ///< may name states that were forgotten meanwhile
+  std::deque<Place> forgotten_;  ///< in the index; may name states that are back
 };
 
 }  // namespace runnel::storage

@@ -25,6 +25,13 @@ void fit_to_disk(StoreOptions& options, std::uint64_t disk_bytes) {
   options.ballast_bytes = std::min(options.ballast_bytes, disk_bytes / kBallastPart);
 }
 
+/// Producer states get this part of the memory.
+std::size_t producer_capacity(std::uint64_t memory_bytes) {
+  constexpr std::uint64_t kPart = 8;
+  constexpr std::uint64_t kLeast = 1000;
+  return std::max(kLeast, memory_bytes / kPart / Producers::kBytesEach);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
@@ -34,7 +41,8 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
 LogStore::LogStore(StoreOptions options)
     : options_(std::move(options)),
       paths_(options_.directory),
-      memory_(options_.memory_bytes / 2) {}
+      memory_(options_.memory_bytes / 2),
+      producers_(producer_capacity(options_.memory_bytes)) {}
 
 Result<std::unique_ptr<Store>> LogStore::open(StoreOptions options) {
   auto store = std::unique_ptr<LogStore>(new LogStore(std::move(options)));
@@ -101,6 +109,14 @@ void LogStore::report_missing_segments() const {
   }
 }
 
+Status LogStore::load_producer_ids() {
+  RUNNEL_TRY_ASSIGN(const auto value, index_->get(Family::kMeta, keys::next_producer()));
+  if (!value) return {};
+  RUNNEL_TRY_ASSIGN(const auto end, decode_number(*value));
+  producer_ids_end_ = static_cast<std::int64_t>(end);
+  return {};
+}
+
 Status LogStore::start() {
   const auto begun = options_.clock->monotonic();
   FileSystem& fs = *options_.file_system;
@@ -114,11 +130,12 @@ Status LogStore::start() {
   RUNNEL_TRY_ASSIGN(index_, Index::open(index_options()));
   RUNNEL_TRY_ASSIGN(journal_, Journal::open(journal_options()));
   reader_ = std::make_unique<Reader>(*journal_, *index_);
-  stager_ = std::make_unique<Stager>(topics_, *index_, segments_);
-  Recovery recovery(*index_, *journal_);
+  stager_ = std::make_unique<Stager>(topics_, *index_, segments_, producers_);
+  Recovery recovery(*index_, *journal_, producers_);
   RUNNEL_TRY(recovery.replay());
   RUNNEL_TRY(recovery.load(topics_, segments_, *stager_));
   report_missing_segments();
+  RUNNEL_TRY(load_producer_ids());
   loaded_.store(true, std::memory_order_release);
   reader_->verified().trust_from(recovery.checkpoint().position);
   {
@@ -241,6 +258,7 @@ Result<ProducerIdentity> LogStore::new_producer() {
     };
     RUNNEL_TRY(committer_->run(std::move(work)));
     next_producer_ = first;
+    producer_ids_end_ = first + kBlock;
     producers_left_ = kBlock;
   }
   --producers_left_;

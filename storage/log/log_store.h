@@ -71,6 +71,7 @@ class LogStore final : public Store {
  private:
   explicit LogStore(StoreOptions options);
   [[nodiscard]] Status start();
+  [[nodiscard]] Status load_producer_ids();
   [[nodiscard]] IndexOptions index_options() const;
   [[nodiscard]] JournalOptions journal_options() const;
   [[nodiscard]] CommitterOptions committer_options();
@@ -111,6 +112,10 @@ class LogStore final : public Store {
   void run_background();
   void became_durable();  ///< any thread
   [[nodiscard]] Status anchor_if_behind();
+  /// Forgets states not used since `expired` and saves the others a few at a time, so that a
+  /// checkpoint holds up no commit.
+  [[nodiscard]] Status save_producers(Timestamp expired);
+  void add_producers(std::size_t most, Mutations& to) const;
   [[nodiscard]] Status checkpoint() RUNNEL_REQUIRES(maintenance_mutex_);
   /// A checkpoint if a crash now would mean much to replay.
   [[nodiscard]] Status checkpoint_if_far_behind();
@@ -128,6 +133,7 @@ class LogStore final : public Store {
   std::unique_ptr<SpaceGuard> space_;
   Topics topics_;
   SegmentLedger segments_;
+  Producers producers_;  ///< of whoever commits
   std::atomic<bool> loaded_{false};
   std::unique_ptr<Index> index_;
   std::unique_ptr<Journal> journal_;
@@ -142,6 +148,8 @@ class LogStore final : public Store {
   std::uint64_t recovered_frames_ = 0;
   std::uint64_t recovery_micros_ = 0;
 
+  /// Ids below it were given out, or may be soon.
+  std::atomic<std::int64_t> producer_ids_end_{0};
   mutable Mutex producers_mutex_;
   std::int64_t next_producer_ RUNNEL_GUARDED_BY(producers_mutex_) = 0;
   std::int64_t producers_left_ RUNNEL_GUARDED_BY(producers_mutex_) = 0;

@@ -128,6 +128,13 @@ Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
                       std::to_string(config.max_message_bytes) + " of topic '" +
                       item.partition->topic() + "'; send smaller batches or raise the limit");
     }
+    const ProducerId producer = batch.producer_id();
+    if (producer != kNoProducer &&
+        (producer < ProducerId(0) || producer.value() >= producer_ids_end_)) {
+      return fail(ErrorCode::kUnknownProducer,
+                  "producer id " + std::to_string(producer.value()) +
+                      " was not given out by this store; ask it for a new one");
+    }
     if (batch.is_control()) {
       return fail(ErrorCode::kInvalidArgument, "producers can't send control batches");
     }

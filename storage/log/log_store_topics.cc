@@ -148,6 +148,7 @@ Status LogStore::delete_topic(std::string_view name) {
   };
   work.applied = [&] {
     topics_.erase(topic->name);
+    producers_.forget_partitions([&](PartitionId id) { return !topics_.partition(id); });
     std::vector<WaiterRef> ready;
     for (const auto& partition : topic->partitions) partition->set_deleted(ready);
     for (const std::uint32_t segment : freed) segments_.remove(segment);
@@ -226,7 +227,7 @@ Result<std::vector<ProducerInfo>> LogStore::producers(const PartitionRef& partit
   std::vector<ProducerInfo> found;
   Committer::Exclusive work;  // the producers belong to the committer
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
-    partition->writer().producers.visit([&](ProducerId id, const ProducerState& state) {
+    producers_.visit(partition->id(), [&](ProducerId id, const ProducerState& state) {
       ProducerInfo info{id, state.epoch, -1, state.last_seen};
       if (state.count > 0) info.last_sequence = state.batches[state.count - 1U].last_sequence;
       found.push_back(info);

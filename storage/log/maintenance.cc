@@ -13,6 +13,8 @@ constexpr std::chrono::milliseconds kAnchorInterval{20};
 constexpr std::chrono::seconds kCheckpointInterval{5};
 constexpr std::uint64_t kCheckpointBytes = 128u << 20;
 constexpr std::chrono::seconds kExpiryInterval{60};
+/// Less than a mebibyte: about what a commit of records takes.
+constexpr std::size_t kProducersPerCommit = 4096;
 
 std::uint64_t bytes_between(Position from, Position to, std::uint64_t segment_bytes) {
   const std::uint64_t segments = to.segment - from.segment;
@@ -94,34 +96,63 @@ Status LogStore::checkpoint_if_far_behind() {
   return is_far_behind() ? checkpoint() : Status();
 }
 
+Status LogStore::save_producers(Timestamp expired) {
+  // What changes meanwhile is not waited for for ever.
+  constexpr int kMostCommits = 1000;
+  std::size_t left = kProducersPerCommit + 1;
+  for (int i = 0; left > kProducersPerCommit && i < kMostCommits; ++i) {
+    Committer::Exclusive work;
+    work.build = [&](const JournalPoint&) -> Result<Mutations> {
+      producers_.expire(expired, kProducersPerCommit);
+      left = producers_.unsaved_count();
+      Mutations m;
+      if (left > kProducersPerCommit) add_producers(kProducersPerCommit, m);
+      return m;
+    };
+    work.applied = [&] { producers_.saved(kProducersPerCommit); };
+    RUNNEL_TRY(committer_->run(std::move(work)));
+  }
+  return {};
+}
+
+void LogStore::add_producers(std::size_t most, Mutations& to) const {
+  for (const Producers::Change& c : producers_.unsaved(most)) {
+    std::string key = keys::producer(c.partition, c.producer);
+    if (c.state == nullptr) {
+      to.erase(Family::kMeta, std::move(key));
+    } else {
+      to.put(Family::kMeta, std::move(key), encode(*c.state));
+    }
+  }
+}
+
 Status LogStore::checkpoint() {
-  JournalPoint point;
   bool doubted = false;
   const Timestamp believed = retention_clock_.now(*options_.clock, doubted);
-  const Timestamp expired = believed - options_.producer_expiry.count();
+  RUNNEL_TRY(save_producers(believed - options_.producer_expiry.count()));
+  JournalPoint point;
+  std::size_t states = 0;
+  std::vector<PartitionRef> clean;
   Committer::Exclusive work;
   work.build = [&](const JournalPoint& end) -> Result<Mutations> {
     Mutations m;
     for (const auto& partition : topics_.all_partitions()) {
-      Partition::Writer& writer = partition->writer();
-      if (writer.dirty) {
-        writer.dirty = false;
-        m.put(Family::kMeta, keys::partition_state(partition->id()), encode(writer.state));
-        writer.producers.take_dirty([&](ProducerId id, const ProducerState& state) {
-          m.put(Family::kMeta, keys::producer(partition->id(), id), encode(state));
-        });
-      }
-      std::vector<ProducerId> forgotten;
-      writer.producers.expire(expired, forgotten);
-      for (const ProducerId id : forgotten) {
-        m.erase(Family::kMeta, keys::producer(partition->id(), id));
-      }
+      if (!partition->writer().dirty) continue;
+      m.put(Family::kMeta, keys::partition_state(partition->id()),
+            encode(partition->writer().state));
+      clean.push_back(partition);
     }
+    states = producers_.unsaved_count();
+    add_producers(states, m);
     point = end;
     m.put(Family::kMeta, keys::checkpoint(), encode(end));
     m.put(Family::kMeta, keys::retention_time(),
           encode_number(static_cast<std::uint64_t>(believed.value())));
     return m;
+  };
+  work.applied = [&] {
+    for (const auto& partition : clean) partition->writer().dirty = false;
+    producers_.saved(states);
   };
   RUNNEL_TRY(committer_->run(std::move(work)));
   RUNNEL_TRY(index_->flush());

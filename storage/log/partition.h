@@ -7,7 +7,6 @@
 
 #include "protocol/base/strong.h"
 #include "protocol/base/thread_annotations.h"
-#include "storage/ledger/producers.h"
 #include "storage/log/records.h"
 #include "storage/log/topic_config.h"
 #include "storage/log/waiting.h"
@@ -39,8 +38,7 @@ class Partition {
   struct Writer {
     PartitionState state;   ///< after the last frame that was written
     Offset staged_next{0};  ///< after the requests that were staged for the next frame
-    Producers producers;
-    bool dirty = false;  ///< changed since the last checkpoint
+    bool dirty = false;     ///< changed since the last checkpoint
   };
   /// Committer thread only (and recovery, before there are threads).
   [[nodiscard]] Writer& writer() noexcept { return writer_; }

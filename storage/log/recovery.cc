@@ -1,5 +1,7 @@
 #include "storage/log/recovery.h"
 
+#include <algorithm>
+
 #include "storage/commit/operations.h"
 #include "storage/log/batch_walker.h"
 #include "storage/log/entry_builder.h"
@@ -17,6 +19,7 @@ Status Recovery::replay() {
   if (value) {
     RUNNEL_TRY_ASSIGN(checkpoint_, decode_checkpoint(*value));
   }
+  RUNNEL_TRY(load_producers());
   RUNNEL_TRY_ASSIGN(report_, journal_.replay(checkpoint_, [this](const FrameView& frame) {
     return replay_frame(frame);
   }));
@@ -58,21 +61,23 @@ Status Recovery::replay_frame(const FrameView& frame) {
 
 Status Recovery::replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
                                Position position) {
-  RUNNEL_TRY_ASSIGN(Carried* const to, carried(partition));
-  EntryBuilder builder(partition, to->state, pending_);
+  RUNNEL_TRY_ASSIGN(PartitionState* const to, carried(partition));
+  EntryBuilder builder(partition, *to, pending_);
   while (!batches.empty()) {
     RUNNEL_TRY_ASSIGN(const std::size_t bytes,
                       protocol::validate_batch(batches, protocol::Depth::kHeader));
     const protocol::BatchView batch(batches);
-    if (batch.base_offset() != to->state.next) {
+    if (batch.base_offset() != to->next) {
       return fail(ErrorCode::kCorrupt,
                   "frame at " + frame.header.position.to_string() + " holds offset " +
                       std::to_string(batch.base_offset().value()) + " of partition number " +
                       std::to_string(partition.value()) + " where " +
-                      std::to_string(to->state.next.value()) + " was expected");
+                      std::to_string(to->next.value()) + " was expected");
     }
     builder.add(batch, static_cast<std::uint32_t>(bytes), position);
-    if (batch.producer_id() != kNoProducer) to->producers.record(batch, frame.header.time);
+    if (batch.producer_id() != kNoProducer) {
+      producers_.record(partition, batch, frame.header.time);
+    };
     batches = batches.subspan(bytes);
     position.offset += static_cast<std::uint32_t>(bytes);
   }
@@ -88,44 +93,28 @@ void Recovery::note_erase(const Mutations::Change& change) {
     if (it == carried_.end()) {
       // The partition's state is still in the index; fetch it so that the change is not missed.
       auto loaded = carried(key->partition);
-      if (loaded && (*loaded)->state.open_span.segment == key->segment) {
-        (*loaded)->state.open_span = {};
-      }
+      if (loaded && (*loaded)->open_span.segment == key->segment) (*loaded)->open_span = {};
       return;
     }
-    if (it->second.state.open_span.segment == key->segment) it->second.state.open_span = {};
+    if (it->second.open_span.segment == key->segment) it->second.open_span = {};
   } else if (const auto producer = keys::parse_producer(change.key)) {
-    const auto it = carried_.find(producer->partition);
-    if (it != carried_.end()) it->second.producers.forget(producer->producer);
+    producers_.forget(producer->partition, producer->producer);
   }
 }
 
-Result<Recovery::Carried*> Recovery::carried(PartitionId partition) {
+Result<PartitionState*> Recovery::carried(PartitionId partition) {
   const auto [it, is_new] = carried_.try_emplace(partition);
   if (!is_new) return &it->second;
   RUNNEL_TRY_ASSIGN(const auto state, index_.get(Family::kMeta, keys::partition_state(partition)));
   if (state) {
-    RUNNEL_TRY_ASSIGN(it->second.state, decode_partition_state(*state));
+    RUNNEL_TRY_ASSIGN(it->second, decode_partition_state(*state));
   }
-  Status status;
-  RUNNEL_TRY(index_.scan_prefix(Family::kMeta, keys::producers_of(partition),
-                                [&](std::string_view key, std::string_view value) {
-                                  const auto parsed = keys::parse_producer(key);
-                                  auto producer = decode_producer(value);
-                                  if (!parsed || !producer) {
-                                    if (!producer) status = fail(producer.error());
-                                    return !!producer;
-                                  }
-                                  it->second.producers.restore(parsed->producer, *producer);
-                                  return true;
-                                }));
-  if (!status) return fail(status.error());
   return &it->second;
 }
 
 Status Recovery::load(Topics& topics, SegmentLedger& segments, Stager& stager) {
   RUNNEL_TRY(load_topics(topics));
-  RUNNEL_TRY(load_producers(topics));
+  producers_.forget_partitions([&](PartitionId id) { return !topics.partition(id); });
   RUNNEL_TRY(load_segments(topics, segments));
   Status status;
   RUNNEL_TRY(index_.scan_prefix(Family::kMeta, keys::kFences,
@@ -159,7 +148,7 @@ Status Recovery::load_topics(Topics& topics) {
   RUNNEL_TRY(read_all(keys::kPartitionStates, decode_partition_state, states));
   RUNNEL_TRY(read_all(keys::kLogStarts, decode_log_start, starts));
   RUNNEL_TRY(status);
-  for (auto& [id, c] : carried_) states[id] = c.state;
+  for (const auto& [id, state] : carried_) states[id] = state;
 
   RUNNEL_TRY(index_.scan_prefix(
       Family::kMeta, keys::kTopics, [&](std::string_view key, std::string_view value) {
@@ -187,28 +176,30 @@ Status Recovery::load_topics(Topics& topics) {
   return status;
 }
 
-Status Recovery::load_producers(const Topics& topics) {
-  for (auto& [id, c] : carried_) {
-    if (const auto partition = topics.partition(id)) {
-      partition->writer().producers = std::move(c.producers);
-    }
-  }
+Status Recovery::load_producers() {
+  struct Known {
+    keys::ProducerKey key;
+    ProducerState state;
+  };
+  std::vector<Known> known;
   Status status;
   RUNNEL_TRY(index_.scan_prefix(Family::kMeta, keys::kProducers,
                                 [&](std::string_view key, std::string_view value) {
                                   const auto parsed = keys::parse_producer(key);
-                                  if (!parsed || carried_.contains(parsed->partition)) return true;
-                                  const auto partition = topics.partition(parsed->partition);
-                                  if (!partition) return true;
+                                  if (!parsed) return true;
                                   auto state = decode_producer(value);
                                   if (!state) {
                                     status = fail(state.error());
                                     return false;
                                   }
-                                  partition->writer().producers.restore(parsed->producer, *state);
+                                  known.push_back({*parsed, *state});
                                   return true;
                                 }));
-  return status;
+  RUNNEL_TRY(status);
+  std::sort(known.begin(), known.end(),
+            [](const Known& a, const Known& b) { return a.state.last_seen < b.state.last_seen; });
+  for (const Known& k : known) producers_.restore(k.key.partition, k.key.producer, k.state);
+  return {};
 }
 
 Status Recovery::load_segments(const Topics& topics, SegmentLedger& segments) {

@@ -15,7 +15,8 @@ namespace runnel::storage {
 /// what the frames say, never more than the journal does.
 class Recovery {
  public:
-  Recovery(Index& index, Journal& journal) : index_(index), journal_(journal) {}
+  Recovery(Index& index, Journal& journal, Producers& producers)
+      : index_(index), journal_(journal), producers_(producers) {}
 
   /// Brings the index up to the journal's end.
   [[nodiscard]] Status replay();
@@ -26,27 +27,23 @@ class Recovery {
   [[nodiscard]] const ReplayReport& report() const noexcept { return report_; }
 
  private:
-  struct Carried {
-    PartitionState state;
-    Producers producers;
-  };
-
   [[nodiscard]] Status replay_frame(const FrameView& frame);
   [[nodiscard]] Status replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
                                      Position position);
   void note_erase(const Mutations::Change& change);
-  [[nodiscard]] Result<Carried*> carried(PartitionId partition);
+  [[nodiscard]] Result<PartitionState*> carried(PartitionId partition);
   [[nodiscard]] Status apply_pending(std::size_t at_least);
   [[nodiscard]] Status load_topics(Topics& topics);
-  [[nodiscard]] Status load_producers(const Topics& topics);
+  [[nodiscard]] Status load_producers();
   [[nodiscard]] Status load_segments(const Topics& topics, SegmentLedger& segments);
 
   Index& index_;
   Journal& journal_;
+  Producers& producers_;
   JournalPoint checkpoint_;
   ReplayReport report_;
   Mutations pending_;
-  std::unordered_map<PartitionId, Carried> carried_;
+  std::unordered_map<PartitionId, PartitionState> carried_;
 };
 
 }  // namespace runnel::storage
