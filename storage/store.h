@@ -38,6 +38,9 @@ inline constexpr std::int32_t kMaxPartitionsPerTopic = 100'000;
 inline constexpr std::size_t kMaxPartitions = 1'000'000;  ///< in one store
 inline constexpr std::size_t kMaxOffsetMetadataBytes = 4096;
 inline constexpr std::size_t kMaxDedupPartBytes = 255;  ///< each of a dedup key's three parts
+/// Fence names in one store. A fence that were forgotten would let an old writer in again, so none
+/// is: a new name beyond this is refused.
+inline constexpr std::size_t kMaxFences = 20'000;
 /// In one CommitRequest; besides, an append has no more of them than records.
 inline constexpr std::size_t kMaxDedupEntries = 10'000;
 inline constexpr std::size_t kMaxNameBytes = 255;  ///< groups, fences, state keys
@@ -174,6 +177,7 @@ struct StateChange {
 };
 
 /// A group gained its first member or lost its last one. Offsets expire counted from the latter.
+/// Saying again what is known changes nothing, so everything may be reported anew after a start.
 struct GroupActivity {
   std::string group;
   bool active = false;
@@ -414,6 +418,9 @@ class Store {
   [[nodiscard]] virtual std::vector<std::string> groups_with_offsets() const = 0;
   /// Removes a group's offsets.
   [[nodiscard]] virtual Status delete_group_offsets(std::string_view group) = 0;
+  /// Lets offsets of empty groups expire. To be called once every group that has members was
+  /// reported after the start; before it nothing expires, for nobody knows who is active.
+  virtual void start_expiry() {}
   /// While a group has members its offsets do not expire; expiry counts from when it empties.
   /// Returns at once; CommitRequest::activity is the form that is atomic with other changes.
   virtual void set_group_active(std::string_view group, bool active) = 0;

@@ -143,6 +143,7 @@ Result<std::unique_ptr<Coordinator>> Coordinator::open(std::unique_ptr<GroupStor
     state->store->set_active(name, entry->active);
     state->groups.emplace(std::move(name), std::move(*entry));
   }
+  state->store->loaded();
   return std::unique_ptr<Coordinator>(new Coordinator(state));
 }
 

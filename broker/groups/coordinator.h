@@ -49,6 +49,8 @@ class GroupStore {
   [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> load(
       std::string_view prefix) const = 0;
   virtual void set_active(std::string_view group, bool active) = 0;
+  /// All groups are loaded and set_active() was called for each.
+  virtual void loaded() {}
   [[nodiscard]] virtual bool has_offsets(std::string_view group) const = 0;
   [[nodiscard]] virtual std::vector<std::string> groups_with_offsets() const = 0;
   [[nodiscard]] virtual Status delete_offsets(std::string_view group) = 0;

@@ -23,6 +23,7 @@ class StoreOnStore final : public GroupStore {
   void set_active(std::string_view group, bool active) override {
     store_.set_group_active(group, active);
   }
+  void loaded() override { store_.start_expiry(); }
   bool has_offsets(std::string_view group) const override {
     return !store_.committed_offsets(group).empty();
   }

@@ -23,9 +23,31 @@ void Group::change(Mutations::Change change) {
   mutations.add(std::move(change));
 }
 
+Status Stager::check_offsets(const CommitRequest& request) const {
+  for (const OffsetCommit& o : request.offsets) {
+    if (o.offset == kNoOffset) continue;
+    RUNNEL_TRY_ASSIGN(const TopicRef topic, topics_.find(o.topic));
+    if (o.partition.value() >= 0 &&
+        static_cast<std::size_t>(o.partition.value()) < topic->partitions.size()) {
+      continue;
+    }
+    return fail(ErrorCode::kUnknownPartition, "topic '" + o.topic + "' has no partition " +
+                                                  std::to_string(o.partition.value()) +
+                                                  " any more");
+  }
+  return {};
+}
+
 Status Stager::check_fences(const CommitRequest& request) const {
+  std::size_t added = 0;
   for (const Fence& fence : request.fences) {
     const auto it = fences_.find(fence.name);
+    if (it == fences_.end() && fences_.size() + ++added > kMaxFences) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "the store holds " + std::to_string(fences_.size()) +
+                      " fence names already and can forget none; use one name a job again and "
+                      "again instead of a new one each time");
+    }
     if (it != fences_.end() && fence.token < it->second) {
       return fail(ErrorCode::kFenced, "fencing token " + std::to_string(fence.token) + " of '" +
                                           fence.name + "' is older than " +
@@ -245,6 +267,7 @@ void Stager::take_changes(CommitRequest& request, Timestamp now, Group& group) {
 CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group) {
   group_time_ = now;
   if (auto fenced = check_fences(request); !fenced) return failed(fenced.error());
+  if (auto known = check_offsets(request); !known) return failed(known.error());
   Findings found;
   if (auto checked = check_appends(request, found); !checked) {
     const bool partial = checked.error().code() == ErrorCode::kPartialDuplicate;

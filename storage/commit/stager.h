@@ -96,6 +96,8 @@ class Stager {
   };
 
   [[nodiscard]] Status check_fences(const CommitRequest& request) const;
+  /// The topics of offsets may have been deleted since the request was queued.
+  [[nodiscard]] Status check_offsets(const CommitRequest& request) const;
   /// Fills `found`; the error if the request can't be staged.
   [[nodiscard]] Status check_appends(const CommitRequest& request, Findings& found) const;
   [[nodiscard]] Result<Checked> check_append(const AppendItem& item, std::size_t index,

@@ -59,6 +59,7 @@ class LogStore final : public Store {
   std::vector<CommittedOffset> committed_offsets(std::string_view group) const override;
   std::vector<std::string> groups_with_offsets() const override;
   Status delete_group_offsets(std::string_view group) override;
+  void start_expiry() override { expiry_started_ = true; }
   void set_group_active(std::string_view group, bool active) override;
   std::vector<std::pair<std::string, std::string>> read_state(
       std::string_view prefix) const override;
@@ -80,6 +81,8 @@ class LogStore final : public Store {
 
   // log_store_commit.cc
   struct Growth;
+  /// Notes who is active; false if the store knows it already.
+  [[nodiscard]] bool is_news(const GroupActivity& activity);
   void submit(CommitRequest request, CommitCallback done, Committer::Wake wake);
   [[nodiscard]] Status prepare(CommitRequest& request, Growth* growth);
   [[nodiscard]] Status prepare_append(AppendItem& item, Growth* growth);
@@ -159,6 +162,7 @@ class LogStore final : public Store {
   ConfigMap topic_defaults_ RUNNEL_GUARDED_BY(defaults_mutex_);
   std::atomic<bool> topic_defaults_known_{false};
 
+  std::atomic<bool> expiry_started_{false};
   mutable Mutex groups_mutex_;
   std::set<std::string, std::less<>> active_groups_ RUNNEL_GUARDED_BY(groups_mutex_);
 

@@ -229,6 +229,18 @@ bool LogStore::drive_commits() {
   return committer_->drive();
 }
 
+bool LogStore::is_news(const GroupActivity& activity) {
+  {
+    MutexLock lock(groups_mutex_);
+    if (activity.active) return active_groups_.insert(activity.group).second;
+    if (active_groups_.erase(activity.group) != 0) return true;
+  }
+  // Empty, and not active since the start: since when it is empty must not move. If the index can't
+  // be read, a later expiry is the smaller harm.
+  const auto since = index_->get(Family::kMeta, keys::group_empty_since(activity.group));
+  return !since || !*since;
+}
+
 void LogStore::submit(CommitRequest request, CommitCallback done, Committer::Wake wake) {
   if (!compresses_anew(request)) {
     submit_ready(std::move(request), std::move(done), wake, nullptr);
@@ -256,14 +268,7 @@ void LogStore::submit_ready(CommitRequest request, CommitCallback done, Committe
     done({tl::unexpected<Error>(ready.error()), {}});
     return;
   }
-  for (const GroupActivity& a : request.activity) {
-    MutexLock lock(groups_mutex_);
-    if (a.active) {
-      active_groups_.insert(a.group);
-    } else {
-      active_groups_.erase(a.group);
-    }
-  }
+  std::erase_if(request.activity, [&](const GroupActivity& a) { return !is_news(a); });
   if (request.durability != Durability::kNone) {
     if (growth) {
       done = [growth, answer = std::move(done)](CommitOutcome o) { answer(std::move(o)); };

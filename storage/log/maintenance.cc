@@ -173,6 +173,7 @@ Status LogStore::remove_dead_segments() {
 }
 
 Status LogStore::expire_offsets() {
+  if (!expiry_started_) return {};
   const auto monotonic = options_.clock->monotonic();
   if (last_expiry_.count() != 0 && monotonic - last_expiry_ < kExpiryInterval) return {};
   last_expiry_ = monotonic;

@@ -34,6 +34,7 @@ class ModelTest : public StoreFixture {
     auto opened = Store::open(disk_options());
     ASSERT_TRUE(opened) << opened.error().to_string();
     store = std::move(*opened);
+    store->start_expiry();
     active.clear();
     last_expiry.reset();
   }
@@ -247,8 +248,10 @@ class ModelTest : public StoreFixture {
       active.insert(group);
       empty_since.erase(group);
     } else {
-      active.erase(group);
-      empty_since[group] = clock.now();
+      // Said again, it changes nothing, also after a restart.
+      if (active.erase(group) != 0 || !empty_since.contains(group)) {
+        empty_since[group] = clock.now();
+      }
     }
   }
   void change_state() {

@@ -62,6 +62,7 @@ class StoreFixture : public ::testing::Test {
     auto opened = Store::open(options());
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     store = std::move(*opened);
+    store->start_expiry();
   }
   void reopen() {
     store.reset();
