@@ -115,15 +115,17 @@ TEST_F(TopicDefaultsTest, ATopicIsCheckedWithoutCreatingIt) {
 TEST_F(TopicDefaultsTest, APartitionTellsItsProducers) {
   open();
   create("t");
+  const auto made = store->new_producer();
+  ASSERT_TRUE(made);
   BatchSpec batch{{"a", "b"}};
-  batch.producer = ProducerId(7);
+  batch.producer = made->id;
   batch.epoch = ProducerEpoch(3);
   batch.sequence = 0;
   ASSERT_EQ(code(append("t", make_batch(batch))), ErrorCode::kOk);
   const auto producers = store->producers(ref("t"));
   ASSERT_TRUE(producers);
   ASSERT_EQ(producers->size(), 1U);
-  EXPECT_EQ(producers->front().id, ProducerId(7));
+  EXPECT_EQ(producers->front().id, made->id);
   EXPECT_EQ(producers->front().epoch, ProducerEpoch(3));
   EXPECT_EQ(producers->front().last_sequence, 1);
 }
