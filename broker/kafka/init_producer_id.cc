@@ -11,7 +11,7 @@ void handle_init_producer_id(const CallRef& call) {
   kafka::InitProducerIdResponse response;
   if (request->transactional_id) {
     // Permanent for clients: they say at once that there are no transactions here.
-    response.error = kafka::KafkaError::kTransactionalIdAuthorizationFailed;
+    response.error = kafka::KafkaError::kUnsupportedVersion;
     return call->reply(response);
   }
   run_blocking(

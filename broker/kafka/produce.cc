@@ -118,8 +118,10 @@ std::optional<storage::CommitRequest> prepare(Call& call, const ProduceRequest& 
     return std::nullopt;
   }
   storage::CommitRequest commit;
+  // acks=1 as well: a Kafka client expects to find at once what was acknowledged, and only what is
+  // durable is visible.
   commit.durability =
-      request.acks == kAcksAll ? storage::Durability::kSynced : storage::Durability::kWritten;
+      request.acks == 0 ? storage::Durability::kWritten : storage::Durability::kSynced;
   const auto at = static_cast<std::size_t>(asked.records->data() - call.frame().data());
   commit.appends.push_back(
       {std::move(*found), call.frame().slice(at, asked.records->size()), {}, std::nullopt});
