@@ -155,12 +155,17 @@ void ConsumerCore::fetch() {
   if (buffered_ >= options_.fetch_bytes) return;
   native::Fetch request;
   bool all_at_end = true;
+  std::size_t first = 0;  ///< place that is served first
   for (const auto& [tp, part] : parts_) {
     if (part.paused || part.resolving || part.fetch_from < 0) continue;
     request.partitions.push_back({to_wire(tp), Offset(part.fetch_from), options_.partition_bytes});
     all_at_end = all_at_end && part.end_seen;
+    if (served_last_ && tp <= *served_last_) first = request.partitions.size();
   }
   if (request.partitions.empty()) return;
+  std::rotate(request.partitions.begin(),
+              request.partitions.begin() + static_cast<std::ptrdiff_t>(first),
+              request.partitions.end());
   fetching_ = true;
   const std::uint64_t id = ++fetch_id_;
   request.max_bytes = options_.fetch_bytes;
@@ -230,6 +235,7 @@ void ConsumerCore::take(const native::FetchedPartition& p, Bytes bytes,
     part.fetch_from = next;
     part.end_told = false;
     buffered_ += bytes.size();
+    served_last_ = tp;
     chunks_.push_back({tp, std::move(*batch), 0, bytes.size(), next, p.high_watermark.value()});
   }
   part.end_seen = part.fetch_from >= p.high_watermark.value();

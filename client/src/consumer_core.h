@@ -37,8 +37,8 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void commit_all(Callback<void> done);
   void commit(std::vector<GroupOffset> offsets, Callback<void> done);
   void close(Callback<void> done);
-  /// Ends without a commit; `left` runs when the group has answered, or cannot.
-  void abandon(std::function<void()> left = [] {});
+  /// Ends without a commit; `left` gets what the group said to the farewell.
+  void abandon(Callback<void> left = [](Outcome<void>) {});
 
   // Any thread.
   [[nodiscard]] Partitions assignment() const RUNNEL_EXCLUDES(mutex_);
@@ -97,7 +97,7 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void auto_commit_later();
   /// Commits without anybody waiting; `final`: it cannot be repeated.
   void auto_commit(std::vector<GroupOffset> offsets, bool final);
-  void leave(std::function<void()> left);
+  void leave(Callback<void> left);
 
   const ConsumerOptions options_;
   std::shared_ptr<void> listener_;
@@ -105,6 +105,9 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   std::deque<Chunk> chunks_;
   std::size_t buffered_ = 0;
   std::uint64_t fetch_id_ = 0;
+  /// The broker serves partitions in the order asked: the next fetch begins behind the last one
+  /// that got something, so that busy ones do not starve the others.
+  std::optional<TopicPartition> served_last_;
   bool fetching_ = false;
   std::optional<Poll> poll_;
   std::optional<Failure> failure_;

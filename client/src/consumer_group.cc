@@ -206,14 +206,15 @@ void ConsumerCore::close(Callback<void> done) {
   if (ended_) return done({});
   // Whoever closes wants the group to know: the partitions are free when this is answered.
   auto finish = [self = shared_from_this(), done](const Outcome<void>& committed) {
-    self->abandon([done, committed] { done(committed); });
+    self->abandon(
+        [done, committed](Outcome<void> left) { done(committed ? std::move(left) : committed); });
   };
   if (!options_.auto_commit || options_.group.empty()) return finish({});
   commit(to_commit(true), std::move(finish));
 }
 
-void ConsumerCore::abandon(std::function<void()> left) {
-  if (ended_) return left();
+void ConsumerCore::abandon(Callback<void> left) {
+  if (ended_) return left({});
   leave(std::move(left));
   ended_ = true;
   ++fetch_id_;
@@ -229,17 +230,27 @@ void ConsumerCore::abandon(std::function<void()> left) {
   poll.done(Failure(Errc::cancelled, "the consumer was closed"));
 }
 
-void ConsumerCore::leave(std::function<void()> left) {
+void ConsumerCore::leave(Callback<void> left) {
   // A join that is on its way is answered first, so this ends it, too.
-  if ((!is_member() && !heart_outstanding_) || !core->connection->is_up()) return left();
+  if (!is_member() && !heart_outstanding_) return left({});
+  if (!core->connection->is_up())
+    return left(Failure(Errc::disconnected, Action::retry,
+                        "there is no connection to leave the group over; its partitions are free "
+                        "when the session times out"));
   native::GroupHeartbeat beat;
   beat.group = options_.group;
   beat.member_id = member_id_;
   beat.instance_id = options_.instance_id;
   beat.member_epoch =
       options_.instance_id.empty() ? native::kEpochLeave : native::kEpochLeaveStatic;
-  core->connection->request(std::move(beat), {}, core->options.request_timeout,
-                            [left = std::move(left)](Answer) { left(); });
+  core->connection->request(
+      std::move(beat), {}, core->options.request_timeout, [left = std::move(left)](Answer answer) {
+        if (answer) return left({});
+        const ErrorCode code = answer.error().error.code();
+        // The group knows this member no more: it has left, too.
+        if (code == ErrorCode::kUnknownMember || code == ErrorCode::kUnknownGroup) return left({});
+        left(to_failure(answer.error()));
+      });
 }
 
 }  // namespace runnel::client

@@ -1,8 +1,11 @@
-// Push: credits are given back as the callback returns; renewed after a reconnection.
+// Push: credits are given back as the callback returns. Renewed after a reconnection, and when the
+// broker ends it for a reason that passes (it shuts down, it has no memory now).
 #include "client/src/consumer_core.h"
 
 namespace runnel::client {
 namespace {
+
+constexpr Milliseconds kRenewAfter{100};
 
 class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
  public:
@@ -34,6 +37,7 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
     if (ended_) return;
     ended_ = true;
     core->loop->cancel(timer_);
+    core->loop->cancel(renewal_);
     listener_.reset();
     core->connection->stop_stream(stream_);
     if (name_ != 0)
@@ -47,6 +51,7 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
  private:
   void subscribe() {
     if (ended_) return;
+    core->loop->cancel(std::exchange(renewal_, 0));
     native::Subscribe request;
     request.credit_bytes = options_.credit_bytes;
     for (const auto& [tp, offset] : next_)
@@ -61,11 +66,11 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
     if (!answer) {
       if (answer.error().error.code() == ErrorCode::kCancelled)
         return fail(to_failure(answer.error()));
+      name_ = 0;
       // A lost connection: its return subscribes again.
-      if (answer.error().maybe_done || answer.error().error.code() == ErrorCode::kDisconnected) {
-        name_ = 0;
+      if (answer.error().maybe_done || answer.error().error.code() == ErrorCode::kDisconnected)
         return;
-      }
+      if (answer.error().action == ErrorAction::kRetry) return renew_later();
       return fail(to_failure(answer.error()));
     }
     if (auto* reply = std::get_if<native::SubscribeReply>(&answer->response)) {
@@ -82,8 +87,14 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
     for (const auto& p : delivery->partitions) {
       const Bytes bytes = owner->bytes().subspan(at, p.bytes);
       at += p.bytes;
-      if (p.error != ErrorCode::kOk)
-        return fail(Failure(static_cast<Errc>(p.error), p.error_message));
+      if (p.error != ErrorCode::kOk) {
+        const Failure failure(static_cast<Errc>(p.error), p.error_message);
+        if (failure.action() == Action::retry) {
+          give_back(at);
+          return renew();
+        }
+        return fail(failure);
+      }
       const TopicPartition tp = from_wire(p.target);
       std::int64_t& next = next_[tp];
       auto batch = decode_batches(tp.topic, tp.partition, bytes, owner, next);
@@ -99,7 +110,30 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
       }
       if (ended_) return;
     }
-    if (at > 0) core->connection->notify(native::Credit{name_, at});
+    give_back(at);
+  }
+
+  void give_back(std::uint64_t bytes) {
+    if (bytes > 0) core->connection->notify(native::Credit{name_, bytes});
+  }
+
+  /// Ends what the broker still has of this subscription, and asks for a new one soon.
+  void renew() {
+    core->connection->stop_stream(stream_);
+    if (name_ != 0)
+      core->connection->request(native::Unsubscribe{std::exchange(name_, 0)}, {},
+                                core->options.request_timeout, [](Answer) {});
+    renew_later();
+  }
+  void renew_later() {
+    core->loop->cancel(renewal_);
+    renewal_ = core->loop->after(kRenewAfter, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->renewal_ = 0;
+      // Without a connection its return subscribes.
+      if (self->core->connection->is_up()) self->subscribe();
+    });
   }
 
   void fail(Failure why) {
@@ -118,6 +152,7 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
   std::uint64_t stream_ = 0;
   std::uint64_t name_ = 0;
   Loop::TimerId timer_ = 0;
+  Loop::TimerId renewal_ = 0;
   bool ended_ = false;
 };
 

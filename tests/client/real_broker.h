@@ -90,6 +90,11 @@ class RealBroker {
     coordinator_.reset();
     store_.reset();
   }
+  /// As an operator stops it: every session is told and finishes what it was asked.
+  void stop_gracefully() {
+    EXPECT_TRUE(server_->drain(10s));
+    stop();
+  }
   void start_server() {
     broker::ServerOptions options;
     options.listen = {{"127.0.0.1", port_}};

@@ -210,6 +210,40 @@ TEST_F(RestartTest, AConsumerAndASubscriptionGoOnWithoutGapOrRepeat) {
   EXPECT_EQ(pushed.size(), 200U);
 }
 
+TEST_F(RestartTest, AGracefulRestartDoesNotEndASubscription) {
+  make_topic("t");
+  std::mutex mutex;
+  std::vector<std::int64_t> pushed;
+  std::string failure;
+  SubscribeOptions subscribe;
+  subscribe.partitions = {{{"t", 0}, Position::earliest()}};
+  auto subscription = client
+                          ->subscribe(subscribe,
+                                      [&](Outcome<Batch> batch) {
+                                        const std::lock_guard lock(mutex);
+                                        if (!batch) {
+                                          failure = batch.error().to_string();
+                                          return;
+                                        }
+                                        for (const auto& r : *batch) pushed.push_back(r.offset);
+                                      })
+                          .get();
+  ASSERT_TRUE(subscription);
+  for (int round = 0; round < 3; ++round) {
+    produce("t", 10, round * 10);
+    ASSERT_TRUE(wait_for([&] {
+      const std::lock_guard lock(mutex);
+      return !failure.empty() || pushed.size() >= static_cast<std::size_t>(round + 1) * 10;
+    }));
+    broker->stop_gracefully();
+    broker->start();
+  }
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(failure, "");
+  ASSERT_EQ(pushed.size(), 30U);
+  for (std::size_t i = 0; i < 30; ++i) EXPECT_EQ(pushed[i], static_cast<std::int64_t>(i));
+}
+
 TEST_F(RestartTest, JoinsThatAreCutLeaveOneMemberAndNoGhosts) {
   make_topic("t", 2);
   ConsumerOptions options;
