@@ -371,8 +371,9 @@ class Store {
 
   // Writing.
   virtual void commit(CommitRequest request, CommitCallback done) = 0;
-  /// commit() by a thread that calls drive_commits() soon; until then nobody may have begun. The same
-  /// as commit() in a store whose drive_commits() was never called. For event loops: what one turn brought becomes one group, and no other thread has to wake up.
+  /// commit() by a thread that calls drive_commits() soon; until then nobody may have begun. The
+  /// same as commit() in a store whose drive_commits() was never called. For event loops: what one
+  /// turn brought becomes one group, and no other thread has to wake up.
   virtual void queue_commit(CommitRequest request, CommitCallback done) {
     commit(std::move(request), std::move(done));
   }

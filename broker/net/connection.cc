@@ -160,8 +160,7 @@ void SocketConnection::cut() {
 
 void SocketConnection::count_cut(std::atomic<std::uint64_t>& counter, std::string_view why) {
   LoopCore::add(counter, 1);
-  loop_.log("closed the connection from " + to_string(remote_) + ": " +
-            std::string(why));
+  loop_.log("closed the connection from " + to_string(remote_) + ": " + std::string(why));
   cut();
 }
 
