@@ -13,7 +13,6 @@ namespace {
 using protocol::kafka::ConfigType;
 
 constexpr std::int64_t kIntMax = std::numeric_limits<std::int32_t>::max();
-constexpr std::int64_t kLongMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMillisPerHour = 3'600'000;
 
 std::vector<BrokerConfigRow> group_rows() {
