@@ -43,6 +43,8 @@ inline constexpr std::size_t kMaxDedupPartBytes = 255;  ///< each of a dedup key
 inline constexpr std::size_t kMaxFences = 20'000;
 /// In one CommitRequest; besides, an append has no more of them than records.
 inline constexpr std::size_t kMaxDedupEntries = 10'000;
+/// In one CommitRequest: the partitions that a transaction can write to.
+inline constexpr std::size_t kMaxTransactionMarkers = 10'000;
 inline constexpr std::size_t kMaxNameBytes = 255;  ///< groups, fences, state keys
 
 // ---------------------------------------------------------------- options
@@ -87,6 +89,7 @@ struct PartitionInfo {
   PartitionIndex index;
   Offset log_start;
   Offset high_watermark;    ///< first offset that is not yet durable and visible
+  Offset last_stable;       ///< first offset of an open transaction, or the high watermark
   std::uint64_t bytes = 0;  ///< of record batches between the two
   Timestamp max_timestamp = kNoTimestamp;
 };
@@ -183,6 +186,23 @@ struct GroupActivity {
   bool active = false;
 };
 
+/// Who writes: an idempotent producer at one of its epochs.
+struct ProducerIdentity {
+  ProducerId id;
+  ProducerEpoch epoch;
+};
+
+/// Ends a producer's transaction in one partition: a control batch is appended there, after the
+/// request's appends. The producer's epoch becomes the marker's, so that batches of an older one
+/// are refused from then on (kInvalidProducerEpoch, and so is the marker itself if it is older
+/// than what the partition knows). A marker where no transaction is open is appended all the same.
+struct TransactionMarker {
+  PartitionRef partition;
+  ProducerIdentity producer;
+  bool commit = false;
+  std::int32_t coordinator_epoch = 0;
+};
+
 /// All of it happens, or none of it. With one exception, for records that are known already:
 /// - Every append was stored before, at least one of them known by its dedup keys: nothing is
 ///   appended; offsets, fences, state and activity are taken as they stand here, because the keys
@@ -193,6 +213,7 @@ struct GroupActivity {
 /// A dedup key stands at most once in a request.
 struct CommitRequest {
   std::vector<AppendItem> appends;
+  std::vector<TransactionMarker> markers;  ///< at most kMaxTransactionMarkers; a partition once
   std::vector<OffsetCommit> offsets;
   std::vector<Fence> fences;
   std::vector<StateChange> state;
@@ -243,18 +264,31 @@ struct FetchRequest {
   std::uint64_t max_bytes = 50u << 20;    ///< in all; the first batch comes even if it is larger
   std::uint64_t min_bytes = 1;            ///< wait until this much is there ...
   std::chrono::milliseconds max_wait{0};  ///< ... or this long
+  /// Only batches below the last stable offset, with the aborted transactions among them.
+  /// `min_bytes` counts those only.
+  bool committed_only = false;
+};
+
+/// A transaction that was aborted. Its producer's transactional batches from `first` up to the
+/// abort marker are to be left out.
+struct AbortedTransaction {
+  ProducerId producer;
+  Offset first;
 };
 
 struct FetchedPartition {
   std::optional<Error> error;
   Offset high_watermark;
   Offset log_start;
+  Offset last_stable;
   /// Whole batches in offset order; the first one contains FetchItem::from (and may begin before
   /// it). Bytes of the slices never change while they are held.
   std::vector<FileSlice> slices;
   std::uint64_t bytes = 0;
   /// Offset after the last batch given; FetchItem::from if there is none.
   Offset next;
+  /// For committed_only: the aborted transactions that touch [from, next), by ascending `first`.
+  std::vector<AbortedTransaction> aborted;
 };
 
 using FetchResult = std::vector<FetchedPartition>;  ///< one a FetchItem
@@ -268,6 +302,7 @@ struct OffsetQuery {
   enum class Kind { kEarliest, kLatest, kMaxTimestamp, kTime };
   Kind kind = Kind::kLatest;
   Timestamp time = kNoTimestamp;  ///< for kTime: the first record at or after it
+  bool committed_only = false;    ///< answers below the last stable offset; kLatest: just that
 };
 struct OffsetAnswer {
   Offset offset;  ///< kTime: kNoOffset if every record is older
@@ -283,17 +318,13 @@ struct CommittedOffset {
   Timestamp committed;
 };
 
-struct ProducerIdentity {
-  ProducerId id;
-  ProducerEpoch epoch;
-};
-
 /// An idempotent producer as a partition remembers it.
 struct ProducerInfo {
   ProducerId id;
   ProducerEpoch epoch;
   std::int32_t last_sequence = -1;
   Timestamp last_seen;
+  Offset transaction_first = kNoOffset;  ///< of its open transaction here; kNoOffset: none
 };
 
 // ---------------------------------------------------------------- statistics

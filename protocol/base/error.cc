@@ -62,6 +62,14 @@ constexpr Row kRows[] = {
     {ErrorCode::kStaleMemberEpoch, "stale_member_epoch", ErrorAction::kRefresh},
     {ErrorCode::kUnsupportedAssignor, "unsupported_assignor", ErrorAction::kPermanent},
     {ErrorCode::kInvalidRegularExpression, "invalid_regular_expression", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidTxnState, "invalid_txn_state", ErrorAction::kPermanent},
+    {ErrorCode::kConcurrentTransactions, "concurrent_transactions", ErrorAction::kRetry},
+    {ErrorCode::kProducerFenced, "producer_fenced", ErrorAction::kPermanent},
+    {ErrorCode::kTransactionAbortable, "transaction_abortable", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidProducerIdMapping, "invalid_producer_id_mapping", ErrorAction::kPermanent},
+    {ErrorCode::kInvalidTxnTimeout, "invalid_txn_timeout", ErrorAction::kPermanent},
+    {ErrorCode::kTransactionalIdNotFound, "transactional_id_not_found", ErrorAction::kPermanent},
+    {ErrorCode::kUnstableOffsetCommit, "unstable_offset_commit", ErrorAction::kRetry},
 };
 
 constexpr bool rows_are_in_order() {

@@ -65,6 +65,15 @@ enum class ErrorCode : std::uint16_t {
   kStaleMemberEpoch = 49,   ///< a commit with an epoch that is over
   kUnsupportedAssignor = 50,
   kInvalidRegularExpression = 51,
+  // Of transactions.
+  kInvalidTxnState = 52,           ///< the transaction is not in a state that allows it
+  kConcurrentTransactions = 53,    ///< the transaction before is being ended; try again
+  kProducerFenced = 54,            ///< a newer producer has taken the transactional id
+  kTransactionAbortable = 55,      ///< abort the transaction, then go on
+  kInvalidProducerIdMapping = 56,  ///< the transactional id belongs to another producer id
+  kInvalidTxnTimeout = 57,         ///< outside of what the broker allows
+  kTransactionalIdNotFound = 58,
+  kUnstableOffsetCommit = 59,  ///< a transaction that may change the offset is open; try again
 };
 
 /// What a caller should do about an error.
