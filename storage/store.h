@@ -204,9 +204,9 @@ struct TransactionMarker {
 };
 
 /// All of it happens, or none of it. With one exception, for records that are known already:
-/// - Every append was stored before, at least one of them known by its dedup keys: nothing is
-///   appended; offsets, fences, state and activity are taken as they stand here, because the keys
-///   may have come in another request.
+/// - Every append was stored before, at least one of them known by its dedup keys: none of them is
+///   appended; markers, offsets, fences, state and activity are taken as they stand here, because
+///   the keys may have come in another request.
 /// - Every append was stored before, known by their producers' sequences: that is this request
 ///   again, as a client repeats it whose answer was lost. The first time did all of it. Only the
 ///   fences are taken anew: an old repeat must not put back an offset that has moved on.
@@ -325,6 +325,7 @@ struct ProducerInfo {
   std::int32_t last_sequence = -1;
   Timestamp last_seen;
   Offset transaction_first = kNoOffset;  ///< of its open transaction here; kNoOffset: none
+  std::int32_t coordinator_epoch = -1;   ///< of its last transaction marker; -1: there was none
 };
 
 // ---------------------------------------------------------------- statistics

@@ -32,6 +32,7 @@ constexpr KafkaApi kApis[] = {
     {ApiKey::kDeleteRecords, 0, 2, handle_delete_records},
     {ApiKey::kInitProducerId, 0, 4, handle_init_producer_id},
     {ApiKey::kOffsetForLeaderEpoch, 2, 4, handle_offset_for_leader_epoch},
+    {ApiKey::kWriteTxnMarkers, 1, 1, handle_write_txn_markers},
     {ApiKey::kDescribeAcls, 0, 3, handle_describe_acls},
     {ApiKey::kCreateAcls, 0, 3, handle_create_acls},
     {ApiKey::kDeleteAcls, 0, 3, handle_delete_acls},

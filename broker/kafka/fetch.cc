@@ -30,7 +30,7 @@ struct PendingFetch {
 void settle(FetchResponse::Partition& to, storage::FetchedPartition& from,
             std::vector<storage::FileSlice>& slices) {
   to.high_watermark = from.high_watermark;
-  to.last_stable_offset = from.high_watermark;
+  to.last_stable_offset = from.last_stable;
   to.log_start_offset = from.log_start;
   if (from.error) {
     to.error = kafka_error(*from.error);
@@ -38,6 +38,9 @@ void settle(FetchResponse::Partition& to, storage::FetchedPartition& from,
       to.high_watermark = to.last_stable_offset = to.log_start_offset = Offset(-1);
     }
     return;
+  }
+  for (const storage::AbortedTransaction& t : from.aborted) {
+    to.aborted_transactions->push_back({t.producer, t.first});
   }
   to.records.gap_bytes = static_cast<std::uint32_t>(from.bytes);
   for (auto& slice : from.slices) slices.push_back(std::move(slice));
@@ -104,6 +107,7 @@ void handle_fetch(const CallRef& call) {
   fetch.min_bytes = std::min<std::uint64_t>(
       static_cast<std::uint64_t>(std::max(0, request->min_bytes)), fetch.max_bytes);
   fetch.max_wait = std::chrono::milliseconds(std::clamp(request->max_wait_ms, 0, kMaxWaitMs));
+  fetch.committed_only = request->isolation_level == kReadCommitted;
   if (resolve(*pending, *request, fetch)) fetch.max_wait = std::chrono::milliseconds(0);
   if (fetch.items.empty()) return answer(*pending, {});
   storage::Store& store = call->store();

@@ -47,6 +47,7 @@ void handle_offset_fetch(const CallRef& call);
 void handle_offset_for_leader_epoch(const CallRef& call);
 void handle_produce(const CallRef& call);
 void handle_sync_group(const CallRef& call);
+void handle_write_txn_markers(const CallRef& call);
 
 /// An ApiVersions request of a version that is not known is answered in version 0, never refused:
 /// the client learns from the answer which one to use.

@@ -16,6 +16,7 @@ using Query = storage::OffsetQuery;
 constexpr std::int16_t kFirstWithMaxTimestamp = 7;
 constexpr std::int16_t kFirstWithLocal = 8;
 constexpr std::int16_t kFirstWithTiered = 9;
+constexpr std::int8_t kReadCommitted = 1;
 
 struct Meaning {
   KafkaError error = KafkaError::kNone;
@@ -42,7 +43,7 @@ Meaning meaning_of(Timestamp asked, std::int16_t version) {
 }
 
 void find(Call& call, const std::string& topic, const ListOffsetsRequest::Partition& asked,
-          ListOffsetsResponse::Partition& answer) {
+          bool committed_only, ListOffsetsResponse::Partition& answer) {
   answer.index = asked.index;
   const auto found = call.store().partition(topic, asked.index);
   if (!found) {
@@ -51,9 +52,10 @@ void find(Call& call, const std::string& topic, const ListOffsetsRequest::Partit
   }
   answer.error = check_epoch(asked.current_leader_epoch);
   if (answer.error != KafkaError::kNone) return;
-  const Meaning meaning = meaning_of(asked.timestamp, call.version());
+  Meaning meaning = meaning_of(asked.timestamp, call.version());
   answer.error = meaning.error;
   if (meaning.nothing) return;
+  meaning.query.committed_only = committed_only;
   const auto offset = call.store().find_offset(*found, meaning.query);
   if (!offset) {
     answer.error = kafka_error(offset.error());
@@ -66,11 +68,12 @@ void find(Call& call, const std::string& topic, const ListOffsetsRequest::Partit
 
 ListOffsetsResponse find_all(Call& call, const ListOffsetsRequest& request) {
   ListOffsetsResponse response;
+  const bool committed_only = request.isolation_level == kReadCommitted;
   for (const auto& topic : request.topics) {
     auto& to = response.topics.emplace_back();
     to.name = topic.name;
     for (const auto& partition : topic.partitions) {
-      find(call, topic.name, partition, to.partitions.emplace_back());
+      find(call, topic.name, partition, committed_only, to.partitions.emplace_back());
     }
   }
   return response;

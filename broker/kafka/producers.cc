@@ -1,9 +1,12 @@
-// DescribeProducers: the idempotent producers that partitions remember.
+// DescribeProducers: the idempotent producers that partitions remember. WriteTxnMarkers: ends
+// transactions without their coordinator, which is how an admin gets rid of one that hangs.
+#include <future>
 #include <set>
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
 #include "protocol/kafka/describe_producers.h"
+#include "protocol/kafka/write_txn_markers.h"
 
 namespace runnel::broker {
 namespace {
@@ -11,6 +14,8 @@ namespace {
 using kafka::DescribeProducersRequest;
 using kafka::DescribeProducersResponse;
 using kafka::KafkaError;
+using kafka::WriteTxnMarkersRequest;
+using kafka::WriteTxnMarkersResponse;
 
 void describe(Call& call, const std::string& topic, DescribeProducersResponse::Partition& to) {
   const auto refuse = [&to](const Error& error) {
@@ -27,7 +32,8 @@ void describe(Call& call, const std::string& topic, DescribeProducersResponse::P
     producer.producer_epoch = info.epoch.value();
     producer.last_sequence = info.last_sequence;
     producer.last_timestamp = info.last_seen;
-    producer.coordinator_epoch = -1;
+    producer.coordinator_epoch = info.coordinator_epoch;
+    producer.current_txn_start_offset = info.transaction_first;
     to.producers.push_back(producer);
   }
 }
@@ -52,7 +58,53 @@ DescribeProducersResponse describe_all(Call& call, const DescribeProducersReques
   return response;
 }
 
+/// Each partition is a commit of its own: one that fails does not keep the others from ending.
+WriteTxnMarkersResponse write_all(Call& call, const WriteTxnMarkersRequest& request) {
+  WriteTxnMarkersResponse response;
+  std::vector<std::pair<std::future<KafkaError>, KafkaError*>> pending;
+  response.markers.reserve(request.markers.size());
+  for (const auto& asked : request.markers) {
+    auto& marker = response.markers.emplace_back();
+    marker.producer_id = asked.producer_id;
+    marker.topics.reserve(asked.topics.size());
+    for (const auto& topic : asked.topics) {
+      auto& to = marker.topics.emplace_back();
+      to.name = topic.name;
+      to.partitions.reserve(topic.partitions.size());
+      for (const PartitionIndex index : topic.partitions) {
+        auto& partition = to.partitions.emplace_back();
+        partition.index = index;
+        auto found = call.store().partition(topic.name, index);
+        if (!found) {
+          partition.error = kafka_error(found.error());
+          continue;
+        }
+        storage::CommitRequest commit;
+        commit.markers.push_back({std::move(*found),
+                                  {asked.producer_id, asked.producer_epoch},
+                                  asked.committed,
+                                  asked.coordinator_epoch});
+        auto done = std::make_shared<std::promise<KafkaError>>();
+        pending.emplace_back(done->get_future(), &partition.error);
+        call.store().commit(std::move(commit), [done](const storage::CommitOutcome& outcome) {
+          done->set_value(outcome.result ? KafkaError::kNone : kafka_error(outcome.result.error()));
+        });
+      }
+    }
+  }
+  for (auto& [result, error] : pending) *error = result.get();
+  return response;
+}
+
 }  // namespace
+
+void handle_write_txn_markers(const CallRef& call) {
+  auto request = call->decode<WriteTxnMarkersRequest>();
+  if (!request) return;
+  run_blocking(
+      call, [call, request = std::move(*request)] { return write_all(*call, request); },
+      [call](const WriteTxnMarkersResponse& response) { call->reply(response); });
+}
 
 void handle_describe_producers(const CallRef& call) {
   auto request = call->decode<DescribeProducersRequest>();

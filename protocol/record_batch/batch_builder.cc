@@ -99,7 +99,8 @@ Result<Buffer> BatchBuilder::finish() {
   Buffer batch = Buffer::allocate(total);
   std::byte* const p = batch.mutable_data();
   const auto attributes = static_cast<std::uint16_t>(
-      static_cast<unsigned>(options_.codec) | (options_.transactional ? kTransactionalBit : 0u));
+      static_cast<unsigned>(options_.codec) | (options_.transactional ? kTransactionalBit : 0u) |
+      (options_.control ? kControlBit : 0u));
   store_be(p, std::int64_t{0});
   store_be(p + 8, static_cast<std::int32_t>(total - kBatchLengthOverhead));
   store_be(p + 12, std::int32_t{0});

@@ -191,6 +191,7 @@ struct BatchOptions {
   ProducerEpoch producer_epoch = kNoEpoch;
   std::int32_t base_sequence = kNoSequence;
   bool transactional = false;
+  bool control = false;  ///< what control_record.h says, no data
 };
 
 /// Builds one batch with base offset 0. Not thread safe.

@@ -2,6 +2,7 @@
 
 #include <future>
 
+#include "protocol/record_batch/control_record.h"
 #include "storage/commit/operations.h"
 
 namespace runnel::storage {
@@ -32,8 +33,9 @@ constexpr std::uint64_t kOperationBytes = 48;
 /// The frame of `r` is not larger than this, and not much smaller either: requests are put together
 /// and room is made for them by it.
 std::uint64_t frame_bound(const CommitRequest& r) {
-  std::uint64_t bytes = kOperationBytes * (r.appends.size() + r.offsets.size() + r.fences.size() +
-                                           r.state.size() + r.activity.size());
+  std::uint64_t bytes = kOperationBytes * (r.appends.size() + r.markers.size() + r.offsets.size() +
+                                           r.fences.size() + r.state.size() + r.activity.size());
+  bytes += protocol::kMaxEndTxnBatchBytes * r.markers.size();
   for (const auto& a : r.appends) {
     bytes += a.batches.size() + kOperationBytes * a.dedup.size();
     for (const auto& d : a.dedup) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/record_batch/control_record.h"
 #include "storage/commit/operations.h"
 #include "storage/log/batch_walker.h"
 #include "storage/log/entry_builder.h"
@@ -60,7 +61,7 @@ Status Stager::check_fences(const CommitRequest& request) const {
 
 Status Stager::check_sequences(const AppendItem& item, Checked& checked) const {
   const PartitionId partition = item.partition->id();
-  std::unordered_map<ProducerId, ProducerState> ahead;  // effects of this item's own batches
+  auto& ahead = checked.ahead;
   std::size_t batches = 0;
   std::size_t repeated = 0;
   Status status;
@@ -187,37 +188,67 @@ Status Stager::check_appends(const CommitRequest& request, Findings& found) cons
   return {};
 }
 
-AppendResult Stager::append(AppendItem& item, Checked& checked, Group& group) {
-  Partition& partition = *item.partition;
+Status Stager::check_markers(const CommitRequest& request, Findings& found) const {
+  for (const TransactionMarker& m : request.markers) {
+    const Partition& partition = *m.partition;
+    if (partition.view().deleted) return fail(topic_gone(partition));
+    const ProducerState* known = producers_.find(partition.id(), m.producer.id);
+    for (std::size_t i = 0; i < request.appends.size(); ++i) {
+      if (request.appends[i].partition != m.partition) continue;
+      const auto ahead = found.appends[i].ahead.find(m.producer.id);
+      if (ahead != found.appends[i].ahead.end()) known = &ahead->second;
+    }
+    if (known == nullptr) ++found.new_producers;
+    if (auto checked = producers_.check_marker(partition.id(), m.producer, known); !checked) {
+      return fail(checked.error().within(partition.name()));
+    }
+  }
+  return {};
+}
+
+AppendResult Stager::add_batches(const PartitionRef& to, Buffer batches, Group& group) {
+  Partition& partition = *to;
   auto [at, is_new] = group.appended_at.try_emplace(&partition, group.appended.size());
-  if (is_new) group.appended.push_back({item.partition, {}, 0});
-  Group::Appended& to = group.appended[at->second];
+  if (is_new) group.appended.push_back({to, {}, 0});
+  Group::Appended& appended = group.appended[at->second];
 
   AppendResult result;
   Partition::Writer& writer = partition.writer();
   result.base_offset = writer.staged_next;
   result.log_start = partition.view().start.offset;
-  MutableBytes rest = item.batches.mutable_bytes();
+  appended.parts.push_back(batches.bytes());
+  MutableBytes rest = batches.mutable_bytes();
   while (!rest.empty()) {
     const protocol::BatchView batch(rest);
     const std::size_t bytes = batch.total_bytes();
     protocol::stamp_batch(rest.first(bytes), writer.staged_next, kLeaderEpoch);
     if (batch.is_log_append_time()) result.append_time = batch.max_timestamp();
     writer.staged_next = batch.last_offset() + 1;
-    if (batch.producer_id() != kNoProducer) producers_.record(partition.id(), batch, group_time_);
-    group.records += static_cast<std::uint64_t>(batch.record_count());
+    if (batch.producer_id() != kNoProducer) {
+      const auto aborted = producers_.record(partition.id(), rest.first(bytes),
+                                             writer.state.bytes + appended.bytes, group_time_);
+      if (aborted) {
+        group.mutations.put(Family::kIndex, keys::aborted(partition.id(), aborted->marker),
+                            encode(*aborted));
+        appended.last_abort = aborted->marker;
+      }
+    }
+    if (!batch.is_control()) group.records += static_cast<std::uint64_t>(batch.record_count());
     ++group.batch_count;
+    appended.bytes += static_cast<std::uint32_t>(bytes);
     rest = rest.subspan(bytes);
   }
   result.last_offset = writer.staged_next - 1;
-  to.parts.push_back(item.batches.bytes());
-  to.bytes += static_cast<std::uint32_t>(item.batches.size());
-  group.payload_bytes += item.batches.size();
-  group.keep.push_back(item.batches);
+  group.payload_bytes += batches.size();
+  group.keep.push_back(std::move(batches));
+  return result;
+}
 
+AppendResult Stager::append(AppendItem& item, Checked& checked, Group& group) {
+  AppendResult result = add_batches(item.partition, item.batches, group);
   for (std::size_t i = 0; i < item.dedup.size(); ++i) {
     const DedupEntry& entry = item.dedup[i];
-    const DedupRecord record{partition.id(), result.base_offset + entry.record_index,
+    const DedupRecord record{item.partition->id(), result.base_offset + entry.record_index,
                              entry.payload_hash};
     result.dedup_offsets.push_back(record.offset);
     {
@@ -275,7 +306,16 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
     return failed(std::move(checked).error(), std::move(found.duplicates));
   }
   const bool repeat = found.repeated != 0;
-  if (!repeat && found.new_producers != 0) {
+  // A repeat by sequence is the request itself again, so the first time did the rest of it, and
+  // doing it now might put an offset back. A dedup key says only that the record is known.
+  const bool all_known = repeat && !found.by_key;
+  if (repeat) found.new_producers = 0;  // what is known adds none
+  if (!all_known) {
+    if (auto checked = check_markers(request, found); !checked) {
+      return failed(std::move(checked).error());
+    }
+  }
+  if (found.new_producers != 0) {
     if (auto room = producers_.make_room(found.new_producers, now); !room) {
       return failed(std::move(room).error());
     }
@@ -296,9 +336,15 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
     r.duplicate = true;
     r.dedup_offsets = std::move(found.appends[i].dedup_offsets);
   }
-  // A repeat by sequence is the request itself again, so the first time did the rest of it, and
-  // doing it now might put an offset back. A dedup key says only that the record is known.
-  if (!repeat || found.by_key) take_changes(request, now, group);
+  if (all_known) return {std::move(result), {}};
+  for (const TransactionMarker& m : request.markers) {
+    const auto type = m.commit ? protocol::ControlType::kCommit : protocol::ControlType::kAbort;
+    add_batches(
+        m.partition,
+        protocol::end_txn_batch({type, m.coordinator_epoch}, m.producer.id, m.producer.epoch, now),
+        group);
+  }
+  take_changes(request, now, group);
   return {std::move(result), {}};
 }
 
@@ -317,8 +363,10 @@ void Stager::finish(Group& group, const FrameHeader& header) {
     builder.finish();
     a.partition->writer().dirty = true;
     RUNNEL_ASSERT(state.next == a.partition->writer().staged_next);
-    group.updates.push_back(
-        {a.partition, std::move(builder.entries()), state.next, state.bytes, state.open_span});
+    const auto open = producers_.first_open(a.partition->id());
+    group.updates.push_back({a.partition, std::move(builder.entries()), state.next, state.bytes,
+                             state.open_span, open.value_or(StablePoint{state.next, state.bytes}),
+                             a.last_abort});
   }
 }
 

@@ -25,6 +25,7 @@ struct Group {
     PartitionRef partition;
     std::vector<Bytes> parts;  ///< batches, stamped; their buffers are kept by `keep`
     std::uint32_t bytes = 0;
+    Offset last_abort = kNoOffset;  ///< marker of the last transaction aborted here
   };
   struct Completion {
     CommitCallback callback;
@@ -83,6 +84,8 @@ class Stager {
     std::size_t new_producers = 0;
     std::vector<Offset> dedup_offsets;
     std::vector<std::string> dedup_keys;
+    /// The producers as the item's own batches will leave them.
+    std::unordered_map<ProducerId, ProducerState> ahead;
   };
 
   /// What the checks found out about a request.
@@ -102,10 +105,14 @@ class Stager {
   [[nodiscard]] Status check_appends(const CommitRequest& request, Findings& found) const;
   [[nodiscard]] Result<Checked> check_append(const AppendItem& item, std::size_t index,
                                              Findings& found) const;
+  /// Markers must not be older than what will be known once the appends are there.
+  [[nodiscard]] Status check_markers(const CommitRequest& request, Findings& found) const;
   [[nodiscard]] Status check_sequences(const AppendItem& item, Checked& checked) const;
   [[nodiscard]] Status check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
                                    Findings& found) const;
   [[nodiscard]] Result<std::optional<DedupRecord>> find_dedup(const std::string& key) const;
+  /// Gives offsets to batches and puts them into the group.
+  AppendResult add_batches(const PartitionRef& partition, Buffer batches, Group& group);
   AppendResult append(AppendItem& item, Checked& checked, Group& group);
   void take_fences(const CommitRequest& request, Group& group);
   void take_changes(CommitRequest& request, Timestamp now, Group& group);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "protocol/record_batch/control_record.h"
+
 namespace runnel::storage {
 namespace {
 
@@ -24,33 +26,54 @@ tl::unexpected<Error> out_of_order(const protocol::BatchView& batch, std::int32_
                   " was expected; a batch before it is missing, so start a new producer");
 }
 
+tl::unexpected<Error> old_epoch(ProducerId producer, ProducerEpoch used, ProducerEpoch known) {
+  return fail(ErrorCode::kInvalidProducerEpoch, "producer " + std::to_string(producer.value()) +
+                                                    " used epoch " + std::to_string(used.value()) +
+                                                    ", but epoch " + std::to_string(known.value()) +
+                                                    " is in use; a newer instance took over");
+}
+
+/// A data batch must belong to the producer's open transaction, if there is one.
+Status check_transaction(const ProducerState& known, const protocol::BatchView& batch) {
+  if (known.transaction_first == kNoOffset || batch.is_transactional()) return {};
+  return fail(ErrorCode::kInvalidTxnState,
+              "producer " + std::to_string(batch.producer_id().value()) +
+                  " sent a batch outside of a transaction while its transaction from offset " +
+                  std::to_string(known.transaction_first.value()) +
+                  " is open; end the transaction first");
+}
+
 }  // namespace
 
 Result<Producers::Verdict> Producers::check(PartitionId partition, const protocol::BatchView& batch,
                                             const ProducerState* previous) const {
   const ProducerState* known =
       previous != nullptr ? previous : find(partition, batch.producer_id());
-  if (known == nullptr || known->count == 0) return Verdict{};
+  if (known == nullptr) return Verdict{};
   if (batch.producer_epoch() < known->epoch) {
-    return fail(ErrorCode::kInvalidProducerEpoch,
-                "producer " + std::to_string(batch.producer_id().value()) + " used epoch " +
-                    std::to_string(batch.producer_epoch().value()) + ", but epoch " +
-                    std::to_string(known->epoch.value()) +
-                    " is in use; a newer instance took over");
+    return old_epoch(batch.producer_id(), batch.producer_epoch(), known->epoch);
   }
-  if (batch.producer_epoch() > known->epoch) {
-    if (batch.base_sequence() != 0) return out_of_order(batch, 0);
-    return Verdict{};
-  }
-  for (std::size_t i = 0; i < known->count; ++i) {
+  const bool anew = batch.producer_epoch() > known->epoch;
+  for (std::size_t i = 0; !anew && i < known->count; ++i) {
     const auto& b = known->batches[i];
     if (b.first_sequence == batch.base_sequence() && b.last_sequence == last_sequence(batch)) {
       return Verdict{true, b.base, b.last};
     }
   }
-  const std::int32_t expected = sequence_after(known->batches[known->count - 1].last_sequence, 1);
+  // A marker may have brought the epoch: then no batch of it is known yet.
+  const std::int32_t expected =
+      anew || known->count == 0 ? 0
+                                : sequence_after(known->batches[known->count - 1].last_sequence, 1);
   if (batch.base_sequence() != expected) return out_of_order(batch, expected);
+  RUNNEL_TRY(check_transaction(*known, batch));
   return Verdict{};
+}
+
+Status Producers::check_marker(PartitionId partition, const ProducerIdentity& producer,
+                               const ProducerState* previous) const {
+  const ProducerState* known = previous != nullptr ? previous : find(partition, producer.id);
+  if (known == nullptr || producer.epoch >= known->epoch) return {};
+  return old_epoch(producer.id, producer.epoch, known->epoch);
 }
 
 void Producers::advance(ProducerState& state, const protocol::BatchView& batch, Offset base,
@@ -58,6 +81,10 @@ void Producers::advance(ProducerState& state, const protocol::BatchView& batch, 
   if (batch.producer_epoch() != state.epoch) state.count = 0;
   state.epoch = batch.producer_epoch();
   state.last_seen = now;
+  state.last = base + batch.last_offset_delta();
+  if (batch.is_transactional() && state.transaction_first == kNoOffset) {
+    state.transaction_first = base;
+  }
   if (state.count == ProducerState::kRemembered) {
     std::move(state.batches.begin() + 1, state.batches.end(), state.batches.begin());
     --state.count;
@@ -75,7 +102,7 @@ std::size_t Producers::HashPlace::operator()(const Place& p) const noexcept {
 }
 
 Status Producers::make_room(std::size_t added, Timestamp now) {
-  while (!entries_.empty() && entries_.size() + added > capacity_) {
+  while (!ages_.empty() && entries_.size() + added > capacity_) {
     const auto oldest = entries_.find(ages_.front());
     const std::int64_t idle = now - oldest->second.state.last_seen;
     // A last use in the future means that the clock was set back; it says nothing.
@@ -86,25 +113,79 @@ Status Producers::make_room(std::size_t added, Timestamp now) {
   return fail(ErrorCode::kOverloaded,
               "the store remembers " + std::to_string(capacity_) +
                   " idempotent producers (one a partition they write to), and all of them wrote "
-                  "within the last minute; try again later, use fewer producers, or give the "
-                  "store more memory");
+                  "within the last minute or have a transaction open; try again later, use fewer "
+                  "producers, or give the store more memory");
 }
 
-void Producers::record(PartitionId partition, const protocol::BatchView& batch, Timestamp now) {
-  const Place place{partition, batch.producer_id()};
-  const auto [it, is_new] = entries_.try_emplace(place);
+std::optional<AbortedRecord> Producers::record(PartitionId partition, Bytes bytes,
+                                               std::uint64_t bytes_before, Timestamp now) {
+  const protocol::BatchView batch(bytes);
+  const Place where{partition, batch.producer_id()};
+  const auto [it, is_new] = entries_.try_emplace(where);
   Entry& e = it->second;
-  if (is_new) {
-    e.age = ages_.insert(ages_.end(), place);
+  if (is_new) e.age = ages_.end();
+  ProducerState& s = e.state;
+  if (!is_new && s.last >= batch.last_offset()) return std::nullopt;
+  const Offset was_open = s.transaction_first;
+  bool aborts = false;
+  if (batch.is_control()) {
+    if (batch.producer_epoch() != s.epoch) s.count = 0;
+    s.epoch = batch.producer_epoch();
+    s.last_seen = now;
+    s.last = batch.last_offset();
+    // Control records of other types end nothing.
+    if (const auto marker = protocol::read_end_txn_batch(bytes)) {
+      aborts = marker->type == protocol::ControlType::kAbort;
+      s.coordinator_epoch = marker->coordinator_epoch;
+      s.transaction_first = kNoOffset;
+      s.transaction_bytes = 0;
+    }
   } else {
-    const ProducerState& s = e.state;
-    if (s.count != 0 && s.batches[s.count - 1].base >= batch.base_offset()) return;
-    ages_.splice(ages_.end(), ages_, e.age);
+    advance(s, batch, batch.base_offset(), now);
+    if (was_open == kNoOffset && s.transaction_first != kNoOffset) {
+      s.transaction_bytes = bytes_before;
+    }
   }
-  advance(e.state, batch, batch.base_offset(), now);
-  if (e.dirty) return;
-  e.dirty = true;
-  dirty_.push_back(place);
+  place(where, e, was_open);
+  if (!e.dirty) {
+    e.dirty = true;
+    dirty_.push_back(where);
+  }
+  if (!aborts || was_open == kNoOffset) return std::nullopt;
+  const auto open = first_open(partition);
+  return AbortedRecord{batch.base_offset(), batch.producer_id(), was_open,
+                       open ? open->offset : batch.last_offset() + 1};
+}
+
+void Producers::place(const Place& where, Entry& e, Offset was_open) {
+  const ProducerState& s = e.state;
+  const bool open = s.transaction_first != kNoOffset;
+  if (was_open != s.transaction_first) {
+    if (was_open != kNoOffset) close(where.partition, was_open);
+    if (open) open_[where.partition][s.transaction_first] = s.transaction_bytes;
+  }
+  if (open) {
+    if (e.age != ages_.end()) ages_.erase(e.age);
+    e.age = ages_.end();
+  } else if (e.age != ages_.end()) {
+    ages_.splice(ages_.end(), ages_, e.age);
+  } else {
+    e.age = ages_.insert(ages_.end(), where);
+  }
+}
+
+void Producers::close(PartitionId partition, Offset first) {
+  const auto it = open_.find(partition);
+  RUNNEL_ASSERT(it != open_.end());
+  it->second.erase(first);
+  if (it->second.empty()) open_.erase(it);
+}
+
+std::optional<StablePoint> Producers::first_open(PartitionId partition) const {
+  const auto it = open_.find(partition);
+  if (it == open_.end()) return std::nullopt;
+  const auto& [offset, bytes] = *it->second.begin();
+  return StablePoint{offset, bytes};
 }
 
 const ProducerState* Producers::find(PartitionId partition, ProducerId id) const {
@@ -113,16 +194,23 @@ const ProducerState* Producers::find(PartitionId partition, ProducerId id) const
 }
 
 void Producers::restore(PartitionId partition, ProducerId id, const ProducerState& state) {
-  const Place place{partition, id};
-  const auto [it, is_new] = entries_.try_emplace(place);
-  it->second.state = state;
-  it->second.in_index = true;
-  if (is_new) it->second.age = ages_.insert(ages_.end(), place);
+  const Place where{partition, id};
+  const auto [it, is_new] = entries_.try_emplace(where);
+  Entry& e = it->second;
+  if (is_new) e.age = ages_.end();
+  const Offset was_open = e.state.transaction_first;
+  e.state = state;
+  e.in_index = true;
+  place(where, e, was_open);
 }
 
 void Producers::drop(Entries::iterator it) {
-  if (it->second.in_index) forgotten_.push_back(it->first);
-  ages_.erase(it->second.age);
+  Entry& e = it->second;
+  if (e.in_index) forgotten_.push_back(it->first);
+  if (e.age != ages_.end()) ages_.erase(e.age);
+  if (e.state.transaction_first != kNoOffset) {
+    close(it->first.partition, e.state.transaction_first);
+  }
   entries_.erase(it);
 }
 

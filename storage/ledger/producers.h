@@ -1,10 +1,12 @@
-// Idempotent producers: which batches of a producer a partition has already taken.
+// Idempotent producers: which batches of a producer a partition has already taken, and which
+// transactions are open in it.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <deque>
 #include <list>
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "protocol/base/strong.h"
 #include "protocol/record_batch/record_batch.h"
 #include "storage/log/records.h"
+#include "storage/store.h"
 
 namespace runnel::storage {
 
@@ -22,14 +25,18 @@ namespace runnel::storage {
 /// duplicate; otherwise the first sequence must follow the last one (wrapping from 2^31-1 to 0); a
 /// new epoch starts at 0; a producer that is not known may start anywhere.
 ///
+/// A transactional batch opens its producer's transaction in the partition, a transaction marker
+/// ends it. Every change comes from a batch, through record(), when it is written and when it is
+/// replayed.
+///
 /// At most `capacity` states are kept, one a producer and partition. For a new one the state that
 /// was idle longest goes, if it was idle for kMinIdle at least: a repeat of its batches would not
 /// be recognised any more, and nobody repeats a batch after that long. If none is that old the new
-/// producer is told to wait.
+/// producer is told to wait. A state with an open transaction never goes.
 class Producers {
  public:
   /// What a state takes in memory, with its places in the tables, in bytes.
-  static constexpr std::size_t kBytesEach = 256;
+  static constexpr std::size_t kBytesEach = 320;
   static constexpr std::chrono::milliseconds kMinIdle{60'000};
 
   explicit Producers(std::size_t capacity) : capacity_(capacity) {}
@@ -42,18 +49,25 @@ class Producers {
   };
   /// Checks without changing anything. `previous`, if given, is the state after batches that were
   /// checked but not yet recorded (several batches in one request).
-  /// Errors: kOutOfOrderSequence, kInvalidProducerEpoch.
+  /// Errors: kOutOfOrderSequence, kInvalidProducerEpoch, kInvalidTxnState.
   [[nodiscard]] Result<Verdict> check(PartitionId partition, const protocol::BatchView& batch,
                                       const ProducerState* previous = nullptr) const;
+  /// The same for a transaction marker. Error: kInvalidProducerEpoch.
+  [[nodiscard]] Status check_marker(PartitionId partition, const ProducerIdentity& producer,
+                                    const ProducerState* previous = nullptr) const;
   /// Makes room for `added` new states. kOverloaded if too many are in use.
   [[nodiscard]] Status make_room(std::size_t added, Timestamp now);
-  /// Remembers an accepted batch; its base offset is stamped. A batch before the last one that is
-  /// remembered changes nothing, so a replay may bring it again.
-  void record(PartitionId partition, const protocol::BatchView& batch, Timestamp now);
-  /// Adds `batch` to `state`, as record() does.
+  /// Remembers an accepted batch of a producer; its base offset is stamped. `bytes_before` counts
+  /// the partition's batches before it. What is already remembered changes nothing, so a replay may
+  /// bring it again. Gives the transaction that the batch aborts, if it is an abort marker.
+  std::optional<AbortedRecord> record(PartitionId partition, Bytes batch,
+                                      std::uint64_t bytes_before, Timestamp now);
+  /// Adds a data batch to `state`, as record() does.
   static void advance(ProducerState& state, const protocol::BatchView& batch, Offset base,
                       Timestamp now);
 
+  /// Where the first open transaction of the partition begins; nullopt if none is open.
+  [[nodiscard]] std::optional<StablePoint> first_open(PartitionId partition) const;
   [[nodiscard]] const ProducerState* find(PartitionId partition, ProducerId id) const;
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   /// Calls `f(id, state)` for each of a partition, in no particular order. Visits every state.
@@ -103,19 +117,24 @@ class Producers {
   };
   struct Entry {
     ProducerState state;
-    std::list<Place>::iterator age;
-    bool dirty = false;     ///< changed since it was last saved; stands in dirty_
-    bool in_index = false;  ///< must be erased there once it is forgotten
+    std::list<Place>::iterator age;  ///< end of ages_ while a transaction is open
+    bool dirty = false;              ///< changed since it was last saved; stands in dirty_
+    bool in_index = false;           ///< must be erased there once it is forgotten
   };
   using Entries = std::unordered_map<Place, Entry, HashPlace>;
 
   void drop(Entries::iterator it);
+  /// Puts the entry where the state belongs now, in ages_ and in open_.
+  void place(const Place& place, Entry& entry, Offset was_open);
+  void close(PartitionId partition, Offset first);
   /// How many of forgotten_ and of dirty_ are among the first `most` changes.
   [[nodiscard]] std::pair<std::size_t, std::size_t> first_changes(std::size_t most) const;
 
   const std::size_t capacity_;
   Entries entries_;
-  std::list<Place> ages_;        ///< the one that is idle longest comes first
+  std::list<Place> ages_;  ///< the one that is idle longest comes first
+  /// Of each partition with open transactions: first offset -> bytes before it.
+  std::unordered_map<PartitionId, std::map<Offset, std::uint64_t>> open_;
   std::deque<Place> dirty_;      ///< may name states that were forgotten meanwhile
   std::deque<Place> forgotten_;  ///< in the index; may name states that are back
 };

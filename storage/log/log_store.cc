@@ -215,6 +215,7 @@ PartitionInfo LogStore::partition_info(const PartitionRef& partition) const {
   info.index = partition->index();
   info.log_start = view.start.offset;
   info.high_watermark = view.high_watermark;
+  info.last_stable = view.stable.offset;
   info.bytes = view.bytes - view.start.bytes;
   info.max_timestamp = reader_->max_timestamp(*partition).value_or(kNoTimestamp);
   return info;

@@ -86,6 +86,9 @@ class LogStore final : public Store {
   void submit(CommitRequest request, CommitCallback done, Committer::Wake wake);
   [[nodiscard]] Status prepare(CommitRequest& request, Growth* growth);
   [[nodiscard]] Status prepare_append(AppendItem& item, Growth* growth);
+  [[nodiscard]] Status prepare_markers(const std::vector<TransactionMarker>& markers) const;
+  /// kUnknownProducer for an id that was never given out.
+  [[nodiscard]] Status check_producer(ProducerId producer) const;
 
   void submit_ready(CommitRequest request, CommitCallback done, Committer::Wake wake,
                     std::shared_ptr<Growth> growth);

@@ -110,6 +110,34 @@ Status LogStore::compress_anew(AppendItem& item, const TopicConfig& config, Grow
   return {};
 }
 
+Status LogStore::check_producer(ProducerId producer) const {
+  if (producer >= ProducerId(0) && producer.value() < producer_ids_end_) return {};
+  return fail(ErrorCode::kUnknownProducer,
+              "producer id " + std::to_string(producer.value()) +
+                  " was not given out by this store; ask it for a new one");
+}
+
+Status LogStore::prepare_markers(const std::vector<TransactionMarker>& markers) const {
+  if (markers.size() > kMaxTransactionMarkers) {
+    return fail(ErrorCode::kInvalidArgument, "a request ends a transaction in at most " +
+                                                 std::to_string(kMaxTransactionMarkers) +
+                                                 " partitions; send several requests");
+  }
+  std::unordered_set<const Partition*> seen;
+  for (const TransactionMarker& m : markers) {
+    RUNNEL_ASSERT(m.partition != nullptr);
+    RUNNEL_TRY(check_producer(m.producer.id));
+    if (m.producer.epoch < ProducerEpoch(0)) {
+      return fail(ErrorCode::kInvalidArgument, "a transaction marker has a producer epoch");
+    }
+    if (!seen.insert(m.partition.get()).second) {
+      return fail(ErrorCode::kInvalidArgument,
+                  m.partition->name() + " has two transaction markers in one request");
+    }
+  }
+  return {};
+}
+
 Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
   RUNNEL_ASSERT(item.partition != nullptr);
   const TopicConfig config = item.partition->config();
@@ -129,14 +157,13 @@ Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
                       item.partition->topic() + "'; send smaller batches or raise the limit");
     }
     const ProducerId producer = batch.producer_id();
-    if (producer != kNoProducer &&
-        (producer < ProducerId(0) || producer.value() >= producer_ids_end_)) {
-      return fail(ErrorCode::kUnknownProducer,
-                  "producer id " + std::to_string(producer.value()) +
-                      " was not given out by this store; ask it for a new one");
-    }
+    if (producer != kNoProducer) RUNNEL_TRY(check_producer(producer));
     if (batch.is_control()) {
       return fail(ErrorCode::kInvalidArgument, "producers can't send control batches");
+    }
+    if (batch.is_transactional() && producer == kNoProducer) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "a batch of a transaction names no producer; get a producer id first");
     }
     records += batch.record_count();
     recompress = recompress || (growth && config.codec && batch.codec() != *config.codec);
@@ -195,6 +222,7 @@ Status LogStore::prepare(CommitRequest& request, Growth* growth) {
                                                  std::to_string(kMaxDedupEntries) +
                                                  " dedup keys; send several requests");
   }
+  RUNNEL_TRY(prepare_markers(request.markers));
   for (const OffsetCommit& o : request.offsets) {
     RUNNEL_TRY(check_name("group name", o.group));
     RUNNEL_TRY(partition(o.topic, o.partition));

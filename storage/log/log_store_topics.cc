@@ -115,6 +115,7 @@ void LogStore::erase_partition(const Partition& partition, Mutations& to) const 
   to.erase_range(Family::kIndex, keys::index_entry(id, Offset(0)),
                  keys::index_entry(id + 1, Offset(0)));
   to.erase_range(Family::kIndex, keys::span(id, 0), keys::span(id + 1, 0));
+  to.erase_range(Family::kIndex, keys::aborted(id, Offset(0)), keys::aborted(id + 1, Offset(0)));
   to.erase(Family::kMeta, keys::partition_state(id));
   to.erase(Family::kMeta, keys::log_start(id));
   to.erase_range(Family::kMeta, keys::producers_of(id), keys::producers_of(id + 1));
@@ -228,7 +229,8 @@ Result<std::vector<ProducerInfo>> LogStore::producers(const PartitionRef& partit
   Committer::Exclusive work;  // the producers belong to the committer
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
     producers_.visit(partition->id(), [&](ProducerId id, const ProducerState& state) {
-      ProducerInfo info{id, state.epoch, -1, state.last_seen};
+      ProducerInfo info{
+          id, state.epoch, -1, state.last_seen, state.transaction_first, state.coordinator_epoch};
       if (state.count > 0) info.last_sequence = state.batches[state.count - 1U].last_sequence;
       found.push_back(info);
     });

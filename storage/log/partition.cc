@@ -41,14 +41,17 @@ void Partition::publish(const PartitionUpdate& update, std::vector<WaiterRef>& r
     recent_.erase(recent_.begin(), recent_.end() - static_cast<std::ptrdiff_t>(keep));
   }
   recent_.insert(recent_.end(), update.entries.begin(), update.entries.end());
-  const std::uint64_t added = update.bytes - view_.bytes;
+  const Waiter::News news{update.bytes - view_.bytes,
+                          update.stable.bytes - std::min(update.stable.bytes, view_.stable.bytes)};
   view_.high_watermark = update.next;
   view_.bytes = update.bytes;
   view_.open_span = update.open_span;
-  if (added == 0) return;
+  if (update.stable.offset > view_.stable.offset) view_.stable = update.stable;
+  view_.last_abort = std::max(view_.last_abort, update.last_abort);
+  if (news.bytes == 0) return;
   waiters_.for_each([&](WaitNode& node) {
     // Who is in the list lives: it is taken out before it ends.
-    if (node.waiter->mark(node, Waiter::Event::kBytes, added)) {
+    if (node.waiter->mark(node, news)) {
       ready.push_back(node.waiter->shared_from_this());
     }
   });
@@ -60,6 +63,9 @@ void Partition::set_start(const LogStart& start, const Span& open_span) {
   RUNNEL_ASSERT(start.offset <= view_.high_watermark);
   view_.start = start;
   view_.open_span = open_span;
+  if (view_.stable.offset < start.offset) {
+    view_.stable = {start.offset, std::max(view_.stable.bytes, start.bytes)};
+  }
   std::erase_if(recent_, [&](const IndexEntry& e) { return e.last < start.offset; });
 }
 
@@ -67,13 +73,14 @@ void Partition::set_deleted(std::vector<WaiterRef>& ready) {
   MutexLock lock(mutex_);
   view_.deleted = true;
   waiters_.for_each([&](WaitNode& node) {
-    if (node.waiter->mark(node, Waiter::Event::kDeleted, 0)) {
+    if (node.waiter->mark(node, Waiter::kGone)) {
       ready.push_back(node.waiter->shared_from_this());
     }
   });
 }
 
-void Partition::restore(const PartitionState& state, const LogStart& start) {
+void Partition::restore(const PartitionState& state, const LogStart& start,
+                        const std::optional<StablePoint>& first_open, Offset last_abort) {
   MutexLock lock(mutex_);
   writer_.state = state;
   writer_.staged_next = state.next;
@@ -81,18 +88,22 @@ void Partition::restore(const PartitionState& state, const LogStart& start) {
   view_.high_watermark = state.next;
   view_.bytes = state.bytes;
   view_.open_span = state.open_span;
+  view_.stable = first_open.value_or(StablePoint{state.next, state.bytes});
+  if (view_.stable.offset < start.offset) view_.stable = {start.offset, start.bytes};
+  view_.last_abort = last_abort;
 }
 
-bool Partition::add_waiter(WaitNode& node, Offset from, std::uint64_t seen_bytes) {
+bool Partition::add_waiter(WaitNode& node, Offset from, const Seen& seen) {
   MutexLock lock(mutex_);
   waiters_.add(node);
   // What became visible between the caller's read and this moment counts at once.
   if (view_.deleted || from < view_.start.offset) {
-    static_cast<void>(node.waiter->mark(node, Waiter::Event::kDeleted, 0));
+    static_cast<void>(node.waiter->mark(node, Waiter::kGone));
     return false;
   }
-  if (view_.bytes <= seen_bytes) return true;
-  return !node.waiter->mark(node, Waiter::Event::kBytes, view_.bytes - seen_bytes);
+  if (view_.bytes <= seen.bytes && view_.stable.bytes <= seen.stable_bytes) return true;
+  return !node.waiter->mark(node,
+                            {view_.bytes - seen.bytes, view_.stable.bytes - seen.stable_bytes});
 }
 
 void Partition::add_watch(WaitNode& node) {

@@ -21,6 +21,8 @@ struct PartitionUpdate {
   Offset next;
   std::uint64_t bytes = 0;  ///< appended since creation
   Span open_span;
+  StablePoint stable;
+  Offset last_abort = kNoOffset;  ///< marker of the last transaction it aborted
 };
 
 class Partition {
@@ -49,6 +51,10 @@ class Partition {
     Offset high_watermark{0};
     std::uint64_t bytes = 0;  ///< appended since creation, up to the high watermark
     Span open_span;
+    /// The first open transaction, or the high watermark; not before the start.
+    StablePoint stable;
+    /// Marker of the last transaction that was aborted; behind it no reader needs to look for any.
+    Offset last_abort = kNoOffset;
     bool deleted = false;
   };
   [[nodiscard]] View view() const RUNNEL_EXCLUDES(mutex_);
@@ -68,11 +74,18 @@ class Partition {
   /// Marks the partition as gone; gives everybody who waits.
   void set_deleted(std::vector<WaiterRef>& ready) RUNNEL_EXCLUDES(mutex_);
   /// Recovery: what is there after replay.
-  void restore(const PartitionState& state, const LogStart& start) RUNNEL_EXCLUDES(mutex_);
+  void restore(const PartitionState& state, const LogStart& start,
+               const std::optional<StablePoint>& first_open, Offset last_abort)
+      RUNNEL_EXCLUDES(mutex_);
 
-  /// Adds a waiter for more than the `seen_bytes` (View::bytes) that the caller saw when it read
-  /// from `from`. False if there is something new already: the waiter is added all the same.
-  [[nodiscard]] bool add_waiter(WaitNode& node, Offset from, std::uint64_t seen_bytes)
+  /// How much a reader saw: View::bytes and StablePoint::bytes.
+  struct Seen {
+    std::uint64_t bytes = 0;
+    std::uint64_t stable_bytes = 0;
+  };
+  /// Adds a waiter for more than what the caller saw when it read from `from`. False if there is
+  /// something new already: the waiter is added all the same.
+  [[nodiscard]] bool add_waiter(WaitNode& node, Offset from, const Seen& seen)
       RUNNEL_EXCLUDES(mutex_);
   /// Adds a waiter that reads afterwards.
   void add_watch(WaitNode& node) RUNNEL_EXCLUDES(mutex_);

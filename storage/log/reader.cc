@@ -70,20 +70,20 @@ Result<IndexEntry> Reader::entry_at(const Partition& partition, Offset offset) c
   return *found;
 }
 
-Status Reader::cut(const IndexEntry& entry, const File& file, Offset from, std::uint64_t budget,
-                   bool at_least_one, Piece& piece, Offset& next) const {
+Status Reader::cut(const IndexEntry& entry, const File& file, Offset from, Offset end_offset,
+                   const Limits& limits, Piece& piece, Offset& next) const {
   BatchWalker walker(file, entry.position.offset, entry.bytes);
   std::uint64_t end = 0;
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto step, walker.next());
-    if (!step) break;
+    if (!step || step->base >= end_offset) break;
     if (step->last < from) continue;
     if (end == 0) {
-      if (step->bytes > budget && !at_least_one) return {};
+      if (step->bytes > limits.budget && !limits.first_batch_free) return {};
       piece.slice.position = step->position;
       piece.position = {entry.position.segment, static_cast<std::uint32_t>(step->position)};
       piece.base = step->base;
-    } else if (step->position + step->bytes - piece.slice.position > budget) {
+    } else if (step->position + step->bytes - piece.slice.position > limits.budget) {
       break;
     }
     end = step->position + step->bytes;
@@ -93,14 +93,15 @@ Status Reader::cut(const IndexEntry& entry, const File& file, Offset from, std::
   return {};
 }
 
-void Reader::plan_partition(const FetchItem& item, std::uint64_t budget, bool first_batch_free,
-                            bool blocking, Answer& answer) const {
+void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
+                            Answer& answer) const {
   FetchedPartition& out = answer.result.emplace_back();
   std::vector<Piece>& pieces = answer.pieces.emplace_back();
   const Partition::View view = item.partition->view();
-  answer.seen_bytes.push_back(view.bytes);
+  answer.seen.push_back({view.bytes, view.stable.bytes});
   out.high_watermark = view.high_watermark;
   out.log_start = view.start.offset;
+  out.last_stable = view.stable.offset;
   out.next = item.from;
   if (view.deleted) {
     out.error = topic_gone(*item.partition);
@@ -110,12 +111,13 @@ void Reader::plan_partition(const FetchItem& item, std::uint64_t budget, bool fi
     out.error = out_of_range(*item.partition, item.from, view);
     return;
   }
-  if (item.from == view.high_watermark) return;
+  const Offset end = limits.committed_only ? view.stable.offset : view.high_watermark;
+  if (item.from >= end) return;
 
-  budget = std::min<std::uint64_t>(budget, item.max_bytes);
+  const std::uint64_t budget = std::min<std::uint64_t>(limits.budget, item.max_bytes);
   Status status;
   const Status scanned =
-      for_each_entry(*item.partition, item.from, view.high_watermark, [&](const IndexEntry& entry) {
+      for_each_entry(*item.partition, item.from, end, [&](const IndexEntry& entry) {
         if (entry.base > out.next) {
           status = fail(ErrorCode::kCorrupt, "the index knows nothing of the records from offset " +
                                                  std::to_string(out.next.value()) + " to " +
@@ -129,17 +131,17 @@ void Reader::plan_partition(const FetchItem& item, std::uint64_t budget, bool fi
           return false;
         }
         const std::uint64_t left = budget - std::min(budget, out.bytes);
-        const bool must = out.bytes == 0 && first_batch_free;
+        const bool must = out.bytes == 0 && limits.first_batch_free;
         Piece piece{{*file, entry.position.offset, entry.bytes}, entry.position, entry.base};
         Offset next = entry.last + 1;
-        const bool whole = entry.base >= out.next && entry.bytes <= left;
+        const bool whole = entry.base >= out.next && entry.last < end && entry.bytes <= left;
         if (!whole) {
           if (!blocking && !(*file)->resident(entry.position.offset, entry.bytes)) {
             answer.may_block = true;  // finding the batch would wait for the disk: plan in the pool
             return false;
           }
           piece.slice.length = 0;
-          status = cut(entry, **file, out.next, left, must, piece, next);
+          status = cut(entry, **file, out.next, end, {left, must}, piece, next);
           if (!status || piece.slice.length == 0) return false;
         }
         out.bytes += piece.slice.length;
@@ -166,7 +168,7 @@ Reader::Answer Reader::plan(const FetchRequest& request, bool blocking) const {
   answer.result.reserve(request.items.size());
   for (const FetchItem& item : request.items) {
     const std::uint64_t left = request.max_bytes - std::min(request.max_bytes, answer.bytes);
-    plan_partition(item, left, answer.bytes == 0, blocking, answer);
+    plan_partition(item, {left, answer.bytes == 0, request.committed_only}, blocking, answer);
     answer.bytes += answer.result.back().bytes;
     if (answer.result.back().error) answer.final = true;
   }
@@ -223,6 +225,28 @@ void Reader::verify(Answer& answer) {
   }
 }
 
+Status Reader::find_aborted(const Partition& partition, Offset from, FetchedPartition& out) const {
+  if (from > partition.view().last_abort) return {};
+  Status status;
+  RUNNEL_TRY(index_.scan(Family::kIndex, keys::aborted(partition.id(), from),
+                         keys::aborted(partition.id() + 1, Offset(0)),
+                         [&](std::string_view key, std::string_view value) {
+                           const auto aborted = decode_aborted(key, value);
+                           if (!aborted) {
+                             status = fail(aborted.error());
+                             return false;
+                           }
+                           if (aborted->first < out.next) {
+                             out.aborted.push_back({aborted->producer, aborted->first});
+                           }
+                           // What ends later began at the stable offset or behind it.
+                           return aborted->stable < out.next;
+                         }));
+  std::sort(out.aborted.begin(), out.aborted.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  return status;
+}
+
 void Reader::deliver(const FetchRequest& request, Answer answer, const FetchCallback& done) {
   if (answer.may_block) {
     // The pool reads the bytes once: this checks them and warms the page cache for sendfile.
@@ -235,10 +259,19 @@ void Reader::deliver(const FetchRequest& request, Answer answer, const FetchCall
     return;
   }
   for (std::size_t i = 0; i < answer.result.size(); ++i) {
-    auto& slices = answer.result[i].slices;
+    FetchedPartition& out = answer.result[i];
+    if (request.committed_only && out.bytes != 0) {
+      const Partition& partition = *request.items[i].partition;
+      if (const Status found = find_aborted(partition, request.items[i].from, out); !found) {
+        out.error = found.error().within(partition.name());
+        out.bytes = 0;  // without the list, aborted records would pass for committed ones
+        answer.pieces[i].clear();
+      }
+    }
+    auto& slices = out.slices;
     slices.reserve(answer.pieces[i].size());
     for (Piece& p : answer.pieces[i]) slices.push_back(std::move(p.slice));
-    fetched_bytes_ += answer.result[i].bytes;
+    fetched_bytes_ += out.bytes;
   }
   ++fetches_;
   done(std::move(answer.result));

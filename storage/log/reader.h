@@ -45,7 +45,10 @@ class Reader {
                                                  OffsetQuery query) const;
   /// The greatest timestamp of what is left of the partition; kNoTimestamp if nothing is. Reads
   /// files only where a batch run is partly trimmed.
-  [[nodiscard]] Result<Timestamp> max_timestamp(const Partition& partition) const;
+  [[nodiscard]] Result<Timestamp> max_timestamp(const Partition& partition) const {
+    const Partition::View view = partition.view();
+    return max_timestamp(partition, view, view.high_watermark);
+  }
   /// What the partition has in each segment, oldest first, without what is trimmed whole.
   [[nodiscard]] Result<std::vector<Span>> spans_of(const Partition& partition,
                                                    const Partition::View& view) const;
@@ -74,19 +77,30 @@ class Reader {
     FetchResult result;
     std::vector<std::vector<Piece>> pieces;  ///< one list a partition
     std::uint64_t bytes = 0;
-    std::vector<std::uint64_t> seen_bytes;  ///< View::bytes of each partition as it was read
+    std::vector<Partition::Seen> seen;  ///< of each partition as it was read
     bool may_block = false;
     bool final = false;  ///< has an error: answered without waiting
   };
   using Clock = std::chrono::steady_clock;
 
+  /// The same of the records before `end`, which is where a batch begins.
+  [[nodiscard]] Result<Timestamp> max_timestamp(const Partition& partition,
+                                                const Partition::View& view, Offset end) const;
   /// With `blocking` false nothing waits for a disk; `may_block` says that the plan is cut short.
   [[nodiscard]] Answer plan(const FetchRequest& request, bool blocking) const;
-  void plan_partition(const FetchItem& item, std::uint64_t budget, bool first_batch_free,
-                      bool blocking, Answer& answer) const;
-  [[nodiscard]] Status cut(const IndexEntry& entry, const File& file, Offset from,
-                           std::uint64_t budget, bool at_least_one, Piece& piece,
-                           Offset& next) const;
+  /// What of one partition an answer may hold.
+  struct Limits {
+    std::uint64_t budget = 0;       ///< bytes
+    bool first_batch_free = false;  ///< the first batch comes even if it is larger
+    bool committed_only = false;
+  };
+  void plan_partition(const FetchItem& item, Limits limits, bool blocking, Answer& answer) const;
+  /// Cuts the piece of `entry` that holds batches of [from, end).
+  [[nodiscard]] Status cut(const IndexEntry& entry, const File& file, Offset from, Offset end,
+                           const Limits& limits, Piece& piece, Offset& next) const;
+  /// The aborted transactions that touch [from, next), by first offset.
+  [[nodiscard]] Status find_aborted(const Partition& partition, Offset from,
+                                    FetchedPartition& out) const;
   void deliver(const FetchRequest& request, Answer answer, const FetchCallback& done);
   void verify(Answer& answer);
   // reader_waiting.cc

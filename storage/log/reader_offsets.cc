@@ -72,13 +72,14 @@ Result<Timestamp> max_in_batch(const File& file, const BatchWalker::Step& step, 
   }
 }
 
-/// The same for an entry that holds `start` behind its beginning.
-Result<Timestamp> max_in_entry(const File& file, const IndexEntry& entry, Offset start) {
+/// The same for an entry that holds `start` behind its beginning or `end` before its last offset.
+Result<Timestamp> max_in_entry(const File& file, const IndexEntry& entry, Offset start,
+                               Offset end) {
   BatchWalker walker(file, entry.position.offset, entry.bytes);
   Timestamp max = kNoTimestamp;
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto step, walker.next());
-    if (!step) return max;
+    if (!step || step->base >= end) return max;
     if (step->last < start) continue;
     Timestamp here = step->max_timestamp;
     if (step->base < start) {
@@ -90,29 +91,28 @@ Result<Timestamp> max_in_entry(const File& file, const IndexEntry& entry, Offset
 
 }  // namespace
 
-Result<Timestamp> Reader::max_timestamp(const Partition& partition) const {
-  const Partition::View view = partition.view();
+Result<Timestamp> Reader::max_timestamp(const Partition& partition, const Partition::View& view,
+                                        Offset end) const {
   Timestamp max = kNoTimestamp;
-  if (view.start.offset == view.high_watermark) return max;
+  if (view.start.offset >= end) return max;
   RUNNEL_TRY_ASSIGN(const auto spans, spans_of(partition, view));
   for (const Span& span : spans) {
-    if (span.last < view.start.offset) continue;
-    if (span.first >= view.start.offset) {
+    if (span.last < view.start.offset || span.first >= end) continue;
+    if (span.first >= view.start.offset && span.last < end) {
       max = std::max(max, span.max_timestamp);
       continue;
     }
     std::vector<IndexEntry> entries;
-    RUNNEL_TRY(for_each_entry(partition, view.start.offset,
-                              std::min(span.last + 1, view.high_watermark),
+    RUNNEL_TRY(for_each_entry(partition, view.start.offset, std::min(span.last + 1, end),
                               [&](const IndexEntry& e) {
                                 entries.push_back(e);
                                 return true;
                               }));
     for (const IndexEntry& entry : entries) {
       Timestamp here = entry.max_timestamp;
-      if (entry.base < view.start.offset) {
+      if (entry.base < view.start.offset || entry.last >= end) {
         RUNNEL_TRY_ASSIGN(const auto file, file_of(entry));
-        RUNNEL_TRY_ASSIGN(here, max_in_entry(*file, entry, view.start.offset));
+        RUNNEL_TRY_ASSIGN(here, max_in_entry(*file, entry, view.start.offset, end));
       }
       max = std::max(max, here);
     }
@@ -124,21 +124,21 @@ Result<OffsetAnswer> Reader::find_offset(const Partition& partition, OffsetQuery
   const Partition::View view = partition.view();
   if (view.deleted) return fail(topic_gone(partition));
   if (query.kind == OffsetQuery::Kind::kEarliest) return OffsetAnswer{view.start.offset, {}};
-  if (query.kind == OffsetQuery::Kind::kLatest) return OffsetAnswer{view.high_watermark, {}};
+  const Offset end = query.committed_only ? view.stable.offset : view.high_watermark;
+  if (query.kind == OffsetQuery::Kind::kLatest) return OffsetAnswer{end, {}};
 
   const OffsetAnswer none{kNoOffset, kNoTimestamp};
-  if (view.start.offset == view.high_watermark) return none;
+  if (view.start.offset >= end) return none;
   RUNNEL_TRY_ASSIGN(const auto spans, spans_of(partition, view));
   Search search{query.time};
   if (query.kind == OffsetQuery::Kind::kMaxTimestamp) {
-    RUNNEL_TRY_ASSIGN(search.time, max_timestamp(partition));
+    RUNNEL_TRY_ASSIGN(search.time, max_timestamp(partition, view, end));
   }
   for (const Span& span : spans) {
-    if (!search.may_hold(span.max_timestamp)) continue;
+    if (!search.may_hold(span.max_timestamp) || span.first >= end) continue;
     std::vector<IndexEntry> entries;
     RUNNEL_TRY(for_each_entry(partition, std::max(span.first, view.start.offset),
-                              std::min(span.last + 1, view.high_watermark),
-                              [&](const IndexEntry& e) {
+                              std::min(span.last + 1, end), [&](const IndexEntry& e) {
                                 if (search.may_hold(e.max_timestamp)) entries.push_back(e);
                                 return true;
                               }));
@@ -147,7 +147,7 @@ Result<OffsetAnswer> Reader::find_offset(const Partition& partition, OffsetQuery
       BatchWalker walker(*file, entry.position.offset, entry.bytes);
       while (true) {
         RUNNEL_TRY_ASSIGN(const auto step, walker.next());
-        if (!step) break;
+        if (!step || step->base >= end) break;
         if (step->last < view.start.offset || !search.may_hold(step->max_timestamp)) continue;
         RUNNEL_TRY_ASSIGN(const auto answer, search_batch(*file, *step, view.start.offset, search));
         if (answer) return *answer;

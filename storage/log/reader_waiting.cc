@@ -27,12 +27,13 @@ class WaitingFetch final : public Waiter {
     make_nodes(request.items.size());
   }
 
-  bool mark(const WaitNode&, Event event, std::uint64_t added) override {
-    if (event == Event::kDeleted) {
+  bool mark(const WaitNode&, const News& news) override {
+    if (news.gone) {
       missing_bytes = 0;
       return !done;
     }
-    const auto bytes = static_cast<std::int64_t>(added);
+    const auto bytes =
+        static_cast<std::int64_t>(request.committed_only ? news.stable_bytes : news.bytes);
     const std::int64_t before = missing_bytes.fetch_sub(bytes);
     return before > 0 && before <= bytes;
   }
@@ -72,7 +73,7 @@ FetchTicket Reader::wait(FetchRequest request, FetchCallback done, Answer answer
   bool enough = false;
   const auto& items = waiter->request.items;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (!items[i].partition->add_waiter(waiter->node(i), items[i].from, answer.seen_bytes[i])) {
+    if (!items[i].partition->add_waiter(waiter->node(i), items[i].from, answer.seen[i])) {
       enough = true;
     }
   }

@@ -6,8 +6,10 @@ namespace runnel::storage {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kProducerFormat = 2;  ///< 1 knew no transactions
 constexpr char kIndexPrefix = '\x01';
 constexpr char kSpanPrefix = '\x02';
+constexpr char kAbortedPrefix = '\x03';
 constexpr std::size_t kPartitionKeyBytes = 5;
 
 std::string prefixed(char prefix, std::string_view rest) {
@@ -45,6 +47,9 @@ std::string index_entry(PartitionId partition, Offset base) {
 }
 std::string span(PartitionId partition, std::uint32_t segment) {
   return partition_key(kSpanPrefix, partition).be(segment).take();
+}
+std::string aborted(PartitionId partition, Offset marker) {
+  return partition_key(kAbortedPrefix, partition).be(marker.value()).take();
 }
 std::string topic(std::string_view name) {
   return prefixed('t', name);
@@ -115,6 +120,14 @@ std::optional<Offset> parse_index_entry(std::string_view key) {
   const Offset base(r.be<std::int64_t>());
   if (!r.at_end()) return std::nullopt;
   return base;
+}
+std::optional<AbortedKey> parse_aborted(std::string_view key) {
+  ByteReader r(as_bytes(key));
+  if (r.le<char>() != kAbortedPrefix) return std::nullopt;
+  const PartitionId partition(r.be<std::uint32_t>());
+  const Offset marker(r.be<std::int64_t>());
+  if (!r.at_end()) return std::nullopt;
+  return AbortedKey{partition, marker};
 }
 std::optional<PartitionId> parse_partition(std::string_view key) {
   if (key.size() != kPartitionKeyBytes) return std::nullopt;
@@ -263,9 +276,29 @@ Result<LogStart> decode_log_start(std::string_view value) {
   return s;
 }
 
+std::string encode(const AbortedRecord& a) {
+  ByteWriter w;
+  w.le(kFormat).le(a.producer.value()).le(a.first.value()).le(a.stable.value());
+  return w.take();
+}
+
+Result<AbortedRecord> decode_aborted(std::string_view key, std::string_view value) {
+  const auto parsed = keys::parse_aborted(key);
+  ByteReader r(as_bytes(value));
+  if (!parsed || r.le<std::uint8_t>() != kFormat) return unreadable("aborted transaction");
+  AbortedRecord a;
+  a.marker = parsed->marker;
+  a.producer = ProducerId(r.le<std::int64_t>());
+  a.first = Offset(r.le<std::int64_t>());
+  a.stable = Offset(r.le<std::int64_t>());
+  if (!r.at_end()) return unreadable("aborted transaction");
+  return a;
+}
+
 std::string encode(const ProducerState& s) {
   ByteWriter w;
-  w.le(kFormat).le(s.epoch.value()).le(s.last_seen.value()).le(s.count);
+  w.le(kProducerFormat).le(s.epoch.value()).le(s.last_seen.value()).le(s.last.value());
+  w.le(s.transaction_first.value()).le(s.transaction_bytes).le(s.coordinator_epoch).le(s.count);
   for (std::size_t i = 0; i < s.count; ++i) {
     const auto& b = s.batches[i];
     w.le(b.first_sequence).le(b.last_sequence).le(b.base.value()).le(b.last.value());
@@ -275,10 +308,17 @@ std::string encode(const ProducerState& s) {
 
 Result<ProducerState> decode_producer(std::string_view value) {
   ByteReader r(as_bytes(value));
-  if (r.le<std::uint8_t>() != kFormat) return unreadable("producer state");
+  const auto format = r.le<std::uint8_t>();
+  if (format != kFormat && format != kProducerFormat) return unreadable("producer state");
   ProducerState s;
   s.epoch = ProducerEpoch(r.le<std::int16_t>());
   s.last_seen = Timestamp(r.le<std::int64_t>());
+  if (format == kProducerFormat) {
+    s.last = Offset(r.le<std::int64_t>());
+    s.transaction_first = Offset(r.le<std::int64_t>());
+    s.transaction_bytes = r.le<std::uint64_t>();
+    s.coordinator_epoch = r.le<std::int32_t>();
+  }
   s.count = r.le<std::uint8_t>();
   if (s.count > ProducerState::kRemembered) return unreadable("producer state");
   for (std::size_t i = 0; i < s.count; ++i) {
@@ -289,6 +329,7 @@ Result<ProducerState> decode_producer(std::string_view value) {
     b.last = Offset(r.le<std::int64_t>());
   }
   if (!r.at_end()) return unreadable("producer state");
+  if (format == kFormat && s.count != 0) s.last = s.batches[s.count - 1U].last;
   return s;
 }
 

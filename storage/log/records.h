@@ -6,6 +6,7 @@
 //   family  key                                       value
 //   index   0x01 partition u32, base offset u64       IndexEntry: where batches lie
 //   index   0x02 partition u32, segment u32           Span: what a partition has in a segment
+//   index   0x03 partition u32, marker offset u64     AbortedRecord: a transaction aborted there
 //   meta    't' topic name                            TopicRecord
 //   meta    'p' partition u32                         PartitionState, as of the last checkpoint
 //   meta    's' partition u32                         LogStart
@@ -72,12 +73,27 @@ struct PartitionState {
   Span open_span;           ///< in the segment written last
 };
 
+/// Below it nothing changes any more: everything belongs to transactions that ended, or to none.
+struct StablePoint {
+  Offset offset{0};
+  std::uint64_t bytes = 0;  ///< of the partition's batches before it, since its creation
+};
+
+/// A transaction that was aborted in a partition.
+struct AbortedRecord {
+  Offset marker;  ///< the abort marker's offset
+  ProducerId producer;
+  Offset first;   ///< of its batches
+  Offset stable;  ///< the last stable offset once the marker was there
+};
+
 struct LogStart {
   Offset offset{0};
   std::uint64_t bytes = 0;  ///< appended since creation and removed again
 };
 
-/// The last batches of one idempotent producer in one partition, oldest first.
+/// What is remembered of one idempotent producer in one partition: its last batches, oldest first,
+/// and its open transaction.
 struct ProducerState {
   static constexpr std::size_t kRemembered = 5;
   struct Batch {
@@ -88,6 +104,11 @@ struct ProducerState {
   };
   ProducerEpoch epoch;
   Timestamp last_seen;
+  Offset last = kNoOffset;               ///< of its last batch or transaction marker
+  Offset transaction_first = kNoOffset;  ///< of its open transaction; kNoOffset: none is open
+  /// Bytes of the partition's batches before that transaction, since its creation.
+  std::uint64_t transaction_bytes = 0;
+  std::int32_t coordinator_epoch = -1;  ///< of its last transaction marker
   std::array<Batch, kRemembered> batches{};
   std::uint8_t count = 0;
 };
@@ -108,6 +129,7 @@ struct DedupRecord {
 namespace keys {
 [[nodiscard]] std::string index_entry(PartitionId partition, Offset base);
 [[nodiscard]] std::string span(PartitionId partition, std::uint32_t segment);
+[[nodiscard]] std::string aborted(PartitionId partition, Offset marker);
 [[nodiscard]] std::string topic(std::string_view name);
 [[nodiscard]] std::string partition_state(PartitionId partition);
 [[nodiscard]] std::string log_start(PartitionId partition);
@@ -134,6 +156,7 @@ inline constexpr std::string_view kGroupsEmptySince = "e";
 inline constexpr std::string_view kFences = "f";
 inline constexpr std::string_view kBrokerState = "b";
 inline constexpr std::string_view kSpans = "\x02";
+inline constexpr std::string_view kAborted = "\x03";
 
 /// Reading keys back; nullopt if the key is not of that kind.
 struct SpanKey {
@@ -142,6 +165,11 @@ struct SpanKey {
 };
 [[nodiscard]] std::optional<SpanKey> parse_span(std::string_view key);
 [[nodiscard]] std::optional<Offset> parse_index_entry(std::string_view key);
+struct AbortedKey {
+  PartitionId partition;
+  Offset marker;
+};
+[[nodiscard]] std::optional<AbortedKey> parse_aborted(std::string_view key);
 [[nodiscard]] std::optional<PartitionId> parse_partition(std::string_view key);
 struct ProducerKey {
   PartitionId partition;
@@ -161,6 +189,7 @@ struct GroupOffsetKey {
 [[nodiscard]] std::string encode(const TopicRecord& topic);
 [[nodiscard]] std::string encode(const PartitionState& state);
 [[nodiscard]] std::string encode(const LogStart& start);
+[[nodiscard]] std::string encode(const AbortedRecord& aborted);
 [[nodiscard]] std::string encode(const ProducerState& state);
 [[nodiscard]] std::string encode(const OffsetRecord& record);
 [[nodiscard]] std::string encode(const DedupRecord& record);
@@ -173,6 +202,8 @@ struct GroupOffsetKey {
 [[nodiscard]] Result<TopicRecord> decode_topic(std::string_view value);
 [[nodiscard]] Result<PartitionState> decode_partition_state(std::string_view value);
 [[nodiscard]] Result<LogStart> decode_log_start(std::string_view value);
+/// The marker's offset comes from the key.
+[[nodiscard]] Result<AbortedRecord> decode_aborted(std::string_view key, std::string_view value);
 [[nodiscard]] Result<ProducerState> decode_producer(std::string_view value);
 [[nodiscard]] Result<OffsetRecord> decode_offset(std::string_view value);
 [[nodiscard]] Result<DedupRecord> decode_dedup(std::string_view value);

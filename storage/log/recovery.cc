@@ -74,14 +74,23 @@ Status Recovery::replay_append(const FrameView& frame, PartitionId partition, By
                       std::to_string(partition.value()) + " where " +
                       std::to_string(to->next.value()) + " was expected");
     }
-    builder.add(batch, static_cast<std::uint32_t>(bytes), position);
     if (batch.producer_id() != kNoProducer) {
-      producers_.record(partition, batch, frame.header.time);
-    };
+      const auto aborted =
+          producers_.record(partition, batches.first(bytes), to->bytes, frame.header.time);
+      if (aborted) RUNNEL_TRY(replay_aborted(partition, *aborted));
+    }
+    builder.add(batch, static_cast<std::uint32_t>(bytes), position);
     batches = batches.subspan(bytes);
     position.offset += static_cast<std::uint32_t>(bytes);
   }
   builder.finish();
+  return {};
+}
+
+Status Recovery::replay_aborted(PartitionId partition, const AbortedRecord& aborted) {
+  std::string key = keys::aborted(partition, aborted.marker);
+  RUNNEL_TRY_ASSIGN(const auto known, index_.get(Family::kIndex, key));
+  if (!known) pending_.put(Family::kIndex, std::move(key), encode(aborted));
   return {};
 }
 
@@ -149,6 +158,15 @@ Status Recovery::load_topics(Topics& topics) {
   RUNNEL_TRY(read_all(keys::kLogStarts, decode_log_start, starts));
   RUNNEL_TRY(status);
   for (const auto& [id, state] : carried_) states[id] = state;
+  std::unordered_map<PartitionId, Offset> last_aborts;
+  RUNNEL_TRY(index_.scan_prefix(Family::kIndex, keys::kAborted,
+                                [&](std::string_view key, std::string_view) {
+                                  // In order: the last one of a partition stays.
+                                  if (const auto aborted = keys::parse_aborted(key)) {
+                                    last_aborts[aborted->partition] = aborted->marker;
+                                  }
+                                  return true;
+                                }));
 
   RUNNEL_TRY(index_.scan_prefix(
       Family::kMeta, keys::kTopics, [&](std::string_view key, std::string_view value) {
@@ -166,7 +184,9 @@ Status Recovery::load_topics(Topics& topics) {
           const PartitionId id = topic->record.partitions[i];
           auto partition = std::make_shared<Partition>(
               id, PartitionIndex(static_cast<std::int32_t>(i)), topic->name, *config);
-          partition->restore(states[id], starts[id]);
+          const auto abort = last_aborts.find(id);
+          partition->restore(states[id], starts[id], producers_.first_open(id),
+                             abort == last_aborts.end() ? kNoOffset : abort->second);
           partition->writer().dirty = carried_.contains(id);
           topic->partitions.push_back(std::move(partition));
         }

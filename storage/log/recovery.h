@@ -33,6 +33,8 @@ class Recovery {
   void note_erase(const Mutations::Change& change);
   [[nodiscard]] Result<PartitionState*> carried(PartitionId partition);
   [[nodiscard]] Status apply_pending(std::size_t at_least);
+  /// The index may hold it already, made when all that came before was known: that one is right.
+  [[nodiscard]] Status replay_aborted(PartitionId partition, const AbortedRecord& aborted);
   [[nodiscard]] Status load_topics(Topics& topics);
   [[nodiscard]] Status load_producers();
   [[nodiscard]] Status load_segments(const Topics& topics, SegmentLedger& segments);

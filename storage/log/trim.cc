@@ -11,6 +11,22 @@ namespace {
 /// Up to this many index entries are erased one by one; more become one range.
 constexpr std::size_t kSingleErases = 64;
 
+/// Erases what the index family holds in [begin, end).
+Status erase_entries(const Index& index, const std::string& begin, const std::string& end,
+                     Mutations& to) {
+  std::vector<std::string> entries;
+  RUNNEL_TRY(index.scan(Family::kIndex, begin, end, [&](std::string_view key, std::string_view) {
+    entries.emplace_back(key);
+    return entries.size() <= kSingleErases;
+  }));
+  if (entries.size() > kSingleErases) {
+    to.erase_range(Family::kIndex, begin, end);
+  } else {
+    for (std::string& key : entries) to.erase(Family::kIndex, std::move(key));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<LogStore::Trim> LogStore::plan_trim(const PartitionRef& partition, Offset before) const {
@@ -47,19 +63,10 @@ Status LogStore::trim(std::vector<Trim> trims) {
       }
       const PartitionId id = partition.id();
       m.put(Family::kMeta, keys::log_start(id), encode(t.start));
-      std::vector<std::string> entries;
-      RUNNEL_TRY(index_->scan(Family::kIndex, keys::index_entry(id, Offset(0)),
-                              keys::index_entry(id, t.kept_base),
-                              [&](std::string_view key, std::string_view) {
-                                entries.emplace_back(key);
-                                return entries.size() <= kSingleErases;
-                              }));
-      if (entries.size() > kSingleErases) {
-        m.erase_range(Family::kIndex, keys::index_entry(id, Offset(0)),
-                      keys::index_entry(id, t.kept_base));
-      } else {
-        for (std::string& key : entries) m.erase(Family::kIndex, std::move(key));
-      }
+      RUNNEL_TRY(erase_entries(*index_, keys::index_entry(id, Offset(0)),
+                               keys::index_entry(id, t.kept_base), m));
+      RUNNEL_TRY(erase_entries(*index_, keys::aborted(id, Offset(0)),
+                               keys::aborted(id, t.start.offset), m));
       Partition::View all = view;
       all.start = {};
       all.open_span = partition.writer().state.open_span;

@@ -55,7 +55,7 @@ class PartitionWatch::Marks final : public Waiter {
     for (const std::uint32_t place : changed) marked_[place] = false;
   }
 
-  bool mark(const WaitNode& node, Event, std::uint64_t) override {
+  bool mark(const WaitNode& node, const News&) override {
     MutexLock lock(mutex_);
     if (marked_[node.place]) return false;
     marked_[node.place] = true;

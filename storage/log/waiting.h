@@ -43,7 +43,13 @@ class WaitList {
 
 class Waiter : public std::enable_shared_from_this<Waiter> {
  public:
-  enum class Event : std::uint8_t { kBytes, kDeleted };
+  /// What became visible in a partition.
+  struct News {
+    std::uint64_t bytes = 0;
+    std::uint64_t stable_bytes = 0;  ///< came below the last stable offset
+    bool gone = false;               ///< the partition was deleted, or trimmed under the waiter
+  };
+  static constexpr News kGone{0, 0, true};
 
   Waiter() = default;
   virtual ~Waiter() = default;
@@ -51,7 +57,7 @@ class Waiter : public std::enable_shared_from_this<Waiter> {
   Waiter& operator=(const Waiter&) = delete;
 
   /// Something happened to the partition of `node`, whose mutex is held. True: wake it, once.
-  [[nodiscard]] virtual bool mark(const WaitNode& node, Event event, std::uint64_t added) = 0;
+  [[nodiscard]] virtual bool mark(const WaitNode& node, const News& news) = 0;
   /// Whether wake() takes no more than a moment on the thread that publishes.
   [[nodiscard]] virtual bool wakes_quickly() const noexcept = 0;
   virtual void wake() = 0;

@@ -302,7 +302,7 @@ class FakeStore final : public Store {
     }
   }
   static PartitionInfo info_of(const Partition& p) {
-    return {p.index, Offset(0), p.next, 0, kNoTimestamp};
+    return {p.index, Offset(0), p.next, p.next, 0, kNoTimestamp};
   }
   static bool is_short(const FetchRequest& request, const FetchResult& result) {
     std::uint64_t bytes = 0;
@@ -317,7 +317,7 @@ class FakeStore final : public Store {
     std::uint64_t bytes = 0;
     for (const FetchItem& item : request.items) {
       FetchedPartition out;
-      out.high_watermark = item.partition->next;
+      out.high_watermark = out.last_stable = item.partition->next;
       out.next = item.from;
       if (item.partition->deleted) out.error = Error(ErrorCode::kUnknownTopic, "it was deleted");
       if (item.from > item.partition->next) {

@@ -1,9 +1,8 @@
-// The consumer protocol's blobs and control records.
+// The consumer protocol's blobs.
 #include <gtest/gtest.h>
 
 #include "protocol/kafka/codec.h"
 #include "protocol/kafka/consumer_protocol.h"
-#include "protocol/kafka/control_record.h"
 
 namespace runnel::protocol::kafka {
 namespace {
@@ -59,22 +58,6 @@ TEST(KafkaConsumerProtocol, AssignmentIsTheseBytes) {
   for (std::size_t n = 0; n < blob.size(); ++n) {
     EXPECT_FALSE(decode_consumer_assignment(as_bytes(blob).first(n))) << n;
   }
-}
-
-TEST(KafkaControlRecord, MarkersAreTheseBytes) {
-  EXPECT_EQ(encode_control_key(ControlType::kCommit), "\0\0\0\1"s);
-  EXPECT_EQ(encode_control_value(258), "\0\0\0\0\1\2"s);
-  const auto marker = decode_end_txn_marker("\0\0\0\0"s, "\0\0\0\0\1\2"s);
-  ASSERT_TRUE(marker);
-  EXPECT_EQ(*marker, (EndTxnMarker{ControlType::kAbort, 258}));
-}
-
-TEST(KafkaControlRecord, OthersAreRefused) {
-  const std::string value = encode_control_value(0);
-  EXPECT_EQ(decode_end_txn_marker("\0\0\0\2"s, value).error().code(), ErrorCode::kUnsupported);
-  EXPECT_EQ(decode_end_txn_marker("\0\0\0"s, value).error().code(), ErrorCode::kMalformed);
-  EXPECT_EQ(decode_end_txn_marker("\xff\xff\0\1"s, value).error().code(), ErrorCode::kMalformed);
-  EXPECT_EQ(decode_end_txn_marker("\0\0\0\1"s, "\0\0"s).error().code(), ErrorCode::kMalformed);
 }
 
 }  // namespace

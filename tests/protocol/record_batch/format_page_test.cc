@@ -3,6 +3,7 @@
 #include <regex>
 #include <sstream>
 
+#include "protocol/record_batch/control_record.h"
 #include "tests/protocol/record_batch/hex.h"
 #include "tests/protocol/record_batch/samples.h"
 
@@ -17,11 +18,11 @@ std::string page() {
   return text.str();
 }
 
-/// The bytes of the worked example; every line must begin with its own position.
-Buffer worked_example() {
+/// The bytes of a worked example; every line must begin with its own position.
+Buffer worked_example(const std::string& name = "batch") {
   std::istringstream lines(page());
   std::string line, digits;
-  while (std::getline(lines, line) && line != "```hex batch") continue;
+  while (std::getline(lines, line) && line != "```hex " + name) continue;
   while (std::getline(lines, line) && line != "```") {
     const std::size_t at = from_hex(digits).size();
     EXPECT_EQ(std::stoul(line.substr(0, 4), nullptr, 16), at) << line;
@@ -64,6 +65,17 @@ TEST(RecordBatchPage, WorkedExampleIsWhatTheBuilderMakes) {
   Buffer built = batch_of(kExampleRecords, options);
   stamp_batch(built.mutable_bytes(), Offset(42), LeaderEpoch(0));
   EXPECT_TRUE(std::ranges::equal(built.bytes(), worked_example().bytes()));
+}
+
+TEST(RecordBatchPage, TheControlBatchIsWhatTheBrokerWrites) {
+  const Buffer batch = worked_example("control");
+  const auto marker = read_end_txn_batch(batch.bytes());
+  ASSERT_TRUE(marker) << marker.error().to_string();
+  EXPECT_EQ(*marker, (EndTxnMarker{ControlType::kCommit, 0}));
+  Buffer built =
+      end_txn_batch(*marker, ProducerId(1000), ProducerEpoch(0), Timestamp(1'700'000'000'500));
+  stamp_batch(built.mutable_bytes(), Offset(44), LeaderEpoch(0));
+  EXPECT_TRUE(std::ranges::equal(built.bytes(), batch.bytes()));
 }
 
 struct Field {

@@ -23,7 +23,7 @@ class LedgerTest : public ::testing::Test {
       return false;
     }
     const Buffer batch = batch_of(producer, sequence, next++);
-    producers.record(kPartition, protocol::BatchView(batch.bytes()), now);
+    producers.record(kPartition, batch.bytes(), 0, now);
     return true;
   }
   bool knows(std::int64_t producer) {

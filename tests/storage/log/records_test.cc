@@ -18,13 +18,21 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-/// The line of the page's hex block that begins with `name`, without spaces.
-std::string documented(const std::string& name) {
+std::string unhex(const std::string& digits) {
+  std::string out;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    out.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+  }
+  return out;
+}
+
+/// The line of the page's hex block `block` that begins with `name`, without spaces.
+std::string documented(const std::string& block, const std::string& name) {
   std::ifstream page(std::string(RUNNEL_SOURCE_DIR) + "/docs/formats/index.md");
   std::string line;
   bool inside = false;
   while (std::getline(page, line)) {
-    if (line == "```hex index-entry") inside = true;
+    if (line.starts_with("```")) inside = line == "```hex " + block;
     if (!inside || !line.starts_with(name)) continue;
     std::string out;
     for (const char c : line.substr(name.size())) {
@@ -38,8 +46,8 @@ std::string documented(const std::string& name) {
 TEST(Records, TheDocumentedIndexEntryIsTheEncodedOne) {
   const IndexEntry entry{Offset(258), Offset(267), {1, 4096}, 200, Timestamp(7), 50};
   const std::string key = keys::index_entry(PartitionId(3), entry.base);
-  EXPECT_EQ(hex(key), documented("key"));
-  EXPECT_EQ(hex(encode(entry)), documented("value"));
+  EXPECT_EQ(hex(key), documented("index-entry", "key"));
+  EXPECT_EQ(hex(encode(entry)), documented("index-entry", "value"));
   const auto back = decode_index_entry(key, encode(entry));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->last, entry.last);
@@ -47,6 +55,43 @@ TEST(Records, TheDocumentedIndexEntryIsTheEncodedOne) {
   EXPECT_EQ(back->bytes, entry.bytes);
   EXPECT_EQ(back->max_timestamp, entry.max_timestamp);
   EXPECT_EQ(back->bytes_before, entry.bytes_before);
+}
+
+TEST(Records, TheDocumentedAbortedTransactionIsTheEncodedOne) {
+  const AbortedRecord aborted{Offset(300), ProducerId(1000), Offset(258), Offset(290)};
+  const std::string key = keys::aborted(PartitionId(3), aborted.marker);
+  EXPECT_EQ(hex(key), documented("aborted", "key"));
+  EXPECT_EQ(hex(encode(aborted)), documented("aborted", "value"));
+  const auto back = decode_aborted(key, encode(aborted));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->marker, aborted.marker);
+  EXPECT_EQ(back->producer, aborted.producer);
+  EXPECT_EQ(back->first, aborted.first);
+  EXPECT_EQ(back->stable, aborted.stable);
+  EXPECT_FALSE(decode_aborted(keys::span(PartitionId(3), 1), encode(aborted)));
+}
+
+TEST(Records, TheDocumentedProducerStateIsReadInBothFormats) {
+  ProducerState state;
+  state.epoch = ProducerEpoch(1);
+  state.last_seen = Timestamp(1'700'000'000'000);
+  state.last = Offset(291);
+  state.transaction_first = Offset(290);
+  state.transaction_bytes = 5000;
+  state.coordinator_epoch = 0;
+  state.batches[state.count++] = {5, 6, Offset(290), Offset(291)};
+  EXPECT_EQ(hex(encode(state)), documented("producer", "value"));
+  const auto back = decode_producer(encode(state));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->transaction_first, Offset(290));
+  EXPECT_EQ(back->transaction_bytes, 5000U);
+  EXPECT_EQ(back->coordinator_epoch, 0);
+  const auto old = decode_producer(unhex(documented("producer", "old")));
+  ASSERT_TRUE(old);
+  EXPECT_EQ(old->last, Offset(291)) << "from its batches";
+  EXPECT_EQ(old->transaction_first, kNoOffset);
+  EXPECT_EQ(old->coordinator_epoch, -1);
+  EXPECT_EQ(old->batches[0].last_sequence, 6);
 }
 
 TEST(Records, KeysOrderAsTheirNumbersDo) {
@@ -85,6 +130,10 @@ TEST(Records, TruncatedValuesAreRefused) {
   ProducerState producer;
   producer.count = 2;
   expect_truncation_is_refused(encode(producer), decode_producer);
+  const std::string aborted_key = keys::aborted(PartitionId(1), Offset(2));
+  expect_truncation_is_refused(encode(AbortedRecord{}), [&](std::string_view value) {
+    return decode_aborted(aborted_key, value);
+  });
   expect_truncation_is_refused(encode(OffsetRecord{Offset(1), LeaderEpoch(2), Timestamp(3), "m"}),
                                decode_offset);
   expect_truncation_is_refused(encode(DedupRecord{PartitionId(1), Offset(2), 3}), decode_dedup);

@@ -20,6 +20,7 @@ struct BatchSpec {
   ProducerId producer = kNoProducer;
   ProducerEpoch epoch = kNoEpoch;
   std::int32_t sequence = kNoSequence;
+  bool transactional = false;
 };
 
 inline Buffer make_batch(const BatchSpec& spec) {
@@ -27,6 +28,7 @@ inline Buffer make_batch(const BatchSpec& spec) {
   options.producer_id = spec.producer;
   options.producer_epoch = spec.epoch;
   options.base_sequence = spec.sequence;
+  options.transactional = spec.transactional;
   protocol::BatchBuilder builder(options);
   for (const auto& v : spec.values) builder.add({spec.time, std::nullopt, v, {}});
   auto batch = builder.finish();

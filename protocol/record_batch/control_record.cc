@@ -1,8 +1,9 @@
-#include "protocol/kafka/control_record.h"
+#include "protocol/record_batch/control_record.h"
 
 #include "protocol/base/bytes.h"
+#include "protocol/record_batch/record_batch.h"
 
-namespace runnel::protocol::kafka {
+namespace runnel::protocol {
 namespace {
 
 constexpr std::int16_t kVersion = 0;
@@ -38,4 +39,29 @@ Result<EndTxnMarker> decode_end_txn_marker(std::string_view key, std::string_vie
   return EndTxnMarker{static_cast<ControlType>(type), epoch};
 }
 
-}  // namespace runnel::protocol::kafka
+Buffer end_txn_batch(const EndTxnMarker& marker, ProducerId producer, ProducerEpoch epoch,
+                     Timestamp time) {
+  BatchOptions options;
+  options.producer_id = producer;
+  options.producer_epoch = epoch;
+  options.transactional = true;
+  options.control = true;
+  BatchBuilder builder(options);
+  const std::string key = encode_control_key(marker.type);
+  const std::string value = encode_control_value(marker.coordinator_epoch);
+  builder.add({time, key, value});
+  auto batch = builder.finish();
+  RUNNEL_ASSERT(batch.has_value() && batch->size() <= kMaxEndTxnBatchBytes);
+  return std::move(*batch);
+}
+
+Result<EndTxnMarker> read_end_txn_batch(Bytes batch) {
+  RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch));
+  RUNNEL_TRY_ASSIGN(const auto record, records.next());
+  if (!record || !record->key || !record->value) {
+    return fail(ErrorCode::kMalformed, "a control batch has no record with a key and a value");
+  }
+  return decode_end_txn_marker(*record->key, *record->value);
+}
+
+}  // namespace runnel::protocol
