@@ -173,6 +173,7 @@ void BrokerProcess::run(const std::function<void()>& reload) {
     } else {
       coordinator_->run_deadlines(now);
     }
+    kafka_->tick();
   }
 }
 

@@ -19,6 +19,26 @@ bool is_software_name(std::string_view name) {
                      [](char c) { return is_alphanumeric(c) || c == '-' || c == '.'; });
 }
 
+/// Up to this version clients do not take a feature whose least version is 0.
+constexpr std::int16_t kLastWithoutZero = 3;
+struct Feature {
+  const char* name;
+  std::int16_t level;
+};
+constexpr Feature kFeatures[] = {
+    {"group.version", 1},        // KIP-848
+    {"transaction.version", 2},  // KIP-890: an epoch for each, partitions join by being written to
+};
+
+/// There is one set of features, for good, so the epoch never moves.
+void add_features(std::int16_t version, kafka::ApiVersionsResponse& response) {
+  response.finalized_features_epoch = 0;
+  for (const auto& [name, level] : kFeatures) {
+    if (version > kLastWithoutZero) response.supported_features.push_back({name, 0, level});
+    response.finalized_features.push_back({name, level, level});
+  }
+}
+
 kafka::ApiVersionsResponse::Api row(const KafkaApi& api) {
   return {static_cast<std::int16_t>(api.key), api.min_version, api.max_version};
 }
@@ -35,6 +55,7 @@ void handle_api_versions(const CallRef& call) {
     return call->reply(response);
   }
   for (const KafkaApi& api : kafka_apis()) response.apis.push_back(row(api));
+  add_features(call->version(), response);
   call->reply(response);
 }
 

@@ -1,5 +1,6 @@
 // What tools ask about groups: DescribeGroups, ListGroups, DeleteGroups. They may read the disk.
 #include <algorithm>
+#include <future>
 
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
@@ -80,14 +81,21 @@ kafka::ListGroupsResponse list(const CallRef& call, const kafka::ListGroupsReque
 }
 
 // ---------------------------------------------------------------- delete
+Status forget_pending_offsets(Call& call, const std::string& group) {
+  std::promise<Status> stored;
+  call.service().transactions().forget_group(
+      group, [&stored](Status status) { stored.set_value(std::move(status)); });
+  return stored.get_future().get();
+}
+
 kafka::DeleteGroupsResponse remove(const CallRef& call, const kafka::DeleteGroupsRequest& request) {
   kafka::DeleteGroupsResponse response;
   for (const std::string& name : request.groups) {
     auto& group = response.groups.emplace_back();
     group.group_id = name;
-    if (const Status done = call->service().coordinator().remove(name); !done) {
-      group.error = group_error(done.error().code());
-    }
+    Status done = call->service().coordinator().remove(name);
+    if (done) done = forget_pending_offsets(*call, name);
+    if (!done) group.error = group_error(done.error().code());
   }
   return response;
 }

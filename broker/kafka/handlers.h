@@ -5,6 +5,8 @@
 
 namespace runnel::broker {
 
+void handle_add_offsets_to_txn(const CallRef& call);
+void handle_add_partitions_to_txn(const CallRef& call);
 void handle_alter_configs(const CallRef& call);
 void handle_alter_partition_reassignments(const CallRef& call);
 void handle_alter_replica_log_dirs(const CallRef& call);
@@ -29,6 +31,7 @@ void handle_describe_topic_partitions(const CallRef& call);
 void handle_describe_transactions(const CallRef& call);
 void handle_describe_user_scram_credentials(const CallRef& call);
 void handle_elect_leaders(const CallRef& call);
+void handle_end_txn(const CallRef& call);
 void handle_fetch(const CallRef& call);
 void handle_find_coordinator(const CallRef& call);
 void handle_heartbeat(const CallRef& call);
@@ -47,6 +50,7 @@ void handle_offset_fetch(const CallRef& call);
 void handle_offset_for_leader_epoch(const CallRef& call);
 void handle_produce(const CallRef& call);
 void handle_sync_group(const CallRef& call);
+void handle_txn_offset_commit(const CallRef& call);
 void handle_write_txn_markers(const CallRef& call);
 
 /// An ApiVersions request of a version that is not known is answered in version 0, never refused:

@@ -1,5 +1,6 @@
 // Positions of groups: OffsetCommit, OffsetFetch, OffsetDelete.
 #include <algorithm>
+#include <future>
 
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
@@ -121,29 +122,48 @@ OffsetFetchResponse::Partition committed(storage::CommittedOffset from) {
   return partition;
 }
 
+/// Whom a fetch is about.
+struct Asked {
+  Call& call;
+  const std::string& group;
+  bool require_stable = false;
+
+  [[nodiscard]] bool is_unstable(const std::string& topic, PartitionIndex index) const {
+    return require_stable && call.service().transactions().unstable({group, {topic, index}});
+  }
+};
+
 std::vector<OffsetFetchResponse::Partition> fetch_partitions(
-    storage::Store& store, const std::string& group, const NamedTopic& topic,
-    const std::vector<PartitionIndex>& asked) {
+    const Asked& from, const NamedTopic& topic, const std::vector<PartitionIndex>& asked) {
   std::vector<OffsetFetchResponse::Partition> partitions;
   partitions.reserve(asked.size());
   for (const PartitionIndex index : asked) {
     std::optional<storage::CommittedOffset> found;
-    if (topic.error == KafkaError::kNone) found = store.committed_offset(group, topic.name, index);
+    if (topic.error == KafkaError::kNone) {
+      if (from.is_unstable(topic.name, index)) {
+        partitions.push_back(nothing_committed(index, KafkaError::kUnstableOffsetCommit));
+        continue;
+      }
+      found = from.call.store().committed_offset(from.group, topic.name, index);
+    }
     partitions.push_back(found ? committed(std::move(*found))
                                : nothing_committed(index, topic.error));
   }
   return partitions;
 }
 
-/// All that `group` committed. Topic is OffsetFetchResponse::Topic or GroupTopic.
+/// All that the group committed. Topic is OffsetFetchResponse::Topic or GroupTopic.
 template <class Topic>
-std::vector<Topic> fetch_all(storage::Store& store, const std::string& group) {
+std::vector<Topic> fetch_all(const Asked& from) {
   std::vector<Topic> topics;
-  for (auto& offset : store.committed_offsets(group)) {  // by topic
+  for (auto& offset : from.call.store().committed_offsets(from.group)) {  // by topic
     if (topics.empty() || topics.back().name != offset.topic) {
       topics.emplace_back().name = offset.topic;
     }
-    topics.back().partitions.push_back(committed(std::move(offset)));
+    topics.back().partitions.push_back(
+        from.is_unstable(offset.topic, offset.partition)
+            ? nothing_committed(offset.partition, KafkaError::kUnstableOffsetCommit)
+            : committed(std::move(offset)));
   }
   return topics;
 }
@@ -170,7 +190,9 @@ std::size_t count_partitions(const std::optional<Topics>& topics) {
   return partitions;
 }
 
-OffsetFetchResponse::Group fetch_group(Call& call, const OffsetFetchRequest::Group& asked) {
+OffsetFetchResponse::Group fetch_group(Call& call, bool require_stable,
+                                       const OffsetFetchRequest::Group& asked) {
+  const Asked from{call, asked.group_id, require_stable};
   const bool by_id = call.version() >= kFirstWithTopicIds;
   OffsetFetchResponse::Group group;
   group.group_id = asked.group_id;
@@ -180,7 +202,7 @@ OffsetFetchResponse::Group fetch_group(Call& call, const OffsetFetchRequest::Gro
     if (group.error != KafkaError::kNone) return group;
   }
   if (!asked.topics) {
-    group.topics = fetch_all<OffsetFetchResponse::GroupTopic>(call.store(), asked.group_id);
+    group.topics = fetch_all<OffsetFetchResponse::GroupTopic>(from);
     if (by_id) add_topic_ids(call.store(), group.topics);
     return group;
   }
@@ -188,9 +210,8 @@ OffsetFetchResponse::Group fetch_group(Call& call, const OffsetFetchRequest::Gro
     auto& to = group.topics.emplace_back();
     to.name = topic.name;
     to.topic_id = topic.topic_id;
-    to.partitions =
-        fetch_partitions(call.store(), asked.group_id,
-                         named_topic(call, topic.name, topic.topic_id, by_id), topic.partitions);
+    to.partitions = fetch_partitions(from, named_topic(call, topic.name, topic.topic_id, by_id),
+                                     topic.partitions);
   }
   return group;
 }
@@ -207,25 +228,31 @@ OffsetFetchResponse fetch(Call& call, const OffsetFetchRequest& request) {
         refused.error = size;
         continue;
       }
-      response.groups.push_back(fetch_group(call, group));
+      response.groups.push_back(fetch_group(call, request.require_stable, group));
     }
     return response;
   }
   response.error = check_size(count_partitions(request.topics));
   if (response.error != KafkaError::kNone) return response;
+  const Asked from{call, request.group_id, request.require_stable};
   if (!request.topics) {
-    response.topics = fetch_all<OffsetFetchResponse::Topic>(call.store(), request.group_id);
+    response.topics = fetch_all<OffsetFetchResponse::Topic>(from);
     return response;
   }
   for (const auto& topic : *request.topics) {
     response.topics.push_back(
-        {topic.name, fetch_partitions(call.store(), request.group_id,
-                                      {topic.name, KafkaError::kNone}, topic.partitions)});
+        {topic.name, fetch_partitions(from, {topic.name, KafkaError::kNone}, topic.partitions)});
   }
   return response;
 }
 
 // ---------------------------------------------------------------- delete
+/// Whether the group has a position, or may soon have one.
+bool is_set(Call& call, const std::string& group, const TopicPartition& of) {
+  return call.store().committed_offset(group, of.topic, of.partition).has_value() ||
+         call.service().transactions().unstable({group, of});
+}
+
 kafka::OffsetDeleteResponse forget(Call& call, const kafka::OffsetDeleteRequest& request) {
   kafka::OffsetDeleteResponse response;
   if (request.group_id.empty()) {
@@ -250,16 +277,21 @@ kafka::OffsetDeleteResponse forget(Call& call, const kafka::OffsetDeleteRequest&
       if (answer.error != KafkaError::kNone) continue;
       if ((*subscribed)[i]) {
         answer.error = KafkaError::kGroupSubscribedToTopic;
-      } else if (call.store().committed_offset(request.group_id, names[i], asked.index)) {
+      } else if (is_set(call, request.group_id, {names[i], asked.index})) {
         commit.offsets.push_back(
             {request.group_id, names[i], asked.index, kNoOffset, LeaderEpoch(-1), {}});
       }
     }
   }
   if (commit.offsets.empty()) return response;
-  const auto outcome = call.store().commit_and_wait(std::move(commit));
-  if (!outcome.result) {
-    response.error = group_error(outcome.result.error().code());
+  std::promise<Status> stored;
+  call.service().transactions().commit_offsets(
+      std::move(commit), TransactionCoordinator::Wake::kStore,
+      [&stored](const storage::CommitOutcome& outcome) {
+        stored.set_value(outcome.result ? Status() : Status(fail(outcome.result.error())));
+      });
+  if (const Status status = stored.get_future().get(); !status) {
+    response.error = group_error(status.error().code());
     response.topics.clear();
   }
   return response;
@@ -282,12 +314,14 @@ void handle_offset_commit(const CallRef& call) {
                         pending->response);
   if (commit.offsets.empty()) return call->reply(pending->response);
   pending->call = call;
-  call->store().queue_commit(std::move(commit), [pending](const storage::CommitOutcome& outcome) {
-    if (!outcome.result) {
-      refuse_rest(pending->response, group_error(outcome.result.error().code()));
-    }
-    pending->call->on_loop([pending] { pending->call->reply(pending->response); });
-  });
+  call->service().transactions().commit_offsets(
+      std::move(commit), TransactionCoordinator::Wake::kLoop,
+      [pending](const storage::CommitOutcome& outcome) {
+        if (!outcome.result) {
+          refuse_rest(pending->response, group_error(outcome.result.error().code()));
+        }
+        pending->call->on_loop([pending] { pending->call->reply(pending->response); });
+      });
 }
 
 void handle_offset_fetch(const CallRef& call) {

@@ -1,10 +1,11 @@
 // Produce: each partition's batch is a commit of its own; the answer goes out with the last of
-// them.
+// them. A transactional batch goes by way of the coordinator, which knows whether it may come.
 #include <memory>
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
 #include "broker/kafka/partitions.h"
+#include "broker/kafka/transactions.h"
 #include "protocol/kafka/produce.h"
 #include "protocol/record_batch/record_batch.h"
 
@@ -17,6 +18,10 @@ using kafka::ProduceResponse;
 
 constexpr std::int16_t kFirstWithBatches = 3;
 constexpr std::int16_t kFirstWithZstd = 7;
+/// From these versions on clients know TRANSACTION_ABORTABLE, and join partitions to transactions
+/// by writing to them.
+constexpr std::int16_t kFirstWithAbortable = 11;
+constexpr std::int16_t kFirstThatJoins = 12;
 constexpr std::int16_t kFirstWithTopicIds = 13;
 constexpr std::int16_t kAcksAll = -1;
 
@@ -29,6 +34,7 @@ struct PendingProduce {
   struct Committed {
     std::size_t topic = 0;
     std::size_t partition = 0;
+    bool transactional = false;
     storage::CommitOutcome outcome;
   };
   std::vector<Committed> commits;
@@ -38,6 +44,22 @@ KafkaError error_of(const Error& error) {
   // A batch that does not follow the format: kafka's clients give up on either.
   if (error.code() == ErrorCode::kInvalidArgument) return KafkaError::kInvalidRecord;
   return kafka_error(error);
+}
+
+/// What a transactional batch was refused for.
+KafkaError transactional_error(const Error& error, std::int16_t version) {
+  switch (error.code()) {
+    case ErrorCode::kConcurrentTransactions:
+      // Who does not expect it here tries again on this.
+      return version < kFirstThatJoins ? KafkaError::kNotEnoughReplicas
+                                       : KafkaError::kConcurrentTransactions;
+    case ErrorCode::kInvalidTxnState:
+    case ErrorCode::kProducerFenced:
+    case ErrorCode::kTooManyPartitions:
+      return participation_error(error.code(), version >= kFirstWithAbortable);
+    default:
+      return error_of(error);
+  }
 }
 
 /// Whether the bytes are one batch that may be appended. What others could not read is refused
@@ -68,10 +90,14 @@ void set_error(ProduceResponse::Partition& partition, KafkaError error, std::str
   if (!message.empty()) partition.error_message = std::move(message);
 }
 
-void settle(ProduceResponse::Partition& partition, storage::CommitOutcome& outcome) {
+void settle(ProduceResponse::Partition& partition, const PendingProduce::Committed& committed,
+            std::int16_t version) {
+  const storage::CommitOutcome& outcome = committed.outcome;
   if (!outcome.result) {
     const Error& error = outcome.result.error();
-    return set_error(partition, error_of(error), error.message());
+    return set_error(
+        partition, committed.transactional ? transactional_error(error, version) : error_of(error),
+        error.message());
   }
   const storage::AppendResult& result = outcome.result->appends.at(0);
   partition.base_offset = result.base_offset;
@@ -80,8 +106,8 @@ void settle(ProduceResponse::Partition& partition, storage::CommitOutcome& outco
 }
 
 void finish(PendingProduce& pending) {
-  for (auto& c : pending.commits) {
-    settle(pending.response.topics[c.topic].partitions[c.partition], c.outcome);
+  for (const auto& c : pending.commits) {
+    settle(pending.response.topics[c.topic].partitions[c.partition], c, pending.call->version());
   }
   pending.call->reply(pending.response);
 }
@@ -93,11 +119,16 @@ void one_done(const std::shared_ptr<PendingProduce>& pending, bool on_loop) {
   pending->call->on_loop([pending] { finish(*pending); });
 }
 
-/// The commit of one partition, or its error in `answer`.
-std::optional<storage::CommitRequest> prepare(Call& call, const ProduceRequest& request,
-                                              const NamedTopic& topic,
-                                              const ProduceRequest::Partition& asked,
-                                              ProduceResponse::Partition& answer) {
+/// The commit of one partition, and what makes it one of a transaction.
+struct Prepared {
+  storage::CommitRequest commit;
+  std::optional<TransactionCoordinator::Write> transactional;
+};
+
+/// One partition's share of the request, or its error in `answer`.
+std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const NamedTopic& topic,
+                                const ProduceRequest::Partition& asked,
+                                ProduceResponse::Partition& answer) {
   if (topic.error != KafkaError::kNone) {
     set_error(answer, topic.error, {});
     return std::nullopt;
@@ -117,7 +148,8 @@ std::optional<storage::CommitRequest> prepare(Call& call, const ProduceRequest& 
               valid.error().message());
     return std::nullopt;
   }
-  storage::CommitRequest commit;
+  Prepared prepared;
+  storage::CommitRequest& commit = prepared.commit;
   // acks=1 as well: a Kafka client expects to find at once what was acknowledged, and only what is
   // durable is visible.
   commit.durability =
@@ -125,7 +157,13 @@ std::optional<storage::CommitRequest> prepare(Call& call, const ProduceRequest& 
   const auto at = static_cast<std::size_t>(asked.records->data() - call.frame().data());
   commit.appends.push_back(
       {std::move(*found), call.frame().slice(at, asked.records->size()), {}, std::nullopt});
-  return commit;
+  if (const protocol::BatchView batch(*asked.records); batch.is_transactional()) {
+    prepared.transactional = {request.transactional_id.value_or(""),
+                              {batch.producer_id(), batch.producer_epoch()},
+                              {topic.name, asked.index},
+                              call.version() >= kFirstThatJoins};
+  }
+  return prepared;
 }
 
 /// An error in every partition of the answer.
@@ -158,6 +196,14 @@ void finish_unanswered(const PendingProduce& pending, const CallRef& call) {
   call->reply_nothing();
 }
 
+void queue(Call& call, Prepared prepared, storage::CommitCallback done) {
+  if (!prepared.transactional) {
+    return call.store().queue_commit(std::move(prepared.commit), std::move(done));
+  }
+  call.service().transactions().write(*prepared.transactional, std::move(prepared.commit),
+                                      call.service().clock().now(), std::move(done));
+}
+
 }  // namespace
 
 void handle_produce(const CallRef& call) {
@@ -170,7 +216,7 @@ void handle_produce(const CallRef& call) {
     return call->reply(refused(*request, KafkaError::kInvalidRequiredAcks));
   }
   const auto pending = std::make_shared<PendingProduce>();
-  std::vector<storage::CommitRequest> commits;
+  std::vector<Prepared> commits;
   for (const auto& topic : request->topics) {
     const NamedTopic named =
         named_topic(*call, topic.name, topic.topic_id, call->version() >= kFirstWithTopicIds);
@@ -180,24 +226,28 @@ void handle_produce(const CallRef& call) {
     for (const auto& partition : topic.partitions) {
       auto& answer = to.partitions.emplace_back();
       answer.index = partition.index;
-      auto commit = prepare(*call, *request, named, partition, answer);
-      if (!commit) continue;
+      auto prepared = prepare(*call, *request, named, partition, answer);
+      if (!prepared) continue;
+      const bool transactional = prepared->transactional.has_value();
+      if (transactional && !request->transactional_id) {
+        return call->reply(refused(*request, KafkaError::kTransactionalIdAuthorizationFailed));
+      }
       pending->commits.push_back(
-          {pending->response.topics.size() - 1, to.partitions.size() - 1, {}});
-      commits.push_back(std::move(*commit));
+          {pending->response.topics.size() - 1, to.partitions.size() - 1, transactional, {}});
+      commits.push_back(std::move(*prepared));
     }
   }
   if (request->acks == 0) {
     for (auto& commit : commits) {
       // The call, and with it the request's memory, lives until the records are written.
-      call->store().queue_commit(std::move(commit), [call](const storage::CommitOutcome&) {});
+      queue(*call, std::move(commit), [call](const storage::CommitOutcome&) {});
     }
     return finish_unanswered(*pending, call);
   }
   pending->call = call;
   pending->left += commits.size();
   for (std::size_t i = 0; i < commits.size(); ++i) {
-    call->store().queue_commit(std::move(commits[i]), [pending, i](storage::CommitOutcome outcome) {
+    queue(*call, std::move(commits[i]), [pending, i](storage::CommitOutcome outcome) {
       pending->commits[i].outcome = std::move(outcome);
       one_done(pending, false);
     });

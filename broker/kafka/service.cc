@@ -11,8 +11,15 @@ KafkaService::KafkaService(storage::Store& store, Coordinator& coordinator, stor
       clock_(clock),
       shared_(std::move(shared)),
       options_(std::move(options)),
-      configs_(store, options_.configs) {
+      configs_(store, options_.configs),
+      transactions_(make_transaction_store(store),
+                    {options_.max_transaction_timeout, options_.transactional_id_expiry}) {
   coordinator_.configure(options_.groups);
+}
+
+Status KafkaService::start() {
+  RUNNEL_TRY(configs_.load());
+  return transactions_.load();
 }
 
 SessionFactory KafkaService::factory() {

@@ -16,6 +16,7 @@
 #include "broker/native/workers.h"
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
+#include "broker/transactions/coordinator.h"
 #include "storage/env/clock.h"
 #include "storage/store.h"
 
@@ -71,14 +72,17 @@ class KafkaService {
   KafkaService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock,
                Shared shared, KafkaOptions options);
 
-  /// Reads the configs that clients have set. Before the first session.
-  [[nodiscard]] Status start() { return configs_.load(); }
+  /// Reads the configs that clients have set, and the transactions. Before the first session.
+  [[nodiscard]] Status start();
+  /// What is done by time. Call about once a second or more often; may block.
+  void tick() { transactions_.tick(clock_.now()); }
   /// Makes sessions of connections whose first byte is still to come.
   [[nodiscard]] SessionFactory factory();
 
   // For sessions.
   [[nodiscard]] storage::Store& store() noexcept { return store_; }
   [[nodiscard]] Coordinator& coordinator() noexcept { return coordinator_; }
+  [[nodiscard]] TransactionCoordinator& transactions() noexcept { return transactions_; }
   [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
   [[nodiscard]] const KafkaOptions& options() const noexcept { return options_; }
   [[nodiscard]] BrokerConfigs& configs() noexcept { return configs_; }
@@ -97,6 +101,7 @@ class KafkaService {
   const Shared shared_;
   const KafkaOptions options_;
   BrokerConfigs configs_;
+  TransactionCoordinator transactions_;
   KafkaCounters counters_;
 };
 

@@ -132,6 +132,7 @@ struct KafkaWorld {
              *workers},
             std::move(options)) {
     EXPECT_TRUE(store.create_topic({"orders", 4, {}}));
+    EXPECT_TRUE(service.start());
   }
   /// Groups do not wait for more members.
   static KafkaOptions quick_options() {
@@ -144,6 +145,7 @@ struct KafkaWorld {
   void pass(std::chrono::milliseconds time) {
     clock.advance(time);
     coordinator->run_deadlines(clock.monotonic());
+    service.tick();
   }
 
   storage::FakeStore store;

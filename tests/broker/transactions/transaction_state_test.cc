@@ -1,0 +1,135 @@
+// The stored form of a transactional id: docs/formats/transaction-state.md's example, round trips,
+// damage.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "broker/transactions/transaction.h"
+#include "protocol/base/bytes.h"
+
+namespace runnel::broker {
+namespace {
+
+const Transaction::Resolve kNobody = [](const TopicPartition&) { return nullptr; };
+
+/// The page's: producer 4711 at epoch 3 goes on after a commit, has two partitions of "orders" and
+/// one of "bills" in its transaction, and a position of group "billing".
+Transaction example() {
+  using storage::ProducerIdentity;
+  Transaction t(ProducerIdentity{ProducerId(4711), ProducerEpoch(2)}, 60'000,
+                Timestamp(1'700'000'000'000));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, nullptr, 1, Timestamp(1'700'000'000'500)));
+  const auto ended = t.end(t.producer(), true, true, std::nullopt, Timestamp(1'700'000'001'000));
+  EXPECT_TRUE(ended && ended->next);
+  t = *ended->next;
+  const Timestamp begun(1'700'000'002'000);
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(1)}, nullptr, 1, begun));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(300)}, nullptr, 1, begun));
+  EXPECT_TRUE(t.add({"bills", PartitionIndex(0)}, nullptr, 1, begun));
+  EXPECT_TRUE(t.add_group("billing", begun));
+  EXPECT_TRUE(t.put_offsets({{{"billing", {"orders", PartitionIndex(7)}},
+                              {Offset(1234), LeaderEpoch(0), "note", nullptr, 0}}},
+                            begun));
+  return t;
+}
+
+std::string hex_of_page(const std::string& name) {
+  std::ifstream page(std::string(RUNNEL_SOURCE_DIR) + "/docs/formats/transaction-state.md");
+  std::string line;
+  std::string hex;
+  bool inside = false;
+  while (std::getline(page, line)) {
+    if (line.starts_with("```")) {
+      inside = line == "```hex " + name;
+      continue;
+    }
+    if (!inside) continue;
+    std::istringstream words(line.substr(0, line.find('|')));
+    for (std::string word; words >> word;) hex += word;
+  }
+  return hex;
+}
+
+std::string to_hex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    hex += kDigits[static_cast<unsigned char>(c) >> 4];
+    hex += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return hex;
+}
+
+TEST(TransactionStored, ThePageShowsWhatIsStored) {
+  const Transaction t = example();
+  EXPECT_EQ(to_hex(t.encode()), hex_of_page("txn"));
+  EXPECT_EQ(to_hex(t.encode_offsets()), hex_of_page("txo"));
+  EXPECT_EQ(to_hex(t.encode_participant({"orders", PartitionIndex(1)})), hex_of_page("txp"));
+  EXPECT_EQ(Transaction::participant_key(t.producer(), 26), "txp/0000000000001267/0003/001a");
+}
+
+TEST(TransactionStored, RoundTrip) {
+  const Transaction t = example();
+  auto again = Transaction::decode("a", as_bytes(t.encode()), kNobody);
+  ASSERT_TRUE(again) << again.error().to_string();
+  ASSERT_TRUE(again->decode_offsets("a", as_bytes(t.encode_offsets()), kNobody));
+  EXPECT_EQ(again->encode(), t.encode());
+  EXPECT_EQ(again->encode_offsets(), t.encode_offsets());
+  const TopicPartition joined{"joined", PartitionIndex(5)};
+  const std::string participant = t.encode_participant(joined);
+  ASSERT_TRUE(again->decode_participant(3, as_bytes(participant), kNobody));
+  EXPECT_TRUE(again->find(joined)->stored);
+  EXPECT_EQ(again->numbers(), 4);
+}
+
+TEST(TransactionStored, AParticipantOpensTheTransaction) {
+  Transaction t = example();
+  const std::string participant = t.encode_participant({"orders", PartitionIndex(1)});
+  t = *t.end(t.producer(), true, true, std::nullopt, Timestamp(9)).value().next;
+  ASSERT_FALSE(t.open());
+  ASSERT_TRUE(t.decode_participant(0, as_bytes(participant), kNobody));
+  EXPECT_TRUE(t.open());
+  EXPECT_EQ(t.start(), Timestamp(1'700'000'002'000));
+}
+
+TEST(TransactionStored, DamageIsNoticed) {
+  const Transaction t = example();
+  for (const std::string& whole : {t.encode(), t.encode_offsets()}) {
+    const bool offsets = whole == t.encode_offsets();
+    const auto read = [&](const std::string& bytes) -> ErrorCode {
+      if (offsets) {
+        Transaction to = *Transaction::decode("a", as_bytes(t.encode()), kNobody);
+        const Status status = to.decode_offsets("a", as_bytes(bytes), kNobody);
+        return status ? ErrorCode::kOk : status.error().code();
+      }
+      const auto decoded = Transaction::decode("a", as_bytes(bytes), kNobody);
+      return decoded ? ErrorCode::kOk : decoded.error().code();
+    };
+    ASSERT_EQ(read(whole), ErrorCode::kOk);
+    for (std::size_t n = 0; n < whole.size(); ++n) {
+      EXPECT_EQ(read(whole.substr(0, n)), ErrorCode::kCorrupt) << n;
+    }
+    EXPECT_EQ(read(whole + "x"), ErrorCode::kCorrupt);
+    std::string newer = whole;
+    newer[0] = 2;
+    EXPECT_EQ(read(newer), ErrorCode::kFormatTooNew);
+  }
+  std::string state = t.encode();
+  state[1] = 2;
+  EXPECT_FALSE(Transaction::decode("a", as_bytes(state), kNobody)) << "no such state";
+  state[1] = 0;
+  EXPECT_FALSE(Transaction::decode("a", as_bytes(state), kNobody)) << "empty, with partitions";
+  for (const char* key : {"txp/", "txp/0000000000001267/0003/", "txp/0000000000001267/0003/00zz",
+                          "txq/0000000000001267/0003/001a"}) {
+    EXPECT_FALSE(Transaction::parse_participant_key(key)) << key;
+  }
+  const auto name = Transaction::parse_participant_key("txp/0000000000001267/7fff/001a");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->producer.id, ProducerId(4711));
+  EXPECT_EQ(name->producer.epoch, ProducerEpoch(32767));
+  EXPECT_EQ(name->number, 26);
+}
+
+}  // namespace
+}  // namespace runnel::broker
