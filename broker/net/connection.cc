@@ -9,7 +9,7 @@ namespace runnel::broker {
 namespace {
 
 // One connection's share of a turn, so that a fast reader of a large backlog leaves time to others.
-constexpr std::uint64_t kSendBytesPerTurn = 4u << 20;
+constexpr std::uint64_t kSendBytesPerTurn = 1u << 20;
 
 bool passed(LoopTime now, LoopTime since, std::chrono::milliseconds limit) {
   return limit.count() > 0 && now - since > limit;

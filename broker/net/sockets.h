@@ -52,8 +52,8 @@ struct ListeningSocket {
 /// IPv6, ::1 too. kInvalidArgument for hosts that are not numeric, kIo with the cause otherwise.
 [[nodiscard]] Result<std::vector<ListeningSocket>> listen_on(const Endpoint& where);
 
-/// Makes `fd` non-blocking, turns Nagle's delay off.
-void prepare_stream(int fd) noexcept;
+/// Makes `fd` non-blocking, turns Nagle's delay off, and on loopback keeps the send buffer small.
+void prepare_stream(int fd);
 [[nodiscard]] Endpoint local_endpoint(int fd);
 [[nodiscard]] Endpoint remote_endpoint(int fd);
 
