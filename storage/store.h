@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,9 +55,12 @@ using LogSink = std::function<void(LogLevel, std::string_view)>;
 
 struct StoreOptions {
   std::string directory;
-  std::uint64_t memory_bytes = 256u << 20;     ///< block cache, memtables, tails, in flight
-  std::uint64_t segment_bytes = 256u << 20;    ///< size a write-ahead segment starts with
-  std::uint64_t group_bytes = 4u << 20;        ///< most bytes of one commit group
+  std::uint64_t memory_bytes = 256u << 20;   ///< block cache, memtables, tails, in flight
+  std::uint64_t segment_bytes = 256u << 20;  ///< size a write-ahead segment starts with
+  std::uint64_t group_bytes = 4u << 20;      ///< most bytes of one commit group
+  /// How much of the newest log the machine's page cache may hold. More makes late readers faster;
+  /// less leaves memory to others, and memory that is used again and again is quicker to write to.
+  std::uint64_t page_cache_bytes = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t low_space_bytes = 256u << 20;  ///< below this much free, producers are rejected
   std::uint64_t ballast_bytes = 16u << 20;     ///< dropped so that a full disk can be opened
   std::chrono::milliseconds maintenance_interval{1000};  ///< retention, expiry, space checks

@@ -79,6 +79,7 @@ Status BrokerProcess::open_store(const Settings& settings) {
   options.memory_bytes = settings.bytes("memory");
   options.segment_bytes = settings.bytes("segment-bytes");
   options.group_bytes = settings.bytes("commit-group-bytes");
+  options.page_cache_bytes = settings.bytes("page-cache");
   options.low_space_bytes = settings.bytes("low-space");
   options.ballast_bytes = settings.bytes("ballast");
   options.maintenance_interval = settings.duration("maintenance-interval");

@@ -77,6 +77,7 @@ JournalOptions LogStore::journal_options() const {
   journal.frame_seed = directory_.frame_seed;
   journal.file_system = options_.file_system;
   journal.clock = options_.clock;
+  journal.page_cache_bytes = options_.page_cache_bytes;
   return journal;
 }
 

@@ -43,6 +43,7 @@ void LogStore::run_background() {
       if (closing_) return;
     }
     if (journal_->half_full()) journal_->prepare_next();
+    journal_->release_cold_pages();
     if (const Status s = anchor_if_behind(); !s) {
       log(LogLevel::kError, "the anchor can't be written: " + s.error().to_string());
     }

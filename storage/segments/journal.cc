@@ -19,6 +19,9 @@ constexpr std::array<std::byte, kFrameAlignment> kPadding{};
 constexpr std::uint64_t kSmallFrameBytes = 32u << 10;
 constexpr std::uint64_t kZerosAhead = 256u << 10;
 
+// Pages are released in steps of at least this.
+constexpr std::uint64_t kReleaseStep = 16u << 20;
+
 iovec part_of(Bytes bytes) {
   return {const_cast<std::byte*>(bytes.data()), bytes.size()};
 }
@@ -325,6 +328,38 @@ std::uint32_t Journal::current_segment() const {
 bool Journal::half_full() const {
   MutexLock lock(impl_->mutex);
   return impl_->end.position.offset >= impl_->capacity / 2;
+}
+
+void Journal::release_cold_pages() {
+  struct Range {
+    std::shared_ptr<File> file;
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+  };
+  std::vector<Range> ranges;
+  {
+    MutexLock lock(impl_->mutex);
+    const Position end = impl_->durable_point.position;
+    if (impl_->cold.segment == 0) impl_->cold = {end.segment, 0};
+    std::uint64_t newer = 0;  // bytes between what is looked at and the end
+    std::uint64_t cold_bytes = 0;
+    Position warm = impl_->cold;
+    for (auto it = impl_->segments.upper_bound(end.segment); it != impl_->segments.begin();) {
+      const auto& [number, segment] = *--it;
+      if (number < impl_->cold.segment) break;
+      const std::uint64_t to = number == end.segment ? end.offset : segment.bytes;
+      const std::uint64_t from = number == impl_->cold.segment ? impl_->cold.offset : 0;
+      const std::uint64_t kept = std::min(impl_->options.page_cache_bytes - newer, to);
+      newer += kept;
+      if (to - kept <= from) continue;
+      if (ranges.empty()) warm = {number, static_cast<std::uint32_t>(to - kept)};
+      ranges.push_back({segment.file, from, to - kept});
+      cold_bytes += to - kept - from;
+    }
+    if (cold_bytes < kReleaseStep) return;
+    impl_->cold = warm;
+  }
+  for (const Range& range : ranges) range.file->dont_need(range.from, range.to - range.from);
 }
 
 Status Journal::remove_segment(std::uint32_t number) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,8 @@ struct JournalOptions {
   std::uint64_t frame_seed = 0;  ///< the store's secret; see seal_frame
   FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
+  /// How much of the newest journal the machine's page cache may hold; see release_cold_pages().
+  std::uint64_t page_cache_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
 /// Where reading starts: a frame boundary together with what the next frame must continue.
@@ -108,6 +111,11 @@ class Journal {
   /// Rewrites the anchor with the durable position (in two alternating slots). Called in the
   /// background, at most ~20 ms behind; any one thread at a time.
   [[nodiscard]] Status write_anchor();
+
+  /// Asks the machine to forget its copies of what was written longest ago, so that it holds about
+  /// `page_cache_bytes` of what this process wrote. Quick where there is nothing to do. Called in
+  /// the background; any one thread at a time.
+  void release_cold_pages();
 
   // ---- any thread
   [[nodiscard]] Position durable() const noexcept;

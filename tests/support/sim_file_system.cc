@@ -36,7 +36,10 @@ class SimFile final : public File {
     return owner_.resident_;
   }
   void will_need(std::uint64_t, std::uint64_t) const override {}
-  void dont_need(std::uint64_t, std::uint64_t) const override {}
+  void dont_need(std::uint64_t position, std::uint64_t length) const override {
+    const MutexLock lock(owner_.mutex_);
+    owner_.released_.push_back({path_, position, length});
+  }
   int descriptor() const noexcept override { return -1; }
   const std::string& path() const noexcept override { return path_; }
 

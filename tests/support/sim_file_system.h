@@ -64,6 +64,13 @@ struct SimFileInfo {
   std::uint64_t unsynced_operations = 0;
 };
 
+/// A range of a file that was said not to be needed again soon.
+struct SimReleased {
+  std::string path;
+  std::uint64_t position = 0;
+  std::uint64_t length = 0;
+};
+
 struct SimCounters {
   std::uint64_t operations = 0;  ///< of kSimChanges, faults included
   std::uint64_t bytes_written = 0;
@@ -111,6 +118,11 @@ class SimFileSystem final : public FileSystem {
   /// Every file by path, in order of path.
   [[nodiscard]] std::vector<SimFileInfo> files() const;
   [[nodiscard]] SimCounters counters() const;
+  /// What File::dont_need was called with, in order.
+  [[nodiscard]] std::vector<SimReleased> released() const {
+    const MutexLock lock(mutex_);
+    return released_;
+  }
 
   Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override;
   Status rename(const std::string& from, const std::string& to) override;
@@ -168,6 +180,7 @@ class SimFileSystem final : public FileSystem {
   std::uint64_t capacity_ RUNNEL_GUARDED_BY(mutex_) = std::uint64_t{1} << 50;
   bool lying_ RUNNEL_GUARDED_BY(mutex_) = false;
   bool resident_ RUNNEL_GUARDED_BY(mutex_) = true;
+  std::vector<SimReleased> released_ RUNNEL_GUARDED_BY(mutex_);
 };
 
 }  // namespace runnel::storage

@@ -97,6 +97,8 @@ TEST(Settings, MemoryIsAQuarterOfRamWithinBounds) {
     SettingSources sources;
     sources.machine_memory_bytes = machine;
     EXPECT_EQ(Settings::resolve(sources)->bytes("memory"), expected);
+    EXPECT_EQ(Settings::resolve(sources)->bytes("page-cache"),
+              std::max<std::uint64_t>(machine / 4, 256 * kMiB));
   }
 }
 

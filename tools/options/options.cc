@@ -52,6 +52,11 @@ constexpr OptionRow kTable[] = {
      "Bound on the memory for index, caches, tails and requests in flight. Over it, sockets are "
      "read later.",
      kOnce, kAtStart},
+    {"page-cache", kSize, 64 * kMiB, 1024 * kTiB, "", "", "a quarter of RAM, 256MiB at least",
+     "How much of the newest log the machine's page cache may hold. Older records are read from "
+     "the "
+     "disk, and the memory is left to others.",
+     kOnce, kAtStart},
     {"max-connections", kCount, 1, 1'000'000, "", "10000", "",
      "Open connections at most; further ones are closed at once.", kOnce, kAtStart},
     {"handshake-timeout", kDuration, kSecond, kHour, "", "10s", "",

@@ -20,6 +20,8 @@ namespace {
 using SettingMap = std::map<std::string, Setting, std::less<>>;
 
 constexpr std::string_view kPrefix = "RUNNEL_";
+constexpr std::uint64_t kMiB = 1ULL << 20;
+constexpr std::uint64_t kMostPageCache = 1ULL << 50;
 
 /// Variables that are no server options: those of the command line, of ./dev and of the tests.
 constexpr std::string_view kForeign[] = {
@@ -50,14 +52,12 @@ tl::unexpected<Error> unknown_variable(const std::string& name) {
 }
 
 /// A quarter of RAM within the bounds; whole MiB, so that it reads well.
-std::string default_memory(std::uint64_t machine_bytes) {
-  constexpr std::uint64_t kMiB = 1ULL << 20;
+std::string quarter_of(std::uint64_t machine_bytes, std::uint64_t least, std::uint64_t most) {
   if (machine_bytes == 0) {
     machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                     static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   }
-  const std::uint64_t quarter = machine_bytes / 4 / kMiB * kMiB;
-  return format_size(std::clamp(quarter, 64 * kMiB, 1024 * kMiB));
+  return format_size(std::clamp(machine_bytes / 4 / kMiB * kMiB, least, most));
 }
 
 /// Adds NAME=VALUE to those from weaker places; the same name there gives way.
@@ -225,7 +225,12 @@ Result<Settings> Settings::resolve(const SettingSources& sources) {
   Settings settings;
   for (const OptionRow& row : option_table()) {
     std::string value(row.default_value);
-    if (row.name == "memory") value = default_memory(sources.machine_memory_bytes);
+    if (row.name == "memory") {
+      value = quarter_of(sources.machine_memory_bytes, 64 * kMiB, 1024 * kMiB);
+    }
+    if (row.name == "page-cache") {
+      value = quarter_of(sources.machine_memory_bytes, 256 * kMiB, kMostPageCache);
+    }
     std::vector<std::string> values;
     if (row.type != OptionType::kAssignment) values.push_back(std::move(value));
     RUNNEL_TRY(put(settings.values_, row, std::move(values), "default"));

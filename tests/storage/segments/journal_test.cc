@@ -202,6 +202,38 @@ TEST(Journal, AFullDiskStopsTheRollNotTheJournal) {
   EXPECT_THAT(box.open().frames, ElementsAre("a|" + big, "c|fits", "d|" + big));
 }
 
+// The pages that are let go are those before the newest page_cache_bytes, each once.
+TEST(Journal, ReleasesThePagesOfWhatWasWrittenLongestAgo) {
+  constexpr std::uint64_t kMiB = 1u << 20;
+  JournalBox box(1, 32 * kMiB);
+  box.options.page_cache_bytes = 24 * kMiB;
+  ASSERT_TRUE(box.open().status);
+  box.journal->release_cold_pages();
+  const std::string mebibyte(kMiB, 'x');
+  const auto let_go = [&](std::uint64_t segment) {
+    std::uint64_t to = 0;
+    for (const SimReleased& r : box.disk.released()) {
+      if (r.path != JournalBox::segment_path(static_cast<unsigned>(segment))) continue;
+      EXPECT_EQ(r.position, to) << "a gap, or twice";
+      to = r.position + r.length;
+    }
+    return to;
+  };
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(box.append("a", mebibyte));
+    ASSERT_TRUE(box.journal->sync());
+    box.journal->release_cold_pages();
+    std::uint64_t kept = 0;
+    const Position end = box.journal->durable();
+    for (std::uint64_t s = 1; s <= end.segment; ++s) {
+      kept += (s == end.segment ? end.offset : 32 * kMiB) - let_go(s);
+    }
+    EXPECT_GE(kept, std::min<std::uint64_t>(static_cast<std::uint64_t>(i) * kMiB, 24 * kMiB));
+    EXPECT_LE(kept, 40 * kMiB + 2 * kMiB);  // what is kept, a step, and the frame
+  }
+  EXPECT_EQ(let_go(1), 32 * kMiB);
+}
+
 TEST(Journal, RefusesASegmentOfAnotherStore) {
   JournalBox box;
   ASSERT_TRUE(box.open().status);
