@@ -64,6 +64,10 @@ struct StoreOptions {
   std::uint64_t low_space_bytes = 256u << 20;  ///< below this much free, producers are rejected
   std::uint64_t ballast_bytes = 16u << 20;     ///< dropped so that a full disk can be opened
   std::chrono::milliseconds maintenance_interval{1000};  ///< retention, expiry, space checks
+  /// How often retention.ms is looked at, so that records which were old when they were written can
+  /// be read for a while; the first time 30 s after the start at the latest, and at once when space
+  /// is short. 0: at every maintenance.
+  std::chrono::milliseconds age_check_interval{0};
   std::chrono::milliseconds offsets_retention{7LL * 24 * 3600 * 1000};
   std::chrono::milliseconds producer_expiry{24LL * 3600 * 1000};
   /// True: retention waits for the first set_topic_defaults(), so that nothing is removed by a

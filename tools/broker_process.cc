@@ -83,6 +83,8 @@ Status BrokerProcess::open_store(const Settings& settings) {
   options.low_space_bytes = settings.bytes("low-space");
   options.ballast_bytes = settings.bytes("ballast");
   options.maintenance_interval = settings.duration("maintenance-interval");
+  options.age_check_interval = std::chrono::milliseconds(
+      broker::start_number(kafka_configs_, "log.retention.check.interval.ms"));
   options.offsets_retention =
       std::chrono::minutes(broker::start_number(kafka_configs_, "offsets.retention.minutes"));
   options.producer_expiry =

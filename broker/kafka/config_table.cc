@@ -54,6 +54,9 @@ std::vector<BrokerConfigRow> own_rows() {
        "Whether Kafka's clients may delete topics."},
       {"log.dirs", kList, std::nullopt, 0, 0, kNever, "",
        "The directory that holds everything the broker stores. Set with the option data."},
+      {"log.retention.check.interval.ms", kLong, "300000", 1, kIntMax, kAtStart, "",
+       "How often retention.ms is looked at: a record that is older when it is written can be read "
+       "until then. retention.bytes holds at once, and so does retention.ms when space is short."},
       {"log.retention.hours", kInt, "168", -1, kIntMax, kAtStart, "",
        "Hours a record is kept after its timestamp, where neither log.retention.minutes nor "
        "log.retention.ms is set. -1: no limit."},

@@ -111,8 +111,9 @@ class LogStore final : public Store {
   };
   [[nodiscard]] Result<Trim> plan_trim(const PartitionRef& partition, Offset before) const;
   [[nodiscard]] Status trim(std::vector<Trim> trims);
+  /// `by_age`: whether retention.ms counts this time.
   [[nodiscard]] Result<std::optional<Trim>> plan_retention(const PartitionRef& partition,
-                                                           Timestamp now) const;
+                                                           Timestamp now, bool by_age) const;
 
   // maintenance.cc
   void run_background();
@@ -128,6 +129,7 @@ class LogStore final : public Store {
   [[nodiscard]] bool is_far_behind() const RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] bool checkpoint_is_due() const RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] Status apply_retention() RUNNEL_REQUIRES(maintenance_mutex_);
+  [[nodiscard]] bool age_check_is_due() RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] Status expire_offsets() RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] Status remove_dead_segments() RUNNEL_REQUIRES(maintenance_mutex_);
   void look_at_space();
@@ -175,6 +177,7 @@ class LogStore final : public Store {
   Position checkpoint_end_ RUNNEL_GUARDED_BY(maintenance_mutex_);
   std::chrono::nanoseconds last_checkpoint_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
   std::chrono::nanoseconds last_expiry_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
+  std::chrono::nanoseconds next_age_check_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
 
   Mutex background_mutex_;
   std::condition_variable_any background_changed_;

@@ -76,7 +76,7 @@ Status LogStore::check_spec(const TopicSpec& spec) const {
   RUNNEL_TRY(check_partition_count(spec.partitions, topics_.partition_count(), spec.partitions));
   RUNNEL_TRY(read_topic_config(spec.configs));
   if (!topics_.find(spec.name)) return {};
-  return fail(ErrorCode::kTopicExists, "topic '" + spec.name + "' exists already");
+  return fail(ErrorCode::kTopicExists, "topic '" + spec.name + "' already exists");
 }
 
 Status LogStore::validate_topic(const TopicSpec& spec) const {

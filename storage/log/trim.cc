@@ -113,11 +113,11 @@ Result<Offset> LogStore::delete_records(const PartitionRef& partition, Offset be
 }
 
 Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRef& partition,
-                                                               Timestamp now) const {
+                                                               Timestamp now, bool by_age) const {
   const TopicConfig config = partition->config();
   const Partition::View view = partition->view();
   if (view.deleted || view.start.offset == view.high_watermark) return std::optional<Trim>();
-  const bool by_time = config.retention_ms >= 0;
+  const bool by_time = by_age && config.retention_ms >= 0;
   const bool by_size = config.retention_bytes >= 0;
   if (!by_time && !by_size) return std::optional<Trim>();
   const Timestamp oldest_kept = now - config.retention_ms;
@@ -172,6 +172,18 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
   return std::optional<Trim>(std::move(trim));
 }
 
+bool LogStore::age_check_is_due() {
+  constexpr std::chrono::seconds kFirstAgeCheck{30};
+  const auto now = options_.clock->monotonic();
+  const std::chrono::nanoseconds interval = options_.age_check_interval;
+  if (next_age_check_.count() == 0) {
+    next_age_check_ = now + std::min<std::chrono::nanoseconds>(interval, kFirstAgeCheck);
+  }
+  if (now < next_age_check_ && !low_space_.load(std::memory_order_relaxed)) return false;
+  next_age_check_ = now + interval;
+  return true;
+}
+
 Status LogStore::apply_retention() {
   constexpr std::size_t kTrimsPerCommit = 1000;
   if (options_.topic_defaults_follow && !topic_defaults_known_.load(std::memory_order_acquire)) {
@@ -187,9 +199,10 @@ Status LogStore::apply_retention() {
               "wrong; if it is right, nothing is to be done but wait or restart"
             : "retention follows the clock again");
   }
+  const bool by_age = age_check_is_due();
   std::vector<Trim> trims;
   for (const auto& partition : topics_.all_partitions()) {
-    auto planned = plan_retention(partition, now);
+    auto planned = plan_retention(partition, now, by_age);
     if (!planned) {
       log(LogLevel::kError,
           "retention of " + partition->name() + ": " + planned.error().to_string());

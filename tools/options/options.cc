@@ -78,7 +78,9 @@ constexpr OptionRow kTable[] = {
      "Space set aside so that a broker on a full disk can still start and delete.", kOnce,
      kAtStart},
     {"maintenance-interval", kDuration, 10, kHour, "", "1s", "",
-     "How often retention, expiry and free space are looked at.", kOnce, kAtStart},
+     "How often expiry, free space and retention by size are looked at; retention by age has the "
+     "broker config log.retention.check.interval.ms.",
+     kOnce, kAtStart},
     {"offsets-retention", kDuration, kSecond, 3650 * kDay, "", "7d", "",
      "How long the offsets of a consumer group are kept, counted from when the group became empty.",
      kOnce, kAtStart},

@@ -200,6 +200,28 @@ TEST_F(StoreTest, RetentionByTimeIsExactToTheBatch) {
   EXPECT_EQ(store->partition_info(ref("t")).log_start, Offset(10)) << "active data included";
 }
 
+TEST_F(StoreTest, WhatWasOldWhenItWasWrittenIsThereUntilAgesAreLookedAt) {
+  StoreOptions rarely = options();
+  rarely.age_check_interval = std::chrono::minutes(5);
+  store.reset();
+  auto opened = Store::open(rarely);
+  ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+  store = std::move(*opened);
+  create("t", 1, {{"retention.ms", "1000"}});
+  const auto start_after_maintenance = [&] {
+    EXPECT_TRUE(store->run_maintenance());
+    return store->partition_info(ref("t")).log_start;
+  };
+  EXPECT_EQ(start_after_maintenance(), Offset(0));
+  clock.advance(std::chrono::seconds(30));
+  EXPECT_EQ(start_after_maintenance(), Offset(0)) << "ages are looked at for the first time";
+  ASSERT_TRUE(append("t", make_batch(BatchSpec{{"old"}, clock.now() - 3'600'000})).result);
+  clock.advance(std::chrono::seconds(299));
+  EXPECT_EQ(start_after_maintenance(), Offset(0)) << "it can be read";
+  clock.advance(std::chrono::seconds(1));
+  EXPECT_EQ(start_after_maintenance(), Offset(1));
+}
+
 TEST_F(StoreTest, RetentionBySizeIsExactToTheBatch) {
   const std::size_t one = make_batch({"0"}).size();
   create("t", 1, {{"retention.ms", "-1"}, {"retention.bytes", std::to_string(one * 3)}});
