@@ -34,7 +34,8 @@ def free_port():
 class Process:
     """A server process on a directory that outlives it."""
 
-    def __init__(self):
+    def __init__(self, settings=None):
+        self.settings = {**SETTINGS, **(settings or {})}
         self.port = free_port()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="runnel-kafka-"))
         self.log_path = self.directory / "server.log"
@@ -111,8 +112,9 @@ class Process:
 class Runnel(Process):
     name = "runnel"
 
-    def __init__(self, binary):
-        super().__init__()
+    def __init__(self, binary, settings=None, net="auto"):
+        super().__init__(settings)
+        self.net = net
         self.binary = binary
         self.version = subprocess.run([binary, "--version"], capture_output=True, text=True,
                                       check=True).stdout.strip()
@@ -121,17 +123,17 @@ class Runnel(Process):
         self.takes_settings = re.search(r"--set\b", usage) is not None
 
     def command(self):
-        settings = [f"{k}={v}" for k, v in SETTINGS.items()] if self.takes_settings else []
+        settings = [f"{k}={v}" for k, v in self.settings.items()] if self.takes_settings else []
         return [self.binary, "serve", "--data", str(self.directory / "data"), "--listen",
-                self.address, *(word for each in settings for word in ("--set", each))]
+                self.address, "--net", self.net, *(word for each in settings for word in ("--set", each))]
 
 
 class Kafka(Process):
     """One KRaft node, broker and controller, from the jars at Maven Central."""
     name = "kafka"
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, settings=None):
+        super().__init__(settings)
         self.version = KAFKA_VERSION
         self.jars = kafka_jars(KAFKA_VERSION)
         self.controller_port = free_port()
@@ -160,7 +162,7 @@ class Kafka(Process):
             "share.coordinator.state.topic.min.isr": "1",
             # A killed broker has to be taken back at once, or every check waits for its session.
             "broker.session.timeout.ms": "3000",
-            **SETTINGS,
+            **self.settings,
         }
         self.properties.write_text("".join(f"{k}={v}\n" for k, v in values.items()))
 

@@ -140,7 +140,24 @@ def make_broker(arguments):
     binary = arguments.binary or os.environ.get("RUNNEL_BINARY")
     if not binary:
         sys.exit("run.py: which broker? Give --binary build/runnel or set RUNNEL_BINARY.")
-    return brokers.Runnel(str(pathlib.Path(binary).resolve()))
+    return brokers.Runnel(str(pathlib.Path(binary).resolve()), net=arguments.net)
+
+
+def io_uring_is_refused(arguments):
+    """Whether io_uring was asked for and this machine does not allow it."""
+    if arguments.net != "io_uring" or arguments.against == "kafka":
+        return False
+    broker = make_broker(arguments)
+    try:
+        broker.start()
+    except RuntimeError as error:
+        if "io_uring" not in str(error):
+            raise
+        print(f"io_uring cannot be tested here: {error}")
+        return True
+    finally:
+        broker.remove()
+    return False
 
 
 def run_suite(suite, arguments):
@@ -188,6 +205,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--against", choices=("runnel", "kafka"), default="runnel")
     parser.add_argument("--binary", help="the runnel binary (or RUNNEL_BINARY)")
+    parser.add_argument("--net", choices=("auto", "epoll", "io_uring"), default="auto",
+                        help="Runnel's event loop")
     parser.add_argument("--client", action="append", metavar="NAME", help="one suite; repeatable")
     parser.add_argument("--check", action="append", metavar="NAME", help="one check; repeatable")
     size = parser.add_mutually_exclusive_group()
@@ -212,6 +231,8 @@ def main():
         for suite in suites.ALL:
             print(f"{suite.name:26} {suite.size:6} {suite.missing() or ''}")
         return 0
+    if io_uring_is_refused(arguments):
+        return SKIPPED
     results, skipped = [], []
     for suite in choose(arguments):
         reason = suite.missing()

@@ -92,7 +92,7 @@ class ToolChecks:
         contains(self.kafka.configs(*entity, "--describe", "--all"), "cleanup.policy=delete",
                  "max.message.bytes=1048588")
         contains(self.kafka.configs(*entity, "--alter", "--add-config", "no.such=1",
-                                    expect_code=1), "Unknown topic config name: no.such")
+                                    expect_code=1), "InvalidConfigurationException", "no.such")
         self.kafka.configs(*entity, "--alter", "--delete-config", "retention.ms")
         expect("3600000" in self.kafka.configs(*entity, "--describe"), False, "set afterwards")
         contains(self.kafka.configs("--entity-type", "brokers", "--entity-name", "1", "--describe",
