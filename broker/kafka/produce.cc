@@ -158,7 +158,9 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
   commit.appends.push_back(
       {std::move(*found), call.frame().slice(at, asked.records->size()), {}, std::nullopt});
   if (const protocol::BatchView batch(*asked.records); batch.is_transactional()) {
-    prepared.transactional = {request.transactional_id.value_or(""),
+    // A view of the request's own text, which outlives the commit's queueing.
+    const auto& id = request.transactional_id;
+    prepared.transactional = {id ? std::string_view(*id) : std::string_view(),
                               {batch.producer_id(), batch.producer_epoch()},
                               {topic.name, asked.index},
                               call.version() >= kFirstThatJoins};

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	burst      = 10
-	pause      = 50 * time.Millisecond
-	records    = 6
-	abortEach  = 5
-	patience   = 120 * time.Second
+	burst     = 10
+	pause     = 50 * time.Millisecond
+	records   = 6
+	abortEach = 5
+	patience  = 120 * time.Second
 )
 
 var output sync.Mutex
@@ -122,8 +122,13 @@ func (w *writer) transact(transaction int) string {
 	if err := w.client.AbortBufferedRecords(ctx); err != nil {
 		fail(fmt.Errorf("abort buffered: %w", err))
 	}
-	if err := w.client.EndTransaction(ctx, kgo.TryAbort); err != nil {
-		fail(fmt.Errorf("abort of %d: %w", transaction, err))
+	// A connection that is refused is an error at once, though the broker is back soon.
+	for err := w.client.EndTransaction(ctx, kgo.TryAbort); err != nil; {
+		if ctx.Err() != nil || errors.Is(err, kerr.ProducerFenced) {
+			fail(fmt.Errorf("abort of %d: %w", transaction, err))
+		}
+		time.Sleep(pause)
+		err = w.client.EndTransaction(ctx, kgo.TryAbort)
 	}
 	return outcome
 }
