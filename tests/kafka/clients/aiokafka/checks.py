@@ -281,6 +281,30 @@ class AsyncChecks:
                 async with self.consumer(group=group) as consumer:
                     expect(await consumer.committed(partition), 5, f"after offering {offset}")
 
+    async def transaction_transform(self):
+        source, target = await self.topic("transform-in"), await self.topic("transform-out")
+        partition = TopicPartition(source, 0)
+        group = f"{self.prefix}-transform"
+        await self.send(source, values(10))
+        async with self.transactional("transform") as producer:
+            for commit, offset in ((False, 0), (True, 0), (True, 5)):
+                async with self.consumer(group=group, isolation_level="read_committed") as consumer:
+                    consumer.assign([partition])
+
+                    async def is_there(reader=consumer, wanted=offset):
+                        return (await reader.committed(partition) or 0) == wanted
+                    await self.until(is_there, f"committed offset {offset}")
+                    consumer.seek(partition, offset)
+                    taken = [r.value for r in await self.take(consumer, 5)][:5]
+                await producer.begin_transaction()
+                await self.send_all(producer, target, taken)
+                await producer.send_offsets_to_transaction({partition: offset + 5}, group)
+                await (producer.commit_transaction() if commit else producer.abort_transaction())
+        got = await self.read(target, 10, isolation_level="read_committed")
+        expect([r.value for r in got], values(10), "read_committed")
+        expect([r.value for r in await self.read(target, 15)], values(5) + values(10),
+               "read_uncommitted")
+
     async def transaction_fencing(self):
         topic = await self.topic("fencing")
         old = self.transactional("fencing")

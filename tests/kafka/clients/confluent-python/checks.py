@@ -300,6 +300,30 @@ class Checks:
         expect(one(8, producer.abort_transaction), 5, "offset after the abort")
         consumer.close()
 
+    def transaction_transform(self):
+        source, target = self.topic("transform-in"), self.topic("transform-out")
+        self.send(self.producer(), source, values(10))
+        consumer = self.consumer(f"{self.prefix}-transform", isolation_level="read_committed")
+        producer = self.transactional("transform")
+        for finish in (producer.abort_transaction, producer.commit_transaction,
+                       producer.commit_transaction):
+            found = consumer.committed([TopicPartition(source, 0)],
+                                       timeout=program.PATIENCE_SECONDS)
+            offset = max(found[0].offset, 0)
+            consumer.assign([TopicPartition(source, 0, offset)])
+            taken = [m.value() for m in self.take(consumer, 5)]
+            producer.begin_transaction()
+            self.send(producer, target, taken)
+            producer.send_offsets_to_transaction([TopicPartition(source, 0, offset + 5)],
+                                                 consumer.consumer_group_metadata(),
+                                                 program.PATIENCE_SECONDS)
+            finish(program.PATIENCE_SECONDS)
+        consumer.close()
+        got = self.read(target, 10, isolation_level="read_committed")
+        expect([m.value() for m in got], values(10), "read_committed")
+        everything = self.read(target, 15, isolation_level="read_uncommitted")
+        expect([m.value() for m in everything], values(5) + values(10), "read_uncommitted")
+
     def transaction_fencing(self):
         topic = self.topic("fencing")
         old = self.transactional("fencing")

@@ -450,6 +450,38 @@ public final class Checks {
     }
   }
 
+  void transaction_transform() throws Exception {
+    String source = topic("transform-in", 1);
+    String target = topic("transform-out", 1);
+    TopicPartition partition = new TopicPartition(source, 0);
+    sendAll(source, values(10, 0));
+    try (KafkaProducer<byte[], byte[]> producer = transactional("transform");
+        KafkaConsumer<byte[], byte[]> consumer = consumer("group.id", prefix + "-transform",
+            "isolation.level", "read_committed", "max.poll.records", 5)) {
+      consumer.assign(List.of(partition));
+      for (boolean commit : new boolean[] {false, true, true}) {
+        OffsetAndMetadata known =
+            consumer.committed(Collections.singleton(partition)).get(partition);
+        long offset = known == null ? 0 : known.offset();
+        consumer.seek(partition, offset);
+        List<String> taken = texts(take(consumer, 5)).subList(0, 5);
+        producer.beginTransaction();
+        send(producer, target, 0, taken);
+        producer.sendOffsetsToTransaction(
+            Map.of(partition, new OffsetAndMetadata(offset + 5)), consumer.groupMetadata());
+        if (commit) {
+          producer.commitTransaction();
+        } else {
+          producer.abortTransaction();
+        }
+      }
+    }
+    Program.expect(texts(read(target, 0, 10, "isolation.level", "read_committed")), values(10, 0),
+        "read_committed");
+    Program.expect(texts(read(target, 0, 15, "isolation.level", "read_uncommitted")).subList(5, 15),
+        values(10, 0), "read_uncommitted");
+  }
+
   private static long committed(KafkaConsumer<byte[], byte[]> consumer, TopicPartition partition) {
     return consumer.committed(Collections.singleton(partition)).get(partition).offset();
   }

@@ -286,6 +286,31 @@ class Checks:
         consumer.close()
         producer.close()
 
+    def transaction_transform(self):
+        producer = self.transactional("transform")
+        source, target = self.topic("transform-in"), self.topic("transform-out")
+        partition = TopicPartition(source, 0)
+        self.send(source, values(10))
+        consumer = self.consumer(f"{self.prefix}-transform", isolation_level="read_committed")
+        consumer.assign([partition])
+        for finish, offset in ((producer.abort_transaction, 0), (producer.commit_transaction, 0),
+                               (producer.commit_transaction, 5)):
+            wait_for(lambda wanted=offset: (consumer.committed(partition) or 0) == wanted,
+                     f"committed offset {offset}")
+            consumer.seek(partition, offset)
+            taken = [r.value for r in self.take(consumer, 5)][:5]
+            producer.begin_transaction()
+            self.send_all(producer, target, taken)
+            producer.send_offsets_to_transaction({partition: offset_and_metadata(offset + 5)},
+                                                 consumer.group_metadata())
+            finish()
+        consumer.close()
+        producer.close()
+        expect([r.value for r in self.read(target, 10, isolation_level="read_committed")],
+               values(10), "read_committed")
+        expect([r.value for r in self.read(target, 15)], values(5) + values(10),
+               "read_uncommitted")
+
     # Administration.
 
     def partitions(self, topic):

@@ -297,6 +297,32 @@ const checks = {
     })
   },
 
+  async transaction_transform() {
+    const source = await filled('transform-in', 10)
+    const target = await makeTopic('transform-out')
+    const consumerGroupId = `${prefix}-transform`
+    const committed = async () => {
+      const [found] = await admin.fetchOffsets({ groupId: consumerGroupId, topics: [source] })
+      return Math.max(Number(found.partitions[0].offset), 0)
+    }
+    await transactional('transform', async (producer) => {
+      for (const [offset, end] of [[0, 'abort'], [0, 'commit'], [5, 'commit']]) {
+        await waitFor(async () => (await committed()) === offset, `committed offset ${offset}`)
+        const taken = texts(await read(source, 5, offset)).slice(0, 5)
+        const transaction = await producer.transaction()
+        await transaction.send({ topic: target, messages: records(taken) })
+        await transaction.sendOffsets({
+          consumerGroupId,
+          topics: [{ topic: source, partitions: [{ partition: 0, offset: String(offset + 5) }] }],
+        })
+        await transaction[end]()
+      }
+    })
+    expect(texts(await read(target, 10)), values(10), 'read_committed')
+    expect(texts(await read(target, 15, 0, { readUncommitted: true })),
+      [...values(5), ...values(10)], 'read_uncommitted')
+  },
+
   async admin_create() {
     await makeTopic('admin-create', 3)
     const error = await makeTopic('admin-create', 3).then(() => ({}), (e) => e)

@@ -389,6 +389,56 @@ class Checks {
     require(texts_of(all) == values(20), "read_uncommitted");
   }
 
+  void transaction_offsets() {
+    const std::string topic = prefix_ + "-txn-in";
+    producer().send(topic, values(10));
+    Consumer reader(bootstrap_, prefix_ + "-txn-offsets", kCommitted);
+    Producer writer = transactional("offsets");
+    for (const auto& [offset, commit] : {std::pair(5, true), std::pair(8, false)}) {
+      require(writer->begin_transaction(), "begin_transaction");
+      send_offset(writer, reader, topic, offset);
+      end(writer, commit);
+      require(committed(reader, topic) == 5, "offset after offering " + std::to_string(offset));
+    }
+  }
+
+  void transaction_transform() {
+    const std::string source = prefix_ + "-transform-in";
+    const std::string target = prefix_ + "-transform-out";
+    producer().send(source, values(10));
+    Consumer reader(bootstrap_, prefix_ + "-transform", kCommitted);
+    Producer writer = transactional("transform");
+    for (const bool commit : {false, true, true}) {
+      const std::int64_t offset = std::max<std::int64_t>(committed(reader, source), 0);
+      const Strings taken = texts_of(read(source, 5, offset, kCommitted));
+      require(writer->begin_transaction(), "begin_transaction");
+      writer.send(target, Strings(taken.begin(), taken.begin() + 5));
+      send_offset(writer, reader, source, offset + 5);
+      end(writer, commit);
+    }
+    require(texts_of(read(target, 10, 0, kCommitted)) == values(10), "read_committed");
+    const auto all = texts_of(read(target, 15, 0, {{"isolation.level", "read_uncommitted"}}));
+    require(Strings(all.begin() + 5, all.end()) == values(10), "read_uncommitted");
+  }
+
+  void transaction_fencing() {
+    const std::string topic = prefix_ + "-fencing";
+    Producer old = transactional("fencing");
+    require(old->begin_transaction(), "begin_transaction");
+    old.send(topic, {"old"});
+    Producer current = transactional("fencing");
+    bool fenced = false;
+    try {
+      old.send(topic, {"late"});
+      end(old, true);
+    } catch (const std::exception&) {
+      fenced = true;
+    }
+    require(fenced, "the fenced producer committed");
+    in_transaction(current, topic, {"new"}, true);
+    require(texts_of(read(topic, 1, 0, kCommitted)) == Strings{"new"}, "read_committed");
+  }
+
  private:
   inline static const Settings kCommitted = {{"isolation.level", "read_committed"}};
 
@@ -404,9 +454,31 @@ class Checks {
                              bool commit) {
     require(writer->begin_transaction(), "begin_transaction");
     writer.send(topic, texts);
+    end(writer, commit);
+  }
+
+  static void end(Producer& writer, bool commit) {
     require(
         commit ? writer->commit_transaction(kPatienceMs) : writer->abort_transaction(kPatienceMs),
         "end of the transaction");
+  }
+
+  static void send_offset(Producer& writer, Consumer& reader, const std::string& topic,
+                          std::int64_t offset) {
+    std::vector<RdKafka::TopicPartition*> at = {RdKafka::TopicPartition::create(topic, 0, offset)};
+    const std::unique_ptr<RdKafka::ConsumerGroupMetadata> group(reader->groupMetadata());
+    RdKafka::Error* error = writer->send_offsets_to_transaction(at, group.get(), kPatienceMs);
+    RdKafka::TopicPartition::destroy(at);
+    require(error, "send_offsets_to_transaction");
+  }
+
+  static std::int64_t committed(Consumer& reader, const std::string& topic) {
+    std::vector<RdKafka::TopicPartition*> at = {RdKafka::TopicPartition::create(topic, 0)};
+    const RdKafka::ErrorCode code = reader->committed(at, kPatienceMs);
+    const std::int64_t offset = at[0]->offset();
+    RdKafka::TopicPartition::destroy(at);
+    require(code, "committed");
+    return offset;
   }
 
   std::vector<Record> read(const std::string& topic, std::size_t count, std::int64_t offset = 0,
@@ -452,6 +524,9 @@ std::map<std::string, std::function<void()>> named(Checks& c) {
   checks["idempotent_kill"] = [&c] { c.idempotent_kill(); };
   checks["transaction_commit"] = [&c] { c.transaction_commit(); };
   checks["transaction_abort"] = [&c] { c.transaction_abort(); };
+  checks["transaction_offsets"] = [&c] { c.transaction_offsets(); };
+  checks["transaction_transform"] = [&c] { c.transaction_transform(); };
+  checks["transaction_fencing"] = [&c] { c.transaction_fencing(); };
   return checks;
 }
 

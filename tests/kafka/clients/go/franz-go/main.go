@@ -512,6 +512,53 @@ func (c *checks) transactionOffsets() error {
 	return nil
 }
 
+func (c *checks) transactionTransform() error {
+	source, err := c.filled("transform-in", 10)
+	if err != nil {
+		return err
+	}
+	target, err := c.topic("transform-out", 1)
+	if err != nil {
+		return err
+	}
+	session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(c.bootstrap),
+		kgo.TransactionalID(c.prefix+"-transform"), kgo.ConsumerGroup(c.prefix+"-transform"),
+		kgo.ConsumeTopics(source), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RequireStableFetchOffsets())
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	// Each round takes five; what an abort gives back is taken again.
+	for _, end := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit, kgo.TryCommit} {
+		if err := session.Begin(); err != nil {
+			return err
+		}
+		ctx := limit()
+		for taken := 0; taken < 5; {
+			fetches := session.PollRecords(ctx, 5-taken)
+			for _, each := range fetches.Errors() {
+				return each.Err
+			}
+			for _, record := range fetches.Records() {
+				session.Produce(ctx, &kgo.Record{Topic: target, Value: record.Value}, nil)
+			}
+			taken += fetches.NumRecords()
+		}
+		if err := session.Client().Flush(ctx); err != nil {
+			return err
+		}
+		if ended, err := session.End(limit(), end); err != nil || ended != bool(end) {
+			return fmt.Errorf("end %v: %v, %w", end, ended, err)
+		}
+	}
+	if err := c.readBack(target, 0, program.Values(10, 0), committed); err != nil {
+		return err
+	}
+	return c.readBack(target, 0, append(program.Values(5, 0), program.Values(10, 0)...))
+}
+
 func (c *checks) transactionFencing() error {
 	topic, err := c.topic("fencing", 1)
 	if err != nil {
@@ -723,11 +770,12 @@ func main() {
 			"watermarks": c.watermarks, "group_resume": c.groupResume,
 			"group_rebalance": c.groupRebalance, "idempotent_kill": c.idempotentKill,
 			"transaction_commit": c.transactionCommit, "transaction_abort": c.transactionAbort,
-			"transaction_offsets":  c.transactionOffsets,
-			"transaction_fencing":  c.transactionFencing,
-			"admin_create":         c.adminCreate,
-			"admin_describe":       c.adminDescribe,
-			"admin_add_partitions": c.adminAddPartitions, "admin_delete": c.adminDelete,
+			"transaction_offsets":   c.transactionOffsets,
+			"transaction_transform": c.transactionTransform,
+			"transaction_fencing":   c.transactionFencing,
+			"admin_create":          c.adminCreate,
+			"admin_describe":        c.adminDescribe,
+			"admin_add_partitions":  c.adminAddPartitions, "admin_delete": c.adminDelete,
 			"admin_configs": c.adminConfigs, "admin_delete_records": c.adminDeleteRecords,
 			"admin_groups": c.adminGroups,
 		})

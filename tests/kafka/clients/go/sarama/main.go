@@ -618,6 +618,58 @@ func (c *checks) transactionOffsets() error {
 	return nil
 }
 
+func (c *checks) transactionTransform() error {
+	source, err := c.filled("transform-in", 10)
+	if err != nil {
+		return err
+	}
+	target, err := c.topic("transform-out", 1)
+	if err != nil {
+		return err
+	}
+	group := c.prefix + "-transform"
+	producer, err := c.transactional("transform")
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	for _, step := range []struct {
+		offset int64
+		end    func() error
+	}{{0, producer.AbortTxn}, {0, producer.CommitTxn}, {5, producer.CommitTxn}} {
+		// The markers of a commit may come after its answer.
+		if err := program.WaitFor(fmt.Sprint("committed offset ", step.offset),
+			func() (bool, error) {
+				found, err := c.admin.ListConsumerGroupOffsets(group,
+					map[string][]int32{source: {0}})
+				return err == nil && max(found.GetBlock(source, 0).Offset, 0) == step.offset, err
+			}); err != nil {
+			return err
+		}
+		taken, err := c.read(readCommitted(), source, step.offset, 5)
+		if err != nil {
+			return err
+		}
+		var values []string
+		for _, message := range taken[:5] {
+			values = append(values, string(message.Value))
+		}
+		if err := inTransaction(producer, target, values, func() error {
+			if err := producer.AddOffsetsToTxn(map[string][]*sarama.PartitionOffsetMetadata{
+				source: {{Partition: 0, Offset: step.offset + 5}}}, group); err != nil {
+				return err
+			}
+			return step.end()
+		}); err != nil {
+			return err
+		}
+	}
+	if err := c.readBack(readCommitted(), target, 0, program.Values(10, 0)); err != nil {
+		return err
+	}
+	return c.readBack(settings(), target, 0, append(program.Values(5, 0), program.Values(10, 0)...))
+}
+
 func (c *checks) adminCreate() error {
 	if _, err := c.topic("admin-create", 3); err != nil {
 		return err
@@ -782,7 +834,8 @@ func main() {
 		"watermarks": c.watermarks, "group_resume": c.groupResume,
 		"group_rebalance": c.groupRebalance, "idempotent_kill": c.idempotentKill,
 		"transaction_commit": c.transactionCommit, "transaction_abort": c.transactionAbort,
-		"transaction_offsets": c.transactionOffsets, "admin_create": c.adminCreate,
+		"transaction_offsets":   c.transactionOffsets,
+		"transaction_transform": c.transactionTransform, "admin_create": c.adminCreate,
 		"admin_describe": c.adminDescribe, "admin_add_partitions": c.adminAddPartitions,
 		"admin_delete": c.adminDelete, "admin_configs": c.adminConfigs,
 		"admin_delete_records": c.adminDeleteRecords, "admin_groups": c.adminGroups,
