@@ -17,6 +17,11 @@ Status File::read_exactly(std::uint64_t position, MutableBytes into) const {
                                        ": the file was cut short; restore it from a backup");
 }
 
+Result<std::vector<FileRange>> File::data_ranges() const {
+  RUNNEL_TRY_ASSIGN(const std::uint64_t bytes, size());
+  return std::vector<FileRange>{{0, bytes}};
+}
+
 Result<std::string> FileSystem::read_file(const std::string& path) {
   RUNNEL_TRY_ASSIGN(const auto file, open(path, {}));
   RUNNEL_TRY_ASSIGN(const std::uint64_t size, file->size());

@@ -23,6 +23,12 @@ struct OpenMode {
   bool truncate = false;   ///< (needs `write`)
 };
 
+/// Bytes [from, to) of a file.
+struct FileRange {
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+};
+
 /// An open file. Reads and writes are positional and may run on several threads at once; closing
 /// happens in the destructor, which never flushes. Errors: kIo, kLowSpace for ENOSPC and EDQUOT;
 /// the message names the file and the cause.
@@ -45,9 +51,9 @@ class File {
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
   /// True if all of [position, position + length) can be read without waiting for a device.
   [[nodiscard]] virtual bool resident(std::uint64_t position, std::uint64_t length) const = 0;
-  /// The first position from `position` on that may hold anything but zeros; the file's size or
-  /// more if there is none. A file system that keeps no such book answers `position`.
-  [[nodiscard]] virtual std::uint64_t next_data(std::uint64_t position) const { return position; }
+  /// The ranges that may hold anything but zeros, in order; at most the whole file. What is read
+  /// meanwhile may count as such, so ask before reading.
+  [[nodiscard]] virtual Result<std::vector<FileRange>> data_ranges() const;
   /// Hints: will be read soon / will not be read again soon.
   virtual void will_need(std::uint64_t position, std::uint64_t length) const = 0;
   virtual void dont_need(std::uint64_t position, std::uint64_t length) const = 0;

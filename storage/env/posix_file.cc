@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <limits>
 
 #include "storage/env/posix_error.h"
 
@@ -110,11 +109,17 @@ Result<std::uint64_t> PosixFile::size() const {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-std::uint64_t PosixFile::next_data(std::uint64_t position) const {
+Result<std::vector<FileRange>> PosixFile::data_ranges() const {
   // All reads and writes are positional, so moving the descriptor's own position harms nobody.
-  const off_t found = ::lseek(fd_, static_cast<off_t>(position), SEEK_DATA);
-  if (found >= 0) return static_cast<std::uint64_t>(found);
-  return errno == ENXIO ? std::numeric_limits<std::uint64_t>::max() : position;
+  std::vector<FileRange> ranges;
+  for (off_t at = 0;;) {
+    const off_t from = ::lseek(fd_, at, SEEK_DATA);
+    if (from < 0 && errno == ENXIO) return ranges;
+    if (from < 0) return File::data_ranges();
+    at = ::lseek(fd_, from, SEEK_HOLE);
+    if (at < 0) return File::data_ranges();
+    ranges.push_back({static_cast<std::uint64_t>(from), static_cast<std::uint64_t>(at)});
+  }
 }
 
 bool PosixFile::resident(std::uint64_t position, std::uint64_t length) const {

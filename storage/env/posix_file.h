@@ -23,7 +23,7 @@ class PosixFile final : public File {
   Status truncate(std::uint64_t size) override;
   Result<std::uint64_t> size() const override;
   bool resident(std::uint64_t position, std::uint64_t length) const override;
-  std::uint64_t next_data(std::uint64_t position) const override;
+  Result<std::vector<FileRange>> data_ranges() const override;
   void will_need(std::uint64_t position, std::uint64_t length) const override;
   void dont_need(std::uint64_t position, std::uint64_t length) const override;
   int descriptor() const noexcept override { return fd_; }

@@ -60,14 +60,22 @@ Result<std::optional<FrameView>> FrameReader::frame(std::uint64_t offset) {
                    body.subspan(header->operations_bytes)};
 }
 
+Result<bool> FrameReader::skip_holes(std::uint64_t& offset) {
+  if (!data_) {
+    RUNNEL_TRY_ASSIGN(data_, file_->data_ranges());
+  }
+  const auto range = std::upper_bound(data_->begin(), data_->end(), offset,
+                                      [](auto at, const FileRange& r) { return at < r.to; });
+  if (range == data_->end()) return false;
+  offset = std::max(offset, range->from / kFrameAlignment * kFrameAlignment);
+  return offset + kFrameHeaderBytes <= size_;
+}
+
 Result<std::optional<FrameView>> FrameReader::find(std::uint64_t offset) {
   offset = (offset + kFrameAlignment - 1) / kFrameAlignment * kFrameAlignment;
   while (true) {
-    // Blocks that were reserved and never written need not be read.
-    const std::uint64_t data = file_->next_data(offset);
-    if (data > size_) break;
-    offset = std::max(offset, data / kFrameAlignment * kFrameAlignment);
-    if (offset + kFrameHeaderBytes > size_) break;
+    RUNNEL_TRY_ASSIGN(const bool more, skip_holes(offset));
+    if (!more) break;
     RUNNEL_TRY_ASSIGN(const Bytes head, view(offset, kFrameHeaderBytes));
     if (head.size() < kFrameHeaderBytes) break;
     // The rest of the window: asking for a whole one again after each candidate would read a

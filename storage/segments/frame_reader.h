@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "protocol/base/error.h"
 #include "storage/env/file_system.h"
@@ -28,13 +29,16 @@ class FrameReader {
   /// The frame at `offset` if it is whole, belongs there and its checksum holds; else nothing, and
   /// why() says what is wrong. Errors: kIo.
   [[nodiscard]] Result<std::optional<FrameView>> frame(std::uint64_t offset);
-  /// The first such frame at `offset` or later.
+  /// The first such frame at `offset` or later. Blocks that were reserved and never written when
+  /// it was first called are not read.
   [[nodiscard]] Result<std::optional<FrameView>> find(std::uint64_t offset);
   [[nodiscard]] const std::string& why() const noexcept { return why_; }
   /// What frame() could read of the header it refused: magic and lengths are sound, no more.
   [[nodiscard]] const std::optional<FrameHeader>& refused() const noexcept { return refused_; }
 
  private:
+  /// Moves `offset` into data; false if there is none behind it.
+  [[nodiscard]] Result<bool> skip_holes(std::uint64_t& offset);
   /// Up to `length` bytes from `offset`; fewer only at the end of the file.
   [[nodiscard]] Result<Bytes> view(std::uint64_t offset, std::uint64_t length);
 
@@ -42,6 +46,7 @@ class FrameReader {
   std::uint32_t number_;
   std::uint64_t size_;
   std::uint64_t seed_;
+  std::optional<std::vector<FileRange>> data_;  ///< set by the first find()
   Buffer window_;
   std::uint64_t window_at_ = 0;
   std::uint64_t window_bytes_ = 0;

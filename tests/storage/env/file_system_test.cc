@@ -215,6 +215,29 @@ TEST_P(FileSystemTest, SpaceSyncAndHints) {
   EXPECT_EQ(file->descriptor() >= 0, GetParam());
 }
 
+TEST_P(FileSystemTest, DataRangesHoldEveryWrittenByte) {
+  constexpr std::uint64_t kMiB = 1u << 20;
+  const auto file = create("a");
+  ASSERT_TRUE(file->allocate(64 * kMiB));
+  const std::string text(5'000, 'x');
+  const std::uint64_t places[] = {0, 7 * kMiB + 123, 64 * kMiB - text.size()};
+  for (const std::uint64_t at : places) ASSERT_TRUE(file->write(at, as_bytes(text)));
+  const auto ranges = file->data_ranges();
+  ASSERT_TRUE(ranges);
+  std::uint64_t before = 0;
+  for (const FileRange& range : *ranges) {
+    EXPECT_GE(range.from, before);
+    EXPECT_LT(range.from, range.to);
+    before = range.to;
+  }
+  EXPECT_LE(before, 64 * kMiB);
+  for (const std::uint64_t at : places) {
+    EXPECT_TRUE(std::any_of(ranges->begin(), ranges->end(), [&](const FileRange& r) {
+      return r.from <= at && at + text.size() <= r.to;
+    })) << at;
+  }
+}
+
 class PosixTest : public FileSystemTest {};
 INSTANTIATE_TEST_SUITE_P(Posix, PosixTest, ::testing::Values(true));
 
