@@ -114,6 +114,7 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
   RUNNEL_TRY_ASSIGN(options.advertised, advertised_listeners(settings));
   std::error_code error;
   const auto directory = std::filesystem::absolute(settings.text("data"), error);
+  options.check_compressed = settings.enabled("check-compressed");
   options.log_directory = error ? settings.text("data") : directory.string();
   options.log = [](std::string_view line) { spdlog::debug("{}", line); };
   kafka_ = std::make_unique<broker::KafkaService>(

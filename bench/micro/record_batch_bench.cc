@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/record_batch/compression.h"
 #include "protocol/record_batch/crc32c.h"
 #include "protocol/record_batch/record_batch.h"
 
@@ -118,6 +119,18 @@ void BM_ValidateBatch(benchmark::State& state) {
 BENCHMARK(BM_ValidateBatch<Depth::kHeader>)->Arg(0);
 BENCHMARK(BM_ValidateBatch<Depth::kCrc>)->Apply(each_codec);
 BENCHMARK(BM_ValidateBatch<Depth::kRecords>)->Apply(each_codec);
+
+void BM_CheckCompressedHead(benchmark::State& state) {
+  const Codec codec = codec_of(state);
+  const Buffer batch = batch_of(codec);
+  const Bytes records = batch.bytes().subspan(kBatchHeaderBytes);
+  for (auto _ : state) {
+    const auto valid = check_compressed_head(codec, records);
+    RUNNEL_ASSERT(valid.has_value());
+    benchmark::DoNotOptimize(valid);
+  }
+}
+BENCHMARK(BM_CheckCompressedHead)->DenseRange(1, static_cast<int>(Codec::kZstd));
 
 }  // namespace
 }  // namespace runnel::protocol

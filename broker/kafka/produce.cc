@@ -7,6 +7,7 @@
 #include "broker/kafka/partitions.h"
 #include "broker/kafka/transactions.h"
 #include "protocol/kafka/produce.h"
+#include "protocol/record_batch/compression.h"
 #include "protocol/record_batch/record_batch.h"
 
 namespace runnel::broker {
@@ -63,8 +64,9 @@ KafkaError transactional_error(const Error& error, std::int16_t version) {
 }
 
 /// Whether the bytes are one batch that may be appended. What others could not read is refused
-/// here: the walk over the records of a batch that is not compressed needs no decoding.
-Status check_batch(Bytes bytes, std::int16_t version) {
+/// here: the walk over the records of a batch that is not compressed needs no decoding. Of a
+/// compressed one the head is looked at, and the records if that is wished for.
+Status check_batch(Bytes bytes, std::int16_t version, bool check_compressed) {
   RUNNEL_TRY_ASSIGN(const std::size_t size, protocol::validate_batch(bytes, protocol::Depth::kCrc));
   const protocol::BatchView batch(bytes);
   if (size != bytes.size()) {
@@ -79,9 +81,11 @@ Status check_batch(Bytes bytes, std::int16_t version) {
   if (batch.codec() == protocol::Codec::kZstd && version < kFirstWithZstd) {
     return fail(ErrorCode::kUnsupported, "zstd needs Produce version 7");
   }
-  if (batch.codec() == protocol::Codec::kNone) {
+  if (batch.codec() == protocol::Codec::kNone || check_compressed) {
     RUNNEL_TRY(protocol::validate_batch(bytes, protocol::Depth::kRecords));
   }
+  RUNNEL_TRY(
+      protocol::check_compressed_head(batch.codec(), bytes.subspan(protocol::kBatchHeaderBytes)));
   return {};
 }
 
@@ -142,7 +146,9 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
     set_error(answer, KafkaError::kInvalidRecord, "there are no records");
     return std::nullopt;
   }
-  if (const Status valid = check_batch(*asked.records, call.version()); !valid) {
+  if (const Status valid =
+          check_batch(*asked.records, call.version(), call.service().options().check_compressed);
+      !valid) {
     const bool codec = valid.error().code() == ErrorCode::kUnsupported;
     set_error(answer, codec ? KafkaError::kUnsupportedCompressionType : error_of(valid.error()),
               valid.error().message());

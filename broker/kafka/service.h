@@ -40,8 +40,9 @@ struct KafkaOptions {
   std::chrono::milliseconds max_transaction_timeout{15 * 60 * 1000};
   /// transactional.id.expiration.ms
   std::chrono::milliseconds transactional_id_expiry{7LL * 24 * 3600 * 1000};
-  GroupConfig groups;  ///< group.*
-  NetLog log;          ///< connections that were closed, and why; may be empty
+  bool check_compressed = false;  ///< decompress every compressed batch before it is accepted
+  GroupConfig groups;             ///< group.*
+  NetLog log;                     ///< connections that were closed, and why; may be empty
 };
 
 /// Monotonic counts since the start, except `sessions`. Relaxed: they guide people, not code.

@@ -258,6 +258,57 @@ Result<Buffer> zstd_decompress(Bytes bytes, std::size_t max_bytes) {
   }
 }
 
+Status check_gzip_head(Bytes bytes) {
+  constexpr std::array<unsigned char, 3> kMagic = {0x1f, 0x8b, 8};  // 8: deflate
+  if (bytes.size() < kMagic.size() || std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0)
+    return broken(Codec::kGzip, "it does not begin with gzip's magic bytes");
+  return {};
+}
+
+Status check_snappy_head(Bytes bytes) {
+  if (bytes.size() >= kXerialMagic.size() &&
+      std::memcmp(bytes.data(), kXerialMagic.data(), kXerialMagic.size()) == 0) {
+    if (bytes.size() < kXerialHeaderBytes) return broken(Codec::kSnappy, "it ends in its header");
+    return {};
+  }
+  std::size_t size = 0;
+  const auto* data = reinterpret_cast<const char*>(bytes.data());
+  if (!snappy::GetUncompressedLength(data, bytes.size(), &size)) {
+    return broken(Codec::kSnappy, "it begins neither with a block's length nor as xerial's do");
+  }
+  return {};
+}
+
+Status check_lz4_head(Bytes bytes) {
+  LZ4F_dctx* raw = nullptr;
+  if (LZ4F_isError(LZ4F_createDecompressionContext(&raw, LZ4F_VERSION))) {
+    return fail(ErrorCode::kInternal, "lz4 data: no memory to read its header");
+  }
+  const std::unique_ptr<LZ4F_dctx, LZ4F_errorCode_t (*)(LZ4F_dctx*)> context(
+      raw, &LZ4F_freeDecompressionContext);
+  LZ4F_frameInfo_t frame{};
+  std::size_t read = bytes.size();
+  const std::size_t rc = LZ4F_getFrameInfo(context.get(), &frame, bytes.data(), &read);
+  if (LZ4F_isError(rc)) return broken(Codec::kLz4, LZ4F_getErrorName(rc));
+  if (frame.frameType != LZ4F_frame) return broken(Codec::kLz4, "it begins with a skippable frame");
+  if (frame.blockMode != LZ4F_blockIndependent) {
+    return broken(Codec::kLz4, "its blocks are linked, which Java clients can't read");
+  }
+  if (frame.dictID != 0) return broken(Codec::kLz4, "it needs a dictionary");
+  return {};
+}
+
+Status check_zstd_head(Bytes bytes) {
+  const auto size = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
+  if (size == ZSTD_CONTENTSIZE_ERROR) {
+    return broken(Codec::kZstd, "it does not begin with a frame's header");
+  }
+  if (ZSTD_getDictID_fromFrame(bytes.data(), bytes.size()) != 0) {
+    return broken(Codec::kZstd, "it needs a dictionary");
+  }
+  return {};
+}
+
 Status check_input(Codec codec, Bytes bytes) {
   if (bytes.size() > kMaxInputBytes) {
     return fail(ErrorCode::kRecordTooLarge, std::string(name_of(codec)) + " data of " +
@@ -303,6 +354,22 @@ Result<Buffer> decompress(Codec codec, Bytes bytes, std::size_t max_bytes) {
       return zstd_decompress(bytes, max_bytes);
   }
   return broken(codec, "no such codec");
+}
+
+Status check_compressed_head(Codec codec, Bytes bytes) {
+  switch (codec) {
+    case Codec::kNone:
+      return {};
+    case Codec::kGzip:
+      return check_gzip_head(bytes);
+    case Codec::kSnappy:
+      return check_snappy_head(bytes);
+    case Codec::kLz4:
+      return check_lz4_head(bytes);
+    case Codec::kZstd:
+      return check_zstd_head(bytes);
+  }
+  return fail(ErrorCode::kMalformed, "no such codec");
 }
 
 }  // namespace runnel::protocol

@@ -23,4 +23,9 @@ namespace runnel::protocol {
 /// Errors: kMalformed, kRecordTooLarge (also for a larger zstd window).
 [[nodiscard]] Result<Buffer> decompress(Codec codec, Bytes bytes, std::size_t max_bytes);
 
+/// Whether `bytes` begin as every Kafka client can read: gzip's and zstd's magic, a block's or
+/// xerial's head of snappy, and of lz4 a frame of independent blocks without a dictionary, the only
+/// ones Java reads. Well under a microsecond; says nothing about what follows. Errors: kMalformed.
+[[nodiscard]] Status check_compressed_head(Codec codec, Bytes bytes);
+
 }  // namespace runnel::protocol

@@ -77,6 +77,10 @@ constexpr OptionRow kTable[] = {
     {"ballast", kSize, 0, kGiB, "", "16MiB", "",
      "Space set aside so that a broker on a full disk can still start and delete.", kOnce,
      kAtStart},
+    {"check-compressed", kSwitch, 0, 0, "", "false", "",
+     "Decompress what Kafka's producers compressed before it is accepted, and refuse what others "
+     "could not read. Without it the head of the compressed bytes is looked at.",
+     kOnce, kAtStart},
     {"maintenance-interval", kDuration, 10, kHour, "", "1s", "",
      "How often expiry, free space and retention by size are looked at; retention by age has the "
      "broker config log.retention.check.interval.ms.",

@@ -254,5 +254,49 @@ TEST(Compression, AnUnknownCodecIsRefused) {
   EXPECT_EQ(out.error().code(), ErrorCode::kInvalidArgument);
 }
 
+TEST(CompressedHead, OfEveryCodecsOwnOutputIsGood) {
+  for (const Codec codec : kAllCodecs) {
+    for (const std::size_t size : {1u, 1000u, 200'000u}) {
+      const std::string bytes = compressed(codec, sample_text(size));
+      const Status valid = check_compressed_head(codec, as_bytes(bytes));
+      EXPECT_TRUE(valid) << name_of(codec) << " " << size << ": " << valid.error().to_string();
+    }
+  }
+  std::string raw;
+  snappy::Compress("a", 1, &raw);
+  EXPECT_TRUE(check_compressed_head(Codec::kSnappy, as_bytes(raw))) << "without xerial's frame";
+}
+
+TEST(CompressedHead, OfAnotherCodecOrOfNothingIsNot) {
+  for (const Codec codec : {Codec::kGzip, Codec::kLz4, Codec::kZstd}) {
+    for (const Codec other : {Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd}) {
+      if (codec == other) continue;
+      const std::string bytes = compressed(other, sample_text(1000));
+      EXPECT_FALSE(check_compressed_head(codec, as_bytes(bytes)))
+          << name_of(other) << " taken for " << name_of(codec);
+    }
+  }
+  for (const Codec codec : {Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd}) {
+    EXPECT_FALSE(check_compressed_head(codec, {})) << name_of(codec);
+  }
+  EXPECT_FALSE(check_compressed_head(Codec::kSnappy, as_bytes("\xff\xff\xff\xff\xff\xff")));
+}
+
+TEST(CompressedHead, Lz4BlocksMustNotBeLinked) {
+  LZ4F_preferences_t options{};
+  options.frameInfo.blockMode = LZ4F_blockLinked;
+  const std::string text = sample_text(200'000);
+  std::string out(LZ4F_compressFrameBound(text.size(), &options), '\0');
+  const std::size_t size =
+      LZ4F_compressFrame(out.data(), out.size(), text.data(), text.size(), &options);
+  ASSERT_FALSE(LZ4F_isError(size));
+  out.resize(size);
+  const Status valid = check_compressed_head(Codec::kLz4, as_bytes(out));
+  ASSERT_FALSE(valid);
+  EXPECT_EQ(valid.error().code(), ErrorCode::kMalformed);
+  EXPECT_NE(valid.error().message().find("linked"), std::string::npos);
+  expect_text(Codec::kLz4, out, text);  // what stands in a log from before can still be read
+}
+
 }  // namespace
 }  // namespace runnel::protocol
