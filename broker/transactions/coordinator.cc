@@ -260,10 +260,11 @@ void TransactionCoordinator::put_offsets(std::string_view id, storage::ProducerI
       pending.emplace_back(std::move(key), std::move(to));
     }
     if (state.pending_bytes >= kMaxAllPendingOffsetBytes) return fail(too_much_open());
+    RUNNEL_TRY_ASSIGN(const bool added, txn.add_group(group, now));
+    if (added) ++entry->version;
     const std::size_t before = txn.offset_bytes();
     RUNNEL_TRY(txn.put_offsets(std::move(pending), now));
     state.pending_bytes += txn.offset_bytes() - before;
-    RUNNEL_TRY(txn.add_group(group, now));
     ++entry->version;
     state.index_offsets(entry);
     state.when_stored(entry, done, work);

@@ -85,10 +85,11 @@ def fill(kafka, address, topic, count):
         raise SystemExit("the input could not be written")
 
 
-def make_topics(address, names):
+def make_topics(address, names, configs):
     from confluent_kafka.admin import AdminClient, NewTopic  # pylint: disable=import-outside-toplevel
     admin = AdminClient({"bootstrap.servers": address})
-    new = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=1) for name in names]
+    new = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=1, config=configs)
+           for name in names]
     for future in admin.create_topics(new).values():
         future.result(30)
 
@@ -146,7 +147,8 @@ class Run:
         print(f"seed {self.seed}", flush=True)
         try:
             self.broker.start()
-            make_topics(self.broker.address, ["in", "out"])
+            make_topics(self.broker.address, ["in", "out"],
+                        dict(c.split("=", 1) for c in self.arguments.config))
             fill(self.kafka, self.broker.address, "in", self.arguments.records)
             self.workers = [Worker([*self.command, self.broker.address, "in", "out"], name,
                                    self.steps) for name in WORKERS]
@@ -227,6 +229,8 @@ def main():
     parser.add_argument("--records", type=int, default=1500)
     parser.add_argument("--chance", type=float, default=0.06, help="of a kill at a step")
     parser.add_argument("--seconds", type=int, default=400, help="at most")
+    parser.add_argument("--config", action="append", default=[], metavar="K=V",
+                        help="a config of both topics; repeatable")
     arguments = parser.parse_args()
     if arguments.against == "runnel" and not arguments.binary:
         parser.error("which broker? Give --binary build/runnel or set RUNNEL_BINARY")
