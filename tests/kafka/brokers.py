@@ -1,4 +1,4 @@
-"""The two brokers a suite can run against. Both keep their port when they are killed and restarted."""
+"""The two brokers a suite can run against. Both keep their port over a kill and a restart."""
 import base64
 import os
 import pathlib

@@ -237,8 +237,9 @@ class Run:
         self.broker.process.kill()
         self.broker.process.wait()
         if self.broker.name == "runnel":
-            done = subprocess.run([self.broker.binary, "check", str(self.broker.directory / "data")],
-                                  capture_output=True, text=True, check=False)
+            directory = str(self.broker.directory / "data")
+            done = subprocess.run([self.broker.binary, "check", directory], capture_output=True,
+                                  text=True, check=False)
             if done.returncode != 0:
                 raise AssertionError(f"runnel check: {done.stdout}{done.stderr}")
         self.broker.start()

@@ -212,9 +212,9 @@ def restart(broker, commands):
         read_round(groups, partitions, "later")
         for group, known in zip(groups, before):
             generations = sorted({s["generation"] for s in group.states.values()}, key=str)
-            print(f"{group.name}, {broker.name}: {len(group.changes) - known} changes of assignment, "
-                  f"id or generation {generations} by kill -9 and restart of the broker",
-                  flush=True)
+            print(f"{group.name}, {broker.name}: {len(group.changes) - known} changes of "
+                  f"assignment, id or generation {generations} by kill -9 and restart of the "
+                  "broker", flush=True)
             if group.errors:
                 raise AssertionError(f"{group.name}: members report {group.errors[:3]}")
         moved = [f"{g.name}: {g.changes[known:]}" for g, known, where in

@@ -7,9 +7,9 @@ A value is "WRITER:NUMBER:" and letters that follow from the number, so that a t
 idempotent: number n goes to partition n % PARTITIONS. transactional: transaction t has the numbers
 from t * 6 on, the i-th of them in partition (t + i) % PARTITIONS; each fifth is aborted.
 The end of standard input stops a writer; its last line is {"written": COUNT} or
-{"committed": [T...], "unknown": [T...]}, where unknown ones may be there as a whole or not at all. A
-reader prints [PARTITION, OFFSET, "WRITER:NUMBER"] for each record.
-{"error": ...} is what must not happen.
+{"committed": [T...], "unknown": [T...]}, where unknown ones may be there as a whole or not at all.
+A reader prints [PARTITION, OFFSET, "WRITER:NUMBER"] for each record. {"error": ...} is what must
+not happen.
 """
 import json
 import os
