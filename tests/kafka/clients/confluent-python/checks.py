@@ -32,6 +32,8 @@ class Checks:
         new = NewTopic(topic, num_partitions=partitions, replication_factor=1,
                        config={k.replace("_", "."): str(v) for k, v in config.items()})
         self.admin.create_topics([new])[topic].result(program.PATIENCE_SECONDS)
+        # A broker may answer before it knows the topic itself.
+        wait_for(lambda: self.partitions(topic), "the new topic")
         return topic
 
     def producer(self, **config):
