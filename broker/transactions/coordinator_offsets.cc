@@ -73,19 +73,24 @@ void TransactionCoordinator::commit_offsets(storage::CommitRequest request, Wake
                                             storage::CommitCallback done) {
   State& state = *state_;
   State::Work work;
+  bool queued = false;
   {
     MutexLock lock(state.mutex);
-    std::vector<OffsetKey> keys;
-    std::set<State::EntryRef> touched;
     if (!state.pending.empty()) {
+      std::vector<OffsetKey> keys;
       for (const storage::OffsetCommit& o : request.offsets) {
         keys.push_back({o.group, {o.topic, o.partition}});
       }
+      std::set<State::EntryRef> touched;
+      const std::uint64_t by = state.supersede(keys, touched);
+      state.submit_superseding(std::move(request), touched, by, wake, std::move(done), work);
+      queued = true;
     }
-    const std::uint64_t by = state.supersede(keys, touched);
-    state.submit_superseding(std::move(request), touched, by, wake, std::move(done), work);
   }
-  State::run(work);
+  if (queued) return State::run(work);
+  // Nobody is concerned, as always where there are no transactions.
+  if (wake == Wake::kLoop) return state.store->queue_commit(std::move(request), std::move(done));
+  state.store->commit(std::move(request), std::move(done));
 }
 
 void TransactionCoordinator::forget_group(std::string_view group, Done done) {
