@@ -187,6 +187,9 @@ struct StateChange {
   std::optional<std::string> value;  ///< nullopt deletes
 };
 
+/// Entries of that map: keys and values, by key.
+using StateEntries = std::vector<std::pair<std::string, std::string>>;
+
 /// A group gained its first member or lost its last one. Offsets expire counted from the latter.
 /// Saying again what is known changes nothing, so everything may be reported anew after a start.
 struct GroupActivity {
@@ -450,13 +453,14 @@ class Store {
                                                          OffsetQuery query) const = 0;
 
   // Consumer offsets and broker state.
+  // Reading them fails with kIo or kCorrupt: what can't be read is never taken for nothing.
   /// nullopt: nothing committed.
-  [[nodiscard]] virtual std::optional<CommittedOffset> committed_offset(
+  [[nodiscard]] virtual Result<std::optional<CommittedOffset>> committed_offset(
       std::string_view group, std::string_view topic, PartitionIndex partition) const = 0;
-  [[nodiscard]] virtual std::vector<CommittedOffset> committed_offsets(
+  [[nodiscard]] virtual Result<std::vector<CommittedOffset>> committed_offsets(
       std::string_view group) const = 0;
   /// Groups that have offsets, in order.
-  [[nodiscard]] virtual std::vector<std::string> groups_with_offsets() const = 0;
+  [[nodiscard]] virtual Result<std::vector<std::string>> groups_with_offsets() const = 0;
   /// Removes a group's offsets.
   [[nodiscard]] virtual Status delete_group_offsets(std::string_view group) = 0;
   /// Lets offsets of empty groups expire. To be called once every group that has members was
@@ -466,8 +470,7 @@ class Store {
   /// Returns at once; CommitRequest::activity is the form that is atomic with other changes.
   virtual void set_group_active(std::string_view group, bool active) = 0;
   /// Entries of the state map whose key begins with `prefix`, in order.
-  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> read_state(
-      std::string_view prefix) const = 0;
+  [[nodiscard]] virtual Result<StateEntries> read_state(std::string_view prefix) const = 0;
 
   /// Retention, expiry, dead segments, space: what runs in the background, once, now.
   [[nodiscard]] virtual Status run_maintenance() = 0;

@@ -123,7 +123,8 @@ Result<std::unique_ptr<Coordinator>> Coordinator::open(std::unique_ptr<GroupStor
   auto state = std::make_shared<State>(std::move(store), random, std::move(partition_count), config,
                                        std::move(topic_names));
   MutexLock lock(state->mutex);
-  for (auto& [key, value] : state->store->load(kGroupKeyPrefix)) {
+  RUNNEL_TRY_ASSIGN(auto entries, state->store->load(kGroupKeyPrefix));
+  for (auto& [key, value] : entries) {
     std::string name = key.substr(kGroupKeyPrefix.size());
     const bool classic = !value.empty() && value[0] == kClassicStateVersion;
     std::optional<State::Entry> entry;
@@ -210,9 +211,10 @@ Status Coordinator::check_commit(std::string_view group, std::string_view member
                                              "\", so nobody is a member; join with epoch 0");
 }
 
-protocol::native::GroupsReply Coordinator::list() const {
+Result<protocol::native::GroupsReply> Coordinator::list() const {
   std::map<std::string, protocol::native::GroupDescription> all;
-  for (std::string& name : state_->store->groups_with_offsets()) {
+  RUNNEL_TRY_ASSIGN(auto names, state_->store->groups_with_offsets());
+  for (std::string& name : names) {
     auto& description = all[name];
     description.state = "empty";
     description.group = std::move(name);
@@ -237,7 +239,8 @@ Result<protocol::native::GroupDescription> Coordinator::describe(std::string_vie
       return native_view(place->second.body, true);
     }
   }
-  if (!state_->store->has_offsets(group)) return fail(unknown_group(group));
+  RUNNEL_TRY_ASSIGN(const bool has_offsets, state_->store->has_offsets(group));
+  if (!has_offsets) return fail(unknown_group(group));
   protocol::native::GroupDescription description;
   description.group = group;
   description.state = "empty";
@@ -246,7 +249,7 @@ Result<protocol::native::GroupDescription> Coordinator::describe(std::string_vie
 
 Status Coordinator::remove(std::string_view group) {
   State& state = *state_;
-  const bool has_offsets = state.store->has_offsets(group);
+  RUNNEL_TRY_ASSIGN(const bool has_offsets, state.store->has_offsets(group));
   {
     MutexLock lock(state.mutex);
     const auto place = state.groups.find(group);

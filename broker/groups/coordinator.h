@@ -46,13 +46,13 @@ class GroupStore {
   /// Sets one key of the state map, or deletes it; `done` runs once, when that is durable. Changes
   /// become durable in the order of the calls.
   virtual void save(std::string key, std::optional<std::string> value, Done done) = 0;
-  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> load(
+  [[nodiscard]] virtual Result<std::vector<std::pair<std::string, std::string>>> load(
       std::string_view prefix) const = 0;
   virtual void set_active(std::string_view group, bool active) = 0;
   /// All groups are loaded and set_active() was called for each.
   virtual void loaded() {}
-  [[nodiscard]] virtual bool has_offsets(std::string_view group) const = 0;
-  [[nodiscard]] virtual std::vector<std::string> groups_with_offsets() const = 0;
+  [[nodiscard]] virtual Result<bool> has_offsets(std::string_view group) const = 0;
+  [[nodiscard]] virtual Result<std::vector<std::string>> groups_with_offsets() const = 0;
   [[nodiscard]] virtual Status delete_offsets(std::string_view group) = 0;
 };
 /// A GroupStore on `store`, which must outlive it.
@@ -189,7 +189,7 @@ class Coordinator {
   [[nodiscard]] Result<std::vector<bool>> subscribed(std::string_view group,
                                                      std::span<const std::string> topics) const;
   /// Groups with members, with offsets or both, in order.
-  [[nodiscard]] std::vector<GroupListing> list_all() const;
+  [[nodiscard]] Result<std::vector<GroupListing>> list_all() const;
 
   // The native protocol's view.
 
@@ -200,7 +200,7 @@ class Coordinator {
                                     std::int32_t member_epoch) const;
 
   /// Groups with members, with offsets or both, in order; members left out.
-  [[nodiscard]] protocol::native::GroupsReply list() const;
+  [[nodiscard]] Result<protocol::native::GroupsReply> list() const;
   /// kUnknownGroup.
   [[nodiscard]] Result<protocol::native::GroupDescription> describe(std::string_view group) const;
   /// Removes a group and its offsets and returns when that is durable: blocks, so neither on a loop

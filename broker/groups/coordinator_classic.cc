@@ -218,7 +218,8 @@ Result<classic::Description> Coordinator::describe_classic(std::string_view grou
       return fail(unknown_group(group).within("it is not a classic group"));
     }
   }
-  if (!state_->store->has_offsets(group)) return fail(unknown_group(group));
+  RUNNEL_TRY_ASSIGN(const bool has_offsets, state_->store->has_offsets(group));
+  if (!has_offsets) return fail(unknown_group(group));
   classic::Description description;
   description.group = group;
   description.state = name_of(ClassicGroup::State::kEmpty);

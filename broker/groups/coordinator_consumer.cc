@@ -135,13 +135,15 @@ Result<std::vector<bool>> Coordinator::subscribed(std::string_view group,
       return answer;
     }
   }
-  if (!state_->store->has_offsets(group)) return fail(unknown_group(group));
+  RUNNEL_TRY_ASSIGN(const bool has_offsets, state_->store->has_offsets(group));
+  if (!has_offsets) return fail(unknown_group(group));
   return answer;
 }
 
-std::vector<GroupListing> Coordinator::list_all() const {
+Result<std::vector<GroupListing>> Coordinator::list_all() const {
   std::map<std::string, GroupListing> all;
-  for (std::string& name : state_->store->groups_with_offsets()) {
+  RUNNEL_TRY_ASSIGN(auto names, state_->store->groups_with_offsets());
+  for (std::string& name : names) {
     GroupListing& listing = all[name];
     listing.state = name_of(ClassicGroup::State::kEmpty);
     listing.group = std::move(name);

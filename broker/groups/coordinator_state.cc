@@ -102,7 +102,8 @@ void Coordinator::State::tick_group(Entry& entry, Time now, const PartitionCount
   if (!entry.empty() || now - entry.empty_since < kEmptyGroupLinger) return;
   if (entry.classic() && entry.classic()->has_pending_members()) return;
   entry.empty_since = now;
-  if (!store->has_offsets(entry.name())) start_deletion(entry, now, work);
+  const auto has_offsets = store->has_offsets(entry.name());
+  if (has_offsets && !*has_offsets) start_deletion(entry, now, work);
 }
 
 void Coordinator::State::run_deadlines(Time now, Work& work) {

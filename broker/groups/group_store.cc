@@ -17,17 +17,18 @@ class StoreOnStore final : public GroupStore {
       done(fail(std::move(outcome.result).error()));
     });
   }
-  std::vector<std::pair<std::string, std::string>> load(std::string_view prefix) const override {
+  Result<storage::StateEntries> load(std::string_view prefix) const override {
     return store_.read_state(prefix);
   }
   void set_active(std::string_view group, bool active) override {
     store_.set_group_active(group, active);
   }
   void loaded() override { store_.start_expiry(); }
-  bool has_offsets(std::string_view group) const override {
-    return !store_.committed_offsets(group).empty();
+  Result<bool> has_offsets(std::string_view group) const override {
+    RUNNEL_TRY_ASSIGN(const auto offsets, store_.committed_offsets(group));
+    return !offsets.empty();
   }
-  std::vector<std::string> groups_with_offsets() const override {
+  Result<std::vector<std::string>> groups_with_offsets() const override {
     return store_.groups_with_offsets();
   }
   Status delete_offsets(std::string_view group) override {

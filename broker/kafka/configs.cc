@@ -78,16 +78,17 @@ BrokerConfigs::BrokerConfigs(storage::Store& store, ConfigMap start)
     : store_(store), start_(std::move(start)) {}
 
 Status BrokerConfigs::load() {
-  const auto read = [this](std::string_view prefix) {
+  const auto read = [this](std::string_view prefix) -> Result<ConfigMap> {
+    RUNNEL_TRY_ASSIGN(auto entries, store_.read_state(prefix));
     ConfigMap known;
-    for (auto& [key, value] : store_.read_state(prefix)) {
+    for (auto& [key, value] : entries) {
       std::string name = key.substr(prefix.size());
       if (check_broker_config(name, value)) known.emplace(std::move(name), std::move(value));
     }
     return known;
   };
-  ConfigMap broker = read(kBrokerPrefix);
-  ConfigMap defaults = read(kDefaultPrefix);
+  RUNNEL_TRY_ASSIGN(ConfigMap broker, read(kBrokerPrefix));
+  RUNNEL_TRY_ASSIGN(ConfigMap defaults, read(kDefaultPrefix));
   {
     MutexLock lock(mutex_);
     broker_ = std::move(broker);

@@ -71,7 +71,12 @@ bool passes(const std::vector<std::string>& filter, std::string_view value) {
 
 kafka::ListGroupsResponse list(const CallRef& call, const kafka::ListGroupsRequest& request) {
   kafka::ListGroupsResponse response;
-  for (auto& group : call->service().coordinator().list_all()) {
+  auto groups = call->service().coordinator().list_all();
+  if (!groups) {
+    response.error = kafka_error(groups.error());
+    return response;
+  }
+  for (auto& group : *groups) {
     if (!passes(request.states_filter, group.state)) continue;
     if (!passes(request.types_filter, name_of(group.kind))) continue;
     response.groups.push_back({std::move(group.group), std::move(group.protocol_type),

@@ -144,7 +144,12 @@ std::vector<OffsetFetchResponse::Partition> fetch_partitions(
         partitions.push_back(nothing_committed(index, KafkaError::kUnstableOffsetCommit));
         continue;
       }
-      found = from.call.store().committed_offset(from.group, topic.name, index);
+      auto read = from.call.store().committed_offset(from.group, topic.name, index);
+      if (!read) {
+        partitions.push_back(nothing_committed(index, kafka_error(read.error())));
+        continue;
+      }
+      found = std::move(*read);
     }
     partitions.push_back(found ? committed(std::move(*found))
                                : nothing_committed(index, topic.error));
@@ -154,9 +159,10 @@ std::vector<OffsetFetchResponse::Partition> fetch_partitions(
 
 /// All that the group committed. Topic is OffsetFetchResponse::Topic or GroupTopic.
 template <class Topic>
-std::vector<Topic> fetch_all(const Asked& from) {
+Result<std::vector<Topic>> fetch_all(const Asked& from) {
   std::vector<Topic> topics;
-  for (auto& offset : from.call.store().committed_offsets(from.group)) {  // by topic
+  RUNNEL_TRY_ASSIGN(auto offsets, from.call.store().committed_offsets(from.group));
+  for (auto& offset : offsets) {  // by topic
     if (topics.empty() || topics.back().name != offset.topic) {
       topics.emplace_back().name = offset.topic;
     }
@@ -202,7 +208,12 @@ OffsetFetchResponse::Group fetch_group(Call& call, bool require_stable,
     if (group.error != KafkaError::kNone) return group;
   }
   if (!asked.topics) {
-    group.topics = fetch_all<OffsetFetchResponse::GroupTopic>(from);
+    auto all = fetch_all<OffsetFetchResponse::GroupTopic>(from);
+    if (!all) {
+      group.error = kafka_error(all.error());
+      return group;
+    }
+    group.topics = std::move(*all);
     if (by_id) add_topic_ids(call.store(), group.topics);
     return group;
   }
@@ -236,7 +247,12 @@ OffsetFetchResponse fetch(Call& call, const OffsetFetchRequest& request) {
   if (response.error != KafkaError::kNone) return response;
   const Asked from{call, request.group_id, request.require_stable};
   if (!request.topics) {
-    response.topics = fetch_all<OffsetFetchResponse::Topic>(from);
+    auto all = fetch_all<OffsetFetchResponse::Topic>(from);
+    if (!all) {
+      response.error = kafka_error(all.error());
+      return response;
+    }
+    response.topics = std::move(*all);
     return response;
   }
   for (const auto& topic : *request.topics) {
@@ -248,9 +264,9 @@ OffsetFetchResponse fetch(Call& call, const OffsetFetchRequest& request) {
 
 // ---------------------------------------------------------------- delete
 /// Whether the group has a position, or may soon have one.
-bool is_set(Call& call, const std::string& group, const TopicPartition& of) {
-  return call.store().committed_offset(group, of.topic, of.partition).has_value() ||
-         call.service().transactions().unstable({group, of});
+Result<bool> is_set(Call& call, const std::string& group, const TopicPartition& of) {
+  RUNNEL_TRY_ASSIGN(const auto found, call.store().committed_offset(group, of.topic, of.partition));
+  return found || call.service().transactions().unstable({group, of});
 }
 
 kafka::OffsetDeleteResponse forget(Call& call, const kafka::OffsetDeleteRequest& request) {
@@ -277,7 +293,12 @@ kafka::OffsetDeleteResponse forget(Call& call, const kafka::OffsetDeleteRequest&
       if (answer.error != KafkaError::kNone) continue;
       if ((*subscribed)[i]) {
         answer.error = KafkaError::kGroupSubscribedToTopic;
-      } else if (is_set(call, request.group_id, {names[i], asked.index})) {
+        continue;
+      }
+      const auto set = is_set(call, request.group_id, {names[i], asked.index});
+      if (!set) {
+        answer.error = kafka_error(set.error());
+      } else if (*set) {
         commit.offsets.push_back(
             {request.group_id, names[i], asked.index, kNoOffset, LeaderEpoch(-1), {}});
       }

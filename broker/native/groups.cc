@@ -13,7 +13,11 @@ void NativeSession::handle(std::uint64_t id, const native::GroupHeartbeat& reque
 }
 
 void NativeSession::handle(std::uint64_t id, const native::ListGroups&) {
-  run_blocking(id, [&coordinator = service_.coordinator()] { return coordinator.list(); });
+  run_blocking(id, [&coordinator = service_.coordinator()] {
+    auto groups = coordinator.list();
+    return groups ? native::Response(std::move(*groups))
+                  : native::Response(failure_of(groups.error()));
+  });
 }
 
 void NativeSession::handle(std::uint64_t id, const native::DescribeGroup& request) {

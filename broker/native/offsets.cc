@@ -43,18 +43,19 @@ native::GroupOffset offset_of(storage::CommittedOffset c) {
 }
 
 native::Response all_group_offsets(const storage::Store& store, const std::string& group) {
+  auto offsets = store.committed_offsets(group);
+  if (!offsets) return failure_of(offsets.error());
   native::GroupOffsetsReply reply;
-  for (storage::CommittedOffset& c : store.committed_offsets(group)) {
+  for (storage::CommittedOffset& c : *offsets) {
     reply.offsets.push_back(offset_of(std::move(c)));
   }
   return reply;
 }
 
-native::GroupOffset group_offset(const storage::Store& store, const std::string& group,
-                                 native::TopicPartition& target) {
-  if (auto found = store.committed_offset(group, target.topic, target.partition)) {
-    return offset_of(std::move(*found));
-  }
+Result<native::GroupOffset> group_offset(const storage::Store& store, const std::string& group,
+                                         native::TopicPartition& target) {
+  RUNNEL_TRY_ASSIGN(auto found, store.committed_offset(group, target.topic, target.partition));
+  if (found) return offset_of(std::move(*found));
   native::GroupOffset none;
   none.target = std::move(target);
   return none;
@@ -137,10 +138,15 @@ void NativeSession::handle(std::uint64_t id, native::FetchGroupOffsets& request)
       id,
       [&store = service_.store(), request = std::move(request),
        reply = native::GroupOffsetsReply()]() mutable -> std::optional<native::Response> {
+        std::optional<Error> failed;
         const bool all =
             go_on(request.partitions, reply.offsets, [&](native::TopicPartition& target) {
-              return group_offset(store, request.group, target);
+              auto found = group_offset(store, request.group, target);
+              if (found) return std::move(*found);
+              failed = found.error();
+              return native::GroupOffset();
             });
+        if (failed) return native::Response(failure_of(*failed));
         if (!all) return std::nullopt;
         return std::move(reply);
       },

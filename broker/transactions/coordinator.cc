@@ -37,14 +37,16 @@ Status TransactionCoordinator::load() {
   const Transaction::Resolve resolve = [&](const TopicPartition& of) {
     return state.store->partition(of);
   };
-  for (auto& [key, value] : state.store->read_state(kTransactionKeyPrefix)) {
+  RUNNEL_TRY_ASSIGN(const auto stored, state.store->read_state(kTransactionKeyPrefix));
+  for (const auto& [key, value] : stored) {
     const std::string id = key.substr(kTransactionKeyPrefix.size());
     RUNNEL_TRY_ASSIGN(Transaction txn, Transaction::decode(id, as_bytes(value), resolve));
     const auto entry = std::make_shared<State::Entry>(id, std::move(txn));
     entry->fresh = false;
     state.entries.emplace(id, entry);
   }
-  for (auto& [key, value] : state.store->read_state(kPendingOffsetsKeyPrefix)) {
+  RUNNEL_TRY_ASSIGN(const auto pending, state.store->read_state(kPendingOffsetsKeyPrefix));
+  for (const auto& [key, value] : pending) {
     const std::string id = key.substr(kPendingOffsetsKeyPrefix.size());
     const auto found = state.entries.find(id);
     if (found == state.entries.end()) {
@@ -71,7 +73,8 @@ Status TransactionCoordinator::State::load_participants() {
     return store->partition(of);
   };
   storage::CommitRequest ended;
-  for (auto& [key, value] : store->read_state(kParticipantKeyPrefix)) {
+  RUNNEL_TRY_ASSIGN(const auto stored, store->read_state(kParticipantKeyPrefix));
+  for (const auto& [key, value] : stored) {
     const auto name = Transaction::parse_participant_key(key);
     if (!name) {
       return fail(ErrorCode::kCorrupt, "the key \"" + key + "\" is not one of a transaction's");

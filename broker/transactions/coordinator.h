@@ -45,8 +45,7 @@ class TransactionStore {
       const storage::PartitionRef& partition) = 0;
   /// Blocking.
   [[nodiscard]] virtual Result<storage::ProducerIdentity> new_producer() = 0;
-  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> read_state(
-      std::string_view prefix) const = 0;
+  [[nodiscard]] virtual Result<storage::StateEntries> read_state(std::string_view prefix) const = 0;
 };
 /// On `store`, which must outlive it.
 [[nodiscard]] std::unique_ptr<TransactionStore> make_transaction_store(storage::Store& store);

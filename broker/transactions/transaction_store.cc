@@ -23,8 +23,7 @@ class StoreOnStore final : public TransactionStore {
     return store_.producers(partition);
   }
   Result<storage::ProducerIdentity> new_producer() override { return store_.new_producer(); }
-  std::vector<std::pair<std::string, std::string>> read_state(
-      std::string_view prefix) const override {
+  Result<storage::StateEntries> read_state(std::string_view prefix) const override {
     return store_.read_state(prefix);
   }
 

@@ -54,15 +54,15 @@ class LogStore final : public Store {
                                std::function<void()> changed) override;
   Result<OffsetAnswer> find_offset(const PartitionRef& partition, OffsetQuery query) const override;
 
-  std::optional<CommittedOffset> committed_offset(std::string_view group, std::string_view topic,
-                                                  PartitionIndex partition) const override;
-  std::vector<CommittedOffset> committed_offsets(std::string_view group) const override;
-  std::vector<std::string> groups_with_offsets() const override;
+  Result<std::optional<CommittedOffset>> committed_offset(std::string_view group,
+                                                          std::string_view topic,
+                                                          PartitionIndex partition) const override;
+  Result<std::vector<CommittedOffset>> committed_offsets(std::string_view group) const override;
+  Result<std::vector<std::string>> groups_with_offsets() const override;
   Status delete_group_offsets(std::string_view group) override;
   void start_expiry() override { expiry_started_ = true; }
   void set_group_active(std::string_view group, bool active) override;
-  std::vector<std::pair<std::string, std::string>> read_state(
-      std::string_view prefix) const override;
+  Result<StateEntries> read_state(std::string_view prefix) const override;
 
   Status run_maintenance() override;
   StoreStats stats() const override;

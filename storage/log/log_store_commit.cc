@@ -326,49 +326,60 @@ void LogStore::set_group_active(std::string_view group, bool active) {
   });
 }
 
-std::optional<CommittedOffset> LogStore::committed_offset(std::string_view group,
-                                                          std::string_view topic,
-                                                          PartitionIndex partition) const {
-  const auto value = index_->get(Family::kMeta, keys::group_offset(group, topic, partition));
-  if (!value || !*value) return std::nullopt;
-  auto record = decode_offset(**value);
-  if (!record) {
-    log(LogLevel::kError, record.error().to_string());
-    return std::nullopt;
-  }
-  return CommittedOffset{
-      std::string(topic),          partition,        record->offset, record->leader_epoch,
-      std::move(record->metadata), record->committed};
+namespace {
+
+tl::unexpected<Error> bad_offset_key(std::string_view key) {
+  return fail(ErrorCode::kCorrupt, "the index has a group's offset under a key of " +
+                                       std::to_string(key.size()) +
+                                       " bytes that is none; run `runnel check`");
 }
 
-std::vector<CommittedOffset> LogStore::committed_offsets(std::string_view group) const {
+}  // namespace
+
+Result<std::optional<CommittedOffset>> LogStore::committed_offset(std::string_view group,
+                                                                  std::string_view topic,
+                                                                  PartitionIndex partition) const {
+  RUNNEL_TRY_ASSIGN(const auto value,
+                    index_->get(Family::kMeta, keys::group_offset(group, topic, partition)));
+  if (!value) return std::optional<CommittedOffset>();
+  RUNNEL_TRY_ASSIGN(OffsetRecord record, decode_offset(*value));
+  return CommittedOffset{
+      std::string(topic),         partition,       record.offset, record.leader_epoch,
+      std::move(record.metadata), record.committed};
+}
+
+Result<std::vector<CommittedOffset>> LogStore::committed_offsets(std::string_view group) const {
   std::vector<CommittedOffset> offsets;
-  const Status scanned = index_->scan_prefix(
+  Status decoded;
+  RUNNEL_TRY(index_->scan_prefix(
       Family::kMeta, keys::group_offsets_of(group),
       [&](std::string_view key, std::string_view value) {
         const auto parsed = keys::parse_group_offset(key);
         auto record = decode_offset(value);
-        if (parsed && record) {
-          offsets.push_back({std::string(parsed->topic), parsed->partition, record->offset,
-                             record->leader_epoch, std::move(record->metadata), record->committed});
-        }
+        if (!parsed) decoded = bad_offset_key(key);
+        if (!record) decoded = fail(record.error());
+        if (!decoded) return false;
+        offsets.push_back({std::string(parsed->topic), parsed->partition, record->offset,
+                           record->leader_epoch, std::move(record->metadata), record->committed});
         return true;
-      });
-  if (!scanned) log(LogLevel::kError, scanned.error().to_string());
+      }));
+  RUNNEL_TRY(decoded);
   return offsets;
 }
 
-std::vector<std::string> LogStore::groups_with_offsets() const {
+Result<std::vector<std::string>> LogStore::groups_with_offsets() const {
   std::vector<std::string> groups;
-  const Status scanned = index_->scan_prefix(
-      Family::kMeta, keys::kGroupOffsets, [&](std::string_view key, std::string_view) {
-        const auto parsed = keys::parse_group_offset(key);
-        if (parsed && (groups.empty() || groups.back() != parsed->group)) {
-          groups.emplace_back(parsed->group);
-        }
-        return true;
-      });
-  if (!scanned) log(LogLevel::kError, scanned.error().to_string());
+  Status decoded;
+  RUNNEL_TRY(index_->scan_prefix(Family::kMeta, keys::kGroupOffsets,
+                                 [&](std::string_view key, std::string_view) {
+                                   const auto parsed = keys::parse_group_offset(key);
+                                   if (!parsed) decoded = bad_offset_key(key);
+                                   if (!parsed) return false;
+                                   if (groups.empty() || groups.back() != parsed->group)
+                                     groups.emplace_back(parsed->group);
+                                   return true;
+                                 }));
+  RUNNEL_TRY(decoded);
   return groups;
 }
 
@@ -388,15 +399,13 @@ Status LogStore::delete_group_offsets(std::string_view group) {
   return committer_->run(std::move(work));
 }
 
-std::vector<std::pair<std::string, std::string>> LogStore::read_state(
-    std::string_view prefix) const {
-  std::vector<std::pair<std::string, std::string>> entries;
-  const Status scanned = index_->scan_prefix(Family::kMeta, keys::broker_state(prefix),
-                                             [&](std::string_view key, std::string_view value) {
-                                               entries.emplace_back(key.substr(1), value);
-                                               return true;
-                                             });
-  if (!scanned) log(LogLevel::kError, scanned.error().to_string());
+Result<StateEntries> LogStore::read_state(std::string_view prefix) const {
+  StateEntries entries;
+  RUNNEL_TRY(index_->scan_prefix(Family::kMeta, keys::broker_state(prefix),
+                                 [&](std::string_view key, std::string_view value) {
+                                   entries.emplace_back(key.substr(1), value);
+                                   return true;
+                                 }));
   return entries;
 }
 

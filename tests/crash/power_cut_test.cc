@@ -191,7 +191,7 @@ class PowerCuts {
       // What survived without an acknowledgement is promised from now on: it has been seen.
       for (const auto& [offset, value] : found) promised_.records[p][offset] = value;
     }
-    const auto committed = store_->committed_offset("g", "t", PartitionIndex(0));
+    const auto committed = store_->committed_offset("g", "t", PartitionIndex(0)).value();
     const std::int64_t now = committed ? committed->offset.value() : -1;
     if (now < promised_.committed_offset) ++lost;
     EXPECT_LE(now, promised_.attempted_offset);

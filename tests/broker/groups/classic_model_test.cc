@@ -116,7 +116,7 @@ class World {
       coordinator_->tick(now_);
       disk_.complete_all();
     }
-    EXPECT_TRUE(coordinator_->list_all().empty());
+    EXPECT_TRUE(coordinator_->list_all().value().empty());
     EXPECT_TRUE(disk_.stored.empty());
     EXPECT_EQ(coordinator_->next_deadline(), ClassicGroup::kNever);
     EXPECT_EQ(asked_, answered_ + cancelled_ + lost_) << "a reply is missing, or came twice";

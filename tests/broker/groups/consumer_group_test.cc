@@ -212,7 +212,7 @@ TEST_F(ConsumerGroupTest, PatternsCannotHarm) {
   auto request = joining("a");
   request.regex = "(";
   EXPECT_EQ(error(request), ErrorCode::kInvalidRegularExpression);
-  EXPECT_TRUE(coordinator_->list_all().empty()) << "a refused join leaves no group";
+  EXPECT_TRUE(coordinator_->list_all().value().empty()) << "a refused join leaves no group";
   request.regex = "((((a{1,1000}){1,1000}){1,1000}){1,1000})";
   EXPECT_EQ(error(request), ErrorCode::kInvalidRegularExpression) << "too large to compile";
   request.regex = std::string(kMaxRegexBytes + 1, 'a');
@@ -291,7 +291,7 @@ TEST_F(ConsumerGroupTest, NativeMembersAndKafkasShareAGroup) {
   beat();
   EXPECT_EQ(assignment.size(), 2u);
   EXPECT_EQ(coordinator_->describe("g")->members.size(), 2u);
-  const auto groups = coordinator_->list_all();
+  const auto groups = coordinator_->list_all().value();
   ASSERT_EQ(groups.size(), 1u);
   EXPECT_EQ(groups[0].kind, GroupKind::kConsumer);
   EXPECT_EQ(groups[0].protocol_type, "consumer");

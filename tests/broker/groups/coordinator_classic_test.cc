@@ -28,12 +28,14 @@ class LockedGroupStore final : public GroupStore {
     }
     done({});
   }
-  std::vector<std::pair<std::string, std::string>> load(std::string_view) const override {
-    return {};
+  Result<std::vector<std::pair<std::string, std::string>>> load(std::string_view) const override {
+    return std::vector<std::pair<std::string, std::string>>();
   }
   void set_active(std::string_view, bool) override {}
-  bool has_offsets(std::string_view) const override { return false; }
-  std::vector<std::string> groups_with_offsets() const override { return {}; }
+  Result<bool> has_offsets(std::string_view) const override { return false; }
+  Result<std::vector<std::string>> groups_with_offsets() const override {
+    return std::vector<std::string>();
+  }
   Status delete_offsets(std::string_view) override { return {}; }
 
  private:
@@ -240,7 +242,7 @@ TEST_F(CoordinatorClassicTest, AGroupMayChangeItsProtocolWhileItsLastStateIsBein
   EXPECT_EQ(native_join(), ErrorCode::kOk);
   disk_.complete_all();
   restart();
-  EXPECT_EQ(coordinator_->list_all()[0].kind, GroupKind::kConsumer);
+  EXPECT_EQ(coordinator_->list_all().value()[0].kind, GroupKind::kConsumer);
 }
 
 TEST_F(CoordinatorClassicTest, RefusedRequestsLeaveNoGroup) {
@@ -253,13 +255,13 @@ TEST_F(CoordinatorClassicTest, RefusedRequestsLeaveNoGroup) {
   EXPECT_EQ(join(request)->error, ErrorCode::kInconsistentGroupProtocol);
   EXPECT_EQ(sync("x", 1)->error, ErrorCode::kUnknownMember);
   EXPECT_EQ(beat("x", 1), ErrorCode::kUnknownMember);
-  EXPECT_TRUE(coordinator_->list_all().empty());
+  EXPECT_TRUE(coordinator_->list_all().value().empty());
 }
 
 TEST_F(CoordinatorClassicTest, ListsNameKindAndState) {
   stable_member();
   disk_.with_offsets.insert("simple");
-  const auto groups = coordinator_->list_all();
+  const auto groups = coordinator_->list_all().value();
   ASSERT_EQ(groups.size(), 2u);
   EXPECT_EQ(groups[0].group, "g");
   EXPECT_EQ(groups[0].kind, GroupKind::kClassic);
@@ -267,7 +269,8 @@ TEST_F(CoordinatorClassicTest, ListsNameKindAndState) {
   EXPECT_EQ(groups[0].protocol_type, "consumer");
   EXPECT_EQ(groups[1].state, "Empty");
   EXPECT_TRUE(groups[1].protocol_type.empty());
-  EXPECT_EQ(coordinator_->list().groups[0].state, "stable") << "the native protocol sees it too";
+  EXPECT_EQ(coordinator_->list().value().groups[0].state, "stable")
+      << "the native protocol sees it too";
   EXPECT_EQ(coordinator_->describe("g")->members.size(), 1u);
   EXPECT_EQ(coordinator_->describe_classic("simple")->state, "Empty");
 }
@@ -287,7 +290,7 @@ TEST_F(CoordinatorClassicTest, EmptyGroupsAreDeletedOrForgotten) {
   coordinator_->tick(now_);
   now_ += 2 * kEmptyGroupLinger;
   coordinator_->tick(now_);
-  EXPECT_TRUE(coordinator_->list_all().empty());
+  EXPECT_TRUE(coordinator_->list_all().value().empty());
 }
 
 TEST_F(CoordinatorClassicTest, OffsetsOfATopicThatIsReadAreNotDeleted) {

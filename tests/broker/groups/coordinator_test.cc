@@ -168,16 +168,16 @@ TEST_F(CoordinatorTest, RemoveTakesStateAndOffsets) {
   ok(leave);
   ASSERT_TRUE(coordinator_->remove("g"));
   EXPECT_TRUE(disk_.stored.empty());
-  EXPECT_EQ(coordinator_->list().groups.size(), 1u);
+  EXPECT_EQ(coordinator_->list().value().groups.size(), 1u);
   ASSERT_TRUE(coordinator_->remove("only-offsets"));
-  EXPECT_TRUE(coordinator_->list().groups.empty());
+  EXPECT_TRUE(coordinator_->list().value().groups.empty());
   ok(joining());
 }
 
 TEST_F(CoordinatorTest, ListShowsEveryGroupOnce) {
   disk_.with_offsets = {"a", "g"};
   ok(joining());
-  const auto groups = coordinator_->list().groups;
+  const auto groups = coordinator_->list().value().groups;
   ASSERT_EQ(groups.size(), 2u);
   EXPECT_EQ(groups[0].group, "a");
   EXPECT_EQ(groups[0].state, "empty");
@@ -195,7 +195,7 @@ TEST_F(CoordinatorTest, ARefusedJoinLeavesNoGroup) {
   request.member_id = "m";
   request.member_epoch = 3;
   EXPECT_EQ((**send(request)).error().code(), ErrorCode::kUnknownMember);
-  EXPECT_TRUE(coordinator_->list().groups.empty());
+  EXPECT_TRUE(coordinator_->list().value().groups.empty());
 }
 
 TEST_F(CoordinatorTest, AnswersMayComeAfterItsEnd) {
@@ -215,12 +215,14 @@ class ThreadedStore final : public GroupStore {
     pending_.push_back(std::move(done));
     ready_.notify_one();
   }
-  std::vector<std::pair<std::string, std::string>> load(std::string_view) const override {
-    return {};
+  Result<std::vector<std::pair<std::string, std::string>>> load(std::string_view) const override {
+    return std::vector<std::pair<std::string, std::string>>();
   }
   void set_active(std::string_view, bool) override {}
-  bool has_offsets(std::string_view) const override { return false; }
-  std::vector<std::string> groups_with_offsets() const override { return {}; }
+  Result<bool> has_offsets(std::string_view) const override { return false; }
+  Result<std::vector<std::string>> groups_with_offsets() const override {
+    return std::vector<std::string>();
+  }
   Status delete_offsets(std::string_view) override { return {}; }
 
  private:

@@ -52,7 +52,8 @@ class FakeGroupStore final : public GroupStore {
     disk_.pending.push_back({std::move(key), std::move(value), std::move(done)});
     if (disk_.at_once) disk_.complete_all();
   }
-  std::vector<std::pair<std::string, std::string>> load(std::string_view prefix) const override {
+  Result<std::vector<std::pair<std::string, std::string>>> load(
+      std::string_view prefix) const override {
     std::vector<std::pair<std::string, std::string>> found;
     for (const auto& [key, value] : disk_.stored) {
       if (key.starts_with(prefix)) found.emplace_back(key, value);
@@ -62,11 +63,11 @@ class FakeGroupStore final : public GroupStore {
   void set_active(std::string_view group, bool active) override {
     disk_.active[std::string(group)] = active;
   }
-  bool has_offsets(std::string_view group) const override {
+  Result<bool> has_offsets(std::string_view group) const override {
     return disk_.with_offsets.contains(std::string(group));
   }
-  std::vector<std::string> groups_with_offsets() const override {
-    return {disk_.with_offsets.begin(), disk_.with_offsets.end()};
+  Result<std::vector<std::string>> groups_with_offsets() const override {
+    return std::vector<std::string>{disk_.with_offsets.begin(), disk_.with_offsets.end()};
   }
   Status delete_offsets(std::string_view group) override {
     disk_.with_offsets.erase(std::string(group));

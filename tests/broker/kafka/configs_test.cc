@@ -173,7 +173,7 @@ TEST_F(ConfigsTest, WhatABrokerDoesNotTake) {
   EXPECT_EQ(set(kBroker, "1", "nonsense", "x"), KafkaError::kInvalidConfig);
   EXPECT_EQ(set(kBroker, "7", "message.max.bytes", "1"), KafkaError::kInvalidRequest);
   EXPECT_EQ(describe(kBroker, "7").error, KafkaError::kInvalidRequest);
-  EXPECT_TRUE(world.store.read_state("kafka/config/").empty());
+  EXPECT_TRUE(world.store.read_state("kafka/config/").value().empty());
 }
 
 /// The entries of the example in docs/formats/broker-configs.md.
@@ -194,7 +194,7 @@ TEST_F(ConfigsTest, TheStateIsAsDocumentedAndIsReadAgain) {
                   {{"log.retention.ms", ConfigOperation::kSet, "7200000"},
                    {"message.max.bytes", ConfigOperation::kSet, "2000000"}}),
             KafkaError::kNone);
-  const auto kept = world.store.read_state("kafka/config/");
+  const auto kept = world.store.read_state("kafka/config/").value();
   EXPECT_EQ(kept.size(), 3U);
   EXPECT_EQ(kept, documented_entries());
 

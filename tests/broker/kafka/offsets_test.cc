@@ -135,7 +135,7 @@ TEST(KafkaOffsets, EachPartitionHasItsOwnError) {
                                      KafkaError::kOffsetMetadataTooLarge, KafkaError::kNone,
                                      KafkaError::kNone}));
   EXPECT_EQ(response.topics[1].partitions.at(0).error, KafkaError::kUnknownTopicOrPartition);
-  EXPECT_EQ(w.store.committed_offsets("billing").size(), 3u);
+  EXPECT_EQ(w.store.committed_offsets("billing").value().size(), 3u);
 }
 
 TEST(KafkaOffsets, StrangersDoNotCommit) {
@@ -149,7 +149,7 @@ TEST(KafkaOffsets, StrangersDoNotCommit) {
   commit = commit_of(1);
   commit.group_id.clear();
   EXPECT_EQ(error_of(c.call<OffsetCommitResponse>(8, commit)), KafkaError::kInvalidGroupId);
-  EXPECT_TRUE(w.store.groups_with_offsets().empty());
+  EXPECT_TRUE(w.store.groups_with_offsets().value().empty());
 }
 
 TEST(KafkaOffsets, TheAnswerWaitsForTheDiskAndOrderIsKept) {
@@ -189,7 +189,7 @@ TEST(KafkaOffsets, OffsetDeleteForgetsSinglePartitions) {
   EXPECT_EQ(partitions[0].error, KafkaError::kNone);
   EXPECT_EQ(partitions[1].error, KafkaError::kNone) << "there was nothing to forget";
   EXPECT_EQ(partitions[2].error, KafkaError::kUnknownTopicOrPartition);
-  const auto left = w.store.committed_offsets("billing");
+  const auto left = w.store.committed_offsets("billing").value();
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].partition, PartitionIndex(0));
   forget.group_id = "none";

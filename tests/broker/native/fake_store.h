@@ -215,19 +215,21 @@ class FakeStore final : public Store {
     return OffsetAnswer{p->next, kNoTimestamp};
   }
 
-  std::optional<CommittedOffset> committed_offset(std::string_view group, std::string_view topic,
-                                                  PartitionIndex index) const override {
-    for (auto& c : committed_offsets(group)) {
+  Result<std::optional<CommittedOffset>> committed_offset(std::string_view group,
+                                                          std::string_view topic,
+                                                          PartitionIndex index) const override {
+    RUNNEL_TRY_ASSIGN(const auto offsets, committed_offsets(group));
+    for (const auto& c : offsets) {
       if (c.topic == topic && c.partition == index) return c;
     }
     return std::nullopt;
   }
-  std::vector<CommittedOffset> committed_offsets(std::string_view group) const override {
+  Result<std::vector<CommittedOffset>> committed_offsets(std::string_view group) const override {
     MutexLock lock(mutex_);
     const auto found = offsets_.find(group);
     return found == offsets_.end() ? std::vector<CommittedOffset>() : found->second;
   }
-  std::vector<std::string> groups_with_offsets() const override {
+  Result<std::vector<std::string>> groups_with_offsets() const override {
     MutexLock lock(mutex_);
     std::vector<std::string> groups;
     for (const auto& [group, offsets] : offsets_) {
@@ -241,10 +243,9 @@ class FakeStore final : public Store {
     return {};
   }
   void set_group_active(std::string_view, bool) override {}
-  std::vector<std::pair<std::string, std::string>> read_state(
-      std::string_view prefix) const override {
+  Result<StateEntries> read_state(std::string_view prefix) const override {
     MutexLock lock(mutex_);
-    std::vector<std::pair<std::string, std::string>> found;
+    StateEntries found;
     for (const auto& [key, value] : state_) {
       if (key.starts_with(prefix)) found.emplace_back(key, value);
     }

@@ -18,12 +18,14 @@ namespace runnel::broker {
 class FakeGroupStore final : public GroupStore {
  public:
   void save(std::string, std::optional<std::string>, Done done) override { done({}); }
-  std::vector<std::pair<std::string, std::string>> load(std::string_view) const override {
-    return {};
+  Result<storage::StateEntries> load(std::string_view) const override {
+    return storage::StateEntries{};
   }
   void set_active(std::string_view, bool) override {}
-  bool has_offsets(std::string_view) const override { return false; }
-  std::vector<std::string> groups_with_offsets() const override { return {}; }
+  Result<bool> has_offsets(std::string_view) const override { return false; }
+  Result<std::vector<std::string>> groups_with_offsets() const override {
+    return std::vector<std::string>();
+  }
   Status delete_offsets(std::string_view) override { return {}; }
 };
 

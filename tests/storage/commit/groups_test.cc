@@ -65,7 +65,7 @@ TEST_F(GroupsTest, ARequestThatDoesNotFitFailsAlone) {
   EXPECT_EQ(code(large.get()), ErrorCode::kLowSpace);
   EXPECT_EQ(code(after.get()), ErrorCode::kOk);
   EXPECT_EQ(values("t"), (std::vector<std::string>{"before", "after", "last"}));
-  EXPECT_TRUE(store->read_state("large").empty());
+  EXPECT_TRUE(store->read_state("large").value().empty());
 }
 
 TEST_F(GroupsTest, DedupKeysAreBoundedByRecordsAndInNumber) {

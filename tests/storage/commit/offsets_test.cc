@@ -24,7 +24,7 @@ class OffsetsTest : public StoreFixture {
     request.activity.push_back({"g", active});
     ASSERT_EQ(code(store->commit_and_wait(std::move(request))), ErrorCode::kOk);
   }
-  bool has_offsets() { return !store->committed_offsets("g").empty(); }
+  bool has_offsets() { return !store->committed_offsets("g").value().empty(); }
 };
 
 TEST_F(OffsetsTest, ACommitQueuedBehindItsTopicsDeletionLeavesNothing) {

@@ -26,7 +26,8 @@ class RepeatsTest : public StoreFixture {
     return code(store->commit_and_wait(std::move(request)));
   }
   Offset committed() {
-    for (const auto& o : store->committed_offsets("g")) return o.offset;
+    const auto offsets = store->committed_offsets("g").value();
+    for (const auto& o : offsets) return o.offset;
     return kNoOffset;
   }
 };
@@ -54,7 +55,7 @@ TEST_F(RepeatsTest, StateAndActivityGoWithKnownDedupKeys) {
   request.appends.push_back(keyed("K1"));
   request.state.push_back({"key", "value"});
   ASSERT_EQ(code(store->commit_and_wait(std::move(request))), ErrorCode::kOk);
-  EXPECT_EQ(store->read_state("key").size(), 1U);
+  EXPECT_EQ(store->read_state("key").value().size(), 1U);
 }
 
 TEST_F(RepeatsTest, ALateRepeatBySequenceDoesNotPutAnOffsetBack) {

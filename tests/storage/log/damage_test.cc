@@ -158,7 +158,7 @@ class DamageTest : public StoreFixture {
     if (HasFailure()) return End::kServed;
     int corrupt = 0;
     for (int p = 0; p < kPartitions; ++p) corrupt += read_and_compare(p);
-    const auto offset = store->committed_offset("g", "t", PartitionIndex(0));
+    const auto offset = store->committed_offset("g", "t", PartitionIndex(0)).value();
     EXPECT_TRUE(offset && offset->offset == Offset(7)) << "the committed offset is missing";
     // It goes on, unless the index can't; then it says so.
     const bool index_damaged = damaged.find("/index/") != std::string::npos;

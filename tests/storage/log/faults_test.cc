@@ -121,7 +121,7 @@ class FaultsTest : public StoreFixture, public ::testing::WithParamInterface<Fau
       ASSERT_LT(at, log.size()) << "acknowledged and lost: " << a.value.substr(0, 20);
       ASSERT_TRUE(log[at] == a.value) << "another value at offset " << a.offset;
     }
-    const auto now = store->committed_offset("g", "t", PartitionIndex(0));
+    const auto now = store->committed_offset("g", "t", PartitionIndex(0)).value();
     EXPECT_GE(now ? now->offset.value() : -1, committed);
     EXPECT_LE(now ? now->offset.value() : -1, attempted);
   }
@@ -250,7 +250,7 @@ TEST_F(StoreFixture, AClockThatJumpsAheadForgetsNoOffsetsAndNoProducers) {
   clock.advance(std::chrono::minutes(2));
   clock.jump(std::chrono::hours(24 * 365 * 10));
   ASSERT_TRUE(store->run_maintenance());
-  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)));
+  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)).value());
   const auto again = append("t", make_batch(spec));
   ASSERT_TRUE(again.result);
   EXPECT_TRUE(again.result->appends[0].duplicate);

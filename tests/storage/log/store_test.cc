@@ -66,14 +66,14 @@ TEST_F(StoreTest, ARequestIsAtomicAcrossTopicsAndOffsets) {
   request.offsets.push_back({"g", "in", PartitionIndex(0), Offset(1), LeaderEpoch(0), "m"});
   EXPECT_EQ(code(store->commit_and_wait(request)), ErrorCode::kPreconditionFailed);
   EXPECT_TRUE(values("in").empty());
-  EXPECT_FALSE(store->committed_offset("g", "in", PartitionIndex(0)));
+  EXPECT_FALSE(store->committed_offset("g", "in", PartitionIndex(0)).value());
 
   request.appends[1].expected_next = Offset(0);
   EXPECT_EQ(code(store->commit_and_wait(request)), ErrorCode::kOk);
   reopen();
   EXPECT_EQ(values("in"), Values{"1"});
   EXPECT_EQ(values("out"), Values{"2"});
-  const auto committed = store->committed_offset("g", "in", PartitionIndex(0));
+  const auto committed = store->committed_offset("g", "in", PartitionIndex(0)).value();
   ASSERT_TRUE(committed);
   EXPECT_EQ(committed->offset, Offset(1));
   EXPECT_EQ(committed->metadata, "m");
@@ -468,16 +468,16 @@ TEST_F(StoreTest, OffsetsOfAGroupExpireOnceItIsEmptyForLong) {
   ASSERT_TRUE(store->commit_and_wait(request).result);
   clock.advance(std::chrono::hours(24 * 30));
   ASSERT_TRUE(store->run_maintenance());
-  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0))) << "it has members";
+  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)).value()) << "it has members";
   CommitRequest left;
   left.activity.push_back({"g", false});
   ASSERT_TRUE(store->commit_and_wait(left).result);
   clock.advance(std::chrono::hours(24 * 6));
   ASSERT_TRUE(store->run_maintenance());
-  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)));
+  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)).value());
   clock.advance(std::chrono::hours(25));
   ASSERT_TRUE(store->run_maintenance());
-  EXPECT_FALSE(store->committed_offset("g", "t", PartitionIndex(0)));
+  EXPECT_FALSE(store->committed_offset("g", "t", PartitionIndex(0)).value());
 }
 
 TEST_F(StoreTest, ASecondOpenIsRefused) {
@@ -547,7 +547,7 @@ TEST_F(StoreTest, BrokerStateIsKept) {
   reopen();
   request.state = {{"group/a", std::nullopt}};
   ASSERT_TRUE(store->commit_and_wait(request).result);
-  EXPECT_EQ(store->read_state("group/"),
+  EXPECT_EQ(store->read_state("group/").value(),
             (std::vector<std::pair<std::string, std::string>>{{"group/b", "2"}}));
 }
 

@@ -133,7 +133,7 @@ class ThreadsTest : public StoreFixture {
       clock.advance(std::chrono::seconds(6));
       RUNNEL_TRY(store->run_maintenance());
       RUNNEL_TRY(store->new_producer());
-      (void)store->committed_offsets("g");
+      (void)store->committed_offsets("g").value();
       store->set_group_active("g", true);
       return {};
     });

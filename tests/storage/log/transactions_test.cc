@@ -207,15 +207,15 @@ TEST_F(TransactionsTest, AnEndIsAllOrNothing) {
   EXPECT_EQ(stable(), Offset(0));
   EXPECT_EQ(stable(1), Offset(0));
   EXPECT_EQ(store->partition_info(ref("t", 2)).high_watermark, before);
-  EXPECT_FALSE(store->committed_offset("g", "t", PartitionIndex(0)));
-  EXPECT_TRUE(store->read_state("txn/").empty());
+  EXPECT_FALSE(store->committed_offset("g", "t", PartitionIndex(0)).value());
+  EXPECT_TRUE(store->read_state("txn/").value().empty());
   EXPECT_EQ(code(store->commit_and_wait(request({b.id, b.epoch + 1}))), ErrorCode::kOk);
   crash();
   EXPECT_EQ(committed(), Values{"a0"});
   EXPECT_EQ(committed(1), Values{"a1"});
   EXPECT_EQ(committed(2), Values{"more"});
-  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)));
-  EXPECT_EQ(store->read_state("txn/").size(), 1U);
+  EXPECT_TRUE(store->committed_offset("g", "t", PartitionIndex(0)).value());
+  EXPECT_EQ(store->read_state("txn/").value().size(), 1U);
 }
 
 TEST_F(TransactionsTest, AMarkerCountsTheAppendsOfItsOwnRequest) {
