@@ -67,8 +67,12 @@ KafkaError transactional_error(const Error& error, std::int16_t version) {
 /// here: the walk over the records of a batch that is not compressed needs no decoding. Of a
 /// compressed one the head is looked at, and the records if that is wished for.
 Status check_batch(Bytes bytes, std::int16_t version, bool check_compressed) {
-  RUNNEL_TRY_ASSIGN(const std::size_t size, protocol::validate_batch(bytes, protocol::Depth::kCrc));
+  RUNNEL_TRY_ASSIGN(const std::size_t size,
+                    protocol::validate_batch(bytes, protocol::Depth::kHeader));
   const protocol::BatchView batch(bytes);
+  const bool walked = batch.codec() == protocol::Codec::kNone || check_compressed;
+  RUNNEL_TRY(
+      protocol::validate_batch(bytes, walked ? protocol::Depth::kRecords : protocol::Depth::kCrc));
   if (size != bytes.size()) {
     return fail(ErrorCode::kMalformed, "a partition's records are one batch, nothing behind it");
   }
@@ -80,9 +84,6 @@ Status check_batch(Bytes bytes, std::int16_t version, bool check_compressed) {
   }
   if (batch.codec() == protocol::Codec::kZstd && version < kFirstWithZstd) {
     return fail(ErrorCode::kUnsupported, "zstd needs Produce version 7");
-  }
-  if (batch.codec() == protocol::Codec::kNone || check_compressed) {
-    RUNNEL_TRY(protocol::validate_batch(bytes, protocol::Depth::kRecords));
   }
   RUNNEL_TRY(
       protocol::check_compressed_head(batch.codec(), bytes.subspan(protocol::kBatchHeaderBytes)));

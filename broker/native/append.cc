@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/native/native_session.h"
+#include "protocol/record_batch/compression.h"
 #include "protocol/record_batch/record_batch.h"
 
 namespace runnel::broker {
@@ -18,13 +19,20 @@ Status validate_batches(Bytes bytes) {
   if (bytes.empty()) return fail(ErrorCode::kInvalidArgument, "there are no records to append");
   while (!bytes.empty()) {
     RUNNEL_TRY_ASSIGN(const std::size_t size,
-                      protocol::validate_batch(bytes, protocol::Depth::kCrc));
+                      protocol::validate_batch(bytes, protocol::Depth::kHeader));
     const protocol::BatchView batch(bytes);
+    // What a Kafka client could not read is not stored.
+    const bool plain = batch.codec() == protocol::Codec::kNone;
+    RUNNEL_TRY(
+        protocol::validate_batch(bytes, plain ? protocol::Depth::kRecords : protocol::Depth::kCrc));
     if (batch.is_control() || batch.is_transactional()) {
       return fail(ErrorCode::kUnsupported,
                   "a batch is marked as control or transactional; a native append is atomic by "
                   "itself and takes plain batches only");
     }
+    RUNNEL_TRY(protocol::check_compressed_head(
+        batch.codec(),
+        bytes.subspan(protocol::kBatchHeaderBytes, size - protocol::kBatchHeaderBytes)));
     bytes = bytes.subspan(size);
   }
   return {};
