@@ -352,6 +352,10 @@ class AsyncChecks:
     async def admin_add_partitions(self):
         topic = await self.topic("admin-add", 3)
         await self.with_admin(lambda admin: admin.create_partitions({topic: NewPartitions(5)}))
+        # A broker may answer before it shows what it was asked for.
+        deadline = time.monotonic() + program.PATIENCE_SECONDS
+        while len(await self.describe(topic)) != 5 and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
         expect(len(await self.describe(topic)), 5, "partitions")
 
     async def admin_delete(self):

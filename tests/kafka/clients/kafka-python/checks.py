@@ -34,6 +34,8 @@ class Checks:
         topic = f"{self.prefix}-{name}"
         settings = {k.replace("_", "."): str(v) for k, v in config.items()}
         self.admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings)])
+        # A broker may answer before it shows what it was asked for; the same below.
+        wait_for(lambda: len(self.partitions(topic)) == partitions, "the new topic")
         return topic
 
     def producer(self, **config):
@@ -282,7 +284,8 @@ class Checks:
             producer.send_offsets_to_transaction({partition: offset_and_metadata(offset)},
                                                  consumer.group_metadata())
             finish()
-            expect(consumer.committed(partition), 5, f"offset after offering {offset}")
+            # Kafka writes the markers of an end after it was answered.
+            wait_for(lambda: consumer.committed(partition) == 5, f"5 after offering {offset}")
         consumer.close()
         producer.close()
 
@@ -336,12 +339,12 @@ class Checks:
     def admin_add_partitions(self):
         topic = self.topic("admin-add", 3)
         self.admin.create_partitions({topic: NewPartitions(5)})
-        expect(len(self.partitions(topic)), 5, "partitions")
+        wait_for(lambda: len(self.partitions(topic)) == 5, "five partitions")
 
     def admin_delete(self):
         topic = self.topic("admin-delete")
         self.admin.delete_topics([topic])
-        expect(topic in self.admin.list_topics(), False, "listed afterwards")
+        wait_for(lambda: topic not in self.admin.list_topics(), "no longer listed")
 
     def retention(self, topic):
         everything = {"config_filter": "all"} if MODERN else {}
