@@ -221,8 +221,8 @@ class FakeTransactionStore final : public TransactionStore {
   Result<ProducerIdentity> new_producer() override {
     return ProducerIdentity{ProducerId(disk_.next_producer++), ProducerEpoch(0)};
   }
-  Result<StateEntries> read_state(std::string_view prefix) const override {
-    StateEntries found;
+  Result<storage::StateEntries> read_state(std::string_view prefix) const override {
+    storage::StateEntries found;
     for (const auto& [key, value] : disk_.state) {
       if (key.starts_with(prefix)) found.emplace_back(key, value);
     }

@@ -403,8 +403,8 @@ class ModelTest : public StoreFixture {
     std::size_t stored = 0;
     for (int g = 0; g < kGroups; ++g) {
       const std::string group = "g" + std::to_string(g);
-      const auto offsets = store->committed_offsets(group).value();
-      for (const CommittedOffset& o : offsets) {
+      const auto committed = store->committed_offsets(group).value();
+      for (const CommittedOffset& o : committed) {
         ++stored;
         const auto it = offsets.find({group, o.topic, o.partition.value()});
         ASSERT_TRUE(it != offsets.end()) << group << " " << o.topic;
