@@ -285,10 +285,10 @@ ErrorCode ClassicGroup::check_sync(const SyncRequest& request) const {
   if (state_ == State::kDead) return ErrorCode::kNotAvailable;
   const ErrorCode error = check_member(request.member_id, request.instance_id);
   if (error != ErrorCode::kOk) return error;
+  if (request.generation != generation_) return ErrorCode::kIllegalGeneration;
   if (differ(request.protocol_type, protocol_type_) || differ(request.protocol_name, protocol_)) {
     return ErrorCode::kInconsistentGroupProtocol;
   }
-  if (request.generation != generation_) return ErrorCode::kIllegalGeneration;
   if (state_ == State::kPreparingRebalance) return ErrorCode::kRebalancing;
   std::size_t size = bytes_;
   for (const auto& [id, assignment] : request.assignments) size += assignment.size();

@@ -307,8 +307,8 @@ classic::Description ClassicGroup::describe() const {
   for (const auto& [id, member] : members_) {
     classic::DescribedMember& shown = description.members.emplace_back();
     shown = {id, member.instance_id, member.client_id, member.host, {}, {}};
+    shown.assignment = member.assignment;  // the last, while there is no new one
     if (!stable) continue;
-    shown.assignment = member.assignment;
     const auto chosen = std::ranges::find_if(
         member.protocols, [&](const classic::Protocol& p) { return p.name == protocol_; });
     if (chosen != member.protocols.end()) shown.metadata = chosen->metadata;

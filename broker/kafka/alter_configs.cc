@@ -119,8 +119,19 @@ Outcome collect(const Part& part, const storage::ConfigMap& set, Current current
 }
 
 // ---------------------------------------------------------------- topics
+/// Finds fault in Kafka's order: whether the topic exists comes last.
 Outcome alter_topic(Call& call, const Part& part) {
   const std::string name(part.name);
+  if (auto refused = check_operations(part)) return refused;
+  const auto info = call.store().describe_topic(name);
+  const storage::ConfigMap set = info ? info->configs : storage::ConfigMap();
+  const auto current = [&](std::string_view config) -> std::optional<std::string> {
+    const storage::TopicConfigRow* row = storage::find_topic_config(config);
+    if (row == nullptr || row->type != "list") return std::nullopt;
+    return effective_config(call.service().configs(), set, *row).value;
+  };
+  Changes changes;
+  if (auto refused = collect(part, set, current, changes)) return refused;
   if (name.empty()) {
     return Refusal{KafkaError::kInvalidRequest,
                    "there are no defaults of topics to alter; a "
@@ -129,23 +140,16 @@ Outcome alter_topic(Call& call, const Part& part) {
   if (const Status valid = storage::validate_topic_name(name); !valid) {
     return Refusal{KafkaError::kInvalidTopicException, valid.error().message()};
   }
-  const auto info = call.store().describe_topic(name);
-  if (!info) return refusal_of(info.error());
-  if (auto refused = check_operations(part)) return refused;
-  const auto current = [&](std::string_view config) -> std::optional<std::string> {
-    const storage::TopicConfigRow* row = storage::find_topic_config(config);
-    if (row == nullptr || row->type != "list") return std::nullopt;
-    return effective_config(call.service().configs(), info->configs, *row).value;
-  };
-  Changes changes;
-  if (auto refused = collect(part, info->configs, current, changes)) return refused;
   storage::ConfigMap values;
-  for (const auto& [key, value] : changes) {
-    if (value) values.emplace(key, *value);
+  for (auto& [key, value] : changes) {
+    if (!value) continue;
+    value = topic_config_value(key, *value);
+    values.emplace(key, *value);
   }
   if (const Status valid = storage::validate_topic_configs(values); !valid) {
     return refusal_of(valid.error());
   }
+  if (!info) return refusal_of(info.error());
   if (part.validate_only || changes.empty()) return std::nullopt;
   const Status done = call.store().alter_topic(name, {changes.begin(), changes.end()});
   if (!done) return refusal_of(done.error());
@@ -200,6 +204,11 @@ Outcome alter(Call& call, const Part& part) {
     case ConfigResource::kBroker:
       return alter_broker(call, part);
     case ConfigResource::kBrokerLogger:
+      if (part.replaces_all || part.name != std::to_string(call.service().options().node_id)) {
+        return Refusal{KafkaError::kInvalidRequest, "there is no broker '" +
+                                                        std::string(part.name) +
+                                                        "' whose loggers this request could alter"};
+      }
       return Refusal{KafkaError::kInvalidConfig,
                      "there are no loggers to alter; the option log-level says what is logged"};
     default:

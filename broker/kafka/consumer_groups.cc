@@ -106,7 +106,7 @@ Described::Member member_of(storage::Store& store, const ConsumerMember& from) {
   member.client_id = from.client_id;
   member.client_host = shown_host(from.host);
   member.subscribed_topic_names = from.topics;
-  if (!from.regex.empty()) member.subscribed_topic_regex = from.regex;
+  member.subscribed_topic_regex = from.regex;
   member.assignment = assignment_of(store, from.assignment);
   member.target_assignment = assignment_of(store, from.target);
   member.member_type = kConsumerMember;

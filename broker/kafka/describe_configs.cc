@@ -133,6 +133,12 @@ void describe(Call& call, const DescribeConfigsRequest& request, const Asked& as
   }
 }
 
+std::string_view without_blanks(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
 }  // namespace
 
 EffectiveConfig effective_config(const BrokerConfigs& configs, const storage::ConfigMap& set,
@@ -148,6 +154,28 @@ EffectiveConfig effective_config(const BrokerConfigs& configs, const storage::Co
   effective.value = configs.topic_default(row);
   if (!effective.origins.empty()) effective.source = effective.origins.front().source;
   return effective;
+}
+
+std::string topic_config_value(std::string_view name, std::string_view value) {
+  const storage::TopicConfigRow* row = storage::find_topic_config(name);
+  if (row == nullptr) return std::string(value);
+  if (row->type == "list") {
+    std::string items;
+    while (true) {
+      const std::size_t comma = value.find(',');
+      items += without_blanks(value.substr(0, comma));
+      if (comma == std::string_view::npos) return items;
+      items += ',';
+      value.remove_prefix(comma + 1);
+    }
+  }
+  std::string text(without_blanks(value));
+  if (row->type == "boolean") {
+    std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+  }
+  return text;
 }
 
 void handle_describe_configs(const CallRef& call) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/kafka/configs.h"
@@ -19,5 +20,9 @@ struct EffectiveConfig {
 [[nodiscard]] EffectiveConfig effective_config(const BrokerConfigs& configs,
                                                const storage::ConfigMap& set,
                                                const storage::TopicConfigRow& row);
+
+/// A value that a client sets, as it is kept: without blanks around it or a list's items, booleans
+/// in small letters. Kafka takes them all.
+[[nodiscard]] std::string topic_config_value(std::string_view name, std::string_view value);
 
 }  // namespace runnel::broker

@@ -61,8 +61,20 @@ void handle_elect_leaders(const CallRef& call) {
   const auto request = call->decode<ElectLeadersRequest>();
   if (!request) return;
   ElectLeadersResponse response;
-  if (request->election_type < 0 || request->election_type > kUncleanElection) {
+  const bool nothing = request->topics && request->topics->empty();
+  if (!nothing && (request->election_type < 0 || request->election_type > kUncleanElection)) {
     response.error = KafkaError::kInvalidRequest;
+    if (!request->topics) return call->reply(response);
+    for (const auto& topic : *request->topics) {
+      auto& to = response.topics.emplace_back();
+      to.name = topic.name;
+      for (const PartitionIndex index : topic.partitions) {
+        auto& partition = to.partitions.emplace_back();
+        partition.index = index;
+        partition.error = KafkaError::kInvalidRequest;
+        partition.error_message = "there is no such kind of election";
+      }
+    }
     return call->reply(response);
   }
   // Asked for all: those that need no election are left out, which is every one.

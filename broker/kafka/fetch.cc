@@ -23,17 +23,30 @@ constexpr std::int32_t kMaxWaitMs = 24 * 3600 * 1000;
 struct PendingFetch {
   CallRef call;
   FetchResponse response;
-  /// Where the store's results belong: topic and partition of the response.
-  std::vector<std::pair<std::size_t, std::size_t>> asked;
+  /// Where the store's results belong, and what the client has of the partition.
+  struct Asked {
+    std::size_t topic = 0;
+    std::size_t partition = 0;
+    Offset offset;
+    LeaderEpoch last_fetched;
+  };
+  std::vector<Asked> asked;
 };
 
-void settle(FetchResponse::Partition& to, storage::FetchedPartition& from,
-            std::vector<storage::FileSlice>& slices) {
+void settle(FetchResponse::Partition& to, const PendingFetch::Asked& asked,
+            storage::FetchedPartition& from, std::vector<storage::FileSlice>& slices) {
   to.high_watermark = from.high_watermark;
   to.last_stable_offset = from.last_stable;
   to.log_start_offset = from.log_start;
   if (from.error) {
     to.error = kafka_error(*from.error);
+    // Who says up to which epoch it has read is told where that epoch ended, if that is before.
+    if (to.error == KafkaError::kOffsetOutOfRange && asked.last_fetched == kKafkaLeaderEpoch &&
+        asked.offset > from.high_watermark) {
+      to.error = KafkaError::kNone;
+      to.diverging_epoch = {kKafkaLeaderEpoch, from.high_watermark};
+      return;
+    }
     if (to.error == KafkaError::kOffsetOutOfRange) {
       to.high_watermark = to.last_stable_offset = to.log_start_offset = Offset(-1);
     }
@@ -50,8 +63,9 @@ void answer(PendingFetch& pending, storage::FetchResult result) {
   std::vector<storage::FileSlice> slices;
   RUNNEL_ASSERT(result.size() == pending.asked.size() || result.empty());
   for (std::size_t i = 0; i < result.size(); ++i) {
-    const auto [topic, partition] = pending.asked[i];
-    settle(pending.response.topics[topic].partitions[partition], result[i], slices);
+    const PendingFetch::Asked& asked = pending.asked[i];
+    settle(pending.response.topics[asked.topic].partitions[asked.partition], asked, result[i],
+           slices);
   }
   pending.call->reply(pending.response, std::move(slices));
 }
@@ -72,17 +86,17 @@ bool resolve(PendingFetch& pending, const FetchRequest& request, storage::FetchR
       if (request.isolation_level == kReadCommitted) partition.aborted_transactions.emplace();
       partition.error = named.error;
       if (partition.error == KafkaError::kNone) {
-        partition.error = check_epoch(asked.current_leader_epoch);
-      }
-      if (partition.error == KafkaError::kNone) {
         auto found = call.store().partition(named.name, asked.index);
-        if (found) {
-          pending.asked.emplace_back(pending.response.topics.size() - 1, to.partitions.size() - 1);
+        // Here any epoch below 0 says that the client does not check.
+        partition.error = found ? check_epoch(std::max(asked.current_leader_epoch, LeaderEpoch(-1)))
+                                : kafka_error(found.error());
+        if (partition.error == KafkaError::kNone) {
+          pending.asked.push_back({pending.response.topics.size() - 1, to.partitions.size() - 1,
+                                   asked.fetch_offset, asked.last_fetched_epoch});
           fetch.items.push_back({std::move(*found), asked.fetch_offset,
                                  static_cast<std::uint32_t>(std::max(0, asked.max_bytes))});
           continue;
         }
-        partition.error = kafka_error(found.error());
       }
       failed = true;
     }

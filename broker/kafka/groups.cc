@@ -74,7 +74,7 @@ void answer_join(Call& call, const classic::JoinReply& reply) {
   response.error = group_error(reply.error);
   response.generation_id = reply.generation;
   response.protocol_type = reply.protocol_type;
-  response.protocol_name = reply.protocol_name;
+  if (reply.error == ErrorCode::kOk) response.protocol_name = reply.protocol_name;
   response.leader = reply.leader;
   response.skip_assignment = reply.skip_assignment;
   response.member_id = reply.member_id;

@@ -1,6 +1,7 @@
 // What tools ask about groups: DescribeGroups, ListGroups, DeleteGroups. They may read the disk.
 #include <algorithm>
 #include <future>
+#include <set>
 
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
@@ -30,7 +31,9 @@ void describe_one(const CallRef& call, bool with_operations, const std::string& 
   auto found = call->service().coordinator().describe_classic(name);
   if (!found) {
     group.state = "Dead";
-    if (call->version() >= kFirstWithUnknownGroups) {
+    if (call->version() < kFirstWithUnknownGroups) {
+      if (with_operations) group.authorized_operations = kAllGroupOperations;
+    } else {
       group.error = group_error(found.error().code());
       group.error_message = found.error().message();
     }
@@ -95,7 +98,9 @@ Status forget_pending_offsets(Call& call, const std::string& group) {
 
 kafka::DeleteGroupsResponse remove(const CallRef& call, const kafka::DeleteGroupsRequest& request) {
   kafka::DeleteGroupsResponse response;
+  std::set<std::string_view> seen;
   for (const std::string& name : request.groups) {
+    if (!seen.insert(name).second) continue;  // answered with its first
     auto& group = response.groups.emplace_back();
     group.group_id = name;
     Status done = call->service().coordinator().remove(name);

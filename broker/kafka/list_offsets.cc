@@ -45,16 +45,16 @@ Meaning meaning_of(Timestamp asked, std::int16_t version) {
 void find(Call& call, const std::string& topic, const ListOffsetsRequest::Partition& asked,
           bool committed_only, ListOffsetsResponse::Partition& answer) {
   answer.index = asked.index;
+  Meaning meaning = meaning_of(asked.timestamp, call.version());
+  answer.error = meaning.error;
+  if (answer.error != KafkaError::kNone) return;
   const auto found = call.store().partition(topic, asked.index);
   if (!found) {
     answer.error = kafka_error(found.error());
     return;
   }
   answer.error = check_epoch(asked.current_leader_epoch);
-  if (answer.error != KafkaError::kNone) return;
-  Meaning meaning = meaning_of(asked.timestamp, call.version());
-  answer.error = meaning.error;
-  if (meaning.nothing) return;
+  if (answer.error != KafkaError::kNone || meaning.nothing) return;
   meaning.query.committed_only = committed_only;
   const auto offset = call.store().find_offset(*found, meaning.query);
   if (!offset) {
@@ -62,7 +62,9 @@ void find(Call& call, const std::string& topic, const ListOffsetsRequest::Partit
     return;
   }
   answer.offset = offset->offset;
-  answer.timestamp = offset->timestamp;
+  const bool by_time =
+      meaning.query.kind == Query::Kind::kTime || meaning.query.kind == Query::Kind::kMaxTimestamp;
+  if (by_time) answer.timestamp = offset->timestamp;
   if (offset->offset >= Offset(0)) answer.leader_epoch = kKafkaLeaderEpoch;
 }
 
@@ -102,9 +104,13 @@ void handle_offset_for_leader_epoch(const CallRef& call) {
       answer.index = asked.index;
       const auto found = call->store().partition(topic.name, asked.index);
       answer.error = found ? check_epoch(asked.current_leader_epoch) : kafka_error(found.error());
-      if (answer.error != KafkaError::kNone || asked.leader_epoch != kKafkaLeaderEpoch) continue;
-      answer.leader_epoch = kKafkaLeaderEpoch;
-      answer.end_offset = call->store().partition_info(*found).high_watermark;
+      if (answer.error != KafkaError::kNone) continue;
+      if (asked.leader_epoch == LeaderEpoch(-1) || asked.leader_epoch > kKafkaLeaderEpoch) continue;
+      const storage::PartitionInfo info = call->store().partition_info(*found);
+      answer.leader_epoch = asked.leader_epoch;
+      // An epoch before the first ended where the first began.
+      answer.end_offset =
+          asked.leader_epoch == kKafkaLeaderEpoch ? info.high_watermark : info.log_start;
     }
   }
   call->reply(response);

@@ -1,6 +1,6 @@
 // Metadata, DescribeCluster and FindCoordinator: this one node, whatever is asked.
 #include <algorithm>
-#include <unordered_set>
+#include <set>
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
@@ -22,6 +22,8 @@ constexpr LeaderEpoch kLeaderEpoch{0};  // one node leads everything, always
 constexpr std::int32_t kAllClusterOperations = 0b1'1111'1010'0000;
 /// From this version on a request says itself whether topics may be created.
 constexpr std::int16_t kFirstWithAutoCreation = 4;
+/// From this version on topics may be asked for by id. Two versions before have the field, empty.
+constexpr std::int16_t kFirstWithTopicIds = 12;
 /// From this version on FindCoordinator asks for several keys at once.
 constexpr std::int16_t kFirstWithManyKeys = 4;
 
@@ -75,6 +77,12 @@ MetadataResponse begin_response(Call& call, const MetadataRequest& request) {
   return response;
 }
 
+/// A request that has any id is about those only.
+bool has_ids(const MetadataRequest& request) {
+  return request.topics && std::any_of(request.topics->begin(), request.topics->end(),
+                                       [](const auto& t) { return t.topic_id != Uuid(); });
+}
+
 /// Answers with what is there and creates what may be; blocks if it has to create.
 MetadataResponse answer(Call& call, const MetadataRequest& request, bool create) {
   MetadataResponse response = begin_response(call, request);
@@ -87,11 +95,15 @@ MetadataResponse answer(Call& call, const MetadataRequest& request, bool create)
     }
     return response;
   }
+  const bool by_ids = has_ids(request);
+  std::set<std::pair<std::string_view, Uuid>> seen;
   for (const MetadataRequest::Topic& asked : *request.topics) {
-    if (!asked.name) {
+    if (by_ids) {
+      if (asked.topic_id == Uuid() || !seen.insert({{}, asked.topic_id}).second) continue;
       response.topics.push_back(by_id(call, asked, operations));
       continue;
     }
+    if (!seen.insert({*asked.name, {}}).second) continue;
     auto info = call.store().describe_topic(*asked.name);
     if (!info && info.error().code() == ErrorCode::kUnknownTopic && create) {
       info =
@@ -108,12 +120,34 @@ MetadataResponse answer(Call& call, const MetadataRequest& request, bool create)
     const Status valid = storage::validate_topic_name(*asked.name);
     response.topics.push_back(
         refused(asked.name, {}, valid ? kafka_error(info.error()) : kafka_error(valid.error())));
+    if (operations) response.topics.back().authorized_operations = kAllTopicOperations;
+  }
+  return response;
+}
+
+/// Whether each topic is named as its version can: by name, from version 12 on by id instead.
+bool names_topics(Call& call, const MetadataRequest& request) {
+  if (!request.topics) return true;
+  const bool by_ids = has_ids(request);
+  if (by_ids) return call.version() >= kFirstWithTopicIds;
+  return std::all_of(request.topics->begin(), request.topics->end(),
+                     [](const auto& topic) { return topic.name.has_value(); });
+}
+
+MetadataResponse refused_whole(const MetadataRequest& request) {
+  MetadataResponse response;
+  std::set<std::string> seen;
+  for (const auto& topic : *request.topics) {
+    const std::string name = topic.name.value_or("");
+    if (!seen.insert(name).second) continue;
+    response.topics.push_back(refused(name, topic.topic_id, KafkaError::kInvalidRequest));
   }
   return response;
 }
 
 bool creates(Call& call, const MetadataRequest& request) {
   if (!call.service().options().auto_create_topics || !request.topics) return false;
+  if (has_ids(request)) return false;
   if (call.version() >= kFirstWithAutoCreation && !request.allow_auto_topic_creation) return false;
   return std::any_of(request.topics->begin(), request.topics->end(), [&](const auto& topic) {
     return topic.name && storage::validate_topic_name(*topic.name) &&
@@ -126,6 +160,7 @@ bool creates(Call& call, const MetadataRequest& request) {
 void handle_metadata(const CallRef& call) {
   auto request = call->decode<MetadataRequest>();
   if (!request) return;
+  if (!names_topics(*call, *request)) return call->reply(refused_whole(*request));
   if (!creates(*call, *request)) return call->reply(answer(*call, *request, false));
   run_blocking(
       call, [call, request = std::move(*request)] { return answer(*call, request, true); },
@@ -136,14 +171,13 @@ void handle_describe_cluster(const CallRef& call) {
   const auto request = call->decode<kafka::DescribeClusterRequest>();
   if (!request) return;
   kafka::DescribeClusterResponse response;
-  response.endpoint_type = request->endpoint_type;
-  response.cluster_id = call->store().id().to_string();
   if (request->endpoint_type != kafka::EndpointType::kBroker) {  // no controllers to list
     response.error = request->endpoint_type == kafka::EndpointType::kController
                          ? KafkaError::kMismatchedEndpointType
                          : KafkaError::kUnsupportedEndpointType;
     return call->reply(response);
   }
+  response.cluster_id = call->store().id().to_string();
   const Endpoint at = call->advertised();
   const std::int32_t node = call->service().options().node_id;
   response.controller_id = node;

@@ -31,8 +31,9 @@ struct NamedTopic {
 
 /// What a client that knows another leader epoch is told. -1: it does not check.
 [[nodiscard]] inline kafka::KafkaError check_epoch(LeaderEpoch known) {
-  if (known <= kKafkaLeaderEpoch) return kafka::KafkaError::kNone;
-  return kafka::KafkaError::kUnknownLeaderEpoch;
+  if (known == LeaderEpoch(-1) || known == kKafkaLeaderEpoch) return kafka::KafkaError::kNone;
+  return known < kKafkaLeaderEpoch ? kafka::KafkaError::kFencedLeaderEpoch
+                                   : kafka::KafkaError::kUnknownLeaderEpoch;
 }
 
 }  // namespace runnel::broker

@@ -6,8 +6,10 @@
 #include "broker/kafka/handlers.h"
 #include "broker/kafka/partitions.h"
 #include "broker/kafka/transactions.h"
+#include "protocol/base/bytes.h"
 #include "protocol/kafka/produce.h"
 #include "protocol/record_batch/compression.h"
+#include "protocol/record_batch/crc32c.h"
 #include "protocol/record_batch/record_batch.h"
 
 namespace runnel::broker {
@@ -25,6 +27,10 @@ constexpr std::int16_t kFirstWithAbortable = 11;
 constexpr std::int16_t kFirstThatJoins = 12;
 constexpr std::int16_t kFirstWithTopicIds = 13;
 constexpr std::int16_t kAcksAll = -1;
+
+/// Of a batch's bytes: those that its length does not count, and from where on its checksum does.
+constexpr std::int64_t kLengthOverhead = 12;
+constexpr std::size_t kChecksumFrom = 21;
 
 /// The answer while its partitions are being committed. Loop thread only, but for `left`.
 struct PendingProduce {
@@ -63,18 +69,47 @@ KafkaError transactional_error(const Error& error, std::int16_t version) {
   }
 }
 
-/// Whether the bytes are one batch that may be appended. What others could not read is refused
-/// here: the walk over the records of a batch that is not compressed needs no decoding. Of a
-/// compressed one the head is looked at, and the records if that is wished for.
+/// Whether the bytes have the form of one batch of today's format.
+Status check_form(Bytes bytes) {
+  // Kafka takes what is announced but not there for no batch at all, and what is shorter than any
+  // header for damage.
+  if (bytes.size() < protocol::kBatchHeaderBytes) {
+    return fail(ErrorCode::kMalformed, "the records are no whole batch");
+  }
+  const protocol::BatchView batch(bytes);
+  const std::int64_t size = std::int64_t{load_be<std::int32_t>(&bytes[8])} + kLengthOverhead;
+  if (size > static_cast<std::int64_t>(bytes.size())) {
+    return fail(ErrorCode::kMalformed, "the records are no whole batch");
+  }
+  if (size < static_cast<std::int64_t>(protocol::kBatchHeaderBytes)) {
+    return fail(ErrorCode::kCorrupt, "the batch is shorter than its header");
+  }
+  if (batch.magic() != protocol::kBatchMagic) {
+    const bool older = batch.magic() == 0 || batch.magic() == 1;
+    return fail(older ? ErrorCode::kMalformed : ErrorCode::kCorrupt,
+                "the batch has magic " + std::to_string(batch.magic()) + ", not 2");
+  }
+  if (size != static_cast<std::int64_t>(bytes.size())) {
+    return fail(ErrorCode::kMalformed, "a partition's records are one batch, nothing behind it");
+  }
+  return {};
+}
+
+/// Whether the batch arrived as it was sent and may be appended. What others could not read is
+/// refused here: the walk over the records of a batch that is not compressed needs no decoding. Of
+/// a compressed one the head is looked at, and the records if that is wished for.
 Status check_batch(Bytes bytes, std::int16_t version, bool check_compressed) {
-  RUNNEL_TRY_ASSIGN(const std::size_t size,
-                    protocol::validate_batch(bytes, protocol::Depth::kHeader));
   const protocol::BatchView batch(bytes);
   const bool walked = batch.codec() == protocol::Codec::kNone || check_compressed;
-  RUNNEL_TRY(
-      protocol::validate_batch(bytes, walked ? protocol::Depth::kRecords : protocol::Depth::kCrc));
-  if (size != bytes.size()) {
-    return fail(ErrorCode::kMalformed, "a partition's records are one batch, nothing behind it");
+  const auto valid =
+      protocol::validate_batch(bytes, walked ? protocol::Depth::kRecords : protocol::Depth::kCrc);
+  if (!valid) {
+    // What is wrong in a damaged batch says nothing about who made it.
+    const bool damaged = protocol::crc32c(bytes.subspan(kChecksumFrom)) != batch.crc();
+    return fail(damaged ? ErrorCode::kCorrupt : valid.error().code(), valid.error().message());
+  }
+  if (batch.base_offset() != Offset(0)) {
+    return fail(ErrorCode::kMalformed, "a new batch begins at offset 0");
   }
   if (batch.is_control()) {
     return fail(ErrorCode::kMalformed, "clients can't write control batches");
@@ -147,9 +182,15 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
     set_error(answer, KafkaError::kInvalidRecord, "there are no records");
     return std::nullopt;
   }
-  if (const Status valid =
-          check_batch(*asked.records, call.version(), call.service().options().check_compressed);
-      !valid) {
+  Status valid = check_form(*asked.records);
+  if (valid && (request.acks < kAcksAll || request.acks > 1)) {
+    set_error(answer, KafkaError::kInvalidRequiredAcks, {});
+    return std::nullopt;
+  }
+  if (valid) {
+    valid = check_batch(*asked.records, call.version(), call.service().options().check_compressed);
+  }
+  if (!valid) {
     const bool codec = valid.error().code() == ErrorCode::kUnsupported;
     set_error(answer, codec ? KafkaError::kUnsupportedCompressionType : error_of(valid.error()),
               valid.error().message());
@@ -220,9 +261,6 @@ void handle_produce(const CallRef& call) {
   if (!request) return;
   if (call->version() < kFirstWithBatches) {
     return call->reply(refused(*request, KafkaError::kUnsupportedForMessageFormat));
-  }
-  if (request->acks < kAcksAll || request->acks > 1) {
-    return call->reply(refused(*request, KafkaError::kInvalidRequiredAcks));
   }
   const auto pending = std::make_shared<PendingProduce>();
   std::vector<Prepared> commits;

@@ -22,6 +22,9 @@ void describe(Call& call, const std::string& topic, DescribeProducersResponse::P
     to.error = kafka_error(error);
     to.error_message = error.message();
   };
+  if (const Status valid = storage::validate_topic_name(topic); !valid) {
+    return refuse(valid.error());
+  }
   const auto partition = call.store().partition(topic, to.index);
   if (!partition) return refuse(partition.error());
   const auto producers = call.store().producers(*partition);

@@ -13,6 +13,7 @@ namespace {
 using kafka::KafkaError;
 
 constexpr std::string_view kNoAuthorizer = "there are no access rules: everybody may do everything";
+constexpr std::int8_t kMatchExact = 0;
 constexpr std::int8_t kMatchAny = 2;
 
 /// One answer each for `count` rules that are neither made nor deleted.
@@ -58,15 +59,25 @@ void handle_describe_client_quotas(const CallRef& call) {
   std::set<std::string_view> types;
   for (const auto& component : request->components) {
     const std::string& type = component.entity_type;
-    if (type.empty() || component.match_type < 0 || component.match_type > kMatchAny ||
-        !types.insert(type).second) {
-      refuse(KafkaError::kInvalidRequest, "a component has no type, an unknown match or a twin");
+    if (type.empty() || !types.insert(type).second) {
+      refuse(KafkaError::kInvalidRequest, "a component has no type or a twin");
       break;
     }
     if (type != "user" && type != "client-id" && type != "ip") {
       refuse(KafkaError::kUnsupportedVersion, "there are no quotas of type '" + type + "'");
       break;
     }
+    const bool exact = component.match_type == kMatchExact;
+    if (component.match_type < kMatchExact || component.match_type > kMatchAny ||
+        exact != component.match.has_value()) {
+      refuse(KafkaError::kInvalidRequest, "a component has an unknown or incomplete match");
+      break;
+    }
+  }
+  const bool mixed =
+      types.contains("ip") && (types.contains("user") || types.contains("client-id"));
+  if (response.error == KafkaError::kNone && mixed) {
+    refuse(KafkaError::kInvalidRequest, "addresses have quotas of their own, without users");
   }
   if (response.error == KafkaError::kNone) response.entries.emplace();
   call->reply(response);

@@ -74,6 +74,7 @@ DescribeTopicPartitionsResponse page(Call& call, const DescribeTopicPartitionsRe
       const bool valid = storage::validate_topic_name(name).has_value();
       response.topics.push_back(
           refused(name, valid ? kafka_error(info.error()) : KafkaError::kInvalidTopicException));
+      response.topics.back().authorized_operations = kAllTopicOperations;
       continue;
     }
     const bool resumed = request.cursor && request.cursor->topic == name;
@@ -93,7 +94,12 @@ DescribeTopicPartitionsResponse page(Call& call, const DescribeTopicPartitionsRe
 void handle_describe_topic_partitions(const CallRef& call) {
   const auto request = call->decode<DescribeTopicPartitionsRequest>();
   if (!request) return;
-  if (request->cursor && request->cursor->partition < PartitionIndex(0)) {
+  const auto is_cursors = [&](const auto& topic) { return topic.name == request->cursor->topic; };
+  const bool astray = request->cursor &&
+                      (request->cursor->partition < PartitionIndex(0) ||
+                       (!request->topics.empty() &&
+                        std::none_of(request->topics.begin(), request->topics.end(), is_cursors)));
+  if (astray) {
     DescribeTopicPartitionsResponse response;
     for (const auto& topic : request->topics) {
       response.topics.push_back(refused(topic.name, KafkaError::kInvalidRequest));

@@ -1,4 +1,5 @@
 // CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords. All of them wait for the disk.
+#include <map>
 #include <unordered_map>
 
 #include "broker/kafka/describe_configs.h"
@@ -35,7 +36,6 @@ using CreateTopic = kafka::CreateTopicsRequest::Topic;
 
 /// Every partition is on this node, once; assignments and factors must say just that.
 Refusal check_assignments(const CreateTopic& topic, std::int32_t node) {
-  if (topic.assignments.empty()) return {};
   if (topic.partitions != -1 || topic.replication_factor != -1) {
     return {KafkaError::kInvalidRequest,
             "give either assignments or a number of partitions and replicas, not both"};
@@ -56,11 +56,11 @@ Refusal check_assignments(const CreateTopic& topic, std::int32_t node) {
 }
 
 Refusal check_counts(const CreateTopic& topic) {
-  if (topic.partitions == 0 || topic.partitions < -1) {
-    return {KafkaError::kInvalidPartitions, "the number of partitions must be larger than 0"};
-  }
   if (topic.replication_factor == 0 || topic.replication_factor < -1) {
     return {KafkaError::kInvalidReplicationFactor, "the replication factor must be larger than 0"};
+  }
+  if (topic.partitions == 0 || topic.partitions < -1) {
+    return {KafkaError::kInvalidPartitions, "the number of partitions must be larger than 0"};
   }
   if (topic.replication_factor > 1) {
     return {KafkaError::kInvalidReplicationFactor,
@@ -68,6 +68,17 @@ Refusal check_counts(const CreateTopic& topic) {
                 " is larger than the one broker that is here"};
   }
   return {};
+}
+
+Result<storage::ConfigMap> configs_of(const CreateTopic& topic) {
+  storage::ConfigMap configs;
+  for (const auto& config : topic.configs) {
+    if (!config.value) {
+      return fail(ErrorCode::kInvalidConfig, "config '" + config.name + "' has no value");
+    }
+    configs[config.name] = topic_config_value(config.name, *config.value);
+  }
+  return configs;
 }
 
 Result<storage::TopicSpec> spec_of(const CallRef& call, const CreateTopic& topic) {
@@ -79,22 +90,35 @@ Result<storage::TopicSpec> spec_of(const CallRef& call, const CreateTopic& topic
   } else if (topic.partitions == -1) {
     spec.partitions = call->service().options().default_partitions;
   }
-  for (const auto& config : topic.configs) {
-    if (!config.value) {
-      return fail(ErrorCode::kInvalidConfig, "config '" + config.name + "' has no value");
-    }
-    spec.configs[config.name] = *config.value;
-  }
+  RUNNEL_TRY_ASSIGN(spec.configs, configs_of(topic));
   return spec;
+}
+
+/// In the order in which Kafka finds fault: clients are told the same of several mistakes.
+Refusal check(const CallRef& call, const CreateTopic& topic) {
+  if (const Status name = storage::validate_topic_name(topic.name); !name) {
+    return refusal_of(name.error());
+  }
+  if (call->store().describe_topic(topic.name)) {
+    return {KafkaError::kTopicAlreadyExists, "topic '" + topic.name + "' exists already"};
+  }
+  const auto configs = configs_of(topic);
+  if (!configs) return refusal_of(configs.error());
+  if (const Status valid = storage::validate_topic_configs(*configs); !valid) {
+    return refusal_of(valid.error());
+  }
+  if (!topic.assignments.empty()) {
+    return check_assignments(topic, call->service().options().node_id);
+  }
+  return check_counts(topic);
 }
 
 void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
             const CreateTopic& topic, kafka::CreateTopicsResponse::Topic& answer) {
-  Refusal refusal = check_counts(topic);
-  if (refusal.error == KafkaError::kNone) {
-    refusal = check_assignments(topic, call->service().options().node_id);
+  answer.configs.emplace();
+  if (Refusal refusal = check(call, topic); refusal.error != KafkaError::kNone) {
+    return refuse(answer, std::move(refusal));
   }
-  if (refusal.error != KafkaError::kNone) return refuse(answer, std::move(refusal));
   auto spec = spec_of(call, topic);
   if (!spec) return refuse(answer, refusal_of(spec.error()));
   const std::int32_t partitions = spec->partitions;
@@ -108,7 +132,6 @@ void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
   }
   answer.partitions = partitions;
   answer.replication_factor = 1;
-  answer.configs.emplace();
   for (const storage::TopicConfigRow& row : storage::topic_config_table()) {
     EffectiveConfig config = effective_config(call->service().configs(), spec->configs, row);
     answer.configs->push_back({std::string(row.name), std::move(config.value), false,
@@ -127,6 +150,7 @@ kafka::CreateTopicsResponse create_all(const CallRef& call,
     auto& answer = response.topics.emplace_back();
     answer.name = topic.name;
     if (count > 1) {
+      answer.configs.emplace();
       refuse(answer, {KafkaError::kInvalidRequest, "the topic stands in the request twice"});
     } else {
       create(call, request, topic, answer);
@@ -139,42 +163,96 @@ kafka::CreateTopicsResponse create_all(const CallRef& call,
 /// From this version on clients know the error for brokers that delete nothing.
 constexpr std::int16_t kFirstWithDeletionDisabled = 3;
 
+using DeleteTopic = kafka::DeleteTopicsRequest::Topic;
+/// What a topic is counted by: its id if it has one, else its name.
+using DeleteKey = std::pair<std::string, Uuid>;
+
+DeleteKey key_of(const CallRef& call, const DeleteTopic& topic) {
+  if (!topic.name || topic.topic_id != Uuid()) return {topic.name.value_or(""), topic.topic_id};
+  const auto info = call->store().describe_topic(*topic.name);
+  return info ? DeleteKey{"", info->id} : DeleteKey{*topic.name, {}};
+}
+
+const Refusal& named_twice() {
+  static const Refusal refusal{KafkaError::kInvalidRequest,
+                               "the topic stands in the request twice"};
+  return refusal;
+}
+
+void remove(const CallRef& call, const std::string& name,
+            kafka::DeleteTopicsResponse::Topic& answer) {
+  if (!call->service().options().delete_topics) {
+    const bool known = call->version() >= kFirstWithDeletionDisabled;
+    return refuse(answer, {known ? KafkaError::kTopicDeletionDisabled : KafkaError::kInvalidRequest,
+                           "delete.topic.enable is false"});
+  }
+  const auto info = call->store().describe_topic(name);
+  if (info) answer.topic_id = info->id;
+  if (const Status done = call->store().delete_topic(name); !done) {
+    refuse(answer, refusal_of(done.error()));
+  }
+}
+
+void remove_by_name_or_id(const CallRef& call, const DeleteTopic& topic,
+                          kafka::DeleteTopicsResponse::Topic& answer) {
+  if (topic.name.has_value() == (topic.topic_id != Uuid())) {
+    return refuse(answer, {KafkaError::kInvalidRequest, "give either a topic's name or its id"});
+  }
+  if (topic.name) return remove(call, *topic.name, answer);
+  const auto name = call->store().topic_name(topic.topic_id);
+  if (!name) {
+    answer.error = KafkaError::kUnknownTopicId;
+    return;
+  }
+  answer.name = *name;
+  remove(call, *name, answer);
+}
+
+/// Versions with a list of names only.
+void delete_named(const CallRef& call, const std::vector<std::string>& names,
+                  kafka::DeleteTopicsResponse& response) {
+  std::map<std::string_view, int> times;
+  for (const std::string& name : names) ++times[name];
+  for (const std::string& name : names) {
+    const int count = std::exchange(times[name], 0);
+    if (count == 0) continue;  // answered with its first
+    auto& answer = response.topics.emplace_back();
+    answer.name = name;
+    if (count > 1) {
+      refuse(answer, named_twice());
+    } else {
+      remove(call, name, answer);
+    }
+  }
+}
+
 kafka::DeleteTopicsResponse delete_all(const CallRef& call,
                                        const kafka::DeleteTopicsRequest& request) {
   kafka::DeleteTopicsResponse response;
-  const auto remove = [&](const std::string& name, auto& answer) {
-    if (!call->service().options().delete_topics) {
-      const bool known = call->version() >= kFirstWithDeletionDisabled;
-      return refuse(answer,
-                    {known ? KafkaError::kTopicDeletionDisabled : KafkaError::kInvalidRequest,
-                     "delete.topic.enable is false"});
-    }
-    const auto info = call->store().describe_topic(name);
-    if (info) answer.topic_id = info->id;
-    if (const Status done = call->store().delete_topic(name); !done) {
-      refuse(answer, refusal_of(done.error()));
-    }
-  };
-  for (const std::string& name : request.names) {
-    auto& answer = response.topics.emplace_back();
-    answer.name = name;
-    remove(name, answer);
+  delete_named(call, request.names, response);
+  std::map<DeleteKey, int> times;
+  std::vector<DeleteKey> keys;
+  for (const DeleteTopic& topic : request.topics) {
+    ++times[keys.emplace_back(key_of(call, topic))];
   }
-  for (const auto& topic : request.topics) {
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const int count = std::exchange(times[keys[i]], 0);
+    if (count == 0) continue;  // answered with its first
+    const DeleteTopic& topic = request.topics[i];
     auto& answer = response.topics.emplace_back();
     answer.name = topic.name;
     answer.topic_id = topic.topic_id;
-    if (topic.name) {
-      remove(*topic.name, answer);
+    const bool half = topic.name.has_value() != (topic.topic_id != Uuid());
+    if (count == 1 || !half) {
+      remove_by_name_or_id(call, topic, answer);
       continue;
     }
-    const auto name = call->store().topic_name(topic.topic_id);
-    if (!name) {
-      answer.error = KafkaError::kUnknownTopicId;
-      continue;
+    for (std::size_t j = i; j < keys.size(); ++j) {
+      if (keys[j] != keys[i]) continue;
+      if (!answer.name) answer.name = request.topics[j].name;
+      if (!request.topics[j].name) answer.topic_id = keys[i].second;
     }
-    answer.name = *name;
-    remove(*name, answer);
+    refuse(answer, named_twice());
   }
   return response;
 }
@@ -225,8 +303,12 @@ kafka::DeleteRecordsResponse delete_records(const CallRef& call,
       }
       const storage::PartitionInfo info = call->store().partition_info(*found);
       const Offset before = asked.offset == Offset(-1) ? info.high_watermark : asked.offset;
-      if (before < info.log_start || before > info.high_watermark) {
+      if (before < Offset(0) || before > info.high_watermark) {
         answer.error = KafkaError::kOffsetOutOfRange;
+        continue;
+      }
+      if (before <= info.log_start) {  // they are gone already
+        answer.low_watermark = info.log_start;
         continue;
       }
       const auto start = call->store().delete_records(*found, before);
@@ -263,10 +345,18 @@ void handle_delete_topics(const CallRef& call) {
 void handle_create_partitions(const CallRef& call) {
   blocking<kafka::CreatePartitionsRequest>(call, [](const CallRef& c, const auto& request) {
     kafka::CreatePartitionsResponse response;
+    std::unordered_map<std::string, int> times;
+    for (const auto& topic : request.topics) ++times[topic.name];
     for (const auto& topic : request.topics) {
+      const int count = std::exchange(times[topic.name], 0);
+      if (count == 0) continue;  // answered with its first
       auto& answer = response.topics.emplace_back();
       answer.name = topic.name;
-      add_partitions(c, request, topic, answer);
+      if (count > 1) {
+        refuse(answer, {KafkaError::kInvalidRequest, "the topic stands in the request twice"});
+      } else {
+        add_partitions(c, request, topic, answer);
+      }
     }
     return response;
   });

@@ -36,13 +36,13 @@ bool passes(const std::vector<T>& filter, const T& value) {
 
 kafka::ListTransactionsResponse list(Call& call, const kafka::ListTransactionsRequest& request) {
   kafka::ListTransactionsResponse response;
-  for (const std::string& state : request.state_filters) {
-    if (!is_state(state)) response.unknown_state_filters.push_back(state);
-  }
   const auto pattern = compile(request.transactional_id_pattern);
   if (!pattern) {
     response.error = KafkaError::kInvalidRegularExpression;
     return response;
+  }
+  for (const std::string& state : request.state_filters) {
+    if (!is_state(state)) response.unknown_state_filters.push_back(state);
   }
   const Timestamp now = call.service().clock().now();
   for (const auto& found : call.service().transactions().list()) {

@@ -20,7 +20,8 @@ constexpr std::array kTable = {
     TopicConfigRow{"cleanup.policy", "list", "delete",
                    "What happens to old records: delete removes them by time and size. With "
                    "compact alone nothing is ever removed: a key's last record stays, and so do "
-                   "the ones before it, because compaction is not done yet.",
+                   "the ones before it, because compaction is not done yet. An empty value removes "
+                   "nothing either.",
                    "log.cleanup.policy", 0, 0, "compact|delete"},
     TopicConfigRow{"compression.gzip.level", "int", "-1",
                    "No effect here: the codec's usual level is taken where batches are compressed "
@@ -164,7 +165,7 @@ Status check_list(const TopicConfigRow& row, std::string_view value) {
   if (value.size() > kMaxListBytes) {
     return bad(row.name, value, "at most " + std::to_string(kMaxListBytes) + " bytes");
   }
-  if (row.choices.empty()) return {};
+  if (row.choices.empty() || value.empty()) return {};
   auto items = split(value, ',');
   for (const std::string_view item : items) {
     if (!is_choice(row.choices, item)) {

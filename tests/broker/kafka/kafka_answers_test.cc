@@ -1,0 +1,152 @@
+// Answers that clients of Kafka rely on without knowing: which of several mistakes is named, and
+// what a request that names a thing twice is told. tests/kafka/differential found these.
+#include <gtest/gtest.h>
+
+#include "protocol/kafka/client_quotas.h"
+#include "protocol/kafka/create_partitions.h"
+#include "protocol/kafka/create_topics.h"
+#include "protocol/kafka/delete_topics.h"
+#include "protocol/kafka/join_group.h"
+#include "protocol/kafka/list_offsets.h"
+#include "protocol/kafka/metadata.h"
+#include "protocol/kafka/offset_for_leader_epoch.h"
+#include "tests/broker/kafka/kafka_fixture.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+
+TEST(KafkaAnswers, MetadataNamesATopicOnce) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::MetadataRequest request;
+  request.topics.emplace(2);
+  request.topics->at(0).name = request.topics->at(1).name = "orders";
+  EXPECT_EQ(c.call<kafka::MetadataResponse>(12, request).topics.size(), 1u);
+}
+
+TEST(KafkaAnswers, MetadataKnowsIdsFromVersion12On) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::MetadataRequest request;
+  request.topics.emplace(2);
+  request.topics->at(0).topic_id = w.store.describe_topic("orders")->id;
+  request.topics->at(1).name = "other";  // passed over beside an id
+  const auto found = c.call<kafka::MetadataResponse>(12, request);
+  ASSERT_EQ(found.topics.size(), 1u);
+  EXPECT_EQ(found.topics[0].name, "orders");
+  const auto refused = c.call<kafka::MetadataResponse>(11, request);
+  EXPECT_TRUE(refused.brokers.empty());
+  ASSERT_FALSE(refused.topics.empty());
+  EXPECT_EQ(refused.topics[0].error, KafkaError::kInvalidRequest);
+}
+
+TEST(KafkaAnswers, ATopicNamedTwiceIsRefusedOnce) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::CreatePartitionsRequest grow;
+  grow.topics.resize(2);
+  for (auto& topic : grow.topics) {
+    topic.name = "orders";
+    topic.count = 9;
+  }
+  const auto grown = c.call<kafka::CreatePartitionsResponse>(3, grow);
+  ASSERT_EQ(grown.topics.size(), 1u);
+  EXPECT_EQ(grown.topics[0].error, KafkaError::kInvalidRequest);
+  kafka::DeleteTopicsRequest remove;
+  remove.topics.resize(2);
+  remove.topics[0].name = "orders";
+  remove.topics[1].topic_id = w.store.describe_topic("orders")->id;
+  const auto removed = c.call<kafka::DeleteTopicsResponse>(6, remove);
+  ASSERT_EQ(removed.topics.size(), 1u);
+  EXPECT_EQ(removed.topics[0].error, KafkaError::kInvalidRequest);
+  EXPECT_TRUE(w.store.describe_topic("orders"));
+}
+
+TEST(KafkaAnswers, DeleteTopicsWantsNameOrId) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::DeleteTopicsRequest request;
+  request.topics.resize(2);
+  request.topics[0].name = "orders";
+  request.topics[0].topic_id = w.store.describe_topic("orders")->id;
+  const auto answer = c.call<kafka::DeleteTopicsResponse>(6, request);
+  ASSERT_EQ(answer.topics.size(), 2u);
+  EXPECT_EQ(answer.topics[0].error, KafkaError::kInvalidRequest);
+  EXPECT_EQ(answer.topics[1].error, KafkaError::kInvalidRequest);
+}
+
+TEST(KafkaAnswers, CreateTopicsFindsFaultInKafkasOrder) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::CreateTopicsRequest request;
+  request.topics.resize(4);
+  request.topics[0] = {"orders", 0, 0, {}, {}};
+  request.topics[1] = {"a b", 0, 0, {}, {}};
+  request.topics[2] = {"c", 0, 0, {}, {{"no.such", "1"}}};
+  request.topics[3] = {"d", 0, 0, {}, {{"retention.ms", " 5 "}}};
+  const auto answer = c.call<kafka::CreateTopicsResponse>(7, request);
+  ASSERT_EQ(answer.topics.size(), 4u);
+  EXPECT_EQ(answer.topics[0].error, KafkaError::kTopicAlreadyExists);
+  EXPECT_EQ(answer.topics[1].error, KafkaError::kInvalidTopicException);
+  EXPECT_EQ(answer.topics[2].error, KafkaError::kInvalidConfig);
+  EXPECT_EQ(answer.topics[3].error, KafkaError::kInvalidReplicationFactor);
+}
+
+TEST(KafkaAnswers, ARefusedJoinNamesNoProtocol) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::JoinGroupRequest join;
+  join.group_id = "billing";
+  join.member_id = "nobody";
+  join.session_timeout_ms = join.rebalance_timeout_ms = 10'000;
+  join.protocol_type = "consumer";
+  join.protocols.push_back({"range", {}});
+  const auto answer = c.call<kafka::JoinGroupResponse>(7, join);
+  EXPECT_EQ(answer.error, KafkaError::kUnknownMemberId);
+  EXPECT_EQ(answer.protocol_name, std::nullopt);
+}
+
+TEST(KafkaAnswers, AnUnknownKindOfTimestampIsSaidBeforeAnUnknownTopic) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::ListOffsetsRequest request;
+  request.topics.resize(1);
+  request.topics[0].name = "nowhere";
+  request.topics[0].partitions.resize(1);
+  request.topics[0].partitions[0].timestamp = Timestamp(-3);
+  const auto answer = c.call<kafka::ListOffsetsResponse>(6, request);
+  EXPECT_EQ(answer.topics.at(0).partitions.at(0).error, KafkaError::kUnsupportedVersion);
+}
+
+TEST(KafkaAnswers, EpochsBeforeTheFirstEndAtTheStart) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::OffsetForLeaderEpochRequest request;
+  request.topics.resize(1);
+  request.topics[0].name = "orders";
+  request.topics[0].partitions.resize(2);
+  request.topics[0].partitions[0].leader_epoch = LeaderEpoch(-3);
+  request.topics[0].partitions[1].current_leader_epoch = LeaderEpoch(-2);
+  const auto answer = c.call<kafka::OffsetForLeaderEpochResponse>(4, request);
+  const auto& partitions = answer.topics.at(0).partitions;
+  EXPECT_EQ(partitions.at(0).leader_epoch, LeaderEpoch(-3));
+  EXPECT_EQ(partitions.at(0).end_offset, Offset(0));
+  EXPECT_EQ(partitions.at(1).error, KafkaError::kFencedLeaderEpoch);
+}
+
+TEST(KafkaAnswers, AddressesHaveQuotasWithoutUsers) {
+  KafkaWorld w;
+  auto c = w.connect();
+  kafka::DescribeClientQuotasRequest request;
+  request.components = {{"user", 2, std::nullopt}, {"ip", 2, std::nullopt}};
+  EXPECT_EQ(c.call<kafka::DescribeClientQuotasResponse>(1, request).error,
+            KafkaError::kInvalidRequest);
+  request.components = {{"user", 0, std::nullopt}};  // which one?
+  EXPECT_EQ(c.call<kafka::DescribeClientQuotasResponse>(1, request).error,
+            KafkaError::kInvalidRequest);
+}
+
+}  // namespace
+}  // namespace runnel::broker
