@@ -25,10 +25,11 @@ TEST(TopicConfigs, ValuesAreCheckedByTypeRangeAndChoice) {
       {"retention.ms", "-1"},        {"min.cleanable.dirty.ratio", "0.25"},
       {"segment.bytes", "1048576"},  {"unclean.leader.election.enable", "true"},
       {"preallocate", "true"},       {"leader.replication.throttled.replicas", "0:1,1:1"},
+      {"cleanup.policy", ""},
   };
   for (const auto& [name, value] : good) EXPECT_EQ(check(name, value), ErrorCode::kOk) << name;
   const std::pair<const char*, const char*> bad[] = {
-      {"cleanup.policy", ""},           {"cleanup.policy", "delete,delete"},
+      {"cleanup.policy", "compact,"},   {"cleanup.policy", "delete,delete"},
       {"cleanup.policy", "shred"},      {"retention.ms", "-2"},
       {"retention.ms", "7d"},           {"min.cleanable.dirty.ratio", "1.5"},
       {"segment.bytes", "5"},           {"unclean.leader.election.enable", "maybe"},
