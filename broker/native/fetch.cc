@@ -16,6 +16,13 @@ bool names_one_twice(const std::vector<storage::FetchItem>& items) {
 
 }  // namespace
 
+std::vector<native::AbortedTransaction> aborted_of(const storage::FetchedPartition& fetched) {
+  std::vector<native::AbortedTransaction> out;
+  out.reserve(fetched.aborted.size());
+  for (const auto& t : fetched.aborted) out.push_back({t.producer, t.first});
+  return out;
+}
+
 std::uint64_t NativeSession::start_fetch(PendingFetch pending, storage::FetchRequest request) {
   const std::uint64_t fetch = ++last_id_;
   auto& kept = fetches_.emplace(fetch, std::move(pending)).first->second;
@@ -38,6 +45,7 @@ void NativeSession::handle(std::uint64_t id, const native::Fetch& request) {
     return fail_request(id, paid.error());
   }
   storage::FetchRequest fetch;
+  fetch.committed_only = true;
   fetch.max_bytes = std::min<std::uint64_t>(request.max_bytes, kMaxFetchBytes);
   fetch.min_bytes = std::min<std::uint64_t>(request.min_bytes, fetch.max_bytes);
   fetch.max_wait =
@@ -86,7 +94,7 @@ void NativeSession::answer_fetch(PendingFetch& pending, storage::FetchResult res
   for (std::size_t i = 0; i < result.size(); ++i) {
     storage::FetchedPartition& from = result[i];
     native::FetchedPartition& head = pending.heads[pending.asked[i]];
-    head.high_watermark = from.high_watermark;
+    head.high_watermark = from.last_stable;
     head.log_start = from.log_start;
     if (from.error) {
       head.error = from.error->code();
@@ -95,6 +103,7 @@ void NativeSession::answer_fetch(PendingFetch& pending, storage::FetchResult res
       continue;
     }
     head.bytes = static_cast<std::uint32_t>(from.bytes);
+    head.aborted = aborted_of(from);
     bytes += from.bytes;
     for (storage::FileSlice& slice : from.slices) slices.push_back(std::move(slice));
   }

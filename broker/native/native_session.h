@@ -45,6 +45,9 @@ static_assert(kMaxFetchBytes + native::kMaxMessageBytes < native::kMaxFrameBytes
 static_assert(storage::kLargestMaxMessageBytes + native::kMaxMessageBytes < native::kMaxFrameBytes);
 
 [[nodiscard]] native::Failure failure_of(const Error& error);
+/// What a reader must leave out of what was fetched.
+[[nodiscard]] std::vector<native::AbortedTransaction> aborted_of(
+    const storage::FetchedPartition& fetched);
 
 class NativeSession final : public Session {
  public:

@@ -18,13 +18,13 @@ storage::OffsetQuery query_of(const native::OffsetSpec& spec) {
   using To = storage::OffsetQuery::Kind;
   switch (spec.kind) {
     case From::kEarliest:
-      return {To::kEarliest, spec.time};
+      return {To::kEarliest, spec.time, true};
     case From::kLatest:
-      return {To::kLatest, spec.time};
+      return {To::kLatest, spec.time, true};
     case From::kMaxTimestamp:
-      return {To::kMaxTimestamp, spec.time};
+      return {To::kMaxTimestamp, spec.time, true};
     case From::kTime:
-      return {To::kTime, spec.time};
+      return {To::kTime, spec.time, true};
   }
   return {};
 }

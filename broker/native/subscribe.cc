@@ -110,6 +110,7 @@ void NativeSession::pump(std::uint64_t id, Subscription& subscription) {
   PendingFetch pending;
   pending.subscription = id;
   storage::FetchRequest request;
+  request.committed_only = true;
   request.max_bytes = std::min(static_cast<std::uint64_t>(subscription.credit), kMaxDeliveryBytes);
   while (!subscription.to_read.empty() && pending.asked.size() < kPartitionsPerRead) {
     const std::uint32_t place = subscription.to_read.front();
@@ -143,11 +144,11 @@ void NativeSession::deliver(PendingFetch& pending, storage::FetchResult result) 
     const std::uint32_t place = pending.asked[i];
     SubscribedPartition& p = subscription.partitions[place];
     if (!from.error && from.bytes == 0) {
-      if (p.next < from.high_watermark && !p.queued) waiting.push_back(place);
+      if (p.next < from.last_stable && !p.queued) waiting.push_back(place);
       continue;
     }
-    native::FetchedPartition head{p.target, ErrorCode::kOk, "", from.high_watermark, from.log_start,
-                                  0};
+    native::FetchedPartition head{p.target, ErrorCode::kOk, "", from.last_stable, from.log_start, 0,
+                                  {}};
     if (from.error) {
       head.error = from.error->code();
       head.error_message = from.error->message();
@@ -157,10 +158,11 @@ void NativeSession::deliver(PendingFetch& pending, storage::FetchResult result) 
       --subscription.left;
     } else {
       head.bytes = static_cast<std::uint32_t>(from.bytes);
+      head.aborted = aborted_of(from);
       bytes += from.bytes;
       for (storage::FileSlice& slice : from.slices) slices.push_back(std::move(slice));
       p.next = from.next;
-      if (p.next < from.high_watermark && !std::exchange(p.queued, true)) {
+      if (p.next < from.last_stable && !std::exchange(p.queued, true)) {
         subscription.to_read.push_back(place);  // behind those that wait
       }
     }

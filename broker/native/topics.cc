@@ -14,7 +14,7 @@ native::TopicDescription description_of(const storage::TopicInfo& info) {
   out.created = info.created;
   out.partitions.reserve(info.partitions.size());
   for (const storage::PartitionInfo& p : info.partitions) {
-    out.partitions.push_back({p.index, p.log_start, p.high_watermark, p.bytes, p.max_timestamp});
+    out.partitions.push_back({p.index, p.log_start, p.last_stable, p.bytes, p.max_timestamp});
   }
   out.configs.assign(info.configs.begin(), info.configs.end());
   return out;

@@ -72,6 +72,7 @@ Pending<std::vector<FetchedPartition>> Client::fetch(FetchRequest request) {
       f.log_start = p.log_start.value();
       f.batches = owner->bytes().subspan(at, p.bytes);
       f.owner = owner;
+      f.aborted = from_wire(p.aborted);
       at += p.bytes;
       out.push_back(std::move(f));
     }

@@ -212,7 +212,7 @@ void ConsumerCore::take(const native::FetchedPartition& p, Bytes bytes,
     return fail(failure);
   }
   if (!bytes.empty()) {
-    auto batch = decode_batches(tp.topic, tp.partition, bytes, owner, part.fetch_from);
+    auto batch = decode_batches(tp, bytes, owner, part.fetch_from, from_wire(p.aborted));
     if (!batch) {
       part.paused = true;
       return fail(batch.error());

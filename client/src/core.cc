@@ -3,6 +3,9 @@
 #include <xxhash.h>
 
 #include <optional>
+#include <set>
+
+#include "protocol/record_batch/control_record.h"
 
 namespace runnel {
 namespace detail {
@@ -66,7 +69,7 @@ std::int32_t partition_for_key(std::string_view key, std::int32_t count) noexcep
 }
 
 Outcome<Batch> FetchedPartition::decode(std::int64_t from) const {
-  return client::decode_batches(target.topic, target.partition, batches, owner, from);
+  return client::decode_batches(target, batches, owner, from, aborted);
 }
 
 }  // namespace runnel
@@ -134,26 +137,62 @@ Outcome<Client> make_client(ClientOptions options, TransportFactory factory) {
   return Client(std::make_shared<Client::Impl>(Client::Impl{std::move(keeper)}));
 }
 
-Outcome<Batch> decode_batches(const std::string& topic, std::int32_t partition, Bytes batches,
-                              std::shared_ptr<const void> owner, std::int64_t from) {
+namespace {
+
+/// Follows the transactions through a partition's batches, to tell those that were aborted.
+class AbortFilter {
+ public:
+  explicit AbortFilter(std::span<const AbortedTransaction> aborted) : rest_(aborted) {}
+
+  /// For each batch, in order: whether its records are to be left out.
+  [[nodiscard]] Outcome<bool> leaves_out(const protocol::BatchView& batch, Bytes bytes) {
+    while (!rest_.empty() && rest_.front().first <= batch.last_offset().value()) {
+      open_.insert(rest_.front().producer);
+      rest_ = rest_.subspan(1);
+    }
+    if (!batch.is_control()) {
+      return batch.is_transactional() && open_.contains(batch.producer_id().value());
+    }
+    if (open_.empty()) return true;
+    const auto marker = protocol::read_end_txn_batch(bytes);
+    if (marker && marker->type == protocol::ControlType::kAbort) {
+      open_.erase(batch.producer_id().value());
+    } else if (!marker && marker.error().code() != ErrorCode::kUnsupported) {
+      return to_failure(marker.error());
+    }
+    return true;
+  }
+
+ private:
+  std::span<const AbortedTransaction> rest_;
+  std::set<std::int64_t> open_;  ///< producers
+};
+
+}  // namespace
+
+Outcome<Batch> decode_batches(const TopicPartition& target, Bytes batches,
+                              std::shared_ptr<const void> owner, std::int64_t from,
+                              std::span<const AbortedTransaction> aborted) {
+  const std::int32_t partition = target.partition;
   auto impl = std::make_shared<Batch::Impl>();
   impl->owners.push_back(std::move(owner));
-  const std::string& name = impl->topics.emplace_back(topic);
+  const std::string& name = impl->topics.emplace_back(target.topic);
+  AbortFilter filter(aborted);
   std::optional<std::int64_t> expected;
   while (!batches.empty()) {
     auto size = protocol::validate_batch(batches, protocol::Depth::kCrc);
-    if (!size)
-      return to_failure(size.error().within(topic + "[" + std::to_string(partition) + "]"));
+    if (!size) return to_failure(size.error().within(name + "[" + std::to_string(partition) + "]"));
     const protocol::BatchView view(batches);
     // A checksum says that a batch is whole, not that it is the one that was asked for.
     if (expected && view.base_offset().value() != *expected) {
-      return Failure(Errc::corrupt, topic + "[" + std::to_string(partition) + "] gave offset " +
+      return Failure(Errc::corrupt, name + "[" + std::to_string(partition) + "] gave offset " +
                                         std::to_string(view.base_offset().value()) + " where " +
                                         std::to_string(*expected) + " follows");
     }
     expected = view.last_offset().value() + 1;
-    const bool skip = view.is_control() || view.last_offset().value() < from;
-    if (!skip) {
+    const auto left_out = filter.leaves_out(view, batches.first(*size));
+    if (!left_out) return left_out.error();
+    if (!*left_out && view.last_offset().value() >= from) {
       auto opened = protocol::RecordReader::open(batches.first(*size));
       if (!opened) return to_failure(opened.error());
       auto& reader = impl->readers.emplace_back(std::move(*opened));

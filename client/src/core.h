@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,13 @@ namespace runnel::client {
 }
 [[nodiscard]] inline TopicPartition from_wire(const native::TopicPartition& tp) {
   return {tp.topic, tp.partition.value()};
+}
+[[nodiscard]] inline std::vector<AbortedTransaction> from_wire(
+    const std::vector<native::AbortedTransaction>& aborted) {
+  std::vector<AbortedTransaction> out;
+  out.reserve(aborted.size());
+  for (const auto& t : aborted) out.push_back({t.producer.value(), t.first.value()});
+  return out;
 }
 [[nodiscard]] inline Time from_wire(Timestamp t) {
   return Time(Milliseconds(t.value()));
@@ -124,10 +132,11 @@ using KeeperPtr = std::shared_ptr<const Keeper>;
   return static_cast<std::int32_t>((static_cast<std::uint64_t>(sequence) + count) % kModulus);
 }
 
-/// Decodes whole batches into records from `from` on. `owner` holds `batches`.
-[[nodiscard]] Outcome<Batch> decode_batches(const std::string& topic, std::int32_t partition,
-                                            Bytes batches, std::shared_ptr<const void> owner,
-                                            std::int64_t from);
+/// Decodes whole batches into records from `from` on, without those of the transactions in
+/// `aborted`, which are ordered by their first offset. `owner` holds `batches`.
+[[nodiscard]] Outcome<Batch> decode_batches(const TopicPartition& target, Bytes batches,
+                                            std::shared_ptr<const void> owner, std::int64_t from,
+                                            std::span<const AbortedTransaction> aborted);
 /// Codec as the wire knows it.
 [[nodiscard]] inline protocol::Codec codec_of(Compression c) {
   return static_cast<protocol::Codec>(c);

@@ -97,7 +97,7 @@ class SubscriptionCore : public std::enable_shared_from_this<SubscriptionCore> {
       }
       const TopicPartition tp = from_wire(p.target);
       std::int64_t& next = next_[tp];
-      auto batch = decode_batches(tp.topic, tp.partition, bytes, owner, next);
+      auto batch = decode_batches(tp, bytes, owner, next, from_wire(p.aborted));
       if (!batch) return fail(batch.error());
       for (Bytes rest = bytes; !rest.empty();) {
         const protocol::BatchView view(rest);

@@ -87,12 +87,19 @@ AppendReply read(Decoder& d, const wire::AppendReply& v) {
 }
 
 // ---- fetch and subscribe
+Ref<wire::AbortedTransaction> put_aborted(Builder& b, const AbortedTransaction& v) {
+  return wire::CreateAbortedTransaction(b, v.producer.value(), v.first.value());
+}
+AbortedTransaction read_aborted(Decoder&, const wire::AbortedTransaction& v) {
+  return {ProducerId(v.producer()), Offset(v.first())};
+}
 Ref<wire::FetchedPartition> put_fetched(Builder& b, const FetchedPartition& v) {
   const auto topic = put(b, v.target.topic);
   const auto message = put(b, v.error_message);
+  const auto aborted = put_list(b, v.aborted, put_aborted);
   return wire::CreateFetchedPartition(b, topic, v.target.partition.value(), number(v.error),
                                       message, v.high_watermark.value(), v.log_start.value(),
-                                      v.bytes);
+                                      v.bytes, aborted);
 }
 FetchedPartition read_fetched(Decoder& d, const wire::FetchedPartition& v) {
   FetchedPartition out;
@@ -102,6 +109,7 @@ FetchedPartition read_fetched(Decoder& d, const wire::FetchedPartition& v) {
   out.high_watermark = Offset(v.high_watermark());
   out.log_start = Offset(v.log_start());
   out.bytes = v.bytes();
+  out.aborted = d.list(v.aborted(), read_aborted);
   return out;
 }
 Built put_response(Builder& b, const FetchReply& v) {

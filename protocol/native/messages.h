@@ -132,13 +132,20 @@ struct Fetch {
   std::uint32_t max_wait_ms = 0;
   friend bool operator==(const Fetch&, const Fetch&) = default;
 };
+/// Its producer's transactional batches from `first` up to the abort marker are to be left out.
+struct AbortedTransaction {
+  ProducerId producer;
+  Offset first;
+  friend bool operator==(const AbortedTransaction&, const AbortedTransaction&) = default;
+};
 struct FetchedPartition {
   TopicPartition target;
   ErrorCode error = ErrorCode::kOk;
   std::string error_message;
-  Offset high_watermark;
+  Offset high_watermark;  ///< of what can be read: records of open transactions lie behind it
   Offset log_start;
-  std::uint32_t bytes = 0;  ///< of the attachment, in order
+  std::uint32_t bytes = 0;                  ///< of the attachment, in order
+  std::vector<AbortedTransaction> aborted;  ///< those among the bytes, by ascending `first`
   friend bool operator==(const FetchedPartition&, const FetchedPartition&) = default;
 };
 struct FetchReply {

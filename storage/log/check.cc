@@ -1,4 +1,5 @@
 // The offline check: every frame, every batch, every record, every block of the index.
+#include "protocol/record_batch/control_record.h"
 #include "protocol/record_batch/record_batch.h"
 #include "storage/commit/operations.h"
 #include "storage/index/index.h"
@@ -23,7 +24,13 @@ void check_frame(const FrameView& frame, CheckReport& report) {
       return;
     }
     ++report.batches;
-    report.records += static_cast<std::uint64_t>(protocol::BatchView(rest).record_count());
+    const protocol::BatchView batch(rest);
+    if (!batch.is_control()) {
+      report.records += static_cast<std::uint64_t>(batch.record_count());
+    } else if (const auto marker = protocol::read_end_txn_batch(rest.first(*size)); !marker) {
+      report.damages.push_back({"segment " + std::to_string(frame.header.position.segment), at,
+                                *size, "a control batch: " + marker.error().message()});
+    }
     rest = rest.subspan(*size);
     at += *size;
   }

@@ -293,6 +293,7 @@ void LogStore::submit(CommitRequest request, CommitCallback done, Committer::Wak
 void LogStore::submit_ready(CommitRequest request, CommitCallback done, Committer::Wake wake,
                             std::shared_ptr<Growth> growth) {
   if (const Status ready = prepare(request, growth.get()); !ready) {
+    growth.reset();  // paid back before anybody hears of it
     done({tl::unexpected<Error>(ready.error()), {}});
     return;
   }

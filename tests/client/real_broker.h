@@ -111,6 +111,8 @@ class RealBroker {
     start_server();
   }
   void tick() { coordinator_->tick(storage::Clock::system().monotonic()); }
+  /// Until the next stop.
+  [[nodiscard]] storage::Store& store() { return *store_; }
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
  private:

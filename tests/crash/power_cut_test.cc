@@ -1,6 +1,7 @@
 // Power cuts under a running store: the power goes at a random operation of the disk, whatever was
 // not synced is lost in one of three ways, and after each start everything acknowledged must be
-// there, nothing must be there twice, and no start may be refused.
+// there, nothing must be there twice, and no start may be refused. Transactions that span
+// partitions and a consumer offset have ended everywhere or nowhere.
 //
 // RUNNEL_POWER_CUTS sets the number of cuts (default 100), RUNNEL_SEED the first seed.
 
@@ -10,6 +11,7 @@
 #include <future>
 #include <random>
 
+#include "tests/storage/log/committed_reader.h"
 #include "tests/storage/log/store_fixture.h"
 
 namespace runnel::storage {
@@ -29,6 +31,13 @@ struct Promised {
   std::int64_t committed_offset = -1;                          ///< acknowledged
   std::int64_t attempted_offset = -1;                          ///< perhaps applied
   std::map<int, std::int64_t> trimmed;
+  std::int64_t last_ended = 0;  ///< number of the last transaction whose end was acknowledged
+};
+
+/// A transaction that was at least begun.
+struct Attempt {
+  std::map<int, std::vector<std::string>> values;  ///< partition -> what it wrote there
+  bool commit = false;
 };
 
 class PowerCuts {
@@ -40,6 +49,7 @@ class PowerCuts {
     EXPECT_TRUE(open());
     const auto made = store_->create_topic({"t", kPartitions, {{"retention.ms", "-1"}}});
     EXPECT_TRUE(made.has_value());
+    producer_ = store_->new_producer().value_or(ProducerIdentity{});
     for (int cut = 0; cut < kCutsPerDisk; ++cut) {
       work_until_power_goes();
       store_.reset();
@@ -47,6 +57,7 @@ class PowerCuts {
       const Status opened = open();
       EXPECT_TRUE(opened) << "a power cut was refused: " << opened.error().to_string();
       if (!opened) return 0;
+      verify_transactions();
       if (const int lost = verify(); lost != 0) return lost;
     }
     return 0;
@@ -112,6 +123,15 @@ class PowerCuts {
       case 3:
         commit_offset();
         break;
+      case 4:
+      case 5:
+      case 6:
+        write_in_transaction();
+        break;
+      case 7:
+      case 8:
+        end_transaction();
+        break;
       default:
         append();
     }
@@ -121,8 +141,7 @@ class PowerCuts {
     }
   }
 
-  void append() {
-    const int partition = static_cast<int>(pick(kPartitions));
+  std::vector<std::string> some_values() {
     std::vector<std::string> values;
     for (std::uint64_t i = 0; i <= pick(4); ++i) {
       std::string value = std::to_string(next_value_++) + ":";
@@ -130,8 +149,121 @@ class PowerCuts {
       sent_.insert(value);
       values.push_back(std::move(value));
     }
+    return values;
+  }
+
+  void append() {
+    const auto values = some_values();
+    append(static_cast<int>(pick(kPartitions)), values, make_batch(values));
+  }
+
+  /// Goes on with the open transaction, or begins the next one. Nothing is waited for.
+  void write_in_transaction() {
+    const int partition = static_cast<int>(pick(kPartitions));
+    const auto values = some_values();
+    auto& wrote = attempts_[current_].values[partition];
+    wrote.insert(wrote.end(), values.begin(), values.end());
+    std::int32_t& sequence = sequences_[partition];
+    append(partition, values,
+           make_batch(BatchSpec{values, clock_.now(), producer_.id, producer_.epoch, sequence,
+                                /*transactional=*/true}));
+    sequence += static_cast<std::int32_t>(values.size());
+  }
+
+  void end_transaction() {
+    const auto open = attempts_.find(current_);
+    if (open == attempts_.end()) return;
+    const std::int64_t number = current_++;
+    open->second.commit = pick(2) == 0;
     CommitRequest request;
-    request.appends.push_back({ref(partition), make_batch(values), {}, std::nullopt});
+    for (const auto& [partition, values] : open->second.values) {
+      request.markers.push_back({ref(partition), producer_, open->second.commit, 0});
+    }
+    request.offsets.push_back({"txn", "t", PartitionIndex(0), Offset(number), LeaderEpoch(0), ""});
+    request.state.push_back({"txn", std::to_string(number)});
+    auto done = std::make_shared<std::promise<void>>();
+    in_flight_.push_back(done->get_future());
+    store_->commit(std::move(request), [this, number, done](CommitOutcome outcome) {
+      if (outcome.result) {
+        std::lock_guard lock(mutex_);
+        promised_.last_ended = number;
+      }
+      done->set_value();
+    });
+  }
+
+  /// What the store says has ended must have ended in all partitions, and nothing else in any; then
+  /// ends what was left open, as a coordinator does, with an epoch that keeps the old one out.
+  void verify_transactions() {
+    const auto state = store_->read_state("txn").value();
+    const std::int64_t ended = state.empty() ? 0 : std::stoll(state[0].second);
+    EXPECT_GE(ended, promised_.last_ended) << "an end that was acknowledged is lost";
+    promised_.last_ended = ended;
+    const auto offset = store_->committed_offset("txn", "t", PartitionIndex(0)).value();
+    EXPECT_EQ(offset ? offset->offset.value() : 0, ended);
+    expect_committed(ended);
+
+    ++producer_.epoch;
+    sequences_.clear();
+    CommitRequest request;
+    for (int p = 0; p < kPartitions; ++p) {
+      const auto known = store_->producers(ref(p));
+      ASSERT_TRUE(known);
+      for (const ProducerInfo& info : *known) {
+        const auto stable = store_->partition_info(ref(p)).last_stable;
+        if (info.transaction_first == kNoOffset) continue;
+        EXPECT_GE(stable, info.transaction_first);
+        request.markers.push_back({ref(p), producer_, false, 0});
+      }
+    }
+    if (!request.markers.empty()) {
+      EXPECT_TRUE(store_->commit_and_wait(std::move(request)).result);
+    }
+    for (auto it = attempts_.upper_bound(ended); it != attempts_.end(); ++it) {
+      it->second.commit = false;
+    }
+    expect_committed(ended);
+    for (int p = 0; p < kPartitions; ++p) {
+      const auto info = store_->partition_info(ref(p));
+      EXPECT_EQ(info.last_stable, info.high_watermark);
+    }
+    current_ = std::max(current_, ended) + 1;
+  }
+
+  /// Of the records that are there, readers of committed ones see those of committed transactions.
+  void expect_committed(std::int64_t ended) {
+    for (int p = 0; p < kPartitions; ++p) {
+      std::set<std::string> there;
+      for (const auto& [offset, value] : read(p)) there.insert(value);
+      bool readable = false;
+      const Offset start = store_->partition_info(ref(p)).log_start;
+      std::set<std::string> seen;
+      for (auto& [offset, value] : read_committed(*store_, ref(p), start, 64u << 10, readable)) {
+        EXPECT_TRUE(seen.insert(std::move(value)).second);
+      }
+      EXPECT_TRUE(readable);
+      for (const auto& [number, attempt] : attempts_) {
+        const auto wrote = attempt.values.find(p);
+        if (wrote == attempt.values.end()) continue;
+        for (const std::string& value : wrote->second) {
+          if (!there.contains(value)) continue;  // trimmed, or never written
+          const bool visible = number <= ended && attempt.commit;
+          if (!visible) {
+            EXPECT_FALSE(seen.contains(value)) << "transaction " << number;
+          }
+          // Behind an open transaction nothing is visible yet.
+          const auto info = store_->partition_info(ref(p));
+          if (visible && info.last_stable == info.high_watermark) {
+            EXPECT_TRUE(seen.contains(value)) << "transaction " << number;
+          }
+        }
+      }
+    }
+  }
+
+  void append(int partition, const std::vector<std::string>& values, Buffer batch) {
+    CommitRequest request;
+    request.appends.push_back({ref(partition), std::move(batch), {}, std::nullopt});
     auto done = std::make_shared<std::promise<void>>();
     in_flight_.push_back(done->get_future());
     store_->commit(std::move(request), [this, partition, values, done](CommitOutcome outcome) {
@@ -212,6 +344,7 @@ class PowerCuts {
         if (!size) return found;
         auto reader = protocol::RecordReader::open(rest.first(*size));
         for (auto r = reader->next(); r && *r; r = reader->next()) {
+          if (protocol::BatchView(rest).is_control()) continue;
           if ((*r)->offset >= at) found[(*r)->offset.value()] = (*r)->value.value_or("");
         }
         rest = rest.subspan(*size);
@@ -230,6 +363,10 @@ class PowerCuts {
   std::set<std::string> sent_;
   std::uint64_t next_value_ = 0;
   std::int64_t next_offset_ = 0;
+  ProducerIdentity producer_;
+  std::map<int, std::int32_t> sequences_;  ///< of each partition
+  std::map<std::int64_t, Attempt> attempts_;
+  std::int64_t current_ = 1;  ///< number of the open transaction, or the next one
   std::vector<std::future<void>> in_flight_;
   std::unique_ptr<Store> store_;
 };

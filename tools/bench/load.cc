@@ -177,7 +177,7 @@ class Fetcher {
         RUNNEL_TRY_ASSIGN(const std::size_t size,
                           protocol::validate_batch(rest, protocol::Depth::kHeader));
         const protocol::BatchView batch(rest);
-        records += static_cast<std::uint64_t>(batch.record_count());
+        if (!batch.is_control()) records += static_cast<std::uint64_t>(batch.record_count());
         request_.partitions[i].offset = batch.last_offset() + 1;
         at += size;
       }

@@ -30,7 +30,7 @@ struct TopicChange {
 struct PartitionState {
   std::int32_t partition = 0;
   std::int64_t log_start = 0;       ///< the oldest record's offset
-  std::int64_t high_watermark = 0;  ///< the next record's offset
+  std::int64_t high_watermark = 0;  ///< behind the last record that can be read
   std::uint64_t bytes = 0;
   std::optional<Time> newest;  ///< the greatest timestamp
 };

@@ -99,16 +99,24 @@ struct FetchRequest {
   std::uint32_t min_bytes = 1;
   std::chrono::milliseconds max_wait{0};
 };
+/// A Kafka client's transaction that was aborted: its producer's transactional batches from `first`
+/// up to the abort marker are no records.
+struct AbortedTransaction {
+  std::int64_t producer = 0;
+  std::int64_t first = 0;
+};
 struct FetchedPartition {
   TopicPartition target;
   std::optional<Failure> error;
-  std::int64_t high_watermark = 0;
+  std::int64_t high_watermark = 0;  ///< the offset behind the last record that can be read
   std::int64_t log_start = 0;
   /// Record batches as stored (Kafka's format v2), back to back; the first may begin before the
   /// offset asked for. Kept alive by `owner`.
   std::span<const std::byte> batches;
   std::shared_ptr<const void> owner;
-  /// The records from `from` on, decompressed. Errc::corrupt, Errc::malformed.
+  std::vector<AbortedTransaction> aborted;  ///< among the batches, by ascending `first`
+  /// The records from `from` on, decompressed, without those of aborted transactions.
+  /// Errc::corrupt, Errc::malformed.
   [[nodiscard]] RUNNEL_API Outcome<Batch> decode(std::int64_t from) const;
 };
 

@@ -55,8 +55,15 @@ inline std::vector<Request> sample_requests() {
 inline std::vector<Response> sample_responses() {
   const TopicPartition target{"orders", PartitionIndex(7)};
   const std::vector<FetchedPartition> fetched = {
-      {target, ErrorCode::kOffsetOutOfRange, "gone", Offset(10), Offset(4), 0},
-      {{"b", PartitionIndex(0)}, ErrorCode::kOk, "", Offset(8), Offset(1), 16},
+      {target, ErrorCode::kOffsetOutOfRange, "gone", Offset(10), Offset(4), 0, {}},
+      {{"b", PartitionIndex(0)}, ErrorCode::kOk, "", Offset(8), Offset(1), 16, {}},
+      {{"c", PartitionIndex(0)},
+       ErrorCode::kOk,
+       "",
+       Offset(8),
+       Offset(1),
+       0,
+       {{ProducerId(4), Offset(2)}, {ProducerId(1), Offset(5)}}},
   };
   const GroupMember member{"member-1", "host-a", "ledger", "127.0.0.1", 5, {target}};
   return {

@@ -7,8 +7,7 @@
 #include <map>
 #include <random>
 
-#include "tests/storage/log/store_fixture.h"
-#include "tests/storage/log/store_model.h"
+#include "tests/storage/log/transaction_model.h"
 
 namespace runnel::storage {
 namespace {
@@ -17,47 +16,10 @@ constexpr int kSteps = 300;
 constexpr int kTopics = 3;
 constexpr int kGroups = 3;
 constexpr std::size_t kRememberedBatches = 5;  // of one producer in one partition
-constexpr std::chrono::minutes kOffsetsRetention{30};
 constexpr std::chrono::seconds kExpiryInterval{60};
 
-class ModelTest : public StoreFixture {
+class ModelTest : public TransactionModel {
  protected:
-  using OffsetKey = std::tuple<std::string, std::string, int>;  // group, topic, partition
-
-  StoreOptions disk_options() {
-    StoreOptions o = options();
-    o.file_system = disk.get();
-    o.offsets_retention = kOffsetsRetention;
-    return o;
-  }
-  void open_store() {
-    auto opened = Store::open(disk_options());
-    ASSERT_TRUE(opened) << opened.error().to_string();
-    store = std::move(*opened);
-    store->start_expiry();
-    active.clear();
-    last_expiry.reset();
-  }
-  std::uint64_t pick(std::uint64_t n) { return rng() % n; }
-  bool one_in(std::uint64_t n) { return pick(n) == 0; }
-  std::string unique(std::size_t padding) {
-    return std::to_string(++last_value) + ":" + std::string(padding, 'v');
-  }
-
-  struct Target {
-    std::string topic;
-    int index = 0;
-    ModelPartition* model = nullptr;
-  };
-  /// A random partition; no model if there is no topic.
-  Target any_partition() {
-    if (topics.empty()) return {};
-    auto it = topics.begin();
-    std::advance(it, static_cast<std::ptrdiff_t>(pick(topics.size())));
-    const auto index = pick(it->second.partitions.size());
-    return {it->first, static_cast<int>(index), &it->second.partitions[index]};
-  }
-
   // ---- operations ----
 
   void create_or_delete() {
@@ -311,7 +273,9 @@ class ModelTest : public StoreFixture {
 
   void step() {
     const auto what = pick(100);
-    if (what < 34) return plain_append();
+    if (what < 22) return plain_append();
+    if (what < 32) return write_in_transaction();
+    if (what < 38) return end_transaction();
     if (what < 48) return idempotent_append();
     if (what < 56) return dedup_append();
     if (what < 60) return create_or_delete();
@@ -323,7 +287,8 @@ class ModelTest : public StoreFixture {
     if (what < 84) return restart();
     const Target to = any_partition();
     if (to.model == nullptr) return;
-    if (what < 94) return compare_fetch(to);
+    if (what < 90) return compare_fetch(to);
+    if (what < 95) return compare_committed(to);
     compare_times(to);
   }
 
@@ -368,20 +333,31 @@ class ModelTest : public StoreFixture {
   void compare_times(const Target& to) {
     const ModelPartition& p = *to.model;
     const Timestamp time = clock.now() - static_cast<std::int64_t>(pick(200'000));
-    const auto found =
-        store->find_offset(ref(to.topic, to.index), {OffsetQuery::Kind::kTime, time});
-    ASSERT_TRUE(found) << found.error().to_string();
-    Offset expected = kNoOffset;
     Timestamp newest = kNoTimestamp;
-    for (std::int64_t o = p.next() - 1; o >= p.start; --o) {
-      if (p.at(o).time >= time) expected = Offset(o);
-      newest = std::max(newest, p.at(o).time);
+    for (const bool committed_only : {true, false}) {
+      const auto find = [&](OffsetQuery::Kind kind) {
+        return store->find_offset(ref(to.topic, to.index), {kind, time, committed_only});
+      };
+      const std::int64_t end = committed_only ? p.stable() : p.next();
+      Offset expected = kNoOffset;
+      newest = kNoTimestamp;
+      for (std::int64_t o = end - 1; o >= p.start; --o) {
+        if (p.at(o).time >= time) expected = Offset(o);
+        newest = std::max(newest, p.at(o).time);
+      }
+      const auto found = find(OffsetQuery::Kind::kTime);
+      ASSERT_TRUE(found) << found.error().to_string();
+      ASSERT_EQ(found->offset, expected);
+      const auto max = find(OffsetQuery::Kind::kMaxTimestamp);
+      ASSERT_TRUE(max) << max.error().to_string();
+      ASSERT_EQ(max->timestamp, newest);
+      ASSERT_EQ(find(OffsetQuery::Kind::kLatest)->offset, Offset(end));
     }
-    ASSERT_EQ(found->offset, expected);
     const auto info = store->partition_info(ref(to.topic, to.index));
     ASSERT_EQ(info.max_timestamp, newest);
     ASSERT_EQ(info.bytes, p.bytes_kept());
     ASSERT_EQ(info.log_start, Offset(p.start));
+    ASSERT_EQ(info.last_stable, Offset(p.stable()));
   }
 
   void compare_all() {
@@ -396,15 +372,17 @@ class ModelTest : public StoreFixture {
         std::vector<std::string> expected;
         for (std::int64_t o = p.start; o < p.next(); ++o) expected.push_back(p.at(o).value);
         ASSERT_TRUE(values(name, Offset(0), static_cast<int>(i)) == expected) << name << "-" << i;
-        ASSERT_NO_FATAL_FAILURE(compare_times({name, static_cast<int>(i), &t.partitions[i]}));
+        const Target to{name, static_cast<int>(i), &t.partitions[i]};
+        ASSERT_NO_FATAL_FAILURE(compare_times(to));
+        ASSERT_NO_FATAL_FAILURE(compare_all_committed(to));
       }
     }
     ASSERT_EQ(store->topic_names(), names);
     std::size_t stored = 0;
     for (int g = 0; g < kGroups; ++g) {
       const std::string group = "g" + std::to_string(g);
-      const auto committed = store->committed_offsets(group).value();
-      for (const CommittedOffset& o : committed) {
+      const auto found = store->committed_offsets(group).value();
+      for (const CommittedOffset& o : found) {
         ++stored;
         const auto it = offsets.find({group, o.topic, o.partition.value()});
         ASSERT_TRUE(it != offsets.end()) << group << " " << o.topic;
@@ -428,6 +406,7 @@ class ModelTest : public StoreFixture {
     state.clear();
     fences.clear();
     ids.clear();
+    writers.clear();
     ASSERT_NO_FATAL_FAILURE(open_store());
     for (int i = 0; i < kSteps; ++i) {
       SCOPED_TRACE("step " + std::to_string(i));
@@ -438,20 +417,6 @@ class ModelTest : public StoreFixture {
     ASSERT_NO_FATAL_FAILURE(restart());
     ASSERT_NO_FATAL_FAILURE(compare_all());
   }
-
-  std::unique_ptr<SimFileSystem> disk;
-  std::mt19937_64 rng;
-  std::uint64_t last_value = 0;
-  std::map<std::string, ModelTopic> topics;
-  std::map<OffsetKey, ModelOffset> offsets;
-  std::map<std::string, Timestamp> empty_since;
-  std::set<std::string> active;
-  std::map<std::string, std::string> state;
-  std::map<std::string, std::uint64_t> fences;
-  std::vector<ProducerIdentity> ids;
-  std::optional<std::chrono::nanoseconds> last_expiry;
-
-  ~ModelTest() override { store.reset(); }  // before the disk goes
 };
 
 TEST_F(ModelTest, TheStoreDoesWhatThePlainModelDoes) {

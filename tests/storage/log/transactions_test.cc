@@ -1,6 +1,8 @@
 // Transactions in the store: markers, the last stable offset, what committed-only readers get.
 #include <future>
 
+#include "storage/index/index.h"
+#include "storage/log/records.h"
 #include "tests/storage/log/committed_reader.h"
 #include "tests/storage/log/store_fixture.h"
 
@@ -59,6 +61,39 @@ class TransactionsTest : public StoreFixture {
     std::vector<std::int64_t> out;
     for (const auto& t : p.aborted) out.push_back(t.first.value());
     return out;
+  }
+
+  /// A fetch that waits for `min_bytes`. `from` is 0 for committed records, else the end, unless
+  /// given.
+  std::future<FetchResult> wait_for(bool committed_only, std::uint64_t min_bytes,
+                                    std::optional<Offset> from = std::nullopt) {
+    const Offset end = store->partition_info(ref("t")).high_watermark;
+    FetchRequest request;
+    request.items.push_back({ref("t"), from.value_or(committed_only ? Offset(0) : end), 1u << 20});
+    request.committed_only = committed_only;
+    request.min_bytes = min_bytes;
+    request.max_wait = std::chrono::hours(1);
+    auto done = std::make_shared<std::promise<FetchResult>>();
+    EXPECT_NE(
+        store->fetch(std::move(request), [done](FetchResult r) { done->set_value(std::move(r)); }),
+        0U);
+    return done->get_future();
+  }
+  static bool is_ready(const std::future<FetchResult>& f) {
+    return f.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  }
+  /// Entries of the list in the index; closes the store.
+  std::size_t aborted_entries() {
+    store.reset();
+    IndexOptions index_options;
+    index_options.directory = "data/index";
+    index_options.file_system = &fs;
+    auto index = Index::open(std::move(index_options));
+    EXPECT_TRUE(index);
+    std::size_t count = 0;
+    EXPECT_TRUE((*index)->scan_prefix(Family::kIndex, keys::kAborted,
+                                      [&](std::string_view, std::string_view) { return ++count; }));
+    return count;
   }
 
   ProducerIdentity a, b;
@@ -293,6 +328,10 @@ TEST_F(TransactionsTest, TheAbortedListGoesWithTheRecords) {
   crash();
   EXPECT_EQ(firsts(fetch(Offset(195))), (std::vector<std::int64_t>{194, 196, 198}));
   EXPECT_EQ(committed(0, Offset(195)), Values{});
+  EXPECT_EQ(aborted_entries(), 3U);
+  open();
+  ASSERT_TRUE(store->delete_topic("t"));
+  EXPECT_EQ(aborted_entries(), 0U);
 }
 
 TEST_F(TransactionsTest, RecordsOfAnOpenTransactionCanBeDeleted) {
@@ -311,42 +350,31 @@ TEST_F(TransactionsTest, RecordsOfAnOpenTransactionCanBeDeleted) {
 
 TEST_F(TransactionsTest, AWaitingReaderIsWokenWhenTheStableOffsetMoves) {
   ASSERT_EQ(write(a, 0, {std::string(1000, 'x')}), ErrorCode::kOk);
-  std::promise<FetchResult> promise;
-  auto future = promise.get_future();
-  FetchRequest request;
-  request.items.push_back({ref("t"), Offset(0), 1u << 20});
-  request.committed_only = true;
-  request.min_bytes = 900;
-  request.max_wait = std::chrono::hours(1);
-  const FetchTicket ticket =
-      store->fetch(std::move(request), [&](FetchResult r) { promise.set_value(std::move(r)); });
-  ASSERT_NE(ticket, 0U);
+  auto news = wait_for(false, 1);
+  auto committed = wait_for(true, 900);
   ASSERT_EQ(write(a, 1, {std::string(1000, 'y')}), ErrorCode::kOk);
-  EXPECT_EQ(store->stats().waiting_fetches, 1U) << "nothing of it is stable";
+  news.get();  // woken after those that began to wait later
+  EXPECT_FALSE(is_ready(committed)) << "nothing of it is stable";
   ASSERT_EQ(end(a, true), ErrorCode::kOk);
-  const FetchResult result = future.get();
-  EXPECT_EQ(result[0].next, Offset(3));
+  EXPECT_EQ(committed.get()[0].next, Offset(3));
 }
 
 TEST_F(TransactionsTest, AWaitingReaderCountsStableBytesOnly) {
-  for (const bool restarted : {false, true}) {
+  for (const int round : {0, 1, 2}) {
+    ASSERT_EQ(code(append("t", make_batch({std::string(2000, 'o')}))), ErrorCode::kOk);
     const Offset from = store->partition_info(ref("t")).high_watermark;
-    ASSERT_EQ(write(a, restarted ? 1 : 0, {"a"}), ErrorCode::kOk);
-    if (restarted) reopen();  // the bytes before an open transaction are known again
-    std::promise<FetchResult> promise;
-    auto future = promise.get_future();
-    FetchRequest request;
-    request.items.push_back({ref("t"), from, 1u << 20});
-    request.committed_only = true;
-    request.min_bytes = 1000;
-    request.max_wait = std::chrono::hours(1);
-    ASSERT_NE(
-        store->fetch(std::move(request), [&](FetchResult r) { promise.set_value(std::move(r)); }),
-        0U);
+    ASSERT_EQ(write(a, round, {"a"}), ErrorCode::kOk);
+    // The bytes before an open transaction are known again.
+    if (round == 1) reopen();
+    if (round == 2) crash();
+    ASSERT_EQ(values("t", from), Values{"a"}) << "read once, nothing of it needs a disk any more";
+    auto news = wait_for(false, 1);
+    auto committed = wait_for(true, 1000, from);
     ASSERT_EQ(end(a, true), ErrorCode::kOk);
-    EXPECT_EQ(store->stats().waiting_fetches, 1U) << "some bytes are stable, but too few";
+    news.get();  // woken after those that began to wait later
+    EXPECT_FALSE(is_ready(committed)) << "some bytes are stable, but too few";
     ASSERT_EQ(code(append("t", make_batch({std::string(900, 'x')}))), ErrorCode::kOk);
-    EXPECT_EQ(future.get()[0].next, from + 3);
+    EXPECT_EQ(committed.get()[0].next, from + 3);
   }
 }
 
@@ -381,6 +409,17 @@ TEST_F(TransactionsTest, OffsetsByTimeStopAtTheStableOffset) {
   EXPECT_EQ(find(Kind::kMaxTimestamp, 0, false), 3);
   EXPECT_EQ(find(Kind::kMaxTimestamp, 0, true), 1);
   EXPECT_EQ(find(Kind::kEarliest, 0, true), 0);
+}
+
+TEST_F(TransactionsTest, TheOfflineCheckKnowsMarkers) {
+  ASSERT_EQ(write(a, 0, {"a0", "a1"}), ErrorCode::kOk);
+  ASSERT_EQ(end(a, true), ErrorCode::kOk);
+  store.reset();
+  const auto report = check_directory("data", fs);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_TRUE(report->damages.empty());
+  EXPECT_EQ(report->batches, 2U);
+  EXPECT_EQ(report->records, 2U) << "a marker is none";
 }
 
 // A producer state that was forgotten in the index, in front of a replay that begins earlier: the
