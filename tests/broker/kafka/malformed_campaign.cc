@@ -56,6 +56,9 @@ constexpr std::uint64_t kFramesBetweenGood = 250;
 /// The first piece of a frame's memory, which is taken for what a length announces, and a message
 /// about what is wrong.
 constexpr std::int64_t kSlackBytes = (128 << 10) + (64 << 10);
+/// From this size on a frame may hold enough empty elements to use up the slack that decoding
+/// promises to keep to.
+constexpr std::int64_t kLargeFrameBytes = 4096;
 
 std::uint64_t frames_to_send() {
   const char* chosen = std::getenv("RUNNEL_MALFORMED_FRAMES");
@@ -231,15 +234,19 @@ void send_one(World& world, Mutator& mutator, Totals& totals) {
   const std::int64_t growth = most_held_bytes - before;
   ++totals.frames;
   totals.bytes += frame.size();
-  if (!client.connection.closed) {
-    totals.answered += client.connection.sent.empty() ? 0 : 1;
+  if (!client.connection.sent.empty()) {  // an answer may be much larger than its question
+    ++totals.answered;
     return;
   }
+  if (!client.connection.closed) return;
   ++totals.closed;
   const auto size = static_cast<std::int64_t>(std::max<std::size_t>(frame.size(), 1));
-  totals.most_growth = std::max(
-      totals.most_growth, static_cast<double>(growth - kSlackBytes) / static_cast<double>(size));
-  EXPECT_LE(growth, 2 * size + kSlackBytes)
+  const std::int64_t slack =
+      kSlackBytes +
+      (size < kLargeFrameBytes ? 0 : static_cast<std::int64_t>(kafka::kDecodeSlackBytes));
+  totals.most_growth =
+      std::max(totals.most_growth, static_cast<double>(growth - slack) / static_cast<double>(size));
+  EXPECT_LE(growth, 2 * size + slack)
       << "for " << size << " bytes of API " << static_cast<int>(frame.size() > 5 ? frame[5] : -1);
 }
 
@@ -264,8 +271,8 @@ TEST(KafkaMalformed, TheConnectionAlonePays) {
     std::cout << totals.frames << " frames, " << totals.bytes << " bytes, of " << mutator.choices()
               << " versions of APIs; " << totals.closed << " connections closed, "
               << totals.answered << " answered at once; most growth of a refused frame: "
-              << std::max(0.0, totals.most_growth) << " x its bytes + " << kSlackBytes << "; seed "
-              << seed << '\n';
+              << std::max(0.0, totals.most_growth) << " x its bytes and the slack; seed " << seed
+              << '\n';
     EXPECT_GT(totals.closed, totals.frames / 20);
     EXPECT_GT(totals.answered, totals.frames / 20);
   });

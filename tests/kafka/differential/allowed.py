@@ -149,6 +149,13 @@ LIST = [
             "a group has to be added to the transaction; Kafka asks for the partition of its topic "
             "of offsets, which groups share",
             lambda d: d.kafka == 0 and d.runnel in (48, 120), ends=True),
+    Allowed("Produce", "Responses.PartitionResponses.LogAppendTimeMs",
+            "the answer to a repeated batch does not give its time again",
+            lambda d: d.kafka > 0 and d.runnel == -1),
+    Allowed("DeleteTopics", "Responses", "entries without name and id are answered once",
+            lambda d: d.runnel == ABSENT and d.kafka["ErrorCode"] == 42 and not d.kafka["Name"]),
+    Allowed("*", "*Configs{min.cleanable.dirty.ratio}*", "numbers are shown as they were set",
+            lambda d: isinstance(d.kafka, str) and float(d.kafka) == float(d.runnel)),
     Allowed("Fetch", "*.Records.compressed", "each compresses anew in its own way"),
     Allowed("JoinGroup", "*", "a group's members speak one protocol: who speaks the other is "
             "refused (INCONSISTENT_GROUP_PROTOCOL); Kafka lets groups change with their members",

@@ -81,7 +81,7 @@ class Comparison:
             self.struct(field.fields, kafka, runnel, path)
         elif field.kind == "records":
             self.records(kafka, runnel, path)
-        elif field.name in SYMBOLS and self.is_given(kafka) and self.is_given(runnel):
+        elif field.name in SYMBOLS and self.is_given(kafka, runnel):
             if not self.symbols.same(SYMBOLS[field.name], kafka, runnel):
                 self.differ(path, self.named("kafka", field.name, kafka),
                             self.named("runnel", field.name, runnel))
@@ -92,9 +92,10 @@ class Comparison:
         return self.symbols.find(side, SYMBOLS[name], value) or "a value never seen before"
 
     @staticmethod
-    def is_given(value):
-        """Not empty, zero or -1, which say that there is none."""
-        return value not in (None, "", -1, bytes(16))
+    def is_given(*values):
+        """Not empty, zero or -1, which say that there is none. 0 of both is what errors have."""
+        return not all(v == 0 for v in values) and not any(
+            v in (None, "", -1, bytes(16)) for v in values)
 
     def key_of(self, side, element):
         if not isinstance(element, dict):
