@@ -92,7 +92,7 @@ LIST = [
             lambda d: d.kafka > 0 and d.runnel > 0),
     Allowed("DescribeProducers", "*.LastTimestamp", "Runnel: the broker's clock at the last write; "
             "Kafka: the largest timestamp of the last batch",
-            lambda d: d.kafka > 0 and d.runnel > 0),
+            lambda d: d.runnel > 0),
     Allowed("DescribeLogDirs", "Results.*Bytes", "free space changes while one asks"),
     Allowed("DescribeLogDirs", "*.PartitionSize", "Kafka counts whole files, with what is deleted"),
     Allowed("ConsumerGroupHeartbeat", "HeartbeatIntervalMs",
@@ -129,7 +129,7 @@ LIST = [
             "of two mistakes Runnel names the group's first, Kafka the transaction's",
             lambda d: d.kafka in (47, 48, 49, 90, 120) and d.runnel in (22, 25, 82), ends=True),
     Allowed("OffsetCommit", "Topics.Partitions.ErrorCode", FORGOTTEN,
-            lambda d: (d.kafka, d.runnel) == (25, 22), ends=True),
+            lambda d: d.kafka == 25 and d.runnel in (22, 69), ends=True),
     Allowed("Produce", "Responses.PartitionResponses.ErrorCode",
             "refused by both; Kafka takes what follows a batch for another one",
             lambda d: (d.kafka, d.runnel) == (2, 87)),
@@ -156,6 +156,14 @@ LIST = [
             lambda d: d.runnel == ABSENT and d.kafka["ErrorCode"] == 42 and not d.kafka["Name"]),
     Allowed("*", "*Configs{min.cleanable.dirty.ratio}*", "numbers are shown as they were set",
             lambda d: isinstance(d.kafka, str) and float(d.kafka) == float(d.runnel)),
+    Allowed("DeleteRecords", "Topics.Partitions.*",
+            "records of topics that only compact can be deleted too; Kafka's policy forbids it",
+            lambda d: has_error(d.answers["kafka"], 44), ends=True),
+    Allowed("ListGroups", "Groups", "Runnel shares partitions out anew when a topic has changed, "
+            "and the group is not stable then; Kafka when a member next reports",
+            lambda d: d.fields.get("StatesFilter") and "-c" in (d.kafka if d.runnel == ABSENT
+                                                                else d.runnel)["GroupId"],
+            ends=True),
     Allowed("Fetch", "*.Records.compressed", "each compresses anew in its own way"),
     Allowed("JoinGroup", "*", "a group's members speak one protocol: who speaks the other is "
             "refused (INCONSISTENT_GROUP_PROTOCOL); Kafka lets groups change with their members",
