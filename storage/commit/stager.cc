@@ -81,7 +81,7 @@ Status Stager::check_sequences(const AppendItem& item, Checked& checked) const {
     }
     if (own == ahead.end()) {
       const ProducerState* known = producers_.find(partition, batch.producer_id());
-      if (known == nullptr) ++checked.new_producers;
+      if (Producers::needs_room(known)) ++checked.new_producers;
       ahead[batch.producer_id()] = known != nullptr ? *known : ProducerState{};
     }
     Producers::advance(ahead[batch.producer_id()], batch, Offset(0), Timestamp(0));
@@ -188,7 +188,7 @@ Status Stager::check_appends(const CommitRequest& request, Findings& found) cons
   return {};
 }
 
-Status Stager::check_markers(const CommitRequest& request, Findings& found) const {
+Status Stager::check_markers(const CommitRequest& request, const Findings& found) const {
   for (const TransactionMarker& m : request.markers) {
     const Partition& partition = *m.partition;
     if (partition.view().deleted) return fail(topic_gone(partition));
@@ -198,7 +198,6 @@ Status Stager::check_markers(const CommitRequest& request, Findings& found) cons
       const auto ahead = found.appends[i].ahead.find(m.producer.id);
       if (ahead != found.appends[i].ahead.end()) known = &ahead->second;
     }
-    if (known == nullptr) ++found.new_producers;
     if (auto checked = producers_.check_marker(partition.id(), m.producer, known); !checked) {
       return fail(checked.error().within(partition.name()));
     }

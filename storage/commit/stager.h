@@ -106,7 +106,7 @@ class Stager {
   [[nodiscard]] Result<Checked> check_append(const AppendItem& item, std::size_t index,
                                              Findings& found) const;
   /// Markers must not be older than what will be known once the appends are there.
-  [[nodiscard]] Status check_markers(const CommitRequest& request, Findings& found) const;
+  [[nodiscard]] Status check_markers(const CommitRequest& request, const Findings& found) const;
   [[nodiscard]] Status check_sequences(const AppendItem& item, Checked& checked) const;
   [[nodiscard]] Status check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
                                    Findings& found) const;

@@ -102,14 +102,15 @@ std::size_t Producers::HashPlace::operator()(const Place& p) const noexcept {
 }
 
 Status Producers::make_room(std::size_t added, Timestamp now) {
-  while (!ages_.empty() && entries_.size() + added > capacity_) {
+  const auto missing = [&] { return entries_.size() - marked_.size() + added > capacity_; };
+  while (!ages_.empty() && missing()) {
     const auto oldest = entries_.find(ages_.front());
     const std::int64_t idle = now - oldest->second.state.last_seen;
     // A last use in the future means that the clock was set back; it says nothing.
     if (idle >= 0 && idle < kMinIdle.count()) break;
     drop(oldest);
   }
-  if (entries_.size() + added <= capacity_) return {};
+  if (!missing()) return {};
   return fail(ErrorCode::kOverloaded,
               "the store remembers " + std::to_string(capacity_) +
                   " idempotent producers (one a partition they write to), and all of them wrote "
@@ -123,7 +124,6 @@ std::optional<AbortedRecord> Producers::record(PartitionId partition, Bytes byte
   const Place where{partition, batch.producer_id()};
   const auto [it, is_new] = entries_.try_emplace(where);
   Entry& e = it->second;
-  if (is_new) e.age = ages_.end();
   ProducerState& s = e.state;
   if (!is_new && s.last >= batch.last_offset()) return std::nullopt;
   const Offset was_open = s.transaction_first;
@@ -147,6 +147,7 @@ std::optional<AbortedRecord> Producers::record(PartitionId partition, Bytes byte
     }
   }
   place(where, e, was_open);
+  if (marked_.size() > kMaxMarked) drop(entries_.find(marked_.front()));
   if (!e.dirty) {
     e.dirty = true;
     dirty_.push_back(where);
@@ -164,14 +165,15 @@ void Producers::place(const Place& where, Entry& e, Offset was_open) {
     if (was_open != kNoOffset) close(where.partition, was_open);
     if (open) open_[where.partition][s.transaction_first] = s.transaction_bytes;
   }
-  if (open) {
-    if (e.age != ages_.end()) ages_.erase(e.age);
-    e.age = ages_.end();
-  } else if (e.age != ages_.end()) {
-    ages_.splice(ages_.end(), ages_, e.age);
+  std::list<Place>* const to = open ? nullptr : only_marked(s) ? &marked_ : &ages_;
+  if (to == nullptr) {
+    if (e.list != nullptr) e.list->erase(e.age);
+  } else if (e.list != nullptr) {
+    to->splice(to->end(), *e.list, e.age);
   } else {
-    e.age = ages_.insert(ages_.end(), where);
+    e.age = to->insert(to->end(), where);
   }
+  e.list = to;
 }
 
 void Producers::close(PartitionId partition, Offset first) {
@@ -195,9 +197,7 @@ const ProducerState* Producers::find(PartitionId partition, ProducerId id) const
 
 void Producers::restore(PartitionId partition, ProducerId id, const ProducerState& state) {
   const Place where{partition, id};
-  const auto [it, is_new] = entries_.try_emplace(where);
-  Entry& e = it->second;
-  if (is_new) e.age = ages_.end();
+  Entry& e = entries_[where];
   const Offset was_open = e.state.transaction_first;
   e.state = state;
   e.in_index = true;
@@ -207,7 +207,7 @@ void Producers::restore(PartitionId partition, ProducerId id, const ProducerStat
 void Producers::drop(Entries::iterator it) {
   Entry& e = it->second;
   if (e.in_index) forgotten_.push_back(it->first);
-  if (e.age != ages_.end()) ages_.erase(e.age);
+  if (e.list != nullptr) e.list->erase(e.age);
   if (e.state.transaction_first != kNoOffset) {
     close(it->first.partition, e.state.transaction_first);
   }
@@ -220,10 +220,12 @@ void Producers::forget(PartitionId partition, ProducerId id) {
 }
 
 void Producers::expire(Timestamp before, std::size_t most) {
-  for (; most != 0 && !ages_.empty(); --most) {
-    const auto oldest = entries_.find(ages_.front());
-    if (oldest->second.state.last_seen >= before) return;
-    drop(oldest);
+  for (const std::list<Place>* list : {&ages_, &marked_}) {
+    for (; most != 0 && !list->empty(); --most) {
+      const auto oldest = entries_.find(list->front());
+      if (oldest->second.state.last_seen >= before) break;
+      drop(oldest);
+    }
   }
 }
 

@@ -29,15 +29,21 @@ namespace runnel::storage {
 /// ends it. Every change comes from a batch, through record(), when it is written and when it is
 /// replayed.
 ///
-/// At most `capacity` states are kept, one a producer and partition. For a new one the state that
-/// was idle longest goes, if it was idle for kMinIdle at least: a repeat of its batches would not
-/// be recognised any more, and nobody repeats a batch after that long. If none is that old the new
-/// producer is told to wait. A state with an open transaction never goes.
+/// At most `capacity` states of producers that wrote are kept, one a producer and partition. For a
+/// new one the state that was idle longest goes, if it was idle for kMinIdle at least: a repeat of
+/// its batches would not be recognised any more, and nobody repeats a batch after that long. If
+/// none is that old the new producer is told to wait. A state with an open transaction never goes.
+///
+/// A marker needs no room, as a transaction must be able to end whatever is full. A state that says
+/// no more than a marker's epoch keeps late batches of older epochs out. kMaxMarked of these are
+/// kept besides, and the oldest goes for a new one.
 class Producers {
  public:
   /// What a state takes in memory, with its places in the tables, in bytes.
   static constexpr std::size_t kBytesEach = 320;
   static constexpr std::chrono::milliseconds kMinIdle{60'000};
+  /// More than the markers of one commit.
+  static constexpr std::size_t kMaxMarked = 20'000;
 
   explicit Producers(std::size_t capacity) : capacity_(capacity) {}
 
@@ -55,7 +61,12 @@ class Producers {
   /// The same for a transaction marker. Error: kInvalidProducerEpoch.
   [[nodiscard]] Status check_marker(PartitionId partition, const ProducerIdentity& producer,
                                     const ProducerState* previous = nullptr) const;
-  /// Makes room for `added` new states. kOverloaded if too many are in use.
+  /// True if a batch that follows on `known` needs room: its producer has not written yet, or not
+  /// since a marker brought a new epoch. Null: not known.
+  [[nodiscard]] static bool needs_room(const ProducerState* known) noexcept {
+    return known == nullptr || only_marked(*known);
+  }
+  /// Makes room for `added` states that need it. kOverloaded if too many are in use.
   [[nodiscard]] Status make_room(std::size_t added, Timestamp now);
   /// Remembers an accepted batch of a producer; its base offset is stamped. `bytes_before` counts
   /// the partition's batches before it. What is already remembered changes nothing, so a replay may
@@ -117,14 +128,18 @@ class Producers {
   };
   struct Entry {
     ProducerState state;
-    std::list<Place>::iterator age;  ///< end of ages_ while a transaction is open
-    bool dirty = false;              ///< changed since it was last saved; stands in dirty_
-    bool in_index = false;           ///< must be erased there once it is forgotten
+    std::list<Place>* list = nullptr;  ///< ages_ or marked_; null while a transaction is open
+    std::list<Place>::iterator age;    ///< where it stands in `list`
+    bool dirty = false;                ///< changed since it was last saved; stands in dirty_
+    bool in_index = false;             ///< must be erased there once it is forgotten
   };
   using Entries = std::unordered_map<Place, Entry, HashPlace>;
 
+  [[nodiscard]] static bool only_marked(const ProducerState& s) noexcept {
+    return s.count == 0 && s.transaction_first == kNoOffset;
+  }
   void drop(Entries::iterator it);
-  /// Puts the entry where the state belongs now, in ages_ and in open_.
+  /// Puts the entry where the state belongs now, in ages_ or marked_ and in open_.
   void place(const Place& place, Entry& entry, Offset was_open);
   void close(PartitionId partition, Offset first);
   /// How many of forgotten_ and of dirty_ are among the first `most` changes.
@@ -132,7 +147,8 @@ class Producers {
 
   const std::size_t capacity_;
   Entries entries_;
-  std::list<Place> ages_;  ///< the one that is idle longest comes first
+  std::list<Place> ages_;    ///< who wrote; the one that is idle longest comes first
+  std::list<Place> marked_;  ///< who is known by a marker only; the oldest comes first
   /// Of each partition with open transactions: first offset -> bytes before it.
   std::unordered_map<PartitionId, std::map<Offset, std::uint64_t>> open_;
   std::deque<Place> dirty_;      ///< may name states that were forgotten meanwhile

@@ -85,6 +85,38 @@ TEST_F(LedgerTransactionsTest, WhatIsOpenIsNeitherEvictedNorExpired) {
   EXPECT_EQ(producers.find(kPartition, ProducerId(1)), nullptr);
 }
 
+TEST_F(LedgerTransactionsTest, AMarkerTakesNobodysRoom) {
+  write(1, 0, false);
+  write(2, 0, false);
+  now = now + 2 * Producers::kMinIdle.count();
+  for (std::int64_t unknown = 100; unknown < 110; ++unknown) end(unknown, false);
+  EXPECT_EQ(producers.size(), 12U);
+  ASSERT_TRUE(producers.make_room(1, now));
+  EXPECT_NE(producers.find(kPartition, ProducerId(1)), nullptr) << "a third one fits without it";
+  const ProducerState* marked = producers.find(kPartition, ProducerId(100));
+  ASSERT_NE(marked, nullptr);
+  EXPECT_TRUE(Producers::needs_room(marked)) << "its first batch makes it one of those that wrote";
+  write(100, 0, false);
+  EXPECT_FALSE(Producers::needs_room(producers.find(kPartition, ProducerId(100))));
+  ASSERT_TRUE(producers.make_room(1, now));
+  EXPECT_EQ(producers.find(kPartition, ProducerId(1)), nullptr);
+  EXPECT_NE(producers.find(kPartition, ProducerId(101)), nullptr);
+  now = now + 1;
+  producers.expire(now, 1000);
+  EXPECT_EQ(producers.size(), 0U) << "both kinds expire";
+}
+
+TEST_F(LedgerTransactionsTest, WhatMarkersLeaveIsBounded) {
+  constexpr auto kMost = static_cast<std::int64_t>(Producers::kMaxMarked);
+  write(1, 0);
+  write(2, 0);
+  for (std::int64_t i = 0; i < kMost + 2; ++i) end(1000 + i, i % 2 == 0);
+  EXPECT_EQ(producers.size(), Producers::kMaxMarked + 2);
+  EXPECT_EQ(producers.find(kPartition, ProducerId(1001)), nullptr) << "the oldest went";
+  EXPECT_NE(producers.find(kPartition, ProducerId(1002)), nullptr);
+  EXPECT_EQ(first_open(), 0);
+}
+
 TEST_F(LedgerTransactionsTest, WhatIsKnownChangesNothingWhenItComesAgain) {
   write(1, 0);
   const Buffer opening = last;

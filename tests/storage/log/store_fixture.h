@@ -47,7 +47,7 @@ class StoreFixture : public ::testing::Test {
   StoreOptions options() {
     StoreOptions o;
     o.directory = "data";
-    o.memory_bytes = 64u << 20;
+    o.memory_bytes = memory_bytes;
     o.segment_bytes = 1u << 20;
     o.low_space_bytes = 0;
     o.ballast_bytes = 0;
@@ -120,6 +120,7 @@ class StoreFixture : public ::testing::Test {
     return o.result ? ErrorCode::kOk : o.result.error().code();
   }
 
+  std::uint64_t memory_bytes = 64u << 20;
   SimFileSystem fs;
   ManualClock clock;
   SeededRandom random;

@@ -2,6 +2,7 @@
 #include <future>
 
 #include "storage/index/index.h"
+#include "storage/ledger/producers.h"
 #include "storage/log/records.h"
 #include "tests/storage/log/committed_reader.h"
 #include "tests/storage/log/store_fixture.h"
@@ -191,6 +192,31 @@ TEST_F(TransactionsTest, AMarkerOfAnUnknownProducerFencesAsWell) {
   ASSERT_EQ(end(newer, false), ErrorCode::kOk);
   EXPECT_EQ(write(a, 0, {"zombie"}), ErrorCode::kInvalidProducerEpoch);
   EXPECT_EQ(fetch(Offset(0)).aborted.size(), 0U) << "nothing was aborted";
+}
+
+TEST_F(TransactionsTest, AnEndNeedsNoRoom) {
+  constexpr int kCapacity = 1000;  // what the least memory has
+  memory_bytes = 1u << 20;
+  reopen();
+  create("wide", kCapacity + 1);
+  CommitRequest opening;
+  for (int i = 0; i < kCapacity; ++i) {
+    opening.appends.push_back({ref("wide", i), batch(a, 0, {"a"}), {}, std::nullopt});
+  }
+  ASSERT_EQ(code(store->commit_and_wait(std::move(opening))), ErrorCode::kOk);
+  ASSERT_EQ(code(append("wide", batch(b, 0, {"b"}), kCapacity)), ErrorCode::kOverloaded);
+  CommitRequest abort;
+  abort.markers.push_back({ref("wide", kCapacity), {b.id, b.epoch + 1}, false, 0});
+  ASSERT_EQ(code(store->commit_and_wait(std::move(abort))), ErrorCode::kOk);
+  CommitRequest end_all;
+  for (int i = 0; i <= kCapacity; ++i) {
+    end_all.markers.push_back({ref("wide", i), a, true, 0});
+  }
+  ASSERT_EQ(code(store->commit_and_wait(std::move(end_all))), ErrorCode::kOk);
+  clock.advance(Producers::kMinIdle);
+  EXPECT_EQ(code(append("wide", batch(b, 0, {"late"}), kCapacity)),
+            ErrorCode::kInvalidProducerEpoch)
+      << "the marker keeps what comes late out";
 }
 
 TEST_F(TransactionsTest, TheSameEpochGoesOnCounting) {
