@@ -239,6 +239,26 @@ Status Index::scan_prefix(Family family, std::string_view prefix, const Visit& v
   return scan(family, prefix, prefix_end(prefix), visit);
 }
 
+Status Index::scan_last_of_each(Family family, std::string_view prefix, std::size_t group_bytes,
+                                const Visit& visit) const {
+  std::unique_ptr<rocksdb::Iterator> it(
+      impl_->db->NewIterator(rocksdb::ReadOptions(), impl_->of(family)));
+  it->Seek(slice(prefix));
+  while (it->Valid() && it->key().starts_with(slice(prefix))) {
+    RUNNEL_ASSERT(it->key().size() > group_bytes);
+    const std::string behind = prefix_end(view(it->key()).substr(0, group_bytes));
+    if (behind.empty()) {
+      it->SeekToLast();
+    } else {
+      it->SeekForPrev(slice(behind));
+    }
+    if (!it->Valid() || !visit(view(it->key()), view(it->value()))) break;
+    it->Next();
+  }
+  if (!it->status().ok()) return fail(error_of(it->status(), "cannot scan"));
+  return {};
+}
+
 Status Index::flush() {
   rocksdb::FlushOptions options;
   options.wait = true;

@@ -94,6 +94,12 @@ class Index {
   [[nodiscard]] Status scan_prefix(Family family, std::string_view prefix,
                                    const Visit& visit) const;
 
+  /// Of the entries whose key begins with `prefix`, the last one of each run of keys that have
+  /// their first `group_bytes` bytes in common. Seeks, so that the length of a run costs nothing.
+  /// Keys are longer than `group_bytes`.
+  [[nodiscard]] Status scan_last_of_each(Family family, std::string_view prefix,
+                                         std::size_t group_bytes, const Visit& visit) const;
+
   /// Makes all that was applied durable in the index itself (all families together).
   [[nodiscard]] Status flush();
   /// Verifies every block's checksum. For offline checks.

@@ -157,6 +157,8 @@ inline constexpr std::string_view kFences = "f";
 inline constexpr std::string_view kBrokerState = "b";
 inline constexpr std::string_view kSpans = "\x02";
 inline constexpr std::string_view kAborted = "\x03";
+/// Of an aborted transaction's key: what all of a partition have in common.
+inline constexpr std::size_t kAbortedPartitionBytes = 1 + sizeof(std::uint32_t);
 
 /// Reading keys back; nullopt if the key is not of that kind.
 struct SpanKey {

@@ -159,14 +159,13 @@ Status Recovery::load_topics(Topics& topics) {
   RUNNEL_TRY(status);
   for (const auto& [id, state] : carried_) states[id] = state;
   std::unordered_map<PartitionId, Offset> last_aborts;
-  RUNNEL_TRY(index_.scan_prefix(Family::kIndex, keys::kAborted,
-                                [&](std::string_view key, std::string_view) {
-                                  // In order: the last one of a partition stays.
-                                  if (const auto aborted = keys::parse_aborted(key)) {
-                                    last_aborts[aborted->partition] = aborted->marker;
-                                  }
-                                  return true;
-                                }));
+  RUNNEL_TRY(index_.scan_last_of_each(Family::kIndex, keys::kAborted, keys::kAbortedPartitionBytes,
+                                      [&](std::string_view key, std::string_view) {
+                                        if (const auto aborted = keys::parse_aborted(key)) {
+                                          last_aborts[aborted->partition] = aborted->marker;
+                                        }
+                                        return true;
+                                      }));
 
   RUNNEL_TRY(index_.scan_prefix(
       Family::kMeta, keys::kTopics, [&](std::string_view key, std::string_view value) {
