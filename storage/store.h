@@ -432,6 +432,9 @@ class Store {
   /// commits that were queued before.
   [[nodiscard]] virtual Result<std::vector<ProducerInfo>> producers(
       const PartitionRef& partition) = 0;
+  /// One of them, nullopt if it is not remembered: whatever their number. Blocking likewise.
+  [[nodiscard]] virtual Result<std::optional<ProducerInfo>> producer(const PartitionRef& partition,
+                                                                     ProducerId id) = 0;
 
   // Reading.
   virtual FetchTicket fetch(FetchRequest request, FetchCallback done) = 0;

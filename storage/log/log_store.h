@@ -47,6 +47,8 @@ class LogStore final : public Store {
   bool drive_commits() override;
   Result<ProducerIdentity> new_producer() override;
   Result<std::vector<ProducerInfo>> producers(const PartitionRef& partition) override;
+  Result<std::optional<ProducerInfo>> producer(const PartitionRef& partition,
+                                               ProducerId id) override;
 
   FetchTicket fetch(FetchRequest request, FetchCallback done) override;
   bool cancel_fetch(FetchTicket ticket) override;

@@ -21,6 +21,13 @@ Status check_partition_count(std::int64_t total, std::size_t existing, std::int6
   return {};
 }
 
+ProducerInfo info_of(ProducerId id, const ProducerState& state) {
+  ProducerInfo info{
+      id, state.epoch, -1, state.last_seen, state.transaction_first, state.coordinator_epoch};
+  if (state.count > 0) info.last_sequence = state.batches[state.count - 1U].last_sequence;
+  return info;
+}
+
 }  // namespace
 
 Result<std::uint64_t> LogStore::take_partition_ids(std::uint64_t count, Mutations& to) {
@@ -229,16 +236,26 @@ Result<std::vector<ProducerInfo>> LogStore::producers(const PartitionRef& partit
   Committer::Exclusive work;  // the producers belong to the committer
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
     producers_.visit(partition->id(), [&](ProducerId id, const ProducerState& state) {
-      ProducerInfo info{
-          id, state.epoch, -1, state.last_seen, state.transaction_first, state.coordinator_epoch};
-      if (state.count > 0) info.last_sequence = state.batches[state.count - 1U].last_sequence;
-      found.push_back(info);
+      found.push_back(info_of(id, state));
     });
     return Mutations{};
   };
   RUNNEL_TRY(committer_->run(std::move(work)));
   std::sort(found.begin(), found.end(),
             [](const ProducerInfo& a, const ProducerInfo& b) { return a.id < b.id; });
+  return found;
+}
+
+Result<std::optional<ProducerInfo>> LogStore::producer(const PartitionRef& partition,
+                                                       ProducerId id) {
+  std::optional<ProducerInfo> found;
+  Committer::Exclusive work;
+  work.build = [&](const JournalPoint&) -> Result<Mutations> {
+    const ProducerState* state = producers_.find(partition->id(), id);
+    if (state != nullptr) found = info_of(id, *state);
+    return Mutations{};
+  };
+  RUNNEL_TRY(committer_->run(std::move(work)));
   return found;
 }
 

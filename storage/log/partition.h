@@ -7,6 +7,7 @@
 
 #include "protocol/base/strong.h"
 #include "protocol/base/thread_annotations.h"
+#include "storage/log/aborted_map.h"
 #include "storage/log/records.h"
 #include "storage/log/topic_config.h"
 #include "storage/log/waiting.h"
@@ -92,6 +93,13 @@ class Partition {
   /// Takes it out, if it is in. Constant time.
   void remove_waiter(WaitNode& node) RUNNEL_EXCLUDES(mutex_);
 
+  /// The list of aborted transactions in short, up to where somebody needed it. Reader only.
+  struct Aborted {
+    Mutex mutex;  ///< held while it is read from the index
+    AbortedMap map RUNNEL_GUARDED_BY(mutex);
+  };
+  [[nodiscard]] Aborted& aborted() const noexcept { return aborted_; }
+
   /// The oldest batch as retention last saw it, so that it need not look each time. Maintenance
   /// thread only.
   struct Oldest {
@@ -106,6 +114,7 @@ class Partition {
   const std::string topic_;
   Writer writer_;
 
+  mutable Aborted aborted_;
   mutable Mutex mutex_;
   TopicConfig config_ RUNNEL_GUARDED_BY(mutex_);
   View view_ RUNNEL_GUARDED_BY(mutex_);

@@ -225,49 +225,27 @@ void Reader::verify(Answer& answer) {
   }
 }
 
-Status Reader::find_aborted(const Partition& partition, Offset from, FetchedPartition& out) const {
-  if (from > partition.view().last_abort) return {};
-  Status status;
-  RUNNEL_TRY(index_.scan(Family::kIndex, keys::aborted(partition.id(), from),
-                         keys::aborted(partition.id() + 1, Offset(0)),
-                         [&](std::string_view key, std::string_view value) {
-                           const auto aborted = decode_aborted(key, value);
-                           if (!aborted) {
-                             status = fail(aborted.error());
-                             return false;
-                           }
-                           if (aborted->first < out.next) {
-                             out.aborted.push_back({aborted->producer, aborted->first});
-                           }
-                           // What ends later began at the stable offset or behind it.
-                           return aborted->stable < out.next;
-                         }));
-  std::sort(out.aborted.begin(), out.aborted.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  return status;
-}
-
 void Reader::deliver(const FetchRequest& request, Answer answer, const FetchCallback& done) {
   if (answer.may_block) {
     // The pool reads the bytes once: this checks them and warms the page cache for sendfile.
     in_pool([this, request, done] {
       Answer again = plan(request, /*blocking=*/true);
       verify(again);
-      again.may_block = false;
-      deliver(request, std::move(again), done);
+      static_cast<void>(add_aborted(request, /*anyhow=*/true, again));
+      hand_over(std::move(again), done);
     });
     return;
   }
+  if (add_aborted(request, /*anyhow=*/false, answer)) return hand_over(std::move(answer), done);
+  in_pool([this, request, done, answer = std::make_shared<Answer>(std::move(answer))] {
+    static_cast<void>(add_aborted(request, /*anyhow=*/true, *answer));
+    hand_over(std::move(*answer), done);
+  });
+}
+
+void Reader::hand_over(Answer answer, const FetchCallback& done) {
   for (std::size_t i = 0; i < answer.result.size(); ++i) {
     FetchedPartition& out = answer.result[i];
-    if (request.committed_only && out.bytes != 0) {
-      const Partition& partition = *request.items[i].partition;
-      if (const Status found = find_aborted(partition, request.items[i].from, out); !found) {
-        out.error = found.error().within(partition.name());
-        out.bytes = 0;  // without the list, aborted records would pass for committed ones
-        answer.pieces[i].clear();
-      }
-    }
     auto& slices = out.slices;
     slices.reserve(answer.pieces[i].size());
     for (Piece& p : answer.pieces[i]) slices.push_back(std::move(p.slice));

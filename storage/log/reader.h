@@ -24,9 +24,9 @@ class WaitingFetch;
 using WaitingFetchRef = std::shared_ptr<WaitingFetch>;
 
 /// Thread safe. A waiting fetch costs a list entry for each of its partitions. Reads that could
-/// block (cold pages, bytes whose checksum was not verified since the start) run on a small pool,
-/// never on the caller's thread; fetches that waited are answered by a thread of their own, never
-/// by who publishes.
+/// block (cold pages, bytes whose checksum was not verified since the start, long lists of aborted
+/// transactions) run on a small pool, never on the caller's thread; fetches that waited are
+/// answered by a thread of their own, never by who publishes.
 class Reader {
  public:
   Reader(Journal& journal, Index& index) : journal_(journal), index_(index) {}
@@ -98,10 +98,20 @@ class Reader {
   /// Cuts the piece of `entry` that holds batches of [from, end).
   [[nodiscard]] Status cut(const IndexEntry& entry, const File& file, Offset from, Offset end,
                            const Limits& limits, Piece& piece, Offset& next) const;
-  /// The aborted transactions that touch [from, next), by first offset.
-  [[nodiscard]] Status find_aborted(const Partition& partition, Offset from,
-                                    FetchedPartition& out) const;
+  // reader_aborted.cc
+  /// Adds the lists of aborted transactions. False: that takes longer than the caller's thread may
+  /// be kept, nothing was added; never with `anyhow`, which is for the pool.
+  [[nodiscard]] bool add_aborted(const FetchRequest& request, bool anyhow, Answer& answer) const;
+  /// The aborted transactions that touch [from, next) of one partition, by first offset.
+  [[nodiscard]] Result<bool> find_aborted(const Partition& partition, Offset from, bool anyhow,
+                                          FetchedPartition& out) const;
+  [[nodiscard]] Status walk_aborted(const Partition& partition, AbortedMap::Range range,
+                                    const std::function<bool(const AbortedRecord&)>& visit) const;
+  [[nodiscard]] Result<std::vector<AbortedMap::Range>> mapped_aborted(const Partition& partition,
+                                                                      Offset from,
+                                                                      Offset next) const;
   void deliver(const FetchRequest& request, Answer answer, const FetchCallback& done);
+  void hand_over(Answer answer, const FetchCallback& done);
   void verify(Answer& answer);
   // reader_waiting.cc
   FetchTicket wait(FetchRequest request, FetchCallback done, Answer answer);

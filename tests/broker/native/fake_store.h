@@ -178,6 +178,12 @@ class FakeStore final : public Store {
     return ProducerIdentity{ProducerId(1000), ProducerEpoch(0)};
   }
 
+  /// The only producer that is remembered, in every partition.
+  std::optional<ProducerInfo> known_producer;
+  Result<std::optional<ProducerInfo>> producer(const PartitionRef&, ProducerId id) override {
+    if (!known_producer || known_producer->id != id) return std::optional<ProducerInfo>{};
+    return known_producer;
+  }
   Result<std::vector<ProducerInfo>> producers(const PartitionRef&) override {
     return std::vector<ProducerInfo>{};
   }

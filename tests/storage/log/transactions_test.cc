@@ -1,5 +1,6 @@
 // Transactions in the store: markers, the last stable offset, what committed-only readers get.
 #include <future>
+#include <thread>
 
 #include "storage/index/index.h"
 #include "storage/ledger/producers.h"
@@ -217,6 +218,56 @@ TEST_F(TransactionsTest, AnEndNeedsNoRoom) {
   EXPECT_EQ(code(append("wide", batch(b, 0, {"late"}), kCapacity)),
             ErrorCode::kInvalidProducerEpoch)
       << "the marker keeps what comes late out";
+}
+
+TEST_F(TransactionsTest, OneProducerIsLookedUp) {
+  ASSERT_EQ(write(a, 0, {"a0", "a1"}), ErrorCode::kOk);
+  ASSERT_EQ(write(b, 0, {"b0"}, 1), ErrorCode::kOk);
+  const auto found = store->producer(ref("t"), a.id);
+  ASSERT_TRUE(found && *found);
+  EXPECT_EQ((*found)->id, a.id);
+  EXPECT_EQ((*found)->epoch, a.epoch);
+  EXPECT_EQ((*found)->last_sequence, 1);
+  EXPECT_EQ((*found)->transaction_first, Offset(0));
+  const auto elsewhere = store->producer(ref("t"), b.id);
+  ASSERT_TRUE(elsewhere);
+  EXPECT_FALSE(*elsewhere);
+}
+
+// One long transaction, and beside it so many aborted ones that each fetch would have to pass.
+TEST_F(TransactionsTest, ALongListOfAbortsKeepsNoCallerWaiting) {
+  constexpr int kAborts = 600;
+  ASSERT_EQ(write(b, 0, {"long"}), ErrorCode::kOk);
+  for (int i = 0; i < kAborts; ++i) {
+    CommitRequest whole;
+    whole.appends.push_back({ref("t"), batch(a, i, {"x"}), {}, std::nullopt});
+    whole.markers = {marker(a, false)};
+    ASSERT_EQ(code(store->commit_and_wait(std::move(whole))), ErrorCode::kOk);
+  }
+  ASSERT_EQ(end(b, false), ErrorCode::kOk);
+  ASSERT_EQ(code(append("t", make_batch({"plain"}))), ErrorCode::kOk);
+  for (const bool restarted : {false, true}) {
+    if (restarted) crash();
+    for (const std::int64_t from : {0, 1, 500, 1100}) {
+      EXPECT_FALSE(fetch(Offset(from), 1).error) << "what it reads is verified from now on";
+      std::promise<std::pair<FetchedPartition, std::thread::id>> promise;
+      FetchRequest request;
+      request.items.push_back({ref("t"), Offset(from), 1});
+      request.committed_only = true;
+      store->fetch(std::move(request), [&](FetchResult r) {
+        promise.set_value({std::move(r[0]), std::this_thread::get_id()});
+      });
+      const auto [got, thread] = promise.get_future().get();
+      const bool few = from == 1100;
+      EXPECT_EQ(thread == std::this_thread::get_id(), few) << "from " << from;
+      std::vector<std::int64_t> expected{0};  // the long one; and the one that is read
+      if (from > 0) expected.push_back(from % 2 == 1 ? from : from - 1);
+      EXPECT_EQ(firsts(got), expected) << "from " << from;
+    }
+    EXPECT_EQ(committed(), Values{"plain"});
+    ASSERT_TRUE(store->delete_records(ref("t"), Offset(restarted ? 400 : 0)));
+  }
+  EXPECT_EQ(committed(0, Offset(400)), Values{"plain"});
 }
 
 TEST_F(TransactionsTest, TheSameEpochGoesOnCounting) {
