@@ -41,8 +41,8 @@ class TransactionStore {
   /// Null: there is no such partition. Quick, and does not call back.
   [[nodiscard]] virtual storage::PartitionRef partition(const TopicPartition& of) const = 0;
   /// Blocking.
-  [[nodiscard]] virtual Result<std::vector<storage::ProducerInfo>> producers(
-      const storage::PartitionRef& partition) = 0;
+  [[nodiscard]] virtual Result<std::optional<storage::ProducerInfo>> producer(
+      const storage::PartitionRef& partition, ProducerId id) = 0;
   /// Blocking.
   [[nodiscard]] virtual Result<storage::ProducerIdentity> new_producer() = 0;
   [[nodiscard]] virtual Result<storage::StateEntries> read_state(std::string_view prefix) const = 0;

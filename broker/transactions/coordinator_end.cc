@@ -285,12 +285,9 @@ void TransactionCoordinator::State::look_into(const EntryRef& entry) {
     }
   }
   for (const auto& [of, partition] : partitions) {
-    const auto producers = store->producers(partition);
-    if (!producers) continue;  // it went, or the next end fails again
-    const bool later = std::ranges::any_of(*producers, [&](const storage::ProducerInfo& info) {
-      return info.id == who.id && info.epoch > who.epoch;
-    });
-    if (!later) continue;
+    const auto known = store->producer(partition, who.id);
+    if (!known) continue;  // it went, or the next end fails again
+    if (!*known || (*known)->epoch <= who.epoch) continue;
     MutexLock lock(mutex);
     entry->left_out.insert(of);
   }

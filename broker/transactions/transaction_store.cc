@@ -18,9 +18,9 @@ class StoreOnStore final : public TransactionStore {
     auto found = store_.partition(of.topic, of.partition);
     return found ? std::move(*found) : nullptr;
   }
-  Result<std::vector<storage::ProducerInfo>> producers(
-      const storage::PartitionRef& partition) override {
-    return store_.producers(partition);
+  Result<std::optional<storage::ProducerInfo>> producer(const storage::PartitionRef& partition,
+                                                        ProducerId id) override {
+    return store_.producer(partition, id);
   }
   Result<storage::ProducerIdentity> new_producer() override { return store_.new_producer(); }
   Result<storage::StateEntries> read_state(std::string_view prefix) const override {

@@ -73,14 +73,15 @@ class ThreadedStore final : public TransactionStore {
     const auto found = disk_.partitions.find(of);  // as many as at the start
     return found == disk_.partitions.end() ? nullptr : found->second;
   }
-  Result<std::vector<storage::ProducerInfo>> producers(const storage::PartitionRef&) override {
-    return std::vector<storage::ProducerInfo>{};
+  Result<std::optional<storage::ProducerInfo>> producer(const storage::PartitionRef&,
+                                                        ProducerId) override {
+    return std::optional<storage::ProducerInfo>();
   }
   Result<ProducerIdentity> new_producer() override {
     return ProducerIdentity{ProducerId(next_producer_.fetch_add(1)), ProducerEpoch(0)};
   }
-  std::vector<std::pair<std::string, std::string>> read_state(std::string_view) const override {
-    return {};
+  Result<storage::StateEntries> read_state(std::string_view) const override {
+    return storage::StateEntries{};
   }
 
  private:

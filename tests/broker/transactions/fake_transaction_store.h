@@ -207,16 +207,14 @@ class FakeTransactionStore final : public TransactionStore {
     const auto found = disk_.partitions.find(of);
     return found == disk_.partitions.end() ? nullptr : found->second;
   }
-  Result<std::vector<storage::ProducerInfo>> producers(
-      const storage::PartitionRef& partition) override {
-    std::vector<storage::ProducerInfo> all;
-    for (const auto& [id, p] : partition->producers) {
-      storage::ProducerInfo info;
-      info.id = id;
-      info.epoch = p.epoch;
-      all.push_back(info);
-    }
-    return all;
+  Result<std::optional<storage::ProducerInfo>> producer(const storage::PartitionRef& partition,
+                                                        ProducerId id) override {
+    const auto known = partition->producers.find(id);
+    if (known == partition->producers.end()) return std::optional<storage::ProducerInfo>();
+    storage::ProducerInfo info;
+    info.id = id;
+    info.epoch = known->second.epoch;
+    return std::optional<storage::ProducerInfo>(info);
   }
   Result<ProducerIdentity> new_producer() override {
     return ProducerIdentity{ProducerId(disk_.next_producer++), ProducerEpoch(0)};
