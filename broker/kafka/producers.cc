@@ -1,5 +1,6 @@
 // DescribeProducers: the idempotent producers that partitions remember. WriteTxnMarkers: ends
-// transactions without their coordinator, which is how an admin gets rid of one that hangs.
+// transactions without their coordinator, which is how an admin gets rid of one that hangs. Epochs
+// that nobody was given are refused: a marker of one would lock its producer out.
 #include <future>
 #include <set>
 
@@ -61,6 +62,21 @@ DescribeProducersResponse describe_all(Call& call, const DescribeProducersReques
   return response;
 }
 
+/// An epoch that the partition has not seen yet comes from the coordinator alone.
+Status check_epoch(Call& call, const storage::PartitionRef& partition,
+                   const storage::ProducerIdentity& asked) {
+  RUNNEL_TRY_ASSIGN(const auto known, call.store().producer(partition, asked.id));
+  if (!known) {
+    return fail(ErrorCode::kUnknownProducer,
+                "producer " + std::to_string(asked.id.value()) + " has nothing to end there");
+  }
+  if (asked.epoch <= known->epoch) return {};
+  return fail(ErrorCode::kInvalidProducerEpoch,
+              "producer " + std::to_string(asked.id.value()) + " is at epoch " +
+                  std::to_string(known->epoch.value()) + " there, not yet at " +
+                  std::to_string(asked.epoch.value()));
+}
+
 /// Each partition is a commit of its own: one that fails does not keep the others from ending.
 WriteTxnMarkersResponse write_all(Call& call, const WriteTxnMarkersRequest& request) {
   WriteTxnMarkersResponse response;
@@ -82,11 +98,14 @@ WriteTxnMarkersResponse write_all(Call& call, const WriteTxnMarkersRequest& requ
           partition.error = kafka_error(found.error());
           continue;
         }
+        const storage::ProducerIdentity producer{asked.producer_id, asked.producer_epoch};
+        if (const Status checked = check_epoch(call, *found, producer); !checked) {
+          partition.error = kafka_error(checked.error());
+          continue;
+        }
         storage::CommitRequest commit;
-        commit.markers.push_back({std::move(*found),
-                                  {asked.producer_id, asked.producer_epoch},
-                                  asked.committed,
-                                  asked.coordinator_epoch});
+        commit.markers.push_back(
+            {std::move(*found), producer, asked.committed, asked.coordinator_epoch});
         auto done = std::make_shared<std::promise<KafkaError>>();
         pending.emplace_back(done->get_future(), &partition.error);
         call.store().commit(std::move(commit), [done](const storage::CommitOutcome& outcome) {

@@ -13,6 +13,7 @@
 #include "protocol/kafka/produce.h"
 #include "protocol/kafka/transactions.h"
 #include "protocol/kafka/txn_offset_commit.h"
+#include "protocol/kafka/write_txn_markers.h"
 #include "tests/broker/kafka/kafka_fixture.h"
 
 namespace runnel::broker {
@@ -341,6 +342,31 @@ TEST(KafkaTransactions, TimeIsUp) {
   w.pass(5s);
   EXPECT_EQ(a.end(5, true), KafkaError::kProducerFenced);
   EXPECT_EQ(a.init(), KafkaError::kNone);
+}
+
+TEST(KafkaTransactions, MarkersOfEpochsNobodyHasAreRefused) {
+  KafkaWorld w;
+  auto client = w.connect();
+  const ProducerId known(1000);
+  w.store.known_producer = storage::ProducerInfo{};
+  w.store.known_producer->id = known;
+  w.store.known_producer->epoch = ProducerEpoch(3);
+  const auto abort = [&](ProducerId id, std::int16_t epoch, std::int32_t partition) {
+    kafka::WriteTxnMarkersRequest request;
+    auto& marker = request.markers.emplace_back();
+    marker.producer_id = id;
+    marker.producer_epoch = ProducerEpoch(epoch);
+    marker.topics.resize(1);
+    marker.topics[0].name = "orders";
+    marker.topics[0].partitions = {PartitionIndex(partition)};
+    const auto answer = client.call<kafka::WriteTxnMarkersResponse>(1, request);
+    return answer.markers.at(0).topics.at(0).partitions.at(0).error;
+  };
+  EXPECT_EQ(abort(known, 32767, 0), KafkaError::kInvalidProducerEpoch);
+  EXPECT_EQ(abort(known, 4, 0), KafkaError::kInvalidProducerEpoch);
+  EXPECT_EQ(abort(known + 1, 0, 0), KafkaError::kUnknownProducerId);
+  EXPECT_EQ(abort(known, 3, 0), KafkaError::kNone);
+  EXPECT_EQ(abort(known, 3, 7), KafkaError::kUnknownTopicOrPartition);
 }
 
 TEST(KafkaTransactions, TheFeatureIsShown) {
