@@ -407,6 +407,8 @@ class Store {
   /// kUnknownTopic, kUnknownPartition.
   [[nodiscard]] virtual Result<PartitionRef> partition(std::string_view topic,
                                                        PartitionIndex index) const = 0;
+  /// Never given to another partition, also not if the topic is deleted and made anew.
+  [[nodiscard]] virtual PartitionId partition_id(const PartitionRef& partition) const = 0;
   /// Removes records before `before` (the high watermark at most); returns the new log start.
   [[nodiscard]] virtual Result<Offset> delete_records(const PartitionRef& partition,
                                                       Offset before) = 0;

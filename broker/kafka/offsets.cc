@@ -1,6 +1,7 @@
 // Positions of groups: OffsetCommit, OffsetFetch, OffsetDelete.
 #include <algorithm>
 #include <future>
+#include <set>
 
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
@@ -161,13 +162,16 @@ std::vector<OffsetFetchResponse::Partition> fetch_partitions(
 template <class Topic>
 Result<std::vector<Topic>> fetch_all(const Asked& from) {
   std::vector<Topic> topics;
+  // Asked before the positions are read: an end in between must not make an old one look stable.
+  std::set<TopicPartition> unstable;
+  if (from.require_stable) unstable = from.call.service().transactions().unstable_of(from.group);
   RUNNEL_TRY_ASSIGN(auto offsets, from.call.store().committed_offsets(from.group));
   for (auto& offset : offsets) {  // by topic
     if (topics.empty() || topics.back().name != offset.topic) {
       topics.emplace_back().name = offset.topic;
     }
     topics.back().partitions.push_back(
-        from.is_unstable(offset.topic, offset.partition)
+        unstable.contains({offset.topic, offset.partition})
             ? nothing_committed(offset.partition, KafkaError::kUnstableOffsetCommit)
             : committed(std::move(offset)));
   }

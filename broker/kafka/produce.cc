@@ -251,7 +251,7 @@ void queue(Call& call, Prepared prepared, storage::CommitCallback done) {
     return call.store().queue_commit(std::move(prepared.commit), std::move(done));
   }
   call.service().transactions().write(*prepared.transactional, std::move(prepared.commit),
-                                      call.service().clock().now(), std::move(done));
+                                      call.service().transaction_now(), std::move(done));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ KafkaService::KafkaService(storage::Store& store, Coordinator& coordinator, stor
       shared_(std::move(shared)),
       options_(std::move(options)),
       configs_(store, options_.configs),
+      transaction_clock_(clock),
       transactions_(make_transaction_store(store),
                     {options_.max_transaction_timeout, options_.transactional_id_expiry}) {
   coordinator_.configure(options_.groups);
@@ -19,7 +20,7 @@ KafkaService::KafkaService(storage::Store& store, Coordinator& coordinator, stor
 
 Status KafkaService::start() {
   RUNNEL_TRY(configs_.load());
-  return transactions_.load();
+  return transactions_.load(transaction_clock_.now());
 }
 
 SessionFactory KafkaService::factory() {

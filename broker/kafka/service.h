@@ -17,6 +17,7 @@
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
 #include "broker/transactions/coordinator.h"
+#include "broker/transactions/transaction_clock.h"
 #include "storage/env/clock.h"
 #include "storage/store.h"
 
@@ -76,7 +77,7 @@ class KafkaService {
   /// Reads the configs that clients have set, and the transactions. Before the first session.
   [[nodiscard]] Status start();
   /// What is done by time. Call about once a second or more often; may block.
-  void tick() { transactions_.tick(clock_.now()); }
+  void tick() { transactions_.tick(transaction_clock_.now()); }
   /// Makes sessions of connections whose first byte is still to come.
   [[nodiscard]] SessionFactory factory();
 
@@ -85,6 +86,8 @@ class KafkaService {
   [[nodiscard]] Coordinator& coordinator() noexcept { return coordinator_; }
   [[nodiscard]] TransactionCoordinator& transactions() noexcept { return transactions_; }
   [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
+  /// The `now` of transactions().
+  [[nodiscard]] Timestamp transaction_now() const { return transaction_clock_.now(); }
   [[nodiscard]] const KafkaOptions& options() const noexcept { return options_; }
   [[nodiscard]] BrokerConfigs& configs() noexcept { return configs_; }
   [[nodiscard]] KafkaCounters& counters() noexcept { return counters_; }
@@ -102,6 +105,7 @@ class KafkaService {
   const Shared shared_;
   const KafkaOptions options_;
   BrokerConfigs configs_;
+  const TransactionClock transaction_clock_;
   TransactionCoordinator transactions_;
   KafkaCounters counters_;
 };

@@ -17,8 +17,11 @@ constexpr std::int16_t kFirstWithFenced = 2;
 constexpr std::int16_t kFirstWithNewEpoch = 5;
 
 Timestamp now_of(Call& call) {
-  return call.service().clock().now();
+  return call.service().transaction_now();
 }
+
+/// From this version on AddOffsetsToTxn knows TRANSACTION_ABORTABLE.
+constexpr std::int16_t kFirstOffsetsWithAbortable = 4;
 
 KafkaError error_of(Call& call, const Status& status) {
   if (status) return KafkaError::kNone;
@@ -62,8 +65,8 @@ KafkaError transaction_error(ErrorCode code, bool knows_fenced) noexcept {
   switch (code) {
     case ErrorCode::kProducerFenced:
       return knows_fenced ? KafkaError::kProducerFenced : KafkaError::kInvalidProducerEpoch;
-    case ErrorCode::kTooManyPartitions:
-      return KafkaError::kInvalidTxnState;
+    case ErrorCode::kTooManyPartitions:  // INVALID_TXN_STATE would be the producer's end
+      return KafkaError::kPolicyViolation;
     default:
       return group_error(code);
   }
@@ -101,6 +104,10 @@ void handle_add_offsets_to_txn(const CallRef& call) {
   const auto answer = [call](const Status& status) {
     kafka::AddOffsetsToTxnResponse response;
     response.error = error_of(*call, status);
+    const bool too_many = !status && status.error().code() == ErrorCode::kTooManyPartitions;
+    if (too_many && call->version() >= kFirstOffsetsWithAbortable) {
+      response.error = KafkaError::kTransactionAbortable;
+    }
     call->reply(response);
   };
   if (request->group_id.empty() || request->group_id.size() > kMaxGroupNameBytes) {

@@ -44,7 +44,7 @@ kafka::ListTransactionsResponse list(Call& call, const kafka::ListTransactionsRe
   for (const std::string& state : request.state_filters) {
     if (!is_state(state)) response.unknown_state_filters.push_back(state);
   }
-  const Timestamp now = call.service().clock().now();
+  const Timestamp now = call.service().transaction_now();
   for (const auto& found : call.service().transactions().list()) {
     const std::string state(name_of(found.state));
     const bool old_enough =

@@ -79,7 +79,7 @@ void handle_txn_offset_commit(const CallRef& call) {
   }
   call->service().transactions().put_offsets(
       request->transactional_id, {request->producer_id, request->producer_epoch},
-      call->version() >= kFirstThatJoins, std::move(offsets), call->service().clock().now(),
+      call->version() >= kFirstThatJoins, std::move(offsets), call->service().transaction_now(),
       [call, response](const Status& status) {
         if (!status) {
           refuse_rest(*response, participation_error(status.error().code(),

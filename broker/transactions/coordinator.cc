@@ -18,9 +18,15 @@ Error busy(std::string_view id) {
       "a change of transactional id \"" + std::string(id) + "\" is being stored; try again");
 }
 
+/// For what all of them hold nobody is to blame: it can be tried again.
 Error too_much_open() {
-  return Error(ErrorCode::kTooManyPartitions,
+  return Error(ErrorCode::kOverloaded,
                "the open transactions together hold as much as they may; end some first");
+}
+Error too_many_partitions() {
+  return Error(ErrorCode::kTooManyPartitions, "a transaction writes to " +
+                                                  std::to_string(kMaxTransactionPartitions) +
+                                                  " partitions at most");
 }
 
 }  // namespace
@@ -31,12 +37,17 @@ TransactionCoordinator::TransactionCoordinator(std::unique_ptr<TransactionStore>
 TransactionCoordinator::~TransactionCoordinator() = default;
 
 // ---------------------------------------------------------------- loading
-Status TransactionCoordinator::load() {
+Transaction::Resolve TransactionCoordinator::State::resolver() const {
+  return [this](const TopicPartition& of, PartitionId id) {
+    const Incarnation found = current(of);
+    return found.id == id ? found.ref : nullptr;
+  };
+}
+
+Status TransactionCoordinator::load(Timestamp now) {
   State& state = *state_;
   MutexLock lock(state.mutex);
-  const Transaction::Resolve resolve = [&](const TopicPartition& of) {
-    return state.store->partition(of);
-  };
+  const Transaction::Resolve resolve = state.resolver();
   RUNNEL_TRY_ASSIGN(const auto stored, state.store->read_state(kTransactionKeyPrefix));
   for (const auto& [key, value] : stored) {
     const std::string id = key.substr(kTransactionKeyPrefix.size());
@@ -59,6 +70,7 @@ Status TransactionCoordinator::load() {
   }
   RUNNEL_TRY(state.load_participants());
   for (const auto& [id, entry] : state.entries) {
+    entry->txn.begin_by(now);
     state.index_offsets(entry);
     state.open_partitions += entry->txn.partitions().size();
     state.pending_bytes += entry->txn.offset_bytes();
@@ -69,9 +81,7 @@ Status TransactionCoordinator::load() {
 Status TransactionCoordinator::State::load_participants() {
   std::map<ProducerId, EntryRef> by_producer;
   for (const auto& [id, entry] : entries) by_producer[entry->txn.producer().id] = entry;
-  const Transaction::Resolve resolve = [this](const TopicPartition& of) {
-    return store->partition(of);
-  };
+  const Transaction::Resolve resolve = resolver();
   storage::CommitRequest ended;
   RUNNEL_TRY_ASSIGN(const auto stored, store->read_state(kParticipantKeyPrefix));
   for (const auto& [key, value] : stored) {
@@ -168,6 +178,11 @@ void TransactionCoordinator::State::when_stored(const EntryRef& entry, Done answ
     return;
   }
   entry->waiters.push_back({entry->version, std::move(answer)});
+  save_changes(entry, work);
+}
+
+void TransactionCoordinator::State::save_changes(const EntryRef& entry, Work& work) {
+  if (entry->stored == entry->version || entry->superseding > 0) return;
   if (entry->saving == 0 || entry->queued != entry->version) save(entry, work);
 }
 
@@ -194,25 +209,29 @@ void TransactionCoordinator::add_partitions(std::string_view id, storage::Produc
   const auto add = [&]() RUNNEL_REQUIRES(state.mutex) -> Status {
     RUNNEL_TRY_ASSIGN(const State::EntryRef entry, state.usable(id, who));
     Transaction& txn = entry->txn;
-    std::vector<TopicPartition> news;
+    const std::size_t before = txn.partitions().size();
+    std::vector<std::pair<TopicPartition, Incarnation>> news;
+    std::size_t more = 0;
     for (const TopicPartition& of : partitions) {
       const Participant* known = txn.find(of);
-      if (known == nullptr || !known->stored) news.push_back(of);
+      Incarnation as = state.current(of);
+      if (known != nullptr && known->stored && known->partition.id == as.id) continue;
+      if (known == nullptr) ++more;
+      news.emplace_back(of, std::move(as));
     }
-    if (txn.partitions().size() + news.size() > kMaxTransactionPartitions ||
-        state.open_partitions + news.size() > kMaxOpenPartitions) {
-      return fail(too_much_open());
+    if (txn.partitions().size() + more > kMaxTransactionPartitions) {
+      return fail(too_many_partitions());
     }
+    if (state.open_partitions + more > kMaxOpenPartitions) return fail(too_much_open());
     if (news.empty()) {
       work.push_back([done] { done({}); });
       return {};
     }
     ++entry->version;
-    for (const TopicPartition& of : news) {
-      RUNNEL_TRY_ASSIGN(const bool added,
-                        txn.add(of, state.store->partition(of), entry->version, now));
-      if (added) ++state.open_partitions;
+    for (auto& [of, as] : news) {
+      RUNNEL_TRY(txn.add(of, std::move(as), entry->version, now));
     }
+    state.open_partitions += txn.partitions().size() - before;
     state.when_stored(entry, done, work);
     return {};
   };
@@ -258,8 +277,7 @@ void TransactionCoordinator::put_offsets(std::string_view id, storage::ProducerI
     std::vector<std::pair<OffsetKey, PendingOffset>> pending;
     for (storage::OffsetCommit& o : offsets) {
       OffsetKey key{group, {std::move(o.topic), o.partition}};
-      PendingOffset to{o.offset, o.leader_epoch, std::move(o.metadata),
-                       state.store->partition(key.of), 0};
+      PendingOffset to{o.offset, o.leader_epoch, std::move(o.metadata), state.current(key.of)};
       pending.emplace_back(std::move(key), std::move(to));
     }
     if (state.pending_bytes >= kMaxAllPendingOffsetBytes) return fail(too_much_open());
@@ -281,22 +299,37 @@ void TransactionCoordinator::put_offsets(std::string_view id, storage::ProducerI
 }
 
 // ---------------------------------------------------------------- batches
-Status TransactionCoordinator::State::take_part(Entry& entry, const Write& write, Timestamp now,
+Incarnation TransactionCoordinator::State::current(const TopicPartition& of) const {
+  storage::PartitionRef found = store->partition(of);
+  if (!found) return {};
+  const PartitionId id = store->partition_id(found);
+  return {id, std::move(found)};
+}
+
+Status TransactionCoordinator::State::take_part(Entry& entry, const Write& write,
+                                                const Incarnation& to, Timestamp now,
                                                 storage::CommitRequest& request) {
   Participant* participant = entry.txn.find(write.to);
-  if (participant != nullptr && participant->stored) return {};
-  if (!write.joins) {
-    return fail(ErrorCode::kInvalidTxnState, write.to.topic + "-" +
-                                                 std::to_string(write.to.partition.value()) +
-                                                 " was not added to the transaction");
+  const bool same = participant != nullptr && participant->partition.id == to.id;
+  if (same && participant->stored) return {};
+  const std::string name = write.to.topic + "-" + std::to_string(write.to.partition.value());
+  // Under a name that was added it may be another one by now: that takes part, too.
+  if (!write.joins && (participant == nullptr || !participant->stored)) {
+    return fail(ErrorCode::kInvalidTxnState, name + " was not added to the transaction");
   }
-  if (participant == nullptr) {
-    if (open_partitions >= kMaxOpenPartitions) return fail(too_much_open());
-    RUNNEL_TRY(entry.txn.add(write.to, request.appends.front().partition, entry.version + 1, now));
-    ++open_partitions;
+  if (!same) {
+    if (current(write.to).id != to.id) {
+      return fail(ErrorCode::kUnknownTopic, name + " was deleted; its name may be another's now");
+    }
+    if (participant == nullptr && open_partitions >= kMaxOpenPartitions) {
+      return fail(too_much_open());
+    }
+    const std::size_t before = entry.txn.partitions().size();
+    RUNNEL_TRY(entry.txn.add(write.to, to, entry.version + 1, now));
+    open_partitions += entry.txn.partitions().size() - before;
     participant = entry.txn.find(write.to);
   }
-  if (participant->number < 0) entry.txn.give_number(*participant);
+  if (participant->number < 0) RUNNEL_TRY(entry.txn.give_number(*participant));
   request.state.push_back({Transaction::participant_key(write.who, participant->number),
                            entry.txn.encode_participant(write.to)});
   return {};
@@ -309,13 +342,15 @@ void TransactionCoordinator::write(const Write& write, storage::CommitRequest re
   State::Work work;
   const auto queue = [&]() RUNNEL_REQUIRES(state.mutex) -> Status {
     RUNNEL_TRY_ASSIGN(const State::EntryRef entry, state.usable(write.id, write.who));
-    RUNNEL_TRY(state.take_part(*entry, write, now, request));
+    const storage::PartitionRef& partition = request.appends.front().partition;
+    const Incarnation to{state.store->partition_id(partition), partition};
+    RUNNEL_TRY(state.take_part(*entry, write, to, now, request));
     ++entry->writing;
     state.submit(
         std::move(request), Wake::kLoop,
-        [self = state_, entry, who = write.who, to = write.to,
+        [self = state_, entry, who = write.who, of = write.to, id = to.id,
          done](const storage::CommitOutcome& outcome) {
-          self->written(entry, {entry->id, who, to, false}, outcome);
+          self->written(entry, {entry->id, who, of, false}, id, outcome);
           done(outcome);
         },
         work);
@@ -331,13 +366,14 @@ void TransactionCoordinator::write(const Write& write, storage::CommitRequest re
 }
 
 void TransactionCoordinator::State::written(const EntryRef& entry, const Write& write,
-                                            const storage::CommitOutcome& outcome) {
+                                            PartitionId to, const storage::CommitOutcome& outcome) {
   MutexLock lock(mutex);
   --entry->writing;
   // A batch that was known is stored without what came with it.
   if (!outcome.result || outcome.result->appends.front().duplicate) return;
   if (!entry->txn.check(write.who)) return;
-  if (Participant* participant = entry->txn.find(write.to)) participant->stored = true;
+  Participant* participant = entry->txn.find(write.to);
+  if (participant != nullptr && participant->partition.id == to) participant->stored = true;
 }
 
 }  // namespace runnel::broker

@@ -13,6 +13,8 @@
 //   kConcurrentTransactions     something of this id is being stored: try again
 //   kInvalidTxnState            not in this state
 //   kTooManyPartitions          beyond a limit of limits.h; the transaction can only be aborted
+//   kOverloaded                 all open transactions together are at a limit: try again
+//   kUnknownTopic               a batch is for a topic that was deleted meanwhile
 #pragma once
 
 #include <chrono>
@@ -20,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +43,7 @@ class TransactionStore {
   virtual void queue_commit(storage::CommitRequest request, storage::CommitCallback done) = 0;
   /// Null: there is no such partition. Quick, and does not call back.
   [[nodiscard]] virtual storage::PartitionRef partition(const TopicPartition& of) const = 0;
+  [[nodiscard]] virtual PartitionId partition_id(const storage::PartitionRef& of) const = 0;
   /// Blocking.
   [[nodiscard]] virtual Result<std::optional<storage::ProducerInfo>> producer(
       const storage::PartitionRef& partition, ProducerId id) = 0;
@@ -65,8 +69,8 @@ struct TransactionDescription {
   std::vector<TopicPartition> partitions;  ///< in order; not in lists
 };
 
-/// Thread safe. `now` is wall time (storage::Clock::now()) everywhere: a transaction's timeout goes
-/// on while the broker is down.
+/// Thread safe. `now` is TransactionClock::now() everywhere: a transaction's timeout goes on while
+/// the broker is down, and does not heed a clock that is set while it runs.
 class TransactionCoordinator {
  public:
   /// Runs exactly once: inside the call, or later on a thread of the store. Must not block; no lock
@@ -84,9 +88,9 @@ class TransactionCoordinator {
   TransactionCoordinator(const TransactionCoordinator&) = delete;
   TransactionCoordinator& operator=(const TransactionCoordinator&) = delete;
 
-  /// Reads what is stored; once, before anything else. Open transactions go on until their timeout.
-  /// kCorrupt, kFormatTooNew.
-  [[nodiscard]] Status load();
+  /// Reads what is stored; once, before anything else. Open transactions go on until their timeout,
+  /// which is not longer from `now` on than it was from their beginning. kCorrupt, kFormatTooNew.
+  [[nodiscard]] Status load(Timestamp now);
 
   /// A producer starts; an open transaction of the id is aborted. `expected` is what the producer
   /// thinks it is, if it goes on after an error. Also kInvalidTxnTimeout; kOverloaded: too many
@@ -118,13 +122,15 @@ class TransactionCoordinator {
 
   /// Commits or aborts, and answers who goes on. `bumps`: with the next epoch. A repeat of the last
   /// end is answered like it. kConcurrentTransactions also while batches of the transaction are
-  /// being written. May block if end_may_block() says so.
+  /// being written, or its positions set otherwise. May block if end_may_block() says so.
   void end(std::string_view id, storage::ProducerIdentity who, bool commit, bool bumps,
            Timestamp now, ProducerDone done);
   [[nodiscard]] bool end_may_block(std::string_view id) const;
 
   /// May an open transaction still change this position?
   [[nodiscard]] bool unstable(const OffsetKey& key) const;
+  /// All such positions of a group.
+  [[nodiscard]] std::set<TopicPartition> unstable_of(std::string_view group) const;
   /// Queues a commit of positions outside of transactions. They stay, even if a transaction that
   /// had set the same ones before is committed later.
   void commit_offsets(storage::CommitRequest request, Wake wake, storage::CommitCallback done);

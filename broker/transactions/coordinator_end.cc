@@ -40,8 +40,8 @@ void TransactionCoordinator::State::start_move(const EntryRef& entry, Step step,
 }
 
 bool TransactionCoordinator::State::is_current(const EntryRef& entry, const TopicPartition& of,
-                                               const storage::PartitionRef& as) {
-  return as && !entry->left_out.contains(of) && store->partition(of) == as;
+                                               const Incarnation& as) {
+  return as.ref && !entry->left_out.contains(of) && store->partition(of) == as.ref;
 }
 
 storage::CommitRequest TransactionCoordinator::State::request_of(const Move& move) {
@@ -54,11 +54,11 @@ storage::CommitRequest TransactionCoordinator::State::request_of(const Move& mov
   for (const auto& [of, participant] : txn.partitions()) {
     if (!is_current(move.entry, of, participant.partition)) continue;
     request.markers.push_back(
-        {participant.partition, move.step.marker->producer, move.step.marker->commit, 0});
+        {participant.partition.ref, move.step.marker->producer, move.step.marker->commit, 0});
   }
   for (const auto& [key, offset] : txn.offsets()) {
-    if (!move.step.marker->commit || offset.superseded != 0) continue;
-    if (!offset.partition || store->partition(key.of) != offset.partition) continue;
+    if (!move.step.marker->commit || !offset.counts()) continue;
+    if (!offset.partition.ref || store->partition(key.of) != offset.partition.ref) continue;
     request.offsets.push_back({key.group, key.of.topic, key.of.partition, offset.offset,
                                offset.leader_epoch, offset.metadata});
   }
@@ -69,6 +69,10 @@ storage::CommitRequest TransactionCoordinator::State::request_of(const Move& mov
     request.state.push_back({Transaction::participant_key(txn.producer(), n), std::nullopt});
   }
   return request;
+}
+
+bool TransactionCoordinator::State::waits_for_positions(const Entry& entry, const Step& step) {
+  return step.marker && step.marker->commit && entry.superseding > 0;
 }
 
 void TransactionCoordinator::State::submit_move(const MoveRef& move, Work& work) {
@@ -92,16 +96,25 @@ void TransactionCoordinator::State::moved(const MoveRef& move,
     Entry& entry = *move->entry;
     if (outcome.result) {
       take_over(*move, work);
-    } else if (names_what_is_gone(outcome.result.error()) && move->attempts < kEndAttempts) {
+    } else if (names_what_is_gone(outcome.result.error()) && move->attempts < kEndAttempts &&
+               !waits_for_positions(entry, move->step)) {
       --entry.saving;
       submit_move(move, work);
     } else {
       const Error error = outcome.result.error();
       entry.moving = false;
       entry.suspect = entry.suspect || error.code() == ErrorCode::kInvalidProducerEpoch;
+      const bool changed =
+          entry.version != move->version && error.code() != ErrorCode::kShuttingDown;
       note_saved(entry, move->version, fail(error), work);
       drop_if_unused(move->entry);
-      work.push_back([move, error] { move->done(fail(not_stored(error))); });
+      const auto answer = [move, error] { move->done(fail(not_stored(error))); };
+      if (changed) {  // positions were set otherwise meanwhile: they must not come back
+        when_stored(
+            move->entry, [answer](const Status&) { answer(); }, work);
+      } else {
+        work.push_back(answer);
+      }
     }
   }
   run(work);
@@ -222,8 +235,10 @@ void TransactionCoordinator::end(std::string_view id, storage::ProducerIdentity 
     }
     const State::EntryRef& entry = found->second;
     RUNNEL_TRY_ASSIGN(Step step, entry->txn.end(who, commit, bumps, fresh, now));
-    // What is still being written must not come after the markers.
-    if (entry->moving || entry->forgetting || (step.marker && entry->writing > 0)) {
+    // What is still being written must not come after the markers, and a position that is being
+    // set otherwise counts if that fails.
+    if (entry->moving || entry->forgetting || (step.marker && entry->writing > 0) ||
+        State::waits_for_positions(*entry, step)) {
       return fail(ErrorCode::kConcurrentTransactions,
                   "something of the transaction is still being stored; try again");
     }
@@ -270,7 +285,7 @@ void TransactionCoordinator::State::tick_entry(const EntryRef& entry, Timestamp 
     ++forgotten;
     return start_forgetting(entry, work);
   }
-  if (entry->saving == 0 && entry->stored != entry->version) save(entry, work);
+  if (entry->saving == 0) save_changes(entry, work);
 }
 
 void TransactionCoordinator::State::look_into(const EntryRef& entry) {
@@ -281,7 +296,7 @@ void TransactionCoordinator::State::look_into(const EntryRef& entry) {
     entry->suspect = false;
     who = entry->txn.producer();
     for (const auto& [of, participant] : entry->txn.partitions()) {
-      if (participant.partition) partitions.emplace_back(of, participant.partition);
+      if (participant.partition.ref) partitions.emplace_back(of, participant.partition.ref);
     }
   }
   for (const auto& [of, partition] : partitions) {

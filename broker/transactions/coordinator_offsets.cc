@@ -23,6 +23,16 @@ bool TransactionCoordinator::unstable(const OffsetKey& key) const {
   return state_->pending.contains(key);
 }
 
+std::set<TopicPartition> TransactionCoordinator::unstable_of(std::string_view group) const {
+  std::set<TopicPartition> found;
+  MutexLock lock(state_->mutex);
+  for (auto it = state_->pending.lower_bound({std::string(group), {}});
+       it != state_->pending.end() && it->first.group == group; ++it) {
+    found.insert(it->first.of);
+  }
+  return found;
+}
+
 std::uint64_t TransactionCoordinator::State::supersede(const std::vector<OffsetKey>& keys,
                                                        std::set<EntryRef>& touched) {
   const std::uint64_t by = ++last_superseding;
@@ -43,6 +53,7 @@ void TransactionCoordinator::State::submit_superseding(storage::CommitRequest re
   std::vector<std::pair<EntryRef, std::uint64_t>> saves;
   for (const EntryRef& entry : touched) {
     ++entry->version;
+    ++entry->superseding;
     // An end on its way comes before this. If it fails, the next save has what was superseded.
     if (entry->moving) continue;
     add_state(*entry, request);
@@ -56,8 +67,13 @@ void TransactionCoordinator::State::submit_superseding(storage::CommitRequest re
         {
           MutexLock lock(self->mutex);
           const Status status = outcome.result ? Status() : Status(fail(outcome.result.error()));
+          const bool over = !status && status.error().code() == ErrorCode::kShuttingDown;
           for (const EntryRef& entry : touched) {
-            if (!status && entry->txn.restore_superseded(by)) ++entry->version;
+            --entry->superseding;
+            entry->txn.end_superseding(by, status.has_value());
+            if (!status) ++entry->version;
+            // Before it is noted below: who waits is not concerned by what failed here.
+            if (!over && !entry->moving) self->save_changes(entry, answers);
           }
           for (const auto& [entry, version] : saves) {
             self->note_saved(*entry, version, status, answers);

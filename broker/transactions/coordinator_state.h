@@ -41,6 +41,7 @@ struct TransactionCoordinator::State : std::enable_shared_from_this<TransactionC
     std::uint64_t queued = 0;           ///< the newest version on its way
     int saving = 0;                     ///< commits on their way that store the state
     int writing = 0;                    ///< batches on their way
+    int superseding = 0;                ///< commits on their way that set its positions otherwise
     bool fresh = true;                  ///< nothing of it is stored
     bool moving = false;                ///< a step is on its way
     bool forgetting = false;            ///< its deletion is on its way
@@ -82,6 +83,9 @@ struct TransactionCoordinator::State : std::enable_shared_from_this<TransactionC
 
   /// Calls `answer` when everything noted until now is stored; stores it if need be.
   void when_stored(const EntryRef& entry, Done answer, Work& work) RUNNEL_REQUIRES(mutex);
+  /// Unless that is on its way. While its positions are being set otherwise it waits for that: what
+  /// is stored would be without them, also if that fails.
+  void save_changes(const EntryRef& entry, Work& work) RUNNEL_REQUIRES(mutex);
   void save(const EntryRef& entry, Work& work) RUNNEL_REQUIRES(mutex);
   /// What storing the state takes; counts as a save that saved() has to end.
   void add_state(Entry& entry, storage::CommitRequest& to) RUNNEL_REQUIRES(mutex);
@@ -95,19 +99,26 @@ struct TransactionCoordinator::State : std::enable_shared_from_this<TransactionC
                   Work& work) RUNNEL_REQUIRES(mutex);
   void submit_move(const MoveRef& move, Work& work) RUNNEL_REQUIRES(mutex);
   [[nodiscard]] storage::CommitRequest request_of(const Move& move) RUNNEL_REQUIRES(mutex);
+  /// Which positions a commit has is not known yet.
+  [[nodiscard]] static bool waits_for_positions(const Entry& entry, const Transaction::Step& step);
   void moved(const MoveRef& move, const storage::CommitOutcome& outcome) RUNNEL_EXCLUDES(mutex);
   void take_over(Move& move, Work& work) RUNNEL_REQUIRES(mutex);
   /// `entry` will never be again, unless it was stored.
   void drop_if_unused(const EntryRef& entry) RUNNEL_REQUIRES(mutex);
 
-  void written(const EntryRef& entry, const Write& write, const storage::CommitOutcome& outcome)
-      RUNNEL_EXCLUDES(mutex);
+  void written(const EntryRef& entry, const Write& write, PartitionId to,
+               const storage::CommitOutcome& outcome) RUNNEL_EXCLUDES(mutex);
   /// The participant that `write` goes to, and in `request` what makes it one, if that is not known
   /// to be durable.
-  [[nodiscard]] Status take_part(Entry& entry, const Write& write, Timestamp now,
-                                 storage::CommitRequest& request) RUNNEL_REQUIRES(mutex);
+  [[nodiscard]] Status take_part(Entry& entry, const Write& write, const Incarnation& to,
+                                 Timestamp now, storage::CommitRequest& request)
+      RUNNEL_REQUIRES(mutex);
   [[nodiscard]] bool is_current(const EntryRef& entry, const TopicPartition& of,
-                                const storage::PartitionRef& as) RUNNEL_REQUIRES(mutex);
+                                const Incarnation& as) RUNNEL_REQUIRES(mutex);
+
+  [[nodiscard]] Transaction::Resolve resolver() const;
+  /// What is there now under this name.
+  [[nodiscard]] Incarnation current(const TopicPartition& of) const;
 
   /// Marks the pending positions of `keys`; names the ids that have any in `touched`.
   std::uint64_t supersede(const std::vector<OffsetKey>& keys, std::set<EntryRef>& touched)

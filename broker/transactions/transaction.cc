@@ -13,9 +13,9 @@ bool same(ProducerIdentity a, ProducerIdentity b) {
   return a.id == b.id && a.epoch == b.epoch;
 }
 
+/// The epoch that fences `of` off. There is none after the last but one: nobody is given that.
 ProducerIdentity bumped(ProducerIdentity of) {
-  RUNNEL_ASSERT(of.epoch <= Transaction::kLastEpoch);
-  return {of.id, of.epoch + 1};
+  return {of.id, std::min(of.epoch, Transaction::kLastEpoch) + 1};
 }
 
 std::string text_of(ProducerIdentity who) {
@@ -62,6 +62,10 @@ Status Transaction::check(ProducerIdentity who) const {
     return fail(ErrorCode::kProducerFenced,
                 text_of(who) + " was replaced by epoch " + std::to_string(producer_.epoch.value()));
   }
+  if (repeat_ == Repeat::kFenced || who.epoch > kLastEpoch) {
+    return fail(ErrorCode::kProducerFenced,
+                text_of(who) + " is nobody: the producer before was fenced off; start a new one");
+  }
   return {};
 }
 
@@ -86,8 +90,9 @@ Transaction Transaction::without_contents() const {
 Result<Transaction::Step> Transaction::init(std::int32_t timeout_ms,
                                             std::optional<ProducerIdentity> expected,
                                             std::optional<ProducerId> fresh, Timestamp now) const {
-  if (expected && !same(*expected, producer_)) {
-    const bool repeated = repeat_ != Repeat::kNone && same(*expected, previous_) && !open();
+  if (expected && (!same(*expected, producer_) || repeat_ == Repeat::kFenced)) {
+    const bool repeatable = repeat_ == Repeat::kInit || repeat_ == Repeat::kEnd;
+    const bool repeated = repeatable && same(*expected, previous_) && !open();
     if (repeated) return Step{producer_, std::nullopt, std::nullopt};
     return fail(ErrorCode::kProducerFenced, text_of(*expected) + " was replaced by another");
   }
@@ -140,7 +145,7 @@ Transaction::Step Transaction::time_out(Timestamp now) const {
   Step step{fenced, without_contents(), Step::Marker{fenced, false}};
   step.next->producer_ = fenced;
   step.next->previous_ = {kNoProducer, kNoEpoch};
-  step.next->repeat_ = Repeat::kNone;
+  step.next->repeat_ = Repeat::kFenced;
   step.next->state_ = TransactionState::kCompleteAbort;
   step.next->changed_ = now;
   return step;
@@ -153,9 +158,13 @@ void Transaction::open_at(Timestamp now) {
   changed_ = now;
 }
 
-Result<bool> Transaction::add(const TopicPartition& of, storage::PartitionRef partition,
+Result<bool> Transaction::add(const TopicPartition& of, Incarnation partition,
                               std::uint64_t version, Timestamp now) {
-  if (partitions_.contains(of)) return false;
+  if (Participant* known = find(of)) {
+    if (known->partition.id == partition.id) return false;
+    *known = Participant{std::move(partition), false, version, -1};
+    return true;
+  }
   if (partitions_.size() >= kMaxTransactionPartitions) {
     return fail(ErrorCode::kTooManyPartitions, "a transaction writes to " +
                                                    std::to_string(kMaxTransactionPartitions) +
@@ -216,6 +225,15 @@ Participant* Transaction::find(const TopicPartition& of) {
   return found == partitions_.end() ? nullptr : &found->second;
 }
 
+Status Transaction::give_number(Participant& participant) {
+  if (numbers_ >= kMaxParticipantEntries) {
+    return fail(ErrorCode::kTooManyPartitions,
+                "topics of the transaction were deleted and made anew too often");
+  }
+  participant.number = numbers_++;
+  return {};
+}
+
 void Transaction::stored(std::uint64_t version) {
   for (auto& [of, participant] : partitions_) {
     if (participant.version <= version) participant.stored = true;
@@ -224,19 +242,22 @@ void Transaction::stored(std::uint64_t version) {
 
 bool Transaction::supersede(const OffsetKey& key, std::uint64_t by) {
   const auto found = offsets_.find(key);
-  if (found == offsets_.end() || found->second.superseded != 0) return false;
-  found->second.superseded = by;
+  if (found == offsets_.end() || found->second.superseded) return false;
+  found->second.superseding.push_back(by);
   return true;
 }
 
-bool Transaction::restore_superseded(std::uint64_t by) {
-  bool any = false;
+void Transaction::end_superseding(std::uint64_t by, bool stored) {
   for (auto& [key, offset] : offsets_) {
-    if (offset.superseded != by) continue;
-    offset.superseded = 0;
-    any = true;
+    if (std::erase(offset.superseding, by) == 0) continue;
+    if (!stored) continue;
+    offset.superseded = true;
+    offset.superseding.clear();
   }
-  return any;
+}
+
+void Transaction::begin_by(Timestamp now) {
+  if (open()) start_ = std::min(start_, now);
 }
 
 }  // namespace runnel::broker

@@ -9,12 +9,18 @@
 //
 //   "txn/<id>"        version u8 = 1, state u8, repeat u8, producer id, epoch, previous id,
 //                     previous epoch (varint each), timeout ms (uvarint), start, changed (varint),
-//                     topics {name, partitions {index uvarint}}, groups {name}
-//   "txo/<id>"        version u8 = 1, positions {group, topic, partition uvarint, offset varint,
-//                     leader epoch varint, metadata}: take effect if the transaction is committed
+//                     topics {name, partitions {index, partition id, uvarint each}},
+//                     groups {name}
+//   "txo/<id>"        version u8 = 1, positions {group, topic, partition, partition id (uvarint
+//                     each), offset varint, leader epoch varint, metadata}: take effect if the
+//                     transaction is committed
 //   "txp/<producer id, 16 hex digits>/<epoch, 4>/<number, 4>"
-//                     version u8 = 1, start varint, topic, partition uvarint: a partition that
-//                     joined by being written to, stored in one commit with its first batch
+//                     version u8 = 1, start varint, topic, partition, partition id (uvarint
+//                     each): a partition that joined by being written to, stored in one commit
+//                     with its first batch
+//
+// Partition ids are storage's, and never given twice: a topic made anew under an old name does not
+// count as the one that took part.
 #pragma once
 
 #include <chrono>
@@ -52,15 +58,23 @@ enum class TransactionState : std::uint8_t {
 /// As Kafka's tools write it: "Ongoing", ...
 [[nodiscard]] std::string_view name_of(TransactionState state) noexcept;
 
+/// A partition as it was when it came into a transaction.
+struct Incarnation {
+  PartitionId id{0};
+  storage::PartitionRef ref;  ///< null: it is gone
+};
+
 /// A position that waits for the end of a transaction.
 struct PendingOffset {
   Offset offset;
   LeaderEpoch leader_epoch{-1};
   std::string metadata;
-  storage::PartitionRef partition;  ///< as it was then; null: its topic is gone
-  /// The group's position was set otherwise meanwhile; that one stays. 0: it was not. Else names
-  /// who did.
-  std::uint64_t superseded = 0;
+  Incarnation partition;
+  bool superseded = false;  ///< the group's position was set otherwise since: that one stays
+  /// Commits on their way that will have superseded it. Their numbers are the coordinator's.
+  std::vector<std::uint64_t> superseding = {};
+  /// Takes effect, as far as is known now.
+  [[nodiscard]] bool counts() const noexcept { return !superseded && superseding.empty(); }
 };
 /// Whose position, of what.
 struct OffsetKey {
@@ -71,10 +85,10 @@ struct OffsetKey {
 
 /// A partition in the open transaction.
 struct Participant {
-  storage::PartitionRef partition;  ///< as it joined; null: its topic is gone
-  bool stored = false;              ///< that it takes part is durable
-  std::uint64_t version = 0;        ///< the coordinator's: with which it is stored
-  std::int32_t number = -1;         ///< of its "txp/" entry; -1: it has none
+  Incarnation partition;
+  bool stored = false;        ///< that it takes part is durable
+  std::uint64_t version = 0;  ///< the coordinator's: with which it is stored
+  std::int32_t number = -1;   ///< of its "txp/" entry; -1: it has none
 };
 
 /// Not thread safe.
@@ -113,7 +127,8 @@ class Transaction {
   /// Numbers given to "txp/" entries: those below this may exist.
   [[nodiscard]] std::int32_t numbers() const noexcept { return numbers_; }
 
-  /// kInvalidProducerIdMapping or kProducerFenced if `who` is not the current producer.
+  /// kInvalidProducerIdMapping or kProducerFenced if `who` is not the current producer, or was
+  /// fenced off: then nobody is until the next start.
   [[nodiscard]] Status check(storage::ProducerIdentity who) const;
 
   /// A producer starts. `expected` is what it thinks it is, if it goes on after an error; `fresh`
@@ -133,7 +148,8 @@ class Transaction {
   // What the open transaction does; each opens one if none is. `version` is the coordinator's.
   // False, and nothing is changed, if it was known or, with kTooManyPartitions, if it is too much.
 
-  [[nodiscard]] Result<bool> add(const TopicPartition& of, storage::PartitionRef partition,
+  /// A partition known under this name in another incarnation is replaced, which is a change.
+  [[nodiscard]] Result<bool> add(const TopicPartition& of, Incarnation partition,
                                  std::uint64_t version, Timestamp now);
   [[nodiscard]] Result<bool> add_group(std::string_view group, Timestamp now);
   /// All of them, or with kTooManyPartitions none. They replace earlier ones of the same keys.
@@ -142,22 +158,22 @@ class Transaction {
 
   /// The participant `of`; null.
   [[nodiscard]] Participant* find(const TopicPartition& of);
-  /// Gives a participant the number of its own entry.
-  void give_number(Participant& participant) { participant.number = numbers_++; }
+  /// Gives a participant the number of its own entry. kTooManyPartitions.
+  [[nodiscard]] Status give_number(Participant& participant);
   /// Everything in a stored version up to `version` is stored.
   void stored(std::uint64_t version);
-  /// The position was set otherwise by `by`. False: there is no such position that still counts.
+  /// The position is being set otherwise by `by`. False: there is none that may still count.
   bool supersede(const OffsetKey& key, std::uint64_t by);
-  /// What `by` did was not stored. False: nothing was left of it.
-  bool restore_superseded(std::uint64_t by);
+  /// What `by` did is `stored`, or was not: then the positions count again.
+  void end_superseding(std::uint64_t by, bool stored);
 
   [[nodiscard]] std::string encode() const;
   [[nodiscard]] std::string encode_offsets() const;
   [[nodiscard]] std::string encode_participant(const TopicPartition& of) const;
   [[nodiscard]] static std::string participant_key(storage::ProducerIdentity producer,
                                                    std::int32_t number);
-  /// Looks a partition up; null: there is none.
-  using Resolve = std::function<storage::PartitionRef(const TopicPartition&)>;
+  /// Looks a partition up; null: it is not there any more.
+  using Resolve = std::function<storage::PartitionRef(const TopicPartition&, PartitionId)>;
   /// kCorrupt, kFormatTooNew: what is wrong with the state of `id`.
   [[nodiscard]] static Result<Transaction> decode(std::string_view id, Bytes bytes,
                                                   const Resolve& resolve);
@@ -169,10 +185,13 @@ class Transaction {
   };
   [[nodiscard]] static std::optional<ParticipantName> parse_participant_key(std::string_view key);
   [[nodiscard]] Status decode_participant(std::int32_t number, Bytes bytes, const Resolve& resolve);
+  /// The clock may have been set while nothing ran: a transaction began at `now` at the latest.
+  void begin_by(Timestamp now);
 
  private:
-  /// Why a request that names the previous identity may be one whose answer was lost.
-  enum class Repeat : std::uint8_t { kNone = 0, kInit = 1, kEnd = 2 };
+  /// Why a request that names the previous identity may be one whose answer was lost. kFenced: no
+  /// request may go on, not even one that names the current identity, for nobody was given that.
+  enum class Repeat : std::uint8_t { kNone = 0, kInit = 1, kEnd = 2, kFenced = 3 };
 
   Transaction() = default;
   void open_at(Timestamp now);

@@ -52,6 +52,16 @@ PartitionIndex index(ByteReader& in) {
   return PartitionIndex(static_cast<std::int32_t>(value & INT32_MAX));
 }
 
+PartitionId partition_id(ByteReader& in) {
+  const std::uint64_t value = in.uvarint();
+  if (value > UINT32_MAX) in.set_failed();
+  return PartitionId(static_cast<std::uint32_t>(value));
+}
+
+void put_partition(ByteWriter& out, PartitionIndex index, PartitionId id) {
+  out.uvarint(static_cast<std::uint64_t>(index.value())).uvarint(id.value());
+}
+
 storage::ProducerIdentity identity(ByteReader& in) {
   const ProducerId id(in.varint());
   return {id, ProducerEpoch(number<std::int16_t>(in))};
@@ -85,12 +95,14 @@ std::string Transaction::encode() const {
   out.varint(previous_.id.value()).varint(previous_.epoch.value());
   out.uvarint(static_cast<std::uint64_t>(timeout_ms_));
   out.varint(start_.value()).varint(changed_.value());
-  std::map<std::string_view, std::vector<PartitionIndex>> topics;
-  for (const auto& [of, participant] : partitions_) topics[of.topic].push_back(of.partition);
+  std::map<std::string_view, std::vector<std::pair<PartitionIndex, PartitionId>>> topics;
+  for (const auto& [of, participant] : partitions_) {
+    topics[of.topic].emplace_back(of.partition, participant.partition.id);
+  }
   out.uvarint(topics.size());
-  for (const auto& [name, indexes] : topics) {
-    out.text(name).uvarint(indexes.size());
-    for (const PartitionIndex i : indexes) out.uvarint(static_cast<std::uint64_t>(i.value()));
+  for (const auto& [name, partitions] : topics) {
+    out.text(name).uvarint(partitions.size());
+    for (const auto& [i, id] : partitions) put_partition(out, i, id);
   }
   out.uvarint(groups_.size());
   for (const std::string& group : groups_) out.text(group);
@@ -101,12 +113,12 @@ std::string Transaction::encode_offsets() const {
   ByteWriter out;
   out.le(kVersion);
   std::size_t count = 0;
-  for (const auto& [key, offset] : offsets_) count += offset.superseded == 0 ? 1 : 0;
+  for (const auto& [key, offset] : offsets_) count += offset.counts() ? 1 : 0;
   out.uvarint(count);
   for (const auto& [key, offset] : offsets_) {
-    if (offset.superseded != 0) continue;
+    if (!offset.counts()) continue;
     out.text(key.group).text(key.of.topic);
-    out.uvarint(static_cast<std::uint64_t>(key.of.partition.value()));
+    put_partition(out, key.of.partition, offset.partition.id);
     out.varint(offset.offset.value()).varint(offset.leader_epoch.value()).text(offset.metadata);
   }
   return out.take();
@@ -115,7 +127,7 @@ std::string Transaction::encode_offsets() const {
 std::string Transaction::encode_participant(const TopicPartition& of) const {
   ByteWriter out;
   out.le(kVersion).varint(start_.value()).text(of.topic);
-  out.uvarint(static_cast<std::uint64_t>(of.partition.value()));
+  put_partition(out, of.partition, partitions_.at(of).partition.id);
   return out.take();
 }
 
@@ -130,21 +142,23 @@ Result<Transaction> Transaction::decode(std::string_view id, Bytes bytes, const 
   const std::uint64_t timeout = in.uvarint();
   t.start_ = Timestamp(in.varint());
   t.changed_ = Timestamp(in.varint());
-  if (!is_state(state) || repeat > static_cast<std::uint8_t>(Repeat::kEnd) || timeout > INT32_MAX ||
-      t.producer_.id.value() < 0 || t.producer_.epoch.value() < 0) {
+  if (!is_state(state) || repeat > static_cast<std::uint8_t>(Repeat::kFenced) ||
+      timeout > INT32_MAX || t.producer_.id.value() < 0 || t.producer_.epoch.value() < 0) {
     in.set_failed();
   }
   t.state_ = static_cast<TransactionState>(state);
   t.repeat_ = static_cast<Repeat>(repeat);
+  if (t.producer_.epoch > kLastEpoch) t.repeat_ = Repeat::kFenced;
   t.timeout_ms_ = static_cast<std::int32_t>(timeout & INT32_MAX);
   for (std::uint64_t topics = in.uvarint(); in.ok() && topics > 0; --topics) {
     const std::string name(in.text());
     for (std::uint64_t left = in.uvarint(); in.ok() && left > 0; --left) {
       TopicPartition of{name, index(in)};
       if (t.partitions_.size() >= kMaxTransactionPartitions) in.set_failed();
+      const PartitionId partition = partition_id(in);
       if (!in.ok()) break;
-      storage::PartitionRef partition = resolve(of);
-      t.partitions_.emplace(std::move(of), Participant{std::move(partition), true, 0, -1});
+      Incarnation as{partition, resolve(of, partition)};
+      t.partitions_.emplace(std::move(of), Participant{std::move(as), true, 0, -1});
     }
   }
   for (std::uint64_t groups = in.uvarint(); in.ok() && groups > 0; --groups) {
@@ -167,11 +181,12 @@ Status Transaction::decode_offsets(std::string_view id, Bytes bytes, const Resol
     key.of.topic = in.text();
     key.of.partition = index(in);
     PendingOffset offset;
+    offset.partition.id = partition_id(in);
     offset.offset = Offset(in.varint());
     offset.leader_epoch = LeaderEpoch(number<std::int32_t>(in));
     offset.metadata = in.text();
     if (!in.ok()) break;
-    offset.partition = resolve(key.of);
+    offset.partition.ref = resolve(key.of, offset.partition.id);
     offsets.emplace_back(std::move(key), std::move(offset));
   }
   RUNNEL_TRY(check_end(id, in));
@@ -210,13 +225,15 @@ Status Transaction::decode_participant(std::int32_t number, Bytes bytes, const R
   TopicPartition of;
   of.topic = in.text();
   of.partition = index(in);
+  const PartitionId partition = partition_id(in);
   RUNNEL_TRY(check_end(id, in));
-  storage::PartitionRef partition = resolve(of);
-  RUNNEL_TRY(add(of, std::move(partition), 0, start));
+  numbers_ = std::max(numbers_, number + 1);
+  // Of several incarnations the one that is still there counts, if there is one.
+  if (const Participant* known = find(of); known != nullptr && known->partition.ref) return {};
+  RUNNEL_TRY(add(of, {partition, resolve(of, partition)}, 0, start));
   Participant& participant = partitions_.at(of);
   participant.stored = true;
   participant.number = number;
-  numbers_ = std::max(numbers_, number + 1);
   return {};
 }
 

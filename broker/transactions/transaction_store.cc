@@ -18,6 +18,9 @@ class StoreOnStore final : public TransactionStore {
     auto found = store_.partition(of.topic, of.partition);
     return found ? std::move(*found) : nullptr;
   }
+  PartitionId partition_id(const storage::PartitionRef& of) const override {
+    return store_.partition_id(of);
+  }
   Result<std::optional<storage::ProducerInfo>> producer(const storage::PartitionRef& partition,
                                                         ProducerId id) override {
     return store_.producer(partition, id);

@@ -210,6 +210,10 @@ Result<PartitionRef> LogStore::partition(std::string_view topic, PartitionIndex 
   return found->partitions[i];
 }
 
+PartitionId LogStore::partition_id(const PartitionRef& partition) const {
+  return partition->id();
+}
+
 PartitionInfo LogStore::partition_info(const PartitionRef& partition) const {
   const Partition::View view = partition->view();
   PartitionInfo info;

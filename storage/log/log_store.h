@@ -39,6 +39,7 @@ class LogStore final : public Store {
   Result<TopicInfo> describe_topic(std::string_view name) const override;
   Result<std::string> topic_name(const Uuid& id) const override;
   Result<PartitionRef> partition(std::string_view topic, PartitionIndex index) const override;
+  PartitionId partition_id(const PartitionRef& partition) const override;
   Result<Offset> delete_records(const PartitionRef& partition, Offset before) override;
   PartitionInfo partition_info(const PartitionRef& partition) const override;
 

@@ -20,6 +20,7 @@ class Partition {
  public:
   std::string topic;
   PartitionIndex index;
+  PartitionId id{0};
   std::vector<Buffer> batches;
   Offset next{0};
   bool deleted = false;
@@ -160,6 +161,7 @@ class FakeStore final : public Store {
     if (i >= all.size()) return fail(ErrorCode::kUnknownPartition, "no such partition");
     return all[i];
   }
+  PartitionId partition_id(const PartitionRef& p) const override { return p->id; }
   Result<Offset> delete_records(const PartitionRef&, Offset before) override { return before; }
   PartitionInfo partition_info(const PartitionRef& p) const override {
     MutexLock lock(mutex_);
@@ -300,11 +302,12 @@ class FakeStore final : public Store {
       }
     }
   }
-  static void grow(const std::string& name, Topic& topic, std::int32_t total) {
+  void grow(const std::string& name, Topic& topic, std::int32_t total) RUNNEL_REQUIRES(mutex_) {
     while (topic.partitions.size() < static_cast<std::size_t>(total)) {
       auto p = std::make_shared<Partition>();
       p->topic = name;
       p->index = PartitionIndex(static_cast<std::int32_t>(topic.partitions.size()));
+      p->id = PartitionId(++last_partition_);
       topic.partitions.push_back(std::move(p));
     }
   }
@@ -419,6 +422,7 @@ class FakeStore final : public Store {
   std::map<FetchTicket, std::pair<FetchRequest, FetchCallback>> waiting_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<FakeWatch*> watches_ RUNNEL_GUARDED_BY(mutex_);
   std::uint64_t last_topic_ RUNNEL_GUARDED_BY(mutex_) = 0;
+  std::uint32_t last_partition_ RUNNEL_GUARDED_BY(mutex_) = 0;
   FetchTicket last_ticket_ RUNNEL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -1,6 +1,8 @@
 // All transactional ids: order, durability, failures, restarts.
 #include <gtest/gtest.h>
 
+#include "broker/transactions/transaction_clock.h"
+#include "storage/env/manual_clock.h"
 #include "tests/broker/transactions/fake_transaction_store.h"
 
 namespace runnel::broker {
@@ -257,6 +259,80 @@ TEST(Transactions, ATopicThatWasDeletedIsLeftOut) {
   EXPECT_FALSE(w.offset({"g", again})) << "it is another topic of that name";
 }
 
+TEST(Transactions, ATopicMadeAnewTakesPartAnew) {
+  TransactionWorld w;
+  ProducerIdentity a = w.init("a");
+  const auto make_anew = [&](int i) {
+    w.disk.remove(orders(i));
+    w.disk.create("orders", i);
+  };
+  // By being written to: with a restart before the end, and with one before the second batch.
+  for (const int restart : {0, 1, 2}) {
+    EXPECT_EQ(*w.write("a", a, orders(0), 0, 1, true), ErrorCode::kOk);
+    make_anew(0);
+    if (restart == 2) w.restart();
+    EXPECT_EQ(*w.write("a", a, orders(0), 0, 2, true), ErrorCode::kOk);
+    if (restart == 1) w.restart();
+    EXPECT_EQ(w.end("a", a, true, true, &a), ErrorCode::kOk);
+    EXPECT_FALSE(w.partition(0).has_open()) << restart;
+    EXPECT_EQ(w.partition(0).committed(), std::vector<std::int64_t>{2}) << restart;
+    EXPECT_EQ(w.disk.state.size(), 1u);
+    make_anew(0);
+  }
+  // By being added, before and after.
+  EXPECT_EQ(*w.add("a", a, {orders(1), orders(2)}), ErrorCode::kOk);
+  make_anew(1);
+  make_anew(2);
+  EXPECT_EQ(*w.add("a", a, {orders(1)}), ErrorCode::kOk);
+  EXPECT_EQ(*w.write("a", a, orders(1), 0, 3, false), ErrorCode::kOk);
+  EXPECT_EQ(*w.write("a", a, orders(2), 0, 4, false), ErrorCode::kOk) << "added under this name";
+  w.restart();
+  EXPECT_EQ(w.end("a", a, true, false), ErrorCode::kOk);
+  EXPECT_EQ(w.partition(1).committed(), std::vector<std::int64_t>{3});
+  EXPECT_EQ(w.partition(2).committed(), std::vector<std::int64_t>{4});
+}
+
+TEST(Transactions, ALateBatchToADeletedTopicDoesNotTakeTheNewOnesPlace) {
+  TransactionWorld w;
+  const ProducerIdentity a = w.init("a");
+  const storage::PartitionRef old = w.disk.partitions.at(orders(0));
+  w.disk.at_once = false;
+  const auto first = w.write("a", a, orders(0), 0, 1, true);
+  w.disk.complete_one();
+  const auto second = w.write("a", a, orders(0), 1, 2, true);  // durable, but not answered
+  w.disk.remove(orders(0));
+  w.disk.create("orders", 0);
+  w.disk.at_once = true;
+  const auto third = w.write("a", a, orders(0), 0, 3, true);
+  w.disk.complete_all();
+  EXPECT_EQ(*second, ErrorCode::kUnknownTopic);
+  EXPECT_EQ(*third, ErrorCode::kOk);
+  EXPECT_EQ(*w.write("a", a, orders(0), 2, 4, true, old), ErrorCode::kUnknownTopic);
+  w.restart();
+  EXPECT_EQ(w.end("a", a, true, true), ErrorCode::kOk);
+  EXPECT_EQ(w.partition(0).committed(), std::vector<std::int64_t>{3});
+}
+
+TEST(Transactions, AfterARestartATopicMadeAnewIsNotTheOldOne) {
+  TransactionWorld w;
+  const ProducerIdentity a = w.init("a");
+  EXPECT_EQ(*w.put_offset("a", a, true, kPosition, 500), ErrorCode::kOk);
+  EXPECT_EQ(*w.write("a", a, kPosition.of, 0, 1, true), ErrorCode::kOk);
+  EXPECT_EQ(*w.add("a", a, {orders(1)}), ErrorCode::kOk);
+  for (const TopicPartition& of : {kPosition.of, orders(1)}) {
+    w.disk.remove(of);
+    w.disk.create("orders", of.partition.value());
+  }
+  w.restart();
+  EXPECT_EQ(*w.add("a", a, {orders(2)}), ErrorCode::kOk) << "what is gone is stored as such";
+  w.restart();
+  EXPECT_EQ(w.end("a", a, true, true), ErrorCode::kOk);
+  EXPECT_FALSE(w.offset(kPosition));
+  EXPECT_TRUE(w.partition(3).log.empty());
+  EXPECT_TRUE(w.partition(1).log.empty());
+  EXPECT_EQ(w.partition(2).log.size(), 1u);
+}
+
 TEST(Transactions, APartitionThatTakesNoMarkerDoesNotHoldUpTheOthers) {
   TransactionWorld w;
   const ProducerIdentity a = w.init("a");
@@ -305,6 +381,98 @@ TEST(Transactions, OtherCommitsOfAPositionStay) {
   EXPECT_FALSE(w.offset(kPosition)) << "the group was removed";
 }
 
+TEST(Transactions, AnEndWaitsForPositionsThatAreBeingSetOtherwise) {
+  TransactionWorld w;
+  ProducerIdentity a = w.init("a");
+  EXPECT_EQ(*w.put_offset("a", a, true, kPosition, 500), ErrorCode::kOk);
+  w.disk.at_once = false;
+  const auto fails = w.commit_beside({kPosition}, 300);
+  EXPECT_EQ(w.end("a", a, true, true), ErrorCode::kConcurrentTransactions);
+  // Nothing that is stored meanwhile is without the position.
+  const auto added = w.add("a", a, {orders(1)});
+  EXPECT_EQ(w.disk.pending.size(), 1u);
+  w.disk.failing = ErrorCode::kLowSpace;
+  w.disk.complete_one();
+  w.disk.failing = ErrorCode::kOk;
+  w.disk.complete_all();
+  EXPECT_EQ(*fails, ErrorCode::kLowSpace);
+  EXPECT_EQ(*added, ErrorCode::kOk);
+  w.disk.at_once = true;
+  w.restart();
+  EXPECT_EQ(w.end("a", a, true, true, &a), ErrorCode::kOk);
+  EXPECT_EQ(w.offset(kPosition), Offset(500));
+  // Two beside each other, of which one fails.
+  for (const bool first_fails : {false, true}) {
+    EXPECT_EQ(*w.put_offset("a", a, true, kPosition, 600), ErrorCode::kOk);
+    w.disk.at_once = false;
+    const auto one = w.commit_beside({kPosition}, 601);
+    const auto two = w.commit_beside({kPosition}, 602);
+    w.disk.failing = first_fails ? ErrorCode::kLowSpace : ErrorCode::kOk;
+    w.disk.complete_one();
+    w.disk.failing = first_fails ? ErrorCode::kOk : ErrorCode::kLowSpace;
+    w.disk.complete_one();
+    w.disk.failing = ErrorCode::kOk;
+    w.disk.at_once = true;
+    w.disk.complete_all();
+    EXPECT_EQ(w.end("a", a, true, true, &a), ErrorCode::kOk);
+    EXPECT_EQ(w.offset(kPosition), Offset(first_fails ? 602 : 601));
+  }
+}
+
+TEST(Transactions, APositionSetOtherwiseDuringAnEndThatFailsStays) {
+  TransactionWorld w;
+  const ProducerIdentity a = w.init("a");
+  EXPECT_EQ(*w.put_offset("a", a, true, kPosition, 500), ErrorCode::kOk);
+  w.disk.at_once = false;
+  const auto answer = w.start_end("a", a, true, true);
+  const auto beside = w.commit_beside({kPosition}, 501);
+  w.disk.failing = ErrorCode::kLowSpace;
+  w.disk.complete_one();
+  w.disk.failing = ErrorCode::kOk;
+  EXPECT_FALSE(answer->has_value()) << "not before it is stored";
+  w.disk.complete_all();
+  EXPECT_EQ(*beside, ErrorCode::kOk);
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ((**answer).error().code(), ErrorCode::kConcurrentTransactions);
+  w.disk.at_once = true;
+  w.restart();
+  EXPECT_EQ(w.end("a", a, true, true), ErrorCode::kOk);
+  EXPECT_EQ(w.offset(kPosition), Offset(501));
+}
+
+TEST(Transactions, AClockThatWasSetBackDoesNotKeepATransactionOpen) {
+  TransactionWorld w;
+  const ProducerIdentity a = w.init("a");
+  EXPECT_EQ(*w.write("a", a, orders(0), 0, 1, true), ErrorCode::kOk);
+  w.now = Timestamp(1'000);
+  w.restart();
+  w.pass(61s);
+  EXPECT_FALSE(w.partition(0).has_open());
+}
+
+TEST(TransactionTime, HeedsNoClockThatIsSet) {
+  storage::ManualClock clock;
+  const TransactionClock time(clock);
+  const Timestamp start = time.now();
+  EXPECT_EQ(start, clock.now());
+  clock.jump(8 * 24h);
+  EXPECT_EQ(time.now(), start);
+  clock.jump(-9 * 24h);
+  clock.advance(1500ms);
+  EXPECT_EQ(time.now(), start + 1500);
+}
+
+TEST(Transactions, ManyPositionsWithOrdinaryNames) {
+  Transaction t({ProducerId(7), ProducerEpoch(0)}, 60'000, Timestamp(5));
+  std::vector<std::pair<OffsetKey, PendingOffset>> many;
+  for (std::size_t i = 0; i < kMaxPendingOffsets; ++i) {
+    many.push_back({{std::string(60, 'g'),
+                     {std::string(80, 't'), PartitionIndex(static_cast<std::int32_t>(i))}},
+                    {Offset(1), LeaderEpoch(0), std::string(40, 'm'), {}}});
+  }
+  EXPECT_TRUE(t.put_offsets(many, Timestamp(6)));
+}
+
 TEST(Transactions, IdsAreForgotten) {
   TransactionWorld w;
   const ProducerIdentity a = w.init("a");
@@ -336,6 +504,30 @@ TEST(Transactions, AnExhaustedProducerGetsANewId) {
   EXPECT_EQ(w.end("a", before, true, true, &a), ErrorCode::kOk) << "a repeat";
   EXPECT_EQ(text(a), "1001/0");
   EXPECT_EQ(w.partition(0).committed(), std::vector<std::int64_t>{1});
+}
+
+TEST(Transactions, NobodyHasTheEpochThatFencesOff) {
+  TransactionWorld w;
+  ProducerIdentity a = w.init("a");
+  for (const bool at_the_last : {false, true}) {
+    while (at_the_last && a.epoch < Transaction::kLastEpoch) a = w.init("a");
+    EXPECT_EQ(*w.write("a", a, orders(0), 0, 1, true), ErrorCode::kOk);
+    w.pass(61s);
+    const ProducerIdentity guessed{a.id, a.epoch + 1};
+    for (int restarts = 0; restarts < 2; ++restarts) {
+      EXPECT_EQ(*w.write("a", guessed, orders(0), 0, 1, true), ErrorCode::kProducerFenced);
+      EXPECT_EQ(*w.add("a", guessed, {orders(0)}), ErrorCode::kProducerFenced);
+      EXPECT_EQ(*w.put_offset("a", guessed, true, kPosition, 1), ErrorCode::kProducerFenced);
+      EXPECT_EQ(w.end("a", guessed, false, true), ErrorCode::kProducerFenced);
+      EXPECT_EQ(w.init_error("a", guessed), ErrorCode::kProducerFenced);
+      w.pass(61s);
+      w.restart();
+    }
+    a = w.init("a");
+    EXPECT_EQ(a.epoch, ProducerEpoch(at_the_last ? 0 : 2));
+    EXPECT_EQ(a.id != ProducerId(1000), at_the_last);
+  }
+  EXPECT_EQ(*w.write("a", a, orders(0), 0, 1, true), ErrorCode::kOk);
 }
 
 TEST(Transactions, RequestsThatMakeNoSense) {

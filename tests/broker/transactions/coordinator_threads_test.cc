@@ -73,6 +73,7 @@ class ThreadedStore final : public TransactionStore {
     const auto found = disk_.partitions.find(of);  // as many as at the start
     return found == disk_.partitions.end() ? nullptr : found->second;
   }
+  PartitionId partition_id(const storage::PartitionRef& of) const override { return of->id; }
   Result<std::optional<storage::ProducerInfo>> producer(const storage::PartitionRef&,
                                                         ProducerId) override {
     return std::optional<storage::ProducerInfo>();

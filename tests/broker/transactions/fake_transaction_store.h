@@ -31,12 +31,13 @@ class Partition {
     std::int32_t last_sequence = -1;
     std::optional<std::size_t> open;  ///< its transaction's first item
   };
+  PartitionId id{0};
   bool deleted = false;
   std::vector<Item> log;
   std::map<ProducerId, Producer> producers;
 
   [[nodiscard]] bool has_open() const {
-    for (const auto& [id, p] : producers) {
+    for (const auto& [producer, p] : producers) {
       if (p.open) return true;
     }
     return false;
@@ -82,16 +83,18 @@ struct FakeTransactionDisk {
 
   storage::PartitionRef create(const std::string& topic, int partition) {
     auto made = std::make_shared<storage::Partition>();
+    made->id = PartitionId(next_partition++);
     partitions[{topic, PartitionIndex(partition)}] = made;
     return made;
   }
   void remove(const TopicPartition& of) {
     partitions.at(of)->deleted = true;
     partitions.erase(of);
+    std::erase_if(offsets, [&](const auto& committed) { return committed.first.of == of; });
   }
-  void complete_one() {
-    Pending p = std::move(pending.front());
-    pending.pop_front();
+  void complete_one(std::size_t index = 0) {
+    Pending p = std::move(pending.at(index));
+    pending.erase(pending.begin() + static_cast<std::ptrdiff_t>(index));
     storage::CommitOutcome outcome{{}, {}};
     if (failing != ErrorCode::kOk) {
       outcome.result = fail(failing, "the disk is full (test)");
@@ -113,6 +116,7 @@ struct FakeTransactionDisk {
   bool at_once = true;  ///< commits are durable inside the call
   ErrorCode failing = ErrorCode::kOk;
   std::int64_t next_producer = 1000;
+  std::uint32_t next_partition = 1;
   int commits = 0;
 
  private:
@@ -129,7 +133,12 @@ struct FakeTransactionDisk {
     return known != producers.end() && known->second.epoch == ProducerEpoch(b.epoch) &&
            b.sequence <= known->second.last_sequence;
   }
-  static Status check(const storage::CommitRequest& request) {
+  Status check(const storage::CommitRequest& request) const {
+    for (const auto& o : request.offsets) {
+      if (!partitions.contains({o.topic, o.partition})) {
+        return fail(ErrorCode::kUnknownTopic, "deleted");
+      }
+    }
     for (const auto& item : request.appends) {
       if (item.partition->deleted) return fail(ErrorCode::kUnknownTopic, "deleted");
       const TestBatch b = batch_of(item);
@@ -207,6 +216,7 @@ class FakeTransactionStore final : public TransactionStore {
     const auto found = disk_.partitions.find(of);
     return found == disk_.partitions.end() ? nullptr : found->second;
   }
+  PartitionId partition_id(const storage::PartitionRef& of) const override { return of->id; }
   Result<std::optional<storage::ProducerInfo>> producer(const storage::PartitionRef& partition,
                                                         ProducerId id) override {
     const auto known = partition->producers.find(id);
@@ -250,7 +260,7 @@ class TransactionWorld {
     stop();
     coordinator = std::make_unique<TransactionCoordinator>(
         std::make_unique<FakeTransactionStore>(disk), TransactionConfig{});
-    const Status loaded = coordinator->load();
+    const Status loaded = coordinator->load(now);
     ASSERT_TRUE(loaded) << loaded.error().to_string();
   }
   void stop() {
@@ -314,12 +324,12 @@ class TransactionWorld {
   }
   std::shared_ptr<Answer> write(const std::string& id, ProducerIdentity who,
                                 const TopicPartition& of, std::int32_t sequence, std::int64_t value,
-                                bool joins) {
+                                bool joins, const storage::PartitionRef& to = nullptr) {
     auto answer = std::make_shared<Answer>();
     const TestBatch batch{who.id.value(), value, sequence, who.epoch.value(), 0};
     storage::CommitRequest request;
     request.appends.push_back(
-        {disk.partitions.at(of),
+        {to ? to : disk.partitions.at(of),
          Buffer::copy_of(Bytes(reinterpret_cast<const std::byte*>(&batch), sizeof batch)),
          {},
          std::nullopt});
@@ -327,6 +337,21 @@ class TransactionWorld {
                        [answer](const storage::CommitOutcome& outcome) {
                          *answer = outcome.result ? ErrorCode::kOk : outcome.result.error().code();
                        });
+    return answer;
+  }
+  /// An OffsetCommit beside the transactions.
+  std::shared_ptr<Answer> commit_beside(const std::vector<OffsetKey>& keys, std::int64_t offset) {
+    auto answer = std::make_shared<Answer>();
+    storage::CommitRequest request;
+    for (const OffsetKey& key : keys) {
+      request.offsets.push_back(
+          {key.group, key.of.topic, key.of.partition, Offset(offset), LeaderEpoch(0), ""});
+    }
+    coordinator->commit_offsets(std::move(request), TransactionCoordinator::Wake::kStore,
+                                [answer](const storage::CommitOutcome& outcome) {
+                                  *answer = outcome.result ? ErrorCode::kOk
+                                                           : outcome.result.error().code();
+                                });
     return answer;
   }
   std::shared_ptr<Identity> start_end(const std::string& id, ProducerIdentity who, bool commit,

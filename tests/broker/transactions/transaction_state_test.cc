@@ -11,7 +11,11 @@
 namespace runnel::broker {
 namespace {
 
-const Transaction::Resolve kNobody = [](const TopicPartition&) { return nullptr; };
+const Transaction::Resolve kNobody = [](const TopicPartition&, PartitionId) { return nullptr; };
+
+Incarnation id(std::uint32_t id) {
+  return {PartitionId(id), nullptr};
+}
 
 /// The page's: producer 4711 at epoch 3 goes on after a commit, has two partitions of "orders" and
 /// one of "bills" in its transaction, and a position of group "billing".
@@ -19,17 +23,17 @@ Transaction example() {
   using storage::ProducerIdentity;
   Transaction t(ProducerIdentity{ProducerId(4711), ProducerEpoch(2)}, 60'000,
                 Timestamp(1'700'000'000'000));
-  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, nullptr, 1, Timestamp(1'700'000'000'500)));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, {}, 1, Timestamp(1'700'000'000'500)));
   const auto ended = t.end(t.producer(), true, true, std::nullopt, Timestamp(1'700'000'001'000));
   EXPECT_TRUE(ended && ended->next);
   t = *ended->next;
   const Timestamp begun(1'700'000'002'000);
-  EXPECT_TRUE(t.add({"orders", PartitionIndex(1)}, nullptr, 1, begun));
-  EXPECT_TRUE(t.add({"orders", PartitionIndex(300)}, nullptr, 1, begun));
-  EXPECT_TRUE(t.add({"bills", PartitionIndex(0)}, nullptr, 1, begun));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(1)}, id(41), 1, begun));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(300)}, id(340), 1, begun));
+  EXPECT_TRUE(t.add({"bills", PartitionIndex(0)}, id(9), 1, begun));
   EXPECT_TRUE(t.add_group("billing", begun));
   EXPECT_TRUE(t.put_offsets({{{"billing", {"orders", PartitionIndex(7)}},
-                              {Offset(1234), LeaderEpoch(0), "note", nullptr, 0}}},
+                              {Offset(1234), LeaderEpoch(0), "note", id(47)}}},
                             begun));
   return t;
 }
@@ -77,7 +81,9 @@ TEST(TransactionStored, RoundTrip) {
   EXPECT_EQ(again->encode(), t.encode());
   EXPECT_EQ(again->encode_offsets(), t.encode_offsets());
   const TopicPartition joined{"joined", PartitionIndex(5)};
-  const std::string participant = t.encode_participant(joined);
+  Transaction with = t;
+  EXPECT_TRUE(with.add(joined, id(5), 1, Timestamp(9)));
+  const std::string participant = with.encode_participant(joined);
   ASSERT_TRUE(again->decode_participant(3, as_bytes(participant), kNobody));
   EXPECT_TRUE(again->find(joined)->stored);
   EXPECT_EQ(again->numbers(), 4);
@@ -91,6 +97,45 @@ TEST(TransactionStored, AParticipantOpensTheTransaction) {
   ASSERT_TRUE(t.decode_participant(0, as_bytes(participant), kNobody));
   EXPECT_TRUE(t.open());
   EXPECT_EQ(t.start(), Timestamp(1'700'000'002'000));
+}
+
+TEST(TransactionStored, OfTwoIncarnationsTheOneThatIsThereCounts) {
+  const TopicPartition of{"orders", PartitionIndex(1)};
+  Transaction t = example();
+  const std::string before = t.encode_participant(of);
+  EXPECT_TRUE(*t.add(of, id(77), 1, Timestamp(9)));
+  const std::string after = t.encode_participant(of);
+  const auto there = std::make_shared<int>();
+  const auto resolve = [&](std::uint32_t now) -> Transaction::Resolve {
+    return [&there, now](const TopicPartition&, PartitionId asked) -> storage::PartitionRef {
+      if (asked != PartitionId(now)) return nullptr;
+      return {there, reinterpret_cast<storage::Partition*>(there.get())};
+    };
+  };
+  for (const std::uint32_t now : {41u, 77u}) {
+    for (const bool whole_is_newer : {false, true}) {
+      const Transaction stored = whole_is_newer ? t : example();
+      auto again = Transaction::decode("a", as_bytes(stored.encode()), resolve(now));
+      ASSERT_TRUE(again);
+      EXPECT_TRUE(again->decode_participant(0, as_bytes(before), resolve(now)));
+      EXPECT_TRUE(again->decode_participant(1, as_bytes(after), resolve(now)));
+      EXPECT_EQ(again->find(of)->partition.id, PartitionId(now)) << whole_is_newer;
+      EXPECT_TRUE(again->find(of)->partition.ref);
+      EXPECT_EQ(again->numbers(), 2);
+    }
+  }
+}
+
+TEST(TransactionStored, AnEpochThatNobodyIsGivenIsFencedOff) {
+  const Transaction t(storage::ProducerIdentity{ProducerId(7), ProducerEpoch(32767)}, 60'000,
+                      Timestamp(5));
+  Transaction open = t;
+  EXPECT_TRUE(open.add({"orders", PartitionIndex(0)}, id(1), 1, Timestamp(6)));
+  const auto again = Transaction::decode("a", as_bytes(open.encode()), kNobody);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->check(again->producer()));
+  const auto step = again->time_out(Timestamp(9));
+  EXPECT_EQ(step.marker->producer.epoch, ProducerEpoch(32767));
 }
 
 TEST(TransactionStored, DamageIsNoticed) {

@@ -39,7 +39,7 @@ Transaction make(ProducerIdentity producer) {
 
 Transaction opened(ProducerIdentity producer) {
   Transaction t = make(producer);
-  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, nullptr, 1, kNow));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, {}, 1, kNow));
   return t;
 }
 
@@ -100,7 +100,7 @@ TEST(Transaction, ARepeatMustBeOneOfAnEnd) {
   // The epoch before was replaced by a new start, not by an end: its producer is fenced off.
   Transaction t = after(make(who(7, 3)).init(kTimeout, who(7, 3), std::nullopt, kNow));
   ASSERT_EQ(text(t.producer()), "7/4");
-  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, nullptr, 1, kNow));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, {}, 1, kNow));
   t = after(t.end(who(7, 4), true, false, std::nullopt, kNow));
   EXPECT_EQ(end(t, who(7, 3), true, true), "producer_fenced");
 }
@@ -140,8 +140,8 @@ TEST(Transaction, EpochsEndInANewProducerId) {
 
 TEST(Transaction, TimeIsUp) {
   Transaction t = make(who(7, 3));
-  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, nullptr, 1, Timestamp(100)));
-  EXPECT_TRUE(t.add({"orders", PartitionIndex(1)}, nullptr, 1, Timestamp(200)));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(0)}, {}, 1, Timestamp(100)));
+  EXPECT_TRUE(t.add({"orders", PartitionIndex(1)}, {}, 1, Timestamp(200)));
   EXPECT_EQ(t.deadline(), Timestamp(100 + kTimeout)) << "counted from the first partition";
   const auto step = t.time_out(kNow);
   EXPECT_EQ(text(step), "CompleteAbort 7/4, aborts 7/4");
@@ -152,15 +152,15 @@ TEST(Transaction, TimeIsUp) {
 TEST(Transaction, PositionsAreReplacedAndBounded) {
   Transaction t = make(who(7, 3));
   const OffsetKey key{"g", {"orders", PartitionIndex(0)}};
-  EXPECT_TRUE(t.put_offsets({{key, {Offset(4), LeaderEpoch(0), "note", nullptr, 0}}}, kNow));
+  EXPECT_TRUE(t.put_offsets({{key, {Offset(4), LeaderEpoch(0), "note", {}}}}, kNow));
   const std::size_t bytes = t.offset_bytes();
-  EXPECT_TRUE(t.put_offsets({{key, {Offset(5), LeaderEpoch(0), "more", nullptr, 0}}}, kNow));
+  EXPECT_TRUE(t.put_offsets({{key, {Offset(5), LeaderEpoch(0), "more", {}}}}, kNow));
   EXPECT_EQ(t.offset_bytes(), bytes);
   EXPECT_EQ(t.offsets().at(key).offset, Offset(5));
   std::vector<std::pair<OffsetKey, PendingOffset>> many;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 1100; ++i) {
     many.push_back({{"g", {"orders", PartitionIndex(i)}},
-                    {Offset(1), LeaderEpoch(0), std::string(4096, 'x'), nullptr, 0}});
+                    {Offset(1), LeaderEpoch(0), std::string(4096, 'x'), {}}});
   }
   const Status refused = t.put_offsets(many, kNow);
   ASSERT_FALSE(refused);
@@ -171,10 +171,10 @@ TEST(Transaction, PositionsAreReplacedAndBounded) {
 TEST(Transaction, PartitionsAreBounded) {
   Transaction t = make(who(7, 3));
   for (std::size_t i = 0; i < kMaxTransactionPartitions; ++i) {
-    ASSERT_TRUE(t.add({"t", PartitionIndex(static_cast<std::int32_t>(i))}, nullptr, 1, kNow));
+    ASSERT_TRUE(t.add({"t", PartitionIndex(static_cast<std::int32_t>(i))}, {}, 1, kNow));
   }
-  EXPECT_FALSE(t.add({"u", PartitionIndex(0)}, nullptr, 1, kNow));
-  EXPECT_TRUE(t.add({"t", PartitionIndex(0)}, nullptr, 1, kNow)) << "it is known";
+  EXPECT_FALSE(t.add({"u", PartitionIndex(0)}, {}, 1, kNow));
+  EXPECT_TRUE(t.add({"t", PartitionIndex(0)}, {}, 1, kNow)) << "it is known";
 }
 
 }  // namespace

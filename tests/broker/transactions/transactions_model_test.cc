@@ -1,6 +1,7 @@
 // Random producers under a few transactional ids, among them zombies, with lost answers, repeats,
-// failing commits, restarts and timeouts. Every record and position has its own number, so that
-// afterwards it is known of each whether a reader of committed records may see it.
+// failing commits, restarts and timeouts; topics are deleted and made anew, and positions committed
+// beside the transactions. Every record and position has its own number, so that afterwards it is
+// known of each whether a reader of committed records may see it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,6 +25,8 @@ struct ModelTransaction {
   std::vector<std::pair<int, std::int64_t>> records;  ///< partition and value, acknowledged
   std::set<std::int64_t> unsure;                      ///< values never acknowledged
   std::optional<std::int64_t> position;
+  /// Commits of the same position beside the transaction, since it has set its own.
+  std::vector<std::pair<std::int64_t, std::shared_ptr<TransactionWorld::Answer>>> beside;
   Fate fate = Fate::kOpen;
 };
 
@@ -71,11 +74,54 @@ class Model {
       w_.disk.at_once = !hold_;
       return;
     }
-    if (what < 40 && !w_.disk.pending.empty()) return w_.disk.complete_one();
+    if (what < 28) return make_anew(static_cast<int>(pick(kPartitions)));
+    if (what < 31) return commit_beside();
+    if (what < 40 && !w_.disk.pending.empty()) return complete_one();
     Producer& p = producers_[pick(producers_.size())];
     if (what < 70) return write(p);
     if (what < 80) return put_offset(p);
     end(p, pick(3) != 0);
+  }
+
+  /// A batch may be overtaken by others, when it has to be compressed anew.
+  void complete_one() {
+    const auto& pending = w_.disk.pending;
+    const bool overtaken =
+        pending.size() > 1 && !pending.front().request.appends.empty() && pick(3) == 0;
+    w_.disk.complete_one(overtaken ? 1 : 0);
+  }
+  /// The topic's records and positions are gone, also those of open transactions.
+  void make_anew(int partition) {
+    w_.disk.remove(orders(partition));
+    w_.disk.create("orders", partition);
+    for (ModelTransaction& t : transactions_) {
+      std::erase_if(t.records, [&](const auto& record) { return record.first == partition; });
+    }
+    if (partition >= kIds) return;
+    for (const Producer& p : producers_) {
+      if (position_of(p).of == orders(partition) && p.begun) {
+        transactions_[p.transaction].position.reset();
+      }
+    }
+    last_positions_.erase(partition);
+  }
+  void commit_beside() {
+    if (beside_ && !beside_->has_value()) return;  // one at a time
+    const int of = static_cast<int>(pick(kIds));
+    const std::int64_t position = ++last_value_;
+    // The other position is there so that its topic's deletion makes the commit fail.
+    beside_ = w_.commit_beside({{"g", orders(of)}, {"other", orders(kPartitions - 1)}}, position);
+    beside_positions_.insert(position);
+    if (ok(beside_)) {
+      last_positions_[of] = position;
+    } else {
+      last_positions_.erase(of);
+    }
+    for (const Producer& p : producers_) {
+      if (!p.begun || position_of(p).of != orders(of)) continue;
+      ModelTransaction& t = transactions_[p.transaction];
+      if (t.position) t.beside.emplace_back(position, beside_);
+    }
   }
 
   // Nothing but success is believed, and an answer that does not come at once is as good as lost.
@@ -96,7 +142,6 @@ class Model {
     }
     EXPECT_TRUE(given_.insert({p.who.id.value(), p.who.epoch.value()}).second)
         << "an identity was given twice";
-    current_[p.id] = p.who;
     producers_.push_back(p);
     if (producers_.size() > 8) producers_.erase(producers_.begin());
   }
@@ -120,7 +165,6 @@ class Model {
   void write(Producer& p) {
     if (p.broken) return;
     const int to = static_cast<int>(pick(kPartitions));
-    const bool was_begun = p.begun;
     if (!p.joins && !p.added.contains(to)) {
       if (!ok(w_.add(p.id, p.who, {orders(to)}))) return;
       transaction_of(p);
@@ -128,7 +172,6 @@ class Model {
     }
     const std::int64_t value = ++last_value_;
     ModelTransaction& t = transaction_of(p);
-    (void)was_begun;
     const auto answer = w_.write(p.id, p.who, orders(to), p.sequences[to], value, p.joins);
     if (!ok(answer)) {
       // Refused, or the answer was lost: the client gives the transaction up.
@@ -155,6 +198,7 @@ class Model {
       return;
     }
     t.position = position;
+    t.beside.clear();
   }
   static OffsetKey position_of(const Producer& p) {
     return {"g", {"orders", PartitionIndex(p.id[0] - 'a')}};
@@ -189,9 +233,20 @@ class Model {
       p.who = ***answer;
     }
     t.fate = commit ? Fate::kCommitted : Fate::kAborted;
-    if (commit && t.position) last_position_[p.id] = *t.position;
+    if (commit && t.position) check_position(position_of(p), t);
     p.begun = false;
     if (p.joins) p.sequences.clear();
+  }
+
+  /// Of a transaction that was just committed.
+  void check_position(const OffsetKey& key, const ModelTransaction& t) {
+    std::int64_t expected = *t.position;
+    for (const auto& [position, answer] : t.beside) {
+      ASSERT_TRUE(answer->has_value()) << "committed before it was known which position holds";
+      if (**answer == ErrorCode::kOk) expected = position;
+    }
+    EXPECT_EQ(w_.offset(key), Offset(expected));
+    last_positions_[key.of.partition.value()] = expected;
   }
 
   void restart() {
@@ -255,7 +310,16 @@ class Model {
     for (const auto& [key, value] : w_.disk.state) {
       EXPECT_TRUE(key.starts_with("txn/")) << key << " was left behind";
     }
+    for (const auto& [partition, position] : last_positions_) {
+      const bool unsure = std::ranges::any_of(transactions_, [](const ModelTransaction& t) {
+        return t.fate == Fate::kUnknown && t.position;
+      });
+      const OffsetKey key{"g", orders(partition)};
+      if (unsure) continue;
+      EXPECT_EQ(w_.offset(key), Offset(position));
+    }
     for (const auto& [key, offset] : w_.disk.offsets) {
+      if (beside_positions_.contains(offset.value())) continue;
       bool known = false;
       for (const ModelTransaction& t : transactions_) {
         if (t.position != offset.value()) continue;
@@ -280,8 +344,9 @@ class Model {
   std::vector<Producer> producers_;
   std::vector<ModelTransaction> transactions_;
   std::vector<Late> waiting_;
-  std::map<std::string, ProducerIdentity> current_;
-  std::map<std::string, std::int64_t> last_position_;
+  std::map<int, std::int64_t> last_positions_;  ///< by partition: what is certainly there
+  std::set<std::int64_t> beside_positions_;
+  std::shared_ptr<TransactionWorld::Answer> beside_;
   std::set<std::pair<std::int64_t, std::int16_t>> given_;
   std::int64_t last_value_ = 0;
   bool hold_ = false;
