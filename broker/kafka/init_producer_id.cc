@@ -47,7 +47,8 @@ void handle_init_producer_id(const CallRef& call) {
   call->service().workers().run(call->lane(), [call, expected, request = std::move(*request)] {
     call->service().transactions().init(
         *request.transactional_id, request.transaction_timeout_ms, expected,
-        call->service().transaction_now(), [call](const Result<storage::ProducerIdentity>& producer) {
+        call->service().transaction_now(),
+        [call](const Result<storage::ProducerIdentity>& producer) {
           call->on_loop([call, producer] { answer(*call, true, producer); });
         });
     return true;
