@@ -30,16 +30,16 @@ Result<std::vector<AbortedMap::Range>> Reader::mapped_aborted(const Partition& p
   const Partition::View view = partition.view();
   Partition::Aborted& aborted = partition.aborted();
   MutexLock lock(aborted.mutex);
-  AbortedMap& map = aborted.map;
-  map.forget_before(view.start.offset);
-  const Offset known = std::max(map.last(), view.start.offset - 1);
+  aborted.map.forget_before(view.start.offset);
+  const Offset known = std::max(aborted.map.last(), view.start.offset - 1);
   if (known < view.last_abort) {
-    RUNNEL_TRY(walk_aborted(partition, {known + 1, view.last_abort}, [&](const AbortedRecord& a) {
-      map.add(a);
+    const auto add = [&](const AbortedRecord& a) RUNNEL_REQUIRES(aborted.mutex) {
+      aborted.map.add(a);
       return true;
-    }));
+    };
+    RUNNEL_TRY(walk_aborted(partition, {known + 1, view.last_abort}, add));
   }
-  return map.find(from, next);
+  return aborted.map.find(from, next);
 }
 
 Result<bool> Reader::find_aborted(const Partition& partition, Offset from, bool anyhow,
