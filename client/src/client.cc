@@ -1,5 +1,7 @@
 #include "runnel/client.h"
 
+#include <algorithm>
+
 #include "client/src/core.h"
 
 namespace runnel {
@@ -8,7 +10,7 @@ namespace native = client::native;
 using client::from_wire;
 using client::to_wire;
 
-Outcome<std::pair<std::string, std::string>> split_address(std::string_view address) {
+Outcome<client::Endpoint> parse_endpoint(std::string_view address) {
   std::string host(address);
   std::string port = "9092";
   const auto colon = host.rfind(':');
@@ -25,15 +27,22 @@ Outcome<std::pair<std::string, std::string>> split_address(std::string_view addr
   if (host.empty() || port.empty() || port.find_first_not_of("0123456789") != std::string::npos)
     return Failure(Errc::invalid_argument,
                    "\"" + std::string(address) + "\" is not host:port, e.g. localhost:9092");
-  return std::pair{host, port};
+  return client::Endpoint{host, port};
 }
 }  // namespace
 
 Outcome<Client> connect(std::string_view address, ClientOptions options) {
-  auto parts = split_address(address);
-  if (!parts) return parts.error();
+  std::vector<client::Endpoint> endpoints;
+  for (std::size_t at = 0; at <= address.size();) {
+    const std::size_t end = std::min(address.find(',', at), address.size());
+    auto endpoint = parse_endpoint(address.substr(at, end - at));
+    if (!endpoint) return endpoint.error();
+    endpoints.push_back(std::move(*endpoint));
+    at = end + 1;
+  }
+  const auto within = options.connect_timeout;
   return client::make_client(std::move(options),
-                             client::socket_transport(parts->first, parts->second));
+                             client::socket_transport(std::move(endpoints), within));
 }
 
 Admin Client::admin() {
@@ -82,7 +91,7 @@ Pending<std::vector<FetchedPartition>> Client::fetch(FetchRequest request) {
   auto core = impl_->core;
   core->post(
       [c = core, fetch = std::move(fetch), convert, done = done, wait = request.max_wait] {
-        c->send<native::FetchReply, std::vector<FetchedPartition>>(fetch, convert, done, {}, wait);
+        c->send<native::FetchReply, std::vector<FetchedPartition>>(fetch, convert, done, wait);
       },
       done);
   return std::move(pending);

@@ -52,7 +52,7 @@ void Connection::close() {
   state_ = State::kClosed;
   loop_.cancel(timer_);
   retired_ = std::move(transport_);
-  fail_in_flight(Error(ErrorCode::kCancelled, "the client was closed before the answer came"));
+  lose_in_flight(Error(ErrorCode::kCancelled, "the client was closed before the answer came"));
   for (auto& [correlation, item] : std::exchange(queued_, {})) {
     const auto found = waiting_.find(correlation);
     if (found == waiting_.end()) continue;
@@ -61,7 +61,7 @@ void Connection::close() {
     loop_.cancel(waiting.timer);
     waiting.done(tl::unexpected(
         refusal(Error(ErrorCode::kCancelled, "the client was closed before this was sent"),
-                /*maybe_done=*/false)));
+                /*maybe_done=*/waiting.losses > 0)));
   }
   // What was written last (a farewell to a group) still goes out; then the connection ends.
   loop_.post([this, alive = alive_] {
@@ -70,7 +70,7 @@ void Connection::close() {
 }
 
 void Connection::request(native::Request request, std::vector<Buffer> attachment,
-                         Milliseconds timeout, AnswerCallback done) {
+                         Milliseconds timeout, AnswerCallback done, OnLoss on_loss) {
   const std::uint64_t correlation = next_correlation_++;
   if (state_ == State::kClosed) {
     done(tl::unexpected(
@@ -79,12 +79,16 @@ void Connection::request(native::Request request, std::vector<Buffer> attachment
   }
   Waiting& waiting = waiting_[correlation];
   waiting.done = std::move(done);
+  if (on_loss == OnLoss::kSendAgain) {
+    RUNNEL_ASSERT(attachment.empty());
+    waiting.again = request;
+  }
   waiting.timer =
       loop_.after(timeout, [this, correlation, timeout] { timed_out(correlation, timeout); });
   if (state_ == State::kUp) {
     send_now(correlation, request, std::move(attachment));
   } else {
-    queued_.emplace(correlation, Queued{std::move(request), std::move(attachment), correlation});
+    queued_.emplace(correlation, Queued{std::move(request), std::move(attachment)});
   }
 }
 
@@ -135,20 +139,21 @@ void Connection::send_now(std::uint64_t correlation, const native::Request& requ
 void Connection::timed_out(std::uint64_t correlation, Milliseconds timeout) {
   const auto found = waiting_.find(correlation);
   if (found == waiting_.end()) return;
-  AnswerCallback done = std::move(found->second.done);
+  const Waiting waiting = std::move(found->second);
   waiting_.erase(found);
-  const bool sent = queued_.erase(correlation) == 0;
+  const bool in_flight = queued_.erase(correlation) == 0;
   const bool silent = SteadyClock::now() - heard_ >= std::max(timeout, options_.connect_timeout);
-  std::string message = "no answer within " + std::to_string(timeout.count()) + " ms";
-  if (!sent) {
-    message = "no connection within " + std::to_string(timeout.count()) + " ms";
-    if (last_error_) message += "; latest attempt: " + last_error_->message();
-  }
-  const ErrorCode code = sent ? ErrorCode::kTimeout : ErrorCode::kDisconnected;
+  std::string message = (in_flight ? "no answer within " : "no connection within ") +
+                        std::to_string(timeout.count()) + " ms";
+  if (waiting.losses > 0)
+    message += "; connections lost before the answer: " + std::to_string(waiting.losses);
+  if (!in_flight && last_error_) message += "; latest attempt: " + last_error_->message();
+  const ErrorCode code = in_flight ? ErrorCode::kTimeout : ErrorCode::kDisconnected;
   const std::shared_ptr<bool> alive = alive_;
-  done(tl::unexpected(refusal(Error(code, std::move(message)), sent)));
+  waiting.done(
+      tl::unexpected(refusal(Error(code, std::move(message)), in_flight || waiting.losses > 0)));
   // Not a byte in all that time: the peer is gone without a word.
-  if (*alive && sent && silent && state_ == State::kUp)
+  if (*alive && in_flight && silent && state_ == State::kUp)
     drop(Error(ErrorCode::kDisconnected, "the broker went silent"));
 }
 
@@ -213,8 +218,12 @@ void Connection::handle_frame(const Buffer& frame) {
   if (state_ == State::kGreeting) return greeted(std::move(*decoded));
   const auto found = waiting_.find(decoded->correlation);
   if (found == waiting_.end()) return;  // answered too late
-  AnswerCallback done = found->second.done;
+  backoff_ = options_.backoff;
   auto* failure = std::get_if<native::Failure>(&decoded->response);
+  // The broker closes this connection next.
+  if (failure != nullptr && failure->code == ErrorCode::kShuttingDown && found->second.again)
+    return send_again_later(found->first, found->second);
+  AnswerCallback done = found->second.done;
   if (!found->second.stream || failure != nullptr) {
     loop_.cancel(found->second.timer);
     waiting_.erase(found);
@@ -243,7 +252,12 @@ void Connection::greeted(native::ResponseFrame frame) {
   hello_ = *reply;
   state_ = State::kUp;
   last_error_.reset();
-  backoff_ = options_.backoff;
+  // Where a request may be what ends each connection, the pauses go on growing until an answer.
+  const bool suspect = std::any_of(queued_.begin(), queued_.end(), [this](const auto& queued) {
+    const auto found = waiting_.find(queued.first);
+    return found != waiting_.end() && found->second.losses > 0;
+  });
+  if (!suspect) backoff_ = options_.backoff;
   loop_.cancel(timer_);
   timer_ = 0;
   auto queued = std::exchange(queued_, {});
@@ -268,7 +282,7 @@ void Connection::drop(const Error& why) {
   timer_ = 0;
   const std::shared_ptr<bool> alive = alive_;
   if (was_up) {
-    fail_in_flight(why);
+    lose_in_flight(why);
     if (!*alive || state_ != State::kIdle) return;
     announce(false);
     if (!*alive || state_ != State::kIdle) return;
@@ -286,10 +300,16 @@ void Connection::retry_later() {
   });
 }
 
-void Connection::fail_in_flight(const Error& why) {
+void Connection::lose_in_flight(const Error& why) {
+  const bool lost = why.code() == ErrorCode::kDisconnected;
   std::vector<Waiting> failed;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     if (queued_.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    if (lost && it->second.again) {
+      send_again_later(it->first, it->second);
       ++it;
       continue;
     }
@@ -298,6 +318,11 @@ void Connection::fail_in_flight(const Error& why) {
     it = waiting_.erase(it);
   }
   for (Waiting& waiting : failed) waiting.done(tl::unexpected(refusal(why, true)));
+}
+
+void Connection::send_again_later(std::uint64_t correlation, Waiting& waiting) {
+  ++waiting.losses;
+  queued_.emplace(correlation, Queued{*waiting.again, {}});
 }
 
 std::shared_ptr<void> Connection::listen(Listener listener) {

@@ -36,6 +36,12 @@ struct Refusal {
 using Answer = tl::expected<Reply, Refusal>;
 using AnswerCallback = std::function<void(Answer)>;
 
+/// What becomes of a request that was sent when its connection is lost before the answer.
+enum class OnLoss {
+  kFail,       ///< it ends with maybe_done
+  kSendAgain,  ///< the next connection gets it, too, within the same time-out
+};
+
 struct ConnectionOptions {
   std::string client_name;
   Milliseconds connect_timeout{10'000};
@@ -56,9 +62,9 @@ class Connection final : private TransportEvents {
   void close();
 
   /// Sends `request` and `attachment`; waits for the connection if there is none. `done` runs once,
-  /// never inside this call unless the connection was closed.
+  /// never inside this call unless the connection was closed. What is sent again has no attachment.
   void request(native::Request request, std::vector<Buffer> attachment, Milliseconds timeout,
-               AnswerCallback done);
+               AnswerCallback done, OnLoss on_loss = OnLoss::kFail);
   /// As request(), but `event` gets every frame under this correlation until stop_stream(), or one
   /// Refusal. Fails at once if there is no connection. Returns the stream's name.
   std::uint64_t stream(native::Request request, AnswerCallback event);
@@ -87,11 +93,12 @@ class Connection final : private TransportEvents {
     AnswerCallback done;
     Loop::TimerId timer = 0;
     bool stream = false;
+    std::optional<native::Request> again = std::nullopt;  ///< for OnLoss::kSendAgain
+    unsigned losses = 0;                                  ///< times it was sent in vain
   };
   struct Queued {
     native::Request request;
     std::vector<Buffer> attachment;
-    std::uint64_t correlation;
   };
 
   void transport_open() override;
@@ -108,7 +115,9 @@ class Connection final : private TransportEvents {
   void greeted(native::ResponseFrame frame);
   void drop(const Error& why);
   void retry_later();
-  void fail_in_flight(const Error& why);
+  /// Ends what was sent and has no answer, or keeps it for the next connection.
+  void lose_in_flight(const Error& why);
+  void send_again_later(std::uint64_t correlation, Waiting& waiting);
   void announce(bool up);
 
   Loop& loop_;
@@ -127,7 +136,7 @@ class Connection final : private TransportEvents {
 
   std::uint64_t next_correlation_ = 1;
   std::map<std::uint64_t, Waiting> waiting_;  ///< ordered: failures are told in request order
-  std::map<std::uint64_t, Queued> queued_;    ///< not sent yet; also in waiting_
+  std::map<std::uint64_t, Queued> queued_;    ///< for the next greeting; also in waiting_
   std::vector<std::weak_ptr<Listener>> listeners_;
 
   Buffer input_;  ///< an incomplete frame, its memory large enough for the whole of it

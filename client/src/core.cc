@@ -76,6 +76,21 @@ Outcome<Batch> FetchedPartition::decode(std::int64_t from) const {
 
 namespace runnel::client {
 
+Effect effect_of(const native::Request& request) {
+  if (const auto* create = std::get_if<native::CreateTopic>(&request))
+    return create->if_not_exists ? Effect::kOnce : Effect::kTwice;
+  // An id that nobody uses is no harm.
+  if (std::holds_alternative<native::InitProducer>(request)) return Effect::kOnce;
+  const bool reads = std::holds_alternative<native::Fetch>(request) ||
+                     std::holds_alternative<native::ListOffsets>(request) ||
+                     std::holds_alternative<native::DescribeTopics>(request) ||
+                     std::holds_alternative<native::FetchGroupOffsets>(request) ||
+                     std::holds_alternative<native::ListGroups>(request) ||
+                     std::holds_alternative<native::DescribeGroup>(request) ||
+                     std::holds_alternative<native::Statistics>(request);
+  return reads ? Effect::kNone : Effect::kTwice;
+}
+
 std::uint64_t payload_hash(std::string_view value) {
   return XXH3_64bits(value.data(), value.size());
 }

@@ -24,6 +24,12 @@ namespace runnel::client {
   return Failure(static_cast<Errc>(r.error.code()), static_cast<Action>(r.action),
                  r.error.message());
 }
+/// Of a read: no outcome is in doubt, it may be repeated.
+[[nodiscard]] inline Failure unread(const Refusal& r) {
+  Failure failure = to_failure(r);
+  const bool lost = failure.errc() == Errc::timeout || failure.errc() == Errc::disconnected;
+  return lost ? Failure(failure.errc(), Action::retry, failure.message()) : failure;
+}
 [[nodiscard]] inline Failure wrong_reply() {
   return Failure(Errc::malformed, "the broker answered with a message of another kind");
 }
@@ -50,6 +56,14 @@ namespace runnel::client {
 [[nodiscard]] inline Time now_ms() {
   return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now());
 }
+
+/// What a request does when it is sent twice.
+enum class Effect {
+  kNone,   ///< it only reads
+  kOnce,   ///< the repeat asks for what is already so
+  kTwice,  ///< the repeat may undo or destroy something new, or be refused though it was done
+};
+[[nodiscard]] Effect effect_of(const native::Request& request);
 
 /// A producer's id that is good for one request at a time, for transactions.
 struct Identity {
@@ -81,17 +95,22 @@ class Core : public std::enable_shared_from_this<Core> {
         done);
     return std::move(pending);
   }
-  /// ask() on the loop's thread, with an own time-out.
+  /// ask() on the loop's thread, with an own time-out. What may be repeated is, on a lost
+  /// connection.
   template <class R, class T, class F>
   void send(native::Request request, F convert, Callback<T> done,
-            std::vector<Buffer> attachment = {}, Milliseconds extra = Milliseconds(0)) {
-    connection->request(std::move(request), std::move(attachment), options.request_timeout + extra,
-                        [convert = std::move(convert), done = std::move(done)](Answer a) {
-                          if (!a) return done(to_failure(a.error()));
-                          R* reply = std::get_if<R>(&a->response);
-                          if (reply == nullptr) return done(wrong_reply());
-                          done(convert(std::move(*reply), std::move(a->attachment)));
-                        });
+            Milliseconds extra = Milliseconds(0)) {
+    const Effect effect = effect_of(request);
+    const auto on_loss = effect == Effect::kTwice ? OnLoss::kFail : OnLoss::kSendAgain;
+    connection->request(
+        std::move(request), {}, options.request_timeout + extra,
+        [effect, convert = std::move(convert), done = std::move(done)](Answer a) {
+          if (!a) return done(effect == Effect::kNone ? unread(a.error()) : to_failure(a.error()));
+          R* reply = std::get_if<R>(&a->response);
+          if (reply == nullptr) return done(wrong_reply());
+          done(convert(std::move(*reply), std::move(a->attachment)));
+        },
+        on_loss);
   }
   /// Runs `work` on the loop, or answers `done` that the client is closed.
   template <class T>

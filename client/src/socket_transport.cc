@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -7,15 +6,20 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "client/src/transport.h"
+#include "protocol/base/assert.h"
 
 namespace runnel::client {
 namespace {
@@ -23,20 +27,38 @@ namespace {
 constexpr std::size_t kReceiveBytes = 256u << 10;
 constexpr std::size_t kMaxPieces = 64;
 
+/// What attempts tell the next ones. Loop thread.
+struct LastGood {
+  Endpoint endpoint;
+  SocketAddress address;
+};
+
 class SocketTransport final : public Transport {
  public:
-  SocketTransport(Loop& loop, TransportEvents& events, std::string host, std::string port)
-      : loop_(loop), events_(events), host_(std::move(host)), port_(std::move(port)) {}
+  SocketTransport(Loop& loop, TransportEvents& events, std::vector<Endpoint> endpoints,
+                  Milliseconds within, Resolver resolver,
+                  std::shared_ptr<std::optional<LastGood>> last_good)
+      : loop_(loop),
+        events_(events),
+        endpoints_(std::move(endpoints)),
+        deadline_(SteadyClock::now() + within),
+        resolver_(std::move(resolver)),
+        last_good_(std::move(last_good)) {}
 
   ~SocketTransport() override {
     *alive_ = false;
     // What was queued last, e.g. a farewell to a group: as far as it goes without waiting.
     if (connected_ && !queue_.empty()) std::ignore = write_queue();
+    loop_.cancel(share_timer_);
     close_socket();
   }
 
   void open() override {
-    later([this] { resolve(); });
+    if (*last_good_) {
+      const auto first = std::find(endpoints_.begin(), endpoints_.end(), (*last_good_)->endpoint);
+      if (first != endpoints_.end()) std::rotate(endpoints_.begin(), first, endpoints_.end());
+    }
+    later([this] { try_next(); });
   }
 
   void send(std::vector<Buffer> pieces) override {
@@ -61,73 +83,73 @@ class SocketTransport final : public Transport {
     });
   }
 
-  using Addresses = std::shared_ptr<addrinfo>;
-  struct Resolved {
-    int rc = 0;
-    Addresses addresses;
-  };
+  /// The next address, or the next endpoint's first one.
+  void try_next() {
+    loop_.cancel(share_timer_);
+    if (next_address_ < addresses_.size()) {
+      limit(addresses_.size() - next_address_);
+      return connect_to(addresses_[next_address_++]);
+    }
+    if (next_endpoint_ == endpoints_.size()) return closed(reasons_);
+    ++next_endpoint_;
+    limit(1);
+    look_up();
+  }
 
-  static Resolved look_up(const std::string& host, const std::string& port, int flags) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = flags;
-    addrinfo* found = nullptr;
-    const int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-    if (rc != 0) return {rc, nullptr};
-    return {0, Addresses(found, [](addrinfo* a) { ::freeaddrinfo(a); })};
+  /// Gives what is tried now its share of the time, if something remains after it. `here`: how many
+  /// there are of this endpoint.
+  void limit(std::size_t here) {
+    const auto all = static_cast<std::int64_t>(here + endpoints_.size() - next_endpoint_);
+    if (all == 1) return;
+    const auto left = std::chrono::ceil<Milliseconds>(deadline_ - SteadyClock::now());
+    const Milliseconds share = std::max(left / all, Milliseconds(1));
+    share_timer_ = loop_.after(share, [this, share] {
+      failed("no answer within " + std::to_string(share.count()) + " ms");
+    });
   }
 
   /// A numeric address is taken as it is. A name may take the resolver's own time-out, so a thread
-  /// asks for it; when this transport is gone by then, nobody looks at the answer.
-  void resolve() {
-    if (Resolved numeric = look_up(host_, port_, AI_NUMERICHOST); numeric.rc == 0)
-      return resolved(std::move(numeric));
-    std::thread([loop = loop_.shared_from_this(), this, alive = alive_, host = host_,
-                 port = port_] {
-      Resolved found = look_up(host, port, 0);
-      loop->post([this, alive, found = std::move(found)] {
-        if (*alive) resolved(found);
+  /// asks for it; when this transport is gone or further by then, nobody looks at the answer.
+  void look_up() {
+    next_address_ = 0;
+    addresses_.clear();
+    const Endpoint& endpoint = endpoints_[next_endpoint_ - 1];
+    if (auto numeric = resolve_numeric(endpoint)) return resolved(std::move(*numeric));
+    std::thread([loop = loop_.shared_from_this(), this, alive = alive_, resolver = resolver_,
+                 endpoint, asked = next_endpoint_] {
+      loop->post([this, alive, asked, found = resolver(endpoint)]() mutable {
+        if (!*alive || asked != next_endpoint_ || !addresses_.empty()) return;
+        if (!found) return failed(found.error().message());
+        resolved(std::move(*found));
       });
     }).detach();
   }
 
-  void resolved(Resolved found) {
-    if (found.rc != 0)
-      return closed(std::string("cannot be resolved: ") + ::gai_strerror(found.rc));
-    addresses_ = std::move(found.addresses);
-    next_ = addresses_.get();
-    try_next(0);
+  void resolved(std::vector<SocketAddress> found) {
+    addresses_ = std::move(found);
+    if (*last_good_) {
+      std::stable_partition(addresses_.begin(), addresses_.end(),
+                            [&](const SocketAddress& a) { return a == (*last_good_)->address; });
+    }
+    try_next();
   }
 
-  void try_next(int last_error) {
-    while (next_ != nullptr) {
-      const addrinfo& a = *next_;
-      next_ = next_->ai_next;
-      fd_ = ::socket(a.ai_family, a.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a.ai_protocol);
-      if (fd_ < 0) {
-        last_error = errno;
-        continue;
-      }
-      const int one = 1;
-      ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-      if (::connect(fd_, a.ai_addr, a.ai_addrlen) == 0 || errno == EINPROGRESS) {
-        loop_.watch(fd_, POLLOUT, [this](short) { connect_done(); });
-        return;
-      }
-      last_error = errno;
-      close_socket();
-    }
-    closed(std::strerror(last_error));
+  void connect_to(const SocketAddress& address) {
+    fd_ = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd_ < 0) return failed(std::strerror(errno));
+    const int one = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address.storage);
+    if (::connect(fd_, generic, address.size) != 0 && errno != EINPROGRESS)
+      return failed(std::strerror(errno));
+    loop_.watch(fd_, POLLOUT, [this](short) { connect_done(); });
   }
 
   void connect_done() {
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) {
-      close_socket();
-      return try_next(error);
-    }
+    if (error != 0) return failed(std::strerror(error));
     connected_ = true;
     watch();
     events_.transport_open();
@@ -137,12 +159,13 @@ class SocketTransport final : public Transport {
     const auto events = static_cast<short>(POLLIN | (blocked_ ? POLLOUT : 0));
     loop_.watch(fd_, events, [this, alive = alive_](short ready) {
       if ((ready & POLLOUT) != 0) flush();
-      if (*alive && fd_ >= 0 && (ready & (POLLIN | POLLERR | POLLHUP)) != 0) receive();
+      if (*alive && connected_ && (ready & (POLLIN | POLLERR | POLLHUP)) != 0) receive();
     });
   }
 
   void flush() {
-    if (const int error = write_queue(); error != 0) return closed(std::strerror(error));
+    if (!connected_) return;
+    if (const int error = write_queue(); error != 0) return failed(std::strerror(error));
     if (blocked_ != !queue_.empty()) {
       blocked_ = !queue_.empty();
       watch();
@@ -186,11 +209,17 @@ class SocketTransport final : public Transport {
     if (receive_.empty()) receive_ = Buffer::allocate(kReceiveBytes);
     const ssize_t got = ::recv(fd_, receive_.mutable_data(), receive_.size(), 0);
     if (got > 0) {
+      if (!std::exchange(heard_, true)) answered();
       const Buffer keep = receive_;
       return events_.transport_received(keep.bytes().first(static_cast<std::size_t>(got)));
     }
-    if (got == 0) return closed("closed the connection");
-    if (errno != EAGAIN && errno != EINTR) closed(std::strerror(errno));
+    if (got == 0) return failed("closed the connection");
+    if (errno != EAGAIN && errno != EINTR) failed(std::strerror(errno));
+  }
+
+  void answered() {
+    loop_.cancel(share_timer_);
+    *last_good_ = {endpoints_[next_endpoint_ - 1], addresses_[next_address_ - 1]};
   }
 
   void close_socket() {
@@ -200,21 +229,39 @@ class SocketTransport final : public Transport {
     fd_ = -1;
   }
 
-  void closed(const std::string& why) {
+  /// What is tried or connected now failed: before its first word the next one has its turn.
+  void failed(const std::string& why) {
     close_socket();
+    const std::string name = endpoints_[next_endpoint_ - 1].to_string();
+    if (heard_) return closed(name + ": " + why);
+    const std::string address =
+        addresses_.size() > 1 ? " (" + addresses_[next_address_ - 1].to_string() + ")" : "";
+    reasons_ += (reasons_.empty() ? "" : "; ") + name + address + ": " + why;
+    connected_ = blocked_ = false;
+    queue_.clear();
+    try_next();
+  }
+
+  void closed(const std::string& why) {
     connected_ = false;
-    events_.transport_closed(Error(ErrorCode::kDisconnected, host_ + ":" + port_ + ": " + why));
+    events_.transport_closed(Error(ErrorCode::kDisconnected, why));
   }
 
   Loop& loop_;
   TransportEvents& events_;
-  const std::string host_;
-  const std::string port_;
+  std::vector<Endpoint> endpoints_;
+  const SteadyClock::time_point deadline_;
+  const Resolver resolver_;
+  const std::shared_ptr<std::optional<LastGood>> last_good_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  Addresses addresses_;
-  const addrinfo* next_ = nullptr;
+  std::size_t next_endpoint_ = 0;         ///< behind the one being tried
+  std::vector<SocketAddress> addresses_;  ///< of the endpoint being tried
+  std::size_t next_address_ = 0;          ///< behind the one being tried
+  std::string reasons_;                   ///< why what was tried so far failed
+  Loop::TimerId share_timer_ = 0;
   int fd_ = -1;
   bool connected_ = false;
+  bool heard_ = false;  ///< the peer said something: this address it is
   bool blocked_ = false;
   bool flush_posted_ = false;
   std::deque<Buffer> queue_;
@@ -223,9 +270,13 @@ class SocketTransport final : public Transport {
 
 }  // namespace
 
-TransportFactory socket_transport(std::string host, std::string port) {
-  return [host = std::move(host), port = std::move(port)](Loop& loop, TransportEvents& events) {
-    return std::make_unique<SocketTransport>(loop, events, host, port);
+TransportFactory socket_transport(std::vector<Endpoint> endpoints, Milliseconds within,
+                                  Resolver resolver) {
+  RUNNEL_ASSERT(!endpoints.empty());
+  return [endpoints = std::move(endpoints), within, resolver = std::move(resolver),
+          last_good = std::make_shared<std::optional<LastGood>>()](Loop& loop,
+                                                                   TransportEvents& events) {
+    return std::make_unique<SocketTransport>(loop, events, endpoints, within, resolver, last_good);
   };
 }
 

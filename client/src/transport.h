@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "client/src/addresses.h"
 #include "client/src/loop.h"
 #include "protocol/base/buffer.h"
 #include "protocol/base/error.h"
@@ -16,6 +17,8 @@ namespace runnel::client {
 class TransportEvents {
  public:
   virtual ~TransportEvents() = default;
+  /// Connected. Comes again, before anything was received, when the address stayed silent and
+  /// another one was taken up: what was sent is lost then.
   virtual void transport_open() = 0;
   virtual void transport_received(Bytes data) = 0;  ///< valid during the call
   /// The last call. `why` names the peer.
@@ -36,7 +39,10 @@ class Transport {
 using TransportFactory =
     std::function<std::unique_ptr<Transport>(Loop& loop, TransportEvents& events)>;
 
-/// TCP to "host:port".
-[[nodiscard]] TransportFactory socket_transport(std::string host, std::string port);
+/// TCP to one broker that is at one of `endpoints`, none empty. The addresses are tried in order,
+/// first the one that answered last. While others remain, each has its share of `within` to connect
+/// and say its first word, so that a dead one does not use up the time of all.
+[[nodiscard]] TransportFactory socket_transport(std::vector<Endpoint> endpoints,
+                                                Milliseconds within, Resolver resolver = resolve);
 
 }  // namespace runnel::client

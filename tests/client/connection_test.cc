@@ -1,13 +1,11 @@
 // What a client does when the broker is slow, silent, gone or wrong, and when its owner lets go.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 
 #include "client/src/producer_core.h"
 #include "tests/client/fake_broker.h"
+#include "tests/client/listeners.h"
 #include "tests/client/real_broker.h"
 
 namespace runnel::client {
@@ -150,32 +148,8 @@ TEST_F(ConnectionTest, WaitingInsideACallbackIsRefused) {
   EXPECT_EQ(inside.get_future().get(), Errc::invalid_argument);
 }
 
-/// A listening socket that takes connections and never says a word.
-class Mute {
- public:
-  Mute() : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(fd_, generic, size), 0);
-    EXPECT_EQ(::listen(fd_, 8), 0);
-    EXPECT_EQ(::getsockname(fd_, generic, &size), 0);
-    port_ = ntohs(address.sin_port);
-  }
-  ~Mute() { ::close(fd_); }
-  Mute(const Mute&) = delete;
-  Mute& operator=(const Mute&) = delete;
-  [[nodiscard]] std::string port() const { return std::to_string(port_); }
-
- private:
-  int fd_;
-  std::uint16_t port_ = 0;
-};
-
 TEST(Connect, EndsInTimeWhenNobodyAnswersAndSaysWhy) {
-  const Mute mute;
+  const Listener mute;
   ClientOptions options;
   options.connect_timeout = 200ms;
   const auto silent = connect("127.0.0.1:" + mute.port(), options);
@@ -184,7 +158,7 @@ TEST(Connect, EndsInTimeWhenNobodyAnswersAndSaysWhy) {
   const auto nameless = connect("no-such-host.invalid:9092", options);
   ASSERT_FALSE(nameless);
   EXPECT_EQ(nameless.error().errc(), Errc::disconnected);
-  for (const auto* bad : {"", ":9092", "host:port", "[::1", "host:"}) {
+  for (const auto* bad : {"", ":9092", "host:port", "[::1", "host:", "a:1,", ",a:1"}) {
     const auto refused = connect(bad, options);
     ASSERT_FALSE(refused) << bad;
     EXPECT_EQ(refused.error().errc(), Errc::invalid_argument) << bad;

@@ -7,7 +7,8 @@ namespace runnel::tools {
 namespace {
 
 TEST(BrokerAddress, TakesNamesNumbersAndBrackets) {
-  for (const char* good : {"localhost", "localhost:9092", "127.0.0.1:1", "[::1]", "[::1]:65535"}) {
+  for (const char* good :
+       {"localhost", "localhost:9092", "127.0.0.1:1", "[::1]", "[::1]:65535", "a:1,[::1]:2,c"}) {
     EXPECT_TRUE(check_broker_address(good).has_value()) << good;
   }
 }
@@ -24,6 +25,8 @@ TEST(BrokerAddress, SaysWhatIsWrong) {
       {"::1:9092", "IPv6 needs brackets"},
       {"[::1", "lacks a host in its brackets"},
       {"[]:9092", "lacks a host in its brackets"},
+      {"a:1,", "has no host"},
+      {"a:1,b:0", "has a port outside 1 to 65535"},
       {"[::1]9092", "has no ':' behind its brackets"},
   };
   for (const auto& [address, why] : cases) {

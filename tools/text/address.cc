@@ -7,7 +7,9 @@
 
 namespace runnel::tools {
 
-Status check_broker_address(std::string_view address) {
+namespace {
+
+Status check_one(std::string_view address) {
   const auto bad = [&](std::string_view why) {
     return fail(ErrorCode::kInvalidArgument,
                 "the address '" + std::string(address) + "' " + std::string(why) +
@@ -29,6 +31,17 @@ Status check_broker_address(std::string_view address) {
   const auto port = parse_integer(rest.substr(1));
   if (!port) return bad("has a port that is no number");
   if (*port < 1 || *port > 65535) return bad("has a port outside 1 to 65535");
+  return {};
+}
+
+}  // namespace
+
+Status check_broker_address(std::string_view address) {
+  for (std::size_t at = 0; at <= address.size();) {
+    const std::size_t end = std::min(address.find(',', at), address.size());
+    RUNNEL_TRY(check_one(address.substr(at, end - at)));
+    at = end + 1;
+  }
   return {};
 }
 

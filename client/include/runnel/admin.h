@@ -1,4 +1,8 @@
 // Topics, offsets, groups, statistics. All operations are asynchronous and thread safe.
+//
+// What only reads, and create_topic() with if_not_exists, is sent again when the connection is
+// lost, until ClientOptions::request_timeout has passed. Of the rest, a call whose answer was lost
+// ends with Action::maybe_persisted: look what became of it before repeating it.
 #pragma once
 
 #include <cstdint>

@@ -125,9 +125,11 @@ struct ServerInfo {
   std::string cluster_id;
 };
 
-/// A connection that reconnects by itself. Thread safe. A cheap handle: copies are the same client;
-/// producers, consumers, subscriptions and Admin are handles of it, too. When the last handle goes,
-/// what is under way ends with Errc::cancelled; no operation keeps the client alive.
+/// A connection that reconnects by itself. Reads (fetch(), most of Admin) that were under way go
+/// out again, within their own time-out; other calls end with Action::maybe_persisted. Thread safe.
+/// A cheap handle: copies are the same client; producers, consumers, subscriptions and Admin are
+/// handles of it, too. When the last handle goes, what is under way ends with Errc::cancelled; no
+/// operation keeps the client alive.
 class RUNNEL_API Client {
  public:
   [[nodiscard]] Producer producer(ProducerOptions options = {});
@@ -156,7 +158,9 @@ class RUNNEL_API Client {
 };
 
 /// Connects to "host:port", "host" (port 9092) or "[v6]:port" and waits for the broker's greeting.
-/// Errors: disconnected (who did not answer and why), version_mismatch, invalid_argument.
+/// Several places where the one broker may be are separated by ','. They and the addresses of a
+/// name are tried in order and share the time-out; one that is dead does not use it up. Errors:
+/// disconnected (who did not answer and why), version_mismatch, invalid_argument.
 [[nodiscard]] RUNNEL_API Outcome<Client> connect(std::string_view address,
                                                  ClientOptions options = {});
 
