@@ -29,7 +29,8 @@ void ClassicGroup::prepare_rebalance(Step& step) {
   sync_deadline_ = kNever;
   const Time now = step.context.now;
   if (!initial_) {
-    if (all_joined()) return complete_join(step);
+    // Who was only given an id is not waited for by a group without members.
+    if (all_joined() || members_.empty()) return complete_join(step);
     join_deadline_ = now + rebalance_timeout();
   } else {
     // The first of many members that start at about the same time: wait for the others, so that

@@ -47,10 +47,6 @@ Outcome check_operations(const Part& part) {
   std::vector<std::string_view> names;
   for (const Operation& o : part.operations) {
     names.push_back(o.name);
-    if (o.what < ConfigOperation::kSet || o.what > ConfigOperation::kSubtract) {
-      return Refusal{KafkaError::kInvalidRequest,
-                     "unknown operation " + std::to_string(static_cast<int>(o.what))};
-    }
     if (o.what != ConfigOperation::kDelete && !*o.value) {
       return Refusal{KafkaError::kInvalidRequest,
                      "config '" + std::string(o.name) + "' is set to null"};
@@ -87,14 +83,28 @@ std::string appended_or_subtracted(ConfigOperation what, std::string_view from,
   return out;
 }
 
-Refusal not_a_list(const Operation& o) {
-  return {KafkaError::kInvalidConfig,
-          "config '" + std::string(o.name) + "' is no list: it can be set, not appended to"};
+/// `current(name)` is what holds now; nothing if it is no list.
+template <class Current>
+Outcome check_kinds(const Part& part, Current current) {
+  for (const Operation& o : part.operations) {
+    const bool of_lists =
+        o.what == ConfigOperation::kAppend || o.what == ConfigOperation::kSubtract;
+    if (!of_lists || current(o.name)) continue;
+    return Refusal{KafkaError::kInvalidConfig, "config '" + std::string(o.name) +
+                                                   "' is no list: it can be set, not appended to"};
+  }
+  for (const Operation& o : part.operations) {
+    if (o.what >= ConfigOperation::kSet && o.what <= ConfigOperation::kSubtract) continue;
+    return Refusal{KafkaError::kInvalidRequest,
+                   "unknown operation " + std::to_string(static_cast<int>(o.what))};
+  }
+  return std::nullopt;
 }
 
-/// What the operations come to. `current(name)` is what holds now; nothing if it is no list.
+/// What the operations come to. `current` as above.
 template <class Current>
 Outcome collect(const Part& part, const storage::ConfigMap& set, Current current, Changes& to) {
+  if (auto refused = check_kinds(part, current)) return refused;
   if (part.replaces_all) {
     for (const auto& [name, value] : set) to[name] = std::nullopt;
   }
@@ -108,9 +118,7 @@ Outcome collect(const Part& part, const storage::ConfigMap& set, Current current
         break;
       case ConfigOperation::kAppend:
       case ConfigOperation::kSubtract: {
-        const std::optional<std::string> now = current(o.name);
-        if (!now) return not_a_list(o);
-        to[std::string(o.name)] = appended_or_subtracted(o.what, *now, **o.value);
+        to[std::string(o.name)] = appended_or_subtracted(o.what, *current(o.name), **o.value);
         break;
       }
     }

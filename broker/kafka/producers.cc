@@ -62,19 +62,19 @@ DescribeProducersResponse describe_all(Call& call, const DescribeProducersReques
   return response;
 }
 
-/// An epoch that the partition has not seen yet comes from the coordinator alone.
-Status check_epoch(Call& call, const storage::PartitionRef& partition,
-                   const storage::ProducerIdentity& asked) {
-  RUNNEL_TRY_ASSIGN(const auto known, call.store().producer(partition, asked.id));
-  if (!known) {
-    return fail(ErrorCode::kUnknownProducer,
-                "producer " + std::to_string(asked.id.value()) + " has nothing to end there");
-  }
-  if (asked.epoch <= known->epoch) return {};
-  return fail(ErrorCode::kInvalidProducerEpoch,
-              "producer " + std::to_string(asked.id.value()) + " is at epoch " +
-                  std::to_string(known->epoch.value()) + " there, not yet at " +
-                  std::to_string(asked.epoch.value()));
+/// An epoch that the partition has not seen yet comes from the coordinator alone, and a coordinator
+/// that was followed by another one has no say any more.
+KafkaError check_marker(Call& call, const storage::PartitionRef& partition,
+                        const WriteTxnMarkersRequest::Marker& asked) {
+  const auto known = call.store().producer(partition, asked.producer_id);
+  if (!known) return kafka_error(known.error());
+  if (!*known) return KafkaError::kUnknownProducerId;
+  // An epoch that is too old is refused where the marker is written.
+  if (asked.producer_epoch > (*known)->epoch) return KafkaError::kInvalidProducerEpoch;
+  if (asked.producer_epoch < (*known)->epoch) return KafkaError::kNone;
+  return asked.coordinator_epoch < (*known)->coordinator_epoch
+             ? KafkaError::kTransactionCoordinatorFenced
+             : KafkaError::kNone;
 }
 
 /// Each partition is a commit of its own: one that fails does not keep the others from ending.
@@ -83,6 +83,7 @@ WriteTxnMarkersResponse write_all(Call& call, const WriteTxnMarkersRequest& requ
   std::vector<std::pair<std::future<KafkaError>, KafkaError*>> pending;
   response.markers.reserve(request.markers.size());
   for (const auto& asked : request.markers) {
+    if (asked.topics.empty()) continue;  // Kafka, too, says nothing about it
     auto& marker = response.markers.emplace_back();
     marker.producer_id = asked.producer_id;
     marker.topics.reserve(asked.topics.size());
@@ -99,10 +100,8 @@ WriteTxnMarkersResponse write_all(Call& call, const WriteTxnMarkersRequest& requ
           continue;
         }
         const storage::ProducerIdentity producer{asked.producer_id, asked.producer_epoch};
-        if (const Status checked = check_epoch(call, *found, producer); !checked) {
-          partition.error = kafka_error(checked.error());
-          continue;
-        }
+        partition.error = check_marker(call, *found, asked);
+        if (partition.error != KafkaError::kNone) continue;
         storage::CommitRequest commit;
         commit.markers.push_back(
             {std::move(*found), producer, asked.committed, asked.coordinator_epoch});

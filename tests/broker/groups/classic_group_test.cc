@@ -67,6 +67,16 @@ TEST_F(ClassicGroupTest, ARebalanceWaitsForIdsThatWereGivenOut) {
   EXPECT_EQ(joined(again).generation, 2);
 }
 
+TEST_F(ClassicGroupTest, AGroupWithoutMembersWaitsForNoId) {
+  const auto ids = stable(1);
+  auto request = joining();
+  request.needs_known_id = true;
+  join(request);
+  leave({{ids[0], std::nullopt}});
+  EXPECT_TRUE(group_.has_pending_members());
+  EXPECT_EQ(group_.state(), State::kEmpty);
+}
+
 TEST_F(ClassicGroupTest, TheInitialDelayGathersMembersAndIsExtendedByThem) {
   config_.initial_rebalance_delay = 3s;
   const Token a = join(joining());

@@ -116,6 +116,12 @@ TEST_F(ConfigsTest, WhatIsWrongIsToldAsKafkaDoes) {
   EXPECT_EQ(one("retention.ms", ConfigOperation::kSet, "abc"), KafkaError::kInvalidConfig);
   EXPECT_EQ(one("retention.ms", ConfigOperation::kSet, std::nullopt), KafkaError::kInvalidRequest);
   EXPECT_EQ(one("retention.ms", ConfigOperation::kAppend, "1"), KafkaError::kInvalidConfig);
+  const auto unknown = static_cast<ConfigOperation>(4);
+  EXPECT_EQ(one("retention.ms", unknown, "1"), KafkaError::kInvalidRequest);
+  EXPECT_EQ(alter(kTopic, "orders",
+                  {{"retention.ms", unknown, "1"}, {"segment.ms", ConfigOperation::kAppend, "1"}}),
+            KafkaError::kInvalidConfig)
+      << "what is no list is found first";
   EXPECT_EQ(one("retention.ms", static_cast<ConfigOperation>(9), "1"), KafkaError::kInvalidRequest);
   EXPECT_EQ(alter(kTopic, "orders",
                   {{"retention.ms", ConfigOperation::kSet, "1"},

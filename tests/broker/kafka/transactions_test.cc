@@ -367,6 +367,17 @@ TEST(KafkaTransactions, MarkersOfEpochsNobodyHasAreRefused) {
   EXPECT_EQ(abort(known + 1, 0, 0), KafkaError::kUnknownProducerId);
   EXPECT_EQ(abort(known, 3, 0), KafkaError::kNone);
   EXPECT_EQ(abort(known, 3, 7), KafkaError::kUnknownTopicOrPartition);
+  // Another coordinator has been there.
+  w.store.known_producer->coordinator_epoch = 5;
+  EXPECT_EQ(abort(known, 3, 0), KafkaError::kTransactionCoordinatorFenced);
+}
+
+TEST(KafkaTransactions, AMarkerForNoTopicIsNotAnswered) {
+  KafkaWorld w;
+  auto client = w.connect();
+  kafka::WriteTxnMarkersRequest request;
+  request.markers.emplace_back().producer_id = ProducerId(77);
+  EXPECT_TRUE(client.call<kafka::WriteTxnMarkersResponse>(1, request).markers.empty());
 }
 
 TEST(KafkaTransactions, TheFeatureIsShown) {
