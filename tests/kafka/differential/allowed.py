@@ -25,6 +25,9 @@ class Allowed:
 FAILED_INSIDE = Allowed(
     "*", "", "Kafka answers UNKNOWN_SERVER_ERROR: it failed over the request, Runnel does not",
     ends=True)
+OWN_CLOCK = Allowed(
+    "ListOffsets", "Topics.Partitions.Timestamp", "each stamps with its own clock: fetched from both, "
+    "what lies at the offset is a marker or of a topic with LogAppendTime, and has that time")
 CREATED_AT_ONCE = Allowed(
     "Metadata", "Topics", "a topic that is created because it was asked for is described at once; "
     "Kafka says that it is unknown and expects the client to ask again")
@@ -41,6 +44,11 @@ FORGOTTEN = ("a group without members and offsets is forgotten; Kafka keeps it u
 LIST = [
     FAILED_INSIDE,
     CREATED_AT_ONCE,
+    OWN_CLOCK,
+    Allowed("WriteTxnMarkers", "Markers.Topics.Partitions.ErrorCode",
+            "a marker for a producer that the partition does not know, or of an epoch that only the "
+            "coordinator could bring, is refused; Kafka lets anybody lock a producer out with it",
+            lambda d: (d.kafka, d.runnel) in ((0, 59), (0, 47)), ends=True),
     Allowed("*", "*ErrorMessage", "texts are each broker's own, and so is whether there is one"),
     Allowed("Fetch", "SessionId",
             "Runnel keeps no fetch sessions: 0 says so, and clients go on in full",
@@ -257,5 +265,9 @@ LEFT_OUT = [
     "commits of offsets below 0: Runnel forgets the position, Kafka keeps -1 with its metadata",
     "segment.index.bytes below an entry: Kafka creates such a topic and can't open its log",
     "a null instead of records: Kafka never answers",
+    "Fetch 13 or later with several partitions of the topic id zero: Kafka never answers",
+    "WriteTxnMarkers without a marker or with a partition twice: Kafka never answers",
+    "WriteTxnMarkers with a producer twice: Kafka answers once",
+    "WriteTxnMarkers with a coordinator epoch ahead: Kafka can never end that transaction then",
     "versions that Kafka 4 has dropped: it closes the connection",
 ]

@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import allowed
+import batches
 import brokers
 import pair
 import schema
@@ -29,6 +30,7 @@ import world as worlds
 from compare import Comparison, Difference, shown
 
 STEPS_OF_A_SEQUENCE = 40
+WANTED_EVERY = 4  # steps
 LANES = 3
 # Kafka shares partitions out anew at most once a second; Runnel does so at once.
 KAFKA_SETTINGS = {"group.consumer.assignment.interval.ms": "0",
@@ -49,12 +51,23 @@ class Table:
 
     def __init__(self, messages, runnel_versions):
         self.apis = {}
+        self.not_in_kafka = []  # what Runnel has besides, as "API version"
         for key, (low, high) in runnel_versions.items():
             if key in messages:
                 request, response = messages[key]
+                name = request.name[:-len("Request")]
                 versions = max(low, request.versions[0]), min(high, request.versions[1])
                 if versions[0] <= versions[1]:
-                    self.apis[request.name[:-len("Request")]] = (request, response, versions)
+                    self.apis[name] = (request, response, versions)
+                self.not_in_kafka += [f"{name} {v}" for v in range(low, high + 1)
+                                      if not versions[0] <= v <= versions[1]]
+            else:
+                self.not_in_kafka.append(f"API {key}")
+
+    def pairs(self):
+        """Every API and version that both have."""
+        return [(name, v) for name, (_, _, (low, high)) in self.apis.items()
+                for v in range(low, high + 1)]
 
 
 class Settler:
@@ -83,6 +96,17 @@ class Settler:
                                           for p in range(partitions)]}]})
         return [None if p["ErrorCode"] else p["Offset"] for p in sorted(
             answer["Topics"][0]["Partitions"], key=lambda p: p["PartitionIndex"])]
+
+    def stamp(self, side, name, partition, offset):
+        """When the broker made or took the batch at `offset`; None if the producer said when."""
+        answer = self.ask(side, "Fetch", 11, {
+            "MaxWaitMs": 0, "MaxBytes": 1 << 20, "SessionEpoch": -1, "Topics": [
+                {"Topic": name, "Partitions": [{"Partition": partition, "FetchOffset": offset,
+                                                "CurrentLeaderEpoch": -1, "LogStartOffset": -1,
+                                                "PartitionMaxBytes": 1 << 20}]}]})
+        found = batches.parse(answer["Responses"][0]["Partitions"][0]["Records"])
+        by_broker = batches.LOG_APPEND_TIME | batches.CONTROL
+        return found[0]["max_time"] if found and found[0]["attributes"] & by_broker else None
 
     def until(self, what, check):
         deadline = time.monotonic() + SETTLE_SECONDS
@@ -154,8 +178,11 @@ class Settler:
 
 
 class Sequence:
-    def __init__(self, seed, table, ports, settler, totals, verbose):
+    """`wanted`: an API and a version of it that have to come, too."""
+
+    def __init__(self, seed, table, ports, settler, totals, verbose, wanted=None):
         self.table = table
+        self.wanted = wanted
         self.totals = totals
         self.verbose = verbose
         self.symbols = pair.Symbols()
@@ -172,17 +199,23 @@ class Sequence:
         # Groups that are told their partitions make every change of a topic slow: see Settler.
         told = self.world.chance(20)
         transactional = not told and self.world.chance(40)
+        if self.wanted:
+            told, transactional = self.wanted[0] == "ConsumerGroupHeartbeat", True
         steps = [(name, s) for name, s in worlds.STEPS.items() if s[0] in self.table.apis and
                  (told or s[0] != "ConsumerGroupHeartbeat") and
                  (transactional or s[2].__module__ != steps_transactions.__name__)]
         weights = [s[1] for _, s in steps]
         try:
-            for _ in range(STEPS_OF_A_SEQUENCE):
+            for number in range(STEPS_OF_A_SEQUENCE):
                 free = [lane for lane in self.lanes if lane.pending is None]
                 if not free:
                     break
                 _, (api, _, function) = self.random.choices(steps, weights)[0]
-                self.step(self.random.choice(free), api, function)
+                version = self.random.randint(*self.table.apis[api][2])
+                if self.wanted and number % WANTED_EVERY == 0:
+                    api, version = self.wanted
+                    function = self.random.choice([s[2] for _, s in steps if s[0] == api])
+                self.step(self.random.choice(free), api, version, function)
                 for lane in self.lanes:
                     if lane.pending is not None and not self.over:
                         self.finish(lane, 0.01)
@@ -194,9 +227,8 @@ class Sequence:
             self.clean()
         return self.failures
 
-    def step(self, lane, api, function):
-        request, response, versions = self.table.apis[api]
-        version = self.random.randint(*versions)
+    def step(self, lane, api, version, function):
+        request, response, _ = self.table.apis[api]
         made = function(self.world, version)
         fields, after = made if isinstance(made, tuple) else (made, None)
         self.note(f"{api} {version} {fields}")
@@ -224,6 +256,8 @@ class Sequence:
                 return
         self.ask_again(lane, (request, response, api), version, fields, answers)
         self.only_own(api, fields, answers)
+        if api == "ListOffsets":
+            self.take_clocks(answers)
         for rule in allowed.prepare(api, version, fields, answers):
             self.totals.allowed[rule] += 1
             self.over = self.over or rule.ends
@@ -246,6 +280,23 @@ class Sequence:
                 self.settler.settle(self.world)
             except TimeoutError as error:
                 self.fail(Difference(api, version, "settling", f"does not show {error}", ""))
+
+    def take_clocks(self, answers):
+        """Times that the brokers stamped on what lies at the same offset differ. That they did is
+        not believed but looked up: each broker's answer has to be the time of such a batch."""
+        theirs = {(t["Name"], p["PartitionIndex"]): p for t in answers["kafka"]["Topics"]
+                  for p in t["Partitions"]}
+        for topic in answers["runnel"]["Topics"]:
+            for own in topic["Partitions"]:
+                place = topic["Name"], own["PartitionIndex"]
+                found = theirs.get(place, own)
+                if (found.get("Timestamp") == own.get("Timestamp") or
+                        found["Offset"] != own["Offset"]):
+                    continue
+                if all(self.settler.stamp(side, *place, own["Offset"]) == part["Timestamp"]
+                       for side, part in (("kafka", found), ("runnel", own))):
+                    own["Timestamp"] = found["Timestamp"]
+                    self.totals.allowed[allowed.OWN_CLOCK] += 1
 
     def ask_again(self, lane, message, version, fields, answers):
         """Kafka says that a transaction is still ending, Runnel that it has ended."""
@@ -377,6 +428,20 @@ def advertised(messages, port):
     return {e["ApiKey"]: (e["MinVersion"], e["MaxVersion"]) for e in answer["ApiKeys"]}
 
 
+def ask_missing(table, ports, settler, totals, seed):
+    """Sequences for each API and version that chance has left out; gives those still missing."""
+    for attempt in range(3):
+        missing = [p for p in table.pairs() if p not in totals.requests]
+        for api, version in missing:
+            if not any(s[0] == api for s in worlds.STEPS.values()):
+                continue
+            seed += 1
+            sequence = Sequence(seed, table, ports, settler, totals, False, (api, version))
+            totals.add_failures(f"{seed} --wanted {api}:{version}", sequence.run())
+            totals.sequences += 1
+    return [p for p in table.pairs() if p not in totals.requests]
+
+
 def run(arguments, ports):
     jars = brokers.kafka_jars(brokers.KAFKA_VERSION)
     messages = schema.load(jars / f"kafka-clients-{brokers.KAFKA_VERSION}.jar")
@@ -385,24 +450,27 @@ def run(arguments, ports):
     warm_up(settler)
     totals = Totals()
     started = time.monotonic()
-    sequence_seeds = [arguments.sequence] if arguments.sequence is not None else None
-    number = 0
-    while sum(totals.requests.values()) < arguments.requests:
-        seed = sequence_seeds[0] if sequence_seeds else arguments.seed * 1000000 + number
-        number += 1
-        sequence = Sequence(seed, table, ports, settler, totals, arguments.verbose)
-        failures = sequence.run()
+    if arguments.sequence is not None:
+        wanted = arguments.wanted and arguments.wanted.split(":")
+        sequence = Sequence(arguments.sequence, table, ports, settler, totals, arguments.verbose,
+                            wanted and (wanted[0], int(wanted[1])))
+        totals.add_failures(arguments.sequence, sequence.run())
         totals.sequences += 1
-        totals.add_failures(seed, failures)
-        if sequence_seeds:
-            for difference in failures:
-                print(difference)
-            break
+        totals.report(arguments.show, arguments.details)
+        return 1 if totals.failed else 0
+    while sum(totals.requests.values()) < arguments.requests:
+        seed = arguments.seed * 1000000 + totals.sequences
+        sequence = Sequence(seed, table, ports, settler, totals, arguments.verbose)
+        totals.add_failures(seed, sequence.run())
+        totals.sequences += 1
+    missing = ask_missing(table, ports, settler, totals, arguments.seed * 1000000 + 900000)
     totals.report(arguments.show, arguments.details)
-    never = [a for a in table.apis if not any(a == name for name, _ in totals.requests)]
-    print(f"seed {arguments.seed}, {time.monotonic() - started:.0f} s; APIs never asked: "
-          f"{', '.join(never) or 'none'}")
-    return 1 if totals.failed else 0
+    pairs = table.pairs()
+    print(f"{len(pairs) - len(missing)} of the {len(pairs)} versions of {len(table.apis)} APIs that "
+          f"both have were asked; never: {', '.join(f'{a} {v}' for a, v in missing) or 'none'}")
+    print(f"Runnel advertises besides, and Kafka not: {', '.join(table.not_in_kafka) or 'nothing'}")
+    print(f"seed {arguments.seed}, {time.monotonic() - started:.0f} s")
+    return 1 if totals.failed or missing else 0
 
 
 def main():
@@ -411,6 +479,7 @@ def main():
     parser.add_argument("--requests", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000)
     parser.add_argument("--sequence", type=int, help="run this one sequence only")
+    parser.add_argument("--wanted", help="with --sequence: API:VERSION that has to come in it")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--show", type=int, default=60, help="kinds of differences to print")
     parser.add_argument("--details", action="store_true", help="print the requests and answers too")

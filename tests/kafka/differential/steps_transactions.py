@@ -163,6 +163,30 @@ def end_txn(world, version):
     return fields, after
 
 
+@step("WriteTxnMarkers", 2)
+def write_txn_markers(world, version):
+    """What only brokers send, and anybody can: a marker past the coordinator. Its coordinator epoch
+    is never ahead, for Kafka's own markers would be refused from then on."""
+    markers = {}
+    for _ in range(world.pick(1, 1, 1, 2)):
+        found, named = who(world)
+        topics = {}
+        for name, index in sorted(found.partitions):
+            if world.chance(60):
+                topics.setdefault(name, []).append(index)
+        if not topics or world.chance(15):
+            name = world.topic_name(odd=1)
+            topics.setdefault(name, []).append(world.partition(name))
+        markers[id(found)] = {  # a producer once, and a partition
+            "ProducerId": named["ProducerId"], "ProducerEpoch": named["ProducerEpoch"],
+            "TransactionResult": world.chance(50), "CoordinatorEpoch": world.pick(0, 0, 0, 0, -1),
+            "Topics": [{"Name": n, "PartitionIndexes": list(dict.fromkeys(p))}
+                       for n, p in topics.items()] if world.chance(97) else []}
+        world.touched |= {(n, p) for n, ps in topics.items() for p in ps if n in world.topics}
+    unique = {str(m["ProducerId"]): m for m in markers.values()}
+    return {"Markers": list(unique.values())}, lambda answers: None
+
+
 @step("DescribeTransactions", 1, name="describe_some_transactions")
 def describe_some_transactions(world, version):
     return {"TransactionalIds": [t.name for t in ids(world).values()][:world.pick(1, 2)] +
