@@ -34,6 +34,7 @@ struct ProduceArguments {
   std::string acks = "all";
   std::string compression = "none";
   std::string rejects;
+  std::string timeout = "2m";
 };
 
 Result<Durability> durability_of(const std::string& acks) {
@@ -47,6 +48,13 @@ Compression compression_of(const std::string& name) {
   if (name == "snappy") return Compression::snappy;
   if (name == "lz4") return Compression::lz4;
   return name == "zstd" ? Compression::zstd : Compression::none;
+}
+
+Result<std::chrono::milliseconds> timeout_of(const std::string& text) {
+  const auto timeout = parse_duration(text);
+  if (!timeout) return fail(timeout.error().within("--timeout"));
+  if (timeout->count() > 0) return *timeout;
+  return fail(ErrorCode::kInvalidArgument, "--timeout is more than nothing, as in 30s");
 }
 
 /// What became of the rows. Callbacks of the client report from its I/O thread.
@@ -245,6 +253,8 @@ Result<ExitCode> run(ProduceArguments& arguments) {
   ProducerOptions options;
   RUNNEL_TRY_ASSIGN(options.durability, durability_of(arguments.acks));
   options.compression = compression_of(arguments.compression);
+  RUNNEL_TRY_ASSIGN(options.delivery_timeout, timeout_of(arguments.timeout));
+  options.send_timeout = std::min(options.send_timeout, options.delivery_timeout);
   const auto tally = std::make_shared<Tally>();
   RUNNEL_TRY(tally->open_rejects(arguments.rejects));
   RowSender sender(client.producer(options), arguments, tally);
@@ -299,6 +309,10 @@ void add_record_options(CLI::App& command, ProduceArguments& arguments) {
       ->check(CLI::IsMember({"0", "1", "all", "none", "written", "synced"}))
       ->default_str("all")
       ->type_name("LEVEL");
+  command
+      .add_option("--timeout", arguments.timeout, "Give up on a record that is not stored by then")
+      ->default_str("2m")
+      ->type_name("DURATION");
   command.add_option("-z,--compression", arguments.compression, "Codec")
       ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
       ->default_str("none")

@@ -47,9 +47,10 @@ void ProducerCore::send(const Message& message, Callback<Delivery> done, bool ma
     if (closed_) {
       failure = Failure(Errc::cancelled, "the producer is closed");
     } else if (full()) {
-      failure = Failure(Errc::overloaded, "the producer's buffer of " +
-                                              std::to_string(options_.buffer_bytes) +
-                                              " bytes is full; wait for outcomes, then send again");
+      std::string why =
+          "the producer's buffer of " + std::to_string(options_.buffer_bytes) + " bytes is full";
+      if (!obstacle_.empty()) why += ", since the broker takes nothing: " + obstacle_;
+      failure = Failure(Errc::overloaded, why + "; wait for outcomes, then send again");
     } else {
       stats_.buffered_bytes += bytes;
       first = incoming_.empty();

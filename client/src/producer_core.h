@@ -145,6 +145,8 @@ class ProducerCore : public std::enable_shared_from_this<ProducerCore> {
   std::deque<Item> incoming_ RUNNEL_GUARDED_BY(mutex_);
   bool closed_ RUNNEL_GUARDED_BY(mutex_) = false;
   ProducerStats stats_ RUNNEL_GUARDED_BY(mutex_);
+  /// Why a batch has to be sent again; empty once one was stored.
+  std::string obstacle_ RUNNEL_GUARDED_BY(mutex_);
 };
 
 }  // namespace runnel::client

@@ -157,6 +157,10 @@ void ProducerCore::stored(Lane& lane, const FlightPtr& flight, const native::App
   const native::AppendedPartition& part = reply.partitions.front();
   std::erase(lane.flights, flight);
   lane.backoff = Milliseconds(0);
+  {
+    MutexLock lock(mutex_);
+    obstacle_.clear();
+  }
   if (!flight->keyed && !lane.renumber) lane.established = true;
   const auto level = static_cast<Durability>(reply.durability);
   for (std::size_t i = 0; i < flight->items.size(); ++i) {
@@ -188,6 +192,10 @@ void ProducerCore::refused(Lane& lane, const FlightPtr& flight, const Refusal& r
     lane.new_id = lane.new_id || unknown;
     lane.renumber = lane.renumber || unknown || (gap && front);
     if (unknown || gap) return recover(lane, true);
+  }
+  if (refusal.maybe_done || refusal.action == ErrorAction::kRetry) {
+    MutexLock lock(mutex_);
+    obstacle_ = refusal.error.message();
   }
   if (refusal.maybe_done || refusal.action == ErrorAction::kRetry) return recover(lane, true);
   give_up(lane, flight, to_failure(refusal));
@@ -293,8 +301,11 @@ void ProducerCore::fail_doubtful(Lane& lane) {
 }
 
 void ProducerCore::expire(Lane& lane, SteadyClock::time_point now) {
-  const Failure late(Errc::timeout, Action::retry,
-                     "not stored within the delivery time-out; is the broker reachable?");
+  const Failure late(
+      Errc::timeout, Action::retry, "not stored within the delivery time-out" + [&] {
+        MutexLock lock(mutex_);
+        return obstacle_.empty() ? "; is the broker reachable?" : ": " + obstacle_;
+      }());
   while (!lane.open.empty() && lane.open.front().deadline <= now) {
     Item item = std::move(lane.open.front());
     lane.open.pop_front();

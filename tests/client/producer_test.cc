@@ -308,5 +308,29 @@ TEST_F(ProducerTest, DestructionCancelsWithoutWaiting) {
   EXPECT_EQ(pending->get().error().errc(), Errc::cancelled);
 }
 
+TEST_F(ProducerTest, WhatTheBrokerRefusesForIsSaidWhenTheTimeIsOver) {
+  ProducerOptions options;
+  options.buffer_bytes = 100;
+  options.retry_backoff = std::chrono::milliseconds(1);
+  options.delivery_timeout = std::chrono::milliseconds(300);
+  auto producer = client->producer(options);
+  auto first = producer.send(message("a"));
+  for (int tries = 0; tries < 2; ++tries) {
+    const auto a = broker->next_append();
+    ASSERT_TRUE(a);
+    broker->answer(
+        a->correlation,
+        native::Failure{ErrorCode::kLowSpace, ErrorAction::kRetry, "the disk is too full", {}});
+  }
+  // The second try came after the first refusal was read.
+  const auto refused = producer.try_send(message(std::string(100, 'b'))).get();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("the disk is too full"), std::string::npos);
+  const auto late = first.get();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().errc(), Errc::timeout);
+  EXPECT_NE(late.error().message().find("the disk is too full"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace runnel::client

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""A disk that is really full: a broker on a small tmpfs takes records until nothing more fits.
+
+usage: full_disk_test.py BINARY auto|epoll|io_uring
+Exit code 77: this user may not mount a tmpfs.
+"""
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import PATIENCE_SECONDS, Broker
+
+BINARY = ""
+NET = "auto"
+OK, TIMEOUT = 0, 8
+ROW = "x" * 1000
+
+
+def mount(directory, megabytes):
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", directory],
+                          capture_output=True, check=False).returncode == 0
+
+
+class FullDisk(unittest.TestCase):
+    def disk(self, megabytes):
+        directory = tempfile.mkdtemp(prefix="runnel-full-disk-")
+        self.addCleanup(pathlib.Path(directory).rmdir)
+        self.assertTrue(mount(directory, megabytes))
+        self.addCleanup(subprocess.run, ["umount", directory], check=True)
+        return directory
+
+    def start(self, directory, listen="127.0.0.1:0"):
+        broker = Broker(BINARY, NET, f"{directory}/data", listen=listen)
+        self.addCleanup(broker.remove)
+        return broker
+
+    def fill(self, broker, megabytes):
+        """How many records were acknowledged before the disk refused."""
+        rows = "".join(f"{i} {ROW}\n" for i in range(megabytes * 1100))
+        done = broker.run("produce", "t", "--timeout", "2s", text=rows, expect=TIMEOUT)
+        self.assertIn("the disk is too full to take records", done.stderr)
+        stored = int(re.search(r"^(\d+) records? stored in t", done.stderr, re.M).group(1))
+        self.assertGreater(stored, 0)
+        return stored
+
+    def numbers(self, broker):
+        return [int(n) for n in broker.out("consume", "t", "-e", "-f", "%s\n").split()[::2]]
+
+    def life_of_a_full_disk(self, megabytes):
+        directory = self.disk(megabytes)
+        broker = self.start(directory)
+        broker.out("topic", "create", "t")
+        stored = self.fill(broker, megabytes)
+
+        # Reads, commits and the restart after a kill go on.
+        self.assertEqual(self.numbers(broker)[:stored], list(range(stored)))
+        broker.out("consume", "t", "-g", "g", "-e", "-n", "5")
+        self.assertEqual(broker.stop(signal.SIGKILL), -signal.SIGKILL)
+        broker = self.start(directory)
+        self.assertEqual(self.numbers(broker)[:stored], list(range(stored)))
+        group = json.loads(broker.out("group", "describe", "g", "-o", "json"))
+        self.assertIn(5, [p["committed"] for p in group["partitions"]])
+
+        # Space comes back, and with it the producers.
+        broker.out("topic", "delete", "t")
+        broker.wait_for("there is space again")
+        broker.out("topic", "create", "u")
+        broker.run("produce", "u", text="1\n2\n3\n")
+        self.assertEqual(broker.out("consume", "u", "-e").split(), ["1", "2", "3"])
+        self.assertEqual(broker.stop(), OK)
+        checked = subprocess.run([BINARY, "check", f"{directory}/data"], capture_output=True,
+                                 text=True, check=False, timeout=PATIENCE_SECONDS)
+        self.assertEqual(checked.returncode, OK, checked.stdout + checked.stderr)
+
+    def test_8_mb(self):
+        self.life_of_a_full_disk(8)
+
+    def test_16_mb(self):
+        self.life_of_a_full_disk(16)
+
+    def test_64_mb(self):
+        self.life_of_a_full_disk(64)
+
+
+def may_mount():
+    with tempfile.TemporaryDirectory() as directory:
+        if not mount(directory, 1):
+            return False
+        subprocess.run(["umount", directory], check=True)
+        return True
+
+
+if __name__ == "__main__":
+    BINARY, NET = sys.argv[1:3]
+    if not may_mount():
+        print("skipped: only root may mount a tmpfs")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2)
