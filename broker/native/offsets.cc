@@ -75,11 +75,11 @@ native::OffsetFound look_up(const storage::Store& store, Lookup& lookup) {
 /// Calls `answer` for items of `from`, from `to.size()` on, until all are done (true) or a piece's
 /// time is over.
 template <class From, class To, class F>
-bool go_on(std::vector<From>& from, std::vector<To>& to, F answer) {
-  const auto end = std::chrono::steady_clock::now() + kPiece;
+bool go_on(storage::Clock& clock, std::vector<From>& from, std::vector<To>& to, F answer) {
+  const auto end = clock.monotonic() + kPiece;
   while (to.size() < from.size()) {
     to.push_back(answer(from[to.size()]));
-    if (std::chrono::steady_clock::now() >= end) break;
+    if (clock.monotonic() >= end) break;
   }
   return to.size() == from.size();
 }
@@ -110,9 +110,9 @@ void NativeSession::handle(std::uint64_t id, native::ListOffsets& request) {
   }
   run_in_pieces(
       id,
-      [&store = service_.store(), lookups = std::move(lookups),
+      [&store = service_.store(), &clock = service_.clock(), lookups = std::move(lookups),
        reply = native::ListOffsetsReply()]() mutable -> std::optional<native::Response> {
-        const bool all = go_on(lookups, reply.partitions,
+        const bool all = go_on(clock, lookups, reply.partitions,
                                [&](Lookup& lookup) { return look_up(store, lookup); });
         if (!all) return std::nullopt;
         return std::move(reply);
@@ -136,11 +136,11 @@ void NativeSession::handle(std::uint64_t id, native::FetchGroupOffsets& request)
   }
   run_in_pieces(
       id,
-      [&store = service_.store(), request = std::move(request),
+      [&store = service_.store(), &clock = service_.clock(), request = std::move(request),
        reply = native::GroupOffsetsReply()]() mutable -> std::optional<native::Response> {
         std::optional<Error> failed;
         const bool all =
-            go_on(request.partitions, reply.offsets, [&](native::TopicPartition& target) {
+            go_on(clock, request.partitions, reply.offsets, [&](native::TopicPartition& target) {
               auto found = group_offset(store, request.group, target);
               if (found) return std::move(*found);
               failed = found.error();

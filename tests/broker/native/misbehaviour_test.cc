@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <thread>
 
+#include "storage/env/manual_clock.h"
 #include "tests/broker/native/world.h"
 
 namespace runnel::broker {
@@ -15,7 +17,9 @@ using namespace std::chrono_literals;
 using native::Failure;
 
 struct Misbehaviour : testing::Test {
-  explicit Misbehaviour(std::uint64_t memory = 1u << 20) : w(memory) { w.client->hello(); }
+  explicit Misbehaviour(std::uint64_t memory = 1u << 20) : w(memory, {}, clock) {
+    w.client->hello();
+  }
   std::unique_ptr<TestClient> another() {
     auto client = std::make_unique<TestClient>(w.service.factory());
     client->hello();
@@ -42,6 +46,7 @@ struct Misbehaviour : testing::Test {
     }
     return subscribe;
   }
+  storage::ManualClock clock;
   World w;
 };
 
@@ -167,12 +172,20 @@ TEST_F(Patient, AConnectionHasALimitOfPartitions) {
             ErrorCode::kTooManyPartitions);
 }
 
+/// Time for another connection's turn after each lookup, whatever one's share of time is.
+constexpr auto kLong = 1s;
+
 TEST_F(Patient, LongLookUpsLetOthersPass) {
+  constexpr int kShare = 100;  // far more than a turn of each connection
+  std::promise<void> asked;
+  std::promise<void> answered;
   std::atomic<int> done = 0;
-  w.store.set_find_offset([&] {
-    std::this_thread::sleep_for(2ms);
-    ++done;
-  });
+  w.store.set_find_offset(
+      [&, is_asked = asked.get_future().share(), is_answered = answered.get_future().share()] {
+        is_asked.wait();
+        clock.advance(kLong);
+        if (++done > kShare) is_answered.wait();
+      });
   std::vector<std::unique_ptr<TestClient>> greedy;
   for (int i = 0; i < 5; ++i) {
     greedy.push_back(another());
@@ -180,21 +193,23 @@ TEST_F(Patient, LongLookUpsLetOthersPass) {
       greedy.back()->feed(TestClient::frame(id, lookups(2'000)));
     }
   }
-  w.client->call<native::InitProducerReply>(2, native::InitProducer{});
-  EXPECT_LT(done, 5 * 2'000) << "it did not wait for all of them";
+  w.client->feed(TestClient::frame(2, native::InitProducer{}));
+  asked.set_value();
+  w.client->await<native::InitProducerReply>(2);
   const std::uint64_t held = w.store.memory().held_bytes();
   EXPECT_GE(held, 5 * 3 * 2'000 * kPartitionCharge) << "queued jobs are paid for";
   greedy.clear();  // nobody wants the answers any more
+  answered.set_value();
   const auto until = std::chrono::steady_clock::now() + 10s;
   while (w.store.memory().held_bytes() > 0 && std::chrono::steady_clock::now() < until) {
     std::this_thread::yield();
   }
   EXPECT_EQ(w.store.memory().held_bytes(), 0U);
-  EXPECT_LT(done, 5 * 3 * 2'000) << "dropped, not finished";
+  EXPECT_LT(done, 2 * kShare) << "dropped, not finished";
 }
 
 TEST_F(Patient, AConnectionsJobsStayInOrder) {
-  w.store.set_find_offset([] { std::this_thread::sleep_for(1ms); });
+  w.store.set_find_offset([&] { clock.advance(kLong); });
   w.client->feed(TestClient::frame(2, lookups(20)) +
                  TestClient::frame(3, native::CreateTopic{"later", 1, {}, false}) +
                  TestClient::frame(4, native::DeleteTopic{"later"}));

@@ -37,14 +37,15 @@ inline std::string batch_of(std::size_t value_bytes = 10, int records = 1) {
 }
 
 struct World {
-  explicit World(std::uint64_t memory = 64u << 20, NativeOptions options = {})
+  explicit World(std::uint64_t memory = 64u << 20, NativeOptions options = {},
+                 storage::Clock& clock = storage::Clock::system())
       : store(memory),
         coordinator(
             std::move(Coordinator::open(
                           std::make_unique<FakeGroupStore>(), storage::Random::system(),
                           [](std::string_view) { return 4; }, storage::Clock::system().monotonic()))
                 .value()),
-        service(store, *coordinator, storage::Clock::system(), std::move(options)),
+        service(store, *coordinator, clock, std::move(options)),
         client(std::make_unique<TestClient>(service.factory())) {
     EXPECT_TRUE(store.create_topic({"orders", 4, {}}));
   }
