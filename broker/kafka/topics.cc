@@ -100,7 +100,7 @@ Refusal check(const CallRef& call, const CreateTopic& topic) {
     return refusal_of(name.error());
   }
   if (call->store().describe_topic(topic.name)) {
-    return {KafkaError::kTopicAlreadyExists, "topic '" + topic.name + "' exists already"};
+    return {KafkaError::kTopicAlreadyExists, "topic '" + topic.name + "' already exists"};
   }
   const auto configs = configs_of(topic);
   if (!configs) return refusal_of(configs.error());
