@@ -128,4 +128,10 @@ class StoreFixture : public ::testing::Test {
   std::unique_ptr<Store> store;
 };
 
+/// The same, opened.
+class StoreTest : public StoreFixture {
+ protected:
+  void SetUp() override { open(); }
+};
+
 }  // namespace runnel::storage
