@@ -108,6 +108,14 @@ function(runnel_program name)
     target_link_libraries(${name} PRIVATE ${JEMALLOC_LIBRARY})
   endif()
   runnel_use_pch(${name})
+  runnel_suppressions(${name})
+endfunction()
+
+# What a sanitizer has to know about libraries that are not built with it.
+function(runnel_suppressions name)
+  if(RUNNEL_SANITIZE STREQUAL "tsan")
+    target_sources(${name} PRIVATE "${CMAKE_SOURCE_DIR}/cmake/tsan_suppressions.cc")
+  endif()
 endfunction()
 
 function(runnel_test name)
@@ -125,6 +133,7 @@ function(runnel_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main
                                         Threads::Threads)
   runnel_use_pch(${name})
+  runnel_suppressions(${name})
   target_compile_definitions(${name} PRIVATE RUNNEL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                              RUNNEL_BINARY="${CMAKE_BINARY_DIR}/runnel")
   add_test(NAME ${name} COMMAND ${name})
