@@ -134,7 +134,7 @@ TEST_P(GroupTest, AutoCommitKeepsWhatWasReturnedBeforeTheLatestPoll) {
     return member.seen.size() >= 4;
   }));
   EXPECT_EQ(member.seen.size(), 4U);
-  EXPECT_EQ(committed(0), kNoPosition) << "the application may still work on them";
+  EXPECT_LE(committed(0), 0) << "the application may still work on them";
   member.poll();
   ASSERT_EQ(member.seen.size(), 8U);
   ASSERT_TRUE(eventually([&] { return committed(0) == 4; }));
