@@ -5,13 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <list>
 #include <set>
 
 #include "broker/groups/classic_group.h"
 #include "broker/groups/coordinator.h"
-#include "tests/broker/groups/fake_group_store.h"
-#include "tests/support/seeds.h"
+#include "tests/broker/groups/model_driver.h"
 
 namespace runnel::broker {
 namespace {
@@ -43,10 +41,9 @@ struct Client {
   std::set<std::pair<std::string, std::int32_t>> old;  ///< identities it must not commit with
 };
 
-class World {
+class World : private ModelWorld<Client> {
  public:
-  explicit World(std::uint64_t seed) : random_(seed) {
-    disk_.at_once = false;
+  explicit World(std::uint64_t seed) : ModelWorld(seed) {
     config_.initial_rebalance_delay = std::chrono::milliseconds(pick(3) * 500);
     start_coordinator();
   }
@@ -123,21 +120,6 @@ class World {
   }
 
  private:
-  std::int32_t pick(std::int32_t below) {
-    return static_cast<std::int32_t>(random_.next() % static_cast<std::uint64_t>(below));
-  }
-  [[nodiscard]] std::ptrdiff_t alive() const {
-    return std::ranges::count_if(clients_, [](const Client& c) { return c.alive; });
-  }
-  template <class Action>
-  void with_random_client(Action action) {
-    std::vector<Client*> living;
-    for (auto& client : clients_) {
-      if (client.alive) living.push_back(&client);
-    }
-    if (!living.empty()) action(*living[random_.next() % living.size()]);
-  }
-
   void advance(Time time) {
     const Time end = now_ + time;
     while (now_ < end) {
@@ -174,13 +156,7 @@ class World {
     Client client;
     client.name = "c" + std::to_string(clients_.size());
     client.new_protocol = pick(2) == 0;
-    if (pick(2) == 0) {
-      // One living process an instance id.
-      std::string instance = "i" + std::to_string(pick(3));
-      const bool taken = std::ranges::any_of(
-          clients_, [&](const Client& c) { return c.alive && c.instance_id == instance; });
-      if (!taken) client.instance_id = instance;
-    }
+    maybe_static(client);
     clients_.push_back(std::move(client));
   }
   static void stop_working(Client& client) { client.working.clear(); }
@@ -366,25 +342,19 @@ class World {
     }
   }
 
-  storage::SeededRandom random_;
-  FakeDisk disk_;
   GroupConfig config_;
-  Time now_ = 1s;
   std::int32_t last_generation_ = 0;
   std::int32_t told_generation_ = 0;  ///< the newest whose shares a member was told
   std::size_t asked_ = 0;
   std::size_t answered_ = 0;
   std::size_t cancelled_ = 0;
   std::size_t lost_ = 0;
-  std::list<Client> clients_;
   std::unique_ptr<Coordinator> coordinator_;
 };
 
 TEST(ClassicModel, APartitionHasOneOwnerWhateverHappens) {
-  storage::for_each_seed(1, 1'000, [](std::uint64_t seed) {
-    World world(seed);
-    for (int i = 0; i < 400 && !::testing::Test::HasFailure(); ++i) world.step();
-    if (!::testing::Test::HasFailure()) world.calm_down();
+  play<World>(1'000, [](World& world) {
+    world.calm_down();
     if (!::testing::Test::HasFailure()) world.end();
   });
 }

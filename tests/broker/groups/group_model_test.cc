@@ -4,11 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <list>
 
 #include "broker/groups/coordinator.h"
-#include "tests/broker/groups/fake_group_store.h"
-#include "tests/support/seeds.h"
+#include "tests/broker/groups/model_driver.h"
 
 namespace runnel::broker {
 namespace {
@@ -35,10 +33,9 @@ struct Client {
   std::vector<std::int32_t> old_epochs;
 };
 
-class World {
+class World : private ModelWorld<Client> {
  public:
-  explicit World(std::uint64_t seed) : random_(seed) {
-    disk_.at_once = false;
+  explicit World(std::uint64_t seed) : ModelWorld(seed) {
     topics_["t0"] = 1 + pick(6);
     topics_["t1"] = pick(4);
     start_coordinator();
@@ -113,21 +110,6 @@ class World {
   }
 
  private:
-  std::int32_t pick(std::int32_t below) {
-    return static_cast<std::int32_t>(random_.next() % static_cast<std::uint64_t>(below));
-  }
-  [[nodiscard]] std::ptrdiff_t alive() const {
-    return std::ranges::count_if(clients_, [](const Client& c) { return c.alive; });
-  }
-  template <class Action>
-  void with_random_client(Action action) {
-    std::vector<Client*> living;
-    for (auto& client : clients_) {
-      if (client.alive) living.push_back(&client);
-    }
-    if (!living.empty()) action(*living[random_.next() % living.size()]);
-  }
-
   void start_coordinator() {
     auto opened = Coordinator::open(
         std::make_unique<FakeGroupStore>(disk_), random_,
@@ -149,13 +131,7 @@ class World {
   void start_client() {
     Client client;
     client.name = "c" + std::to_string(clients_.size());
-    if (pick(2) == 0) {
-      // One living process an instance id.
-      std::string instance = "i" + std::to_string(pick(3));
-      const bool taken = std::ranges::any_of(
-          clients_, [&](const Client& c) { return c.alive && c.instance_id == instance; });
-      if (!taken) client.instance_id = std::move(instance);
-    }
+    maybe_static(client);
     if (pick(2) == 0) client.member_id = "own-" + client.name;
     clients_.push_back(std::move(client));
     heartbeat(clients_.back());
@@ -237,20 +213,12 @@ class World {
     }
   }
 
-  storage::SeededRandom random_;
-  FakeDisk disk_;
   std::map<std::string, std::int32_t, std::less<>> topics_;
-  Time now_ = 1s;
   std::unique_ptr<Coordinator> coordinator_;
-  std::list<Client> clients_;
 };
 
 TEST(GroupModel, APartitionHasOneOwnerWhateverHappens) {
-  storage::for_each_seed(1, 300, [](std::uint64_t seed) {
-    World world(seed);
-    for (int i = 0; i < 400 && !::testing::Test::HasFailure(); ++i) world.step();
-    if (!::testing::Test::HasFailure()) world.calm_down();
-  });
+  play<World>(300, [](World& world) { world.calm_down(); });
 }
 
 }  // namespace

@@ -1,11 +1,9 @@
 // The stored form of a group: docs/formats/group-state.md's example, round trips, damage.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "broker/groups/classic_group.h"
 #include "broker/groups/group.h"
+#include "tests/support/format_page.h"
 #include "tests/support/seeds.h"
 
 namespace runnel::broker {
@@ -60,36 +58,9 @@ ClassicGroup classic_example() {
   return group;
 }
 
-std::string hex_of_page(const std::string& example) {
-  std::ifstream page(std::string(RUNNEL_SOURCE_DIR) + "/docs/formats/group-state.md");
-  std::string line;
-  std::string hex;
-  bool inside = false;
-  while (std::getline(page, line)) {
-    if (line.starts_with("```")) {
-      inside = line == "```hex " + example;
-      continue;
-    }
-    if (!inside) continue;
-    std::istringstream words(line.substr(0, line.find('|')));
-    for (std::string word; words >> word;) hex += word;
-  }
-  return hex;
-}
-
-std::string to_hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    hex += kDigits[static_cast<unsigned char>(c) >> 4];
-    hex += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return hex;
-}
-
 TEST(GroupState, ThePageShowsWhatIsStored) {
-  EXPECT_EQ(to_hex(example().encode()), hex_of_page("consumer"));
-  EXPECT_EQ(to_hex(classic_example().encode()), hex_of_page("classic"));
+  EXPECT_EQ(to_hex(example().encode()), hex_of_page("group-state.md", "consumer"));
+  EXPECT_EQ(to_hex(classic_example().encode()), hex_of_page("group-state.md", "classic"));
 }
 
 TEST(GroupState, RoundTrip) {

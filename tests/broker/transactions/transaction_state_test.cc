@@ -2,11 +2,9 @@
 // damage.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "broker/transactions/transaction.h"
 #include "protocol/base/bytes.h"
+#include "tests/support/format_page.h"
 
 namespace runnel::broker {
 namespace {
@@ -38,38 +36,12 @@ Transaction example() {
   return t;
 }
 
-std::string hex_of_page(const std::string& name) {
-  std::ifstream page(std::string(RUNNEL_SOURCE_DIR) + "/docs/formats/transaction-state.md");
-  std::string line;
-  std::string hex;
-  bool inside = false;
-  while (std::getline(page, line)) {
-    if (line.starts_with("```")) {
-      inside = line == "```hex " + name;
-      continue;
-    }
-    if (!inside) continue;
-    std::istringstream words(line.substr(0, line.find('|')));
-    for (std::string word; words >> word;) hex += word;
-  }
-  return hex;
-}
-
-std::string to_hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    hex += kDigits[static_cast<unsigned char>(c) >> 4];
-    hex += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return hex;
-}
-
 TEST(TransactionStored, ThePageShowsWhatIsStored) {
   const Transaction t = example();
-  EXPECT_EQ(to_hex(t.encode()), hex_of_page("txn"));
-  EXPECT_EQ(to_hex(t.encode_offsets()), hex_of_page("txo"));
-  EXPECT_EQ(to_hex(t.encode_participant({"orders", PartitionIndex(1)})), hex_of_page("txp"));
+  EXPECT_EQ(to_hex(t.encode()), hex_of_page("transaction-state.md", "txn"));
+  EXPECT_EQ(to_hex(t.encode_offsets()), hex_of_page("transaction-state.md", "txo"));
+  EXPECT_EQ(to_hex(t.encode_participant({"orders", PartitionIndex(1)})),
+            hex_of_page("transaction-state.md", "txp"));
   EXPECT_EQ(Transaction::participant_key(t.producer(), 26), "txp/0000000000001267/0003/001a");
 }
 
