@@ -17,18 +17,19 @@ namespace {
 
 using kafka::KafkaError;
 
-TEST(KafkaAnswers, MetadataNamesATopicOnce) {
+struct KafkaAnswers : testing::Test {
   KafkaWorld w;
-  auto c = w.connect();
+  KafkaClient c = w.connect();
+};
+
+TEST_F(KafkaAnswers, MetadataNamesATopicOnce) {
   kafka::MetadataRequest request;
   request.topics.emplace(2);
   request.topics->at(0).name = request.topics->at(1).name = "orders";
   EXPECT_EQ(c.call<kafka::MetadataResponse>(12, request).topics.size(), 1u);
 }
 
-TEST(KafkaAnswers, MetadataKnowsIdsFromVersion12On) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, MetadataKnowsIdsFromVersion12On) {
   kafka::MetadataRequest request;
   request.topics.emplace(2);
   request.topics->at(0).topic_id = w.store.describe_topic("orders")->id;
@@ -42,9 +43,7 @@ TEST(KafkaAnswers, MetadataKnowsIdsFromVersion12On) {
   EXPECT_EQ(refused.topics[0].error, KafkaError::kInvalidRequest);
 }
 
-TEST(KafkaAnswers, ATopicNamedTwiceIsRefusedOnce) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, ATopicNamedTwiceIsRefusedOnce) {
   kafka::CreatePartitionsRequest grow;
   grow.topics.resize(2);
   for (auto& topic : grow.topics) {
@@ -64,9 +63,7 @@ TEST(KafkaAnswers, ATopicNamedTwiceIsRefusedOnce) {
   EXPECT_TRUE(w.store.describe_topic("orders"));
 }
 
-TEST(KafkaAnswers, DeleteTopicsWantsNameOrId) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, DeleteTopicsWantsNameOrId) {
   kafka::DeleteTopicsRequest request;
   request.topics.resize(2);
   request.topics[0].name = "orders";
@@ -77,9 +74,7 @@ TEST(KafkaAnswers, DeleteTopicsWantsNameOrId) {
   EXPECT_EQ(answer.topics[1].error, KafkaError::kInvalidRequest);
 }
 
-TEST(KafkaAnswers, CreateTopicsFindsFaultInKafkasOrder) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, CreateTopicsFindsFaultInKafkasOrder) {
   kafka::CreateTopicsRequest request;
   request.topics.resize(4);
   request.topics[0] = {"orders", 0, 0, {}, {}};
@@ -94,9 +89,7 @@ TEST(KafkaAnswers, CreateTopicsFindsFaultInKafkasOrder) {
   EXPECT_EQ(answer.topics[3].error, KafkaError::kInvalidReplicationFactor);
 }
 
-TEST(KafkaAnswers, ARefusedJoinNamesNoProtocol) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, ARefusedJoinNamesNoProtocol) {
   kafka::JoinGroupRequest join;
   join.group_id = "billing";
   join.member_id = "nobody";
@@ -108,9 +101,7 @@ TEST(KafkaAnswers, ARefusedJoinNamesNoProtocol) {
   EXPECT_EQ(answer.protocol_name, std::nullopt);
 }
 
-TEST(KafkaAnswers, AnUnknownKindOfTimestampIsSaidBeforeAnUnknownTopic) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, AnUnknownKindOfTimestampIsSaidBeforeAnUnknownTopic) {
   kafka::ListOffsetsRequest request;
   request.topics.resize(1);
   request.topics[0].name = "nowhere";
@@ -120,9 +111,7 @@ TEST(KafkaAnswers, AnUnknownKindOfTimestampIsSaidBeforeAnUnknownTopic) {
   EXPECT_EQ(answer.topics.at(0).partitions.at(0).error, KafkaError::kUnsupportedVersion);
 }
 
-TEST(KafkaAnswers, EpochsBeforeTheFirstEndAtTheStart) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, EpochsBeforeTheFirstEndAtTheStart) {
   kafka::OffsetForLeaderEpochRequest request;
   request.topics.resize(1);
   request.topics[0].name = "orders";
@@ -136,9 +125,7 @@ TEST(KafkaAnswers, EpochsBeforeTheFirstEndAtTheStart) {
   EXPECT_EQ(partitions.at(1).error, KafkaError::kFencedLeaderEpoch);
 }
 
-TEST(KafkaAnswers, AddressesHaveQuotasWithoutUsers) {
-  KafkaWorld w;
-  auto c = w.connect();
+TEST_F(KafkaAnswers, AddressesHaveQuotasWithoutUsers) {
   kafka::DescribeClientQuotasRequest request;
   request.components = {{"user", 2, std::nullopt}, {"ip", 2, std::nullopt}};
   EXPECT_EQ(c.call<kafka::DescribeClientQuotasResponse>(1, request).error,
