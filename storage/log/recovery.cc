@@ -43,7 +43,7 @@ Status Recovery::replay_frame(const FrameView& frame) {
       return fail(operation.error().within("frame at " + frame.header.position.to_string()));
     }
     if (auto* change = std::get_if<Mutations::Change>(&*operation)) {
-      if (change->kind == Mutations::Kind::kErase) note_erase(*change);
+      if (change->kind == Mutations::Kind::kErase) RUNNEL_TRY(note_erase(*change));
       pending_.add(std::move(*change));
       continue;
     }
@@ -67,12 +67,16 @@ Status Recovery::replay_append(const FrameView& frame, PartitionId partition, By
     RUNNEL_TRY_ASSIGN(const std::size_t bytes,
                       protocol::validate_batch(batches, protocol::Depth::kHeader));
     const protocol::BatchView batch(batches);
+    const bool nothing_known = stateless_.erase(partition) != 0;
     if (batch.base_offset() != to->next) {
-      return fail(ErrorCode::kCorrupt,
-                  "frame at " + frame.header.position.to_string() + " holds offset " +
-                      std::to_string(batch.base_offset().value()) + " of partition number " +
-                      std::to_string(partition.value()) + " where " +
-                      std::to_string(to->next.value()) + " was expected");
+      Error gap(ErrorCode::kCorrupt,
+                "frame at " + frame.header.position.to_string() + " holds offset " +
+                    std::to_string(batch.base_offset().value()) + " of partition number " +
+                    std::to_string(partition.value()) + " where " +
+                    std::to_string(to->next.value()) + " was expected");
+      if (!nothing_known) return fail(std::move(gap));
+      to->next = batch.base_offset();
+      must_be_gone_.emplace(partition, std::move(gap));
     }
     if (batch.producer_id() != kNoProducer) {
       const auto aborted =
@@ -94,21 +98,17 @@ Status Recovery::replay_aborted(PartitionId partition, const AbortedRecord& abor
   return {};
 }
 
-void Recovery::note_erase(const Mutations::Change& change) {
+Status Recovery::note_erase(const Mutations::Change& change) {
   if (change.family == Family::kIndex) {
     const auto key = keys::parse_span(change.key);
-    if (!key) return;
-    const auto it = carried_.find(key->partition);
-    if (it == carried_.end()) {
-      // The partition's state is still in the index; fetch it so that the change is not missed.
-      auto loaded = carried(key->partition);
-      if (loaded && (*loaded)->open_span.segment == key->segment) (*loaded)->open_span = {};
-      return;
-    }
-    if (it->second.open_span.segment == key->segment) it->second.open_span = {};
-  } else if (const auto producer = keys::parse_producer(change.key)) {
-    producers_.forget(producer->partition, producer->producer);
+    if (!key) return {};
+    RUNNEL_TRY_ASSIGN(PartitionState* const state, carried(key->partition));
+    if (state->open_span.segment == key->segment) state->open_span = {};
+  } else if (change.family == Family::kMeta) {
+    const auto producer = keys::parse_producer(change.key);
+    if (producer) producers_.forget(producer->partition, producer->producer);
   }
+  return {};
 }
 
 Result<PartitionState*> Recovery::carried(PartitionId partition) {
@@ -117,12 +117,17 @@ Result<PartitionState*> Recovery::carried(PartitionId partition) {
   RUNNEL_TRY_ASSIGN(const auto state, index_.get(Family::kMeta, keys::partition_state(partition)));
   if (state) {
     RUNNEL_TRY_ASSIGN(it->second, decode_partition_state(*state));
+  } else {
+    stateless_.insert(partition);
   }
   return &it->second;
 }
 
 Status Recovery::load(Topics& topics, SegmentLedger& segments, Stager& stager) {
   RUNNEL_TRY(load_topics(topics));
+  for (const auto& [id, gap] : must_be_gone_) {
+    if (topics.partition(id)) return fail(gap);
+  }
   producers_.forget_partitions([&](PartitionId id) { return !topics.partition(id); });
   RUNNEL_TRY(load_segments(topics, segments));
   Status status;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "storage/commit/stager.h"
 #include "storage/index/index.h"
@@ -12,7 +13,8 @@
 namespace runnel::storage {
 
 /// Used once, before there are threads. Replay is idempotent: the index may already hold some of
-/// what the frames say, never more than the journal does.
+/// what the frames say, never more than the journal does. It is ahead of its checkpoint whenever it
+/// made room in its memory since then.
 class Recovery {
  public:
   Recovery(Index& index, Journal& journal, Producers& producers)
@@ -30,7 +32,7 @@ class Recovery {
   [[nodiscard]] Status replay_frame(const FrameView& frame);
   [[nodiscard]] Status replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
                                      Position position);
-  void note_erase(const Mutations::Change& change);
+  [[nodiscard]] Status note_erase(const Mutations::Change& change);
   [[nodiscard]] Result<PartitionState*> carried(PartitionId partition);
   [[nodiscard]] Status apply_pending(std::size_t at_least);
   /// The index may hold it already, made when all that came before was known: that one is right.
@@ -46,6 +48,12 @@ class Recovery {
   ReplayReport report_;
   Mutations pending_;
   std::unordered_map<PartitionId, PartitionState> carried_;
+  /// Carried, but the index holds no state of them and no batch came yet: they were created after
+  /// the checkpoint, or a later frame deletes them and the index knows it already.
+  std::unordered_set<PartitionId> stateless_;
+  /// Of those, the ones whose first batch has an offset that only a deleted one can have; and the
+  /// refusal where a topic has such a partition all the same.
+  std::unordered_map<PartitionId, Error> must_be_gone_;
 };
 
 }  // namespace runnel::storage

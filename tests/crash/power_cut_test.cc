@@ -1,7 +1,8 @@
 // Power cuts under a running store: the power goes at a random operation of the disk, whatever was
 // not synced is lost in one of three ways, and after each start everything acknowledged must be
 // there, nothing must be there twice, and no start may be refused. Transactions that span
-// partitions and a consumer offset have ended everywhere or nowhere.
+// partitions and a consumer offset have ended everywhere or nowhere. Topics come and go, and the
+// index saves itself at random, so that it is ahead of its checkpoint.
 //
 // RUNNEL_POWER_CUTS sets the number of cuts (default 100), RUNNEL_SEED the first seed.
 
@@ -11,6 +12,7 @@
 #include <future>
 #include <random>
 
+#include "storage/log/log_store.h"
 #include "tests/storage/log/committed_reader.h"
 #include "tests/storage/log/store_fixture.h"
 
@@ -111,7 +113,7 @@ class PowerCuts {
   }
 
   void one_step() {
-    switch (pick(20)) {
+    switch (pick(23)) {
       case 0:
         clock_.advance(std::chrono::seconds(6));
         (void)store_->run_maintenance();
@@ -131,6 +133,13 @@ class PowerCuts {
       case 7:
       case 8:
         end_transaction();
+        break;
+      case 9:
+      case 10:
+        pass_by();
+        break;
+      case 11:
+        (void)static_cast<LogStore&>(*store_).flush_index();
         break;
       default:
         append();
@@ -155,6 +164,24 @@ class PowerCuts {
   void append() {
     const auto values = some_values();
     append(static_cast<int>(pick(kPartitions)), values, make_batch(values));
+  }
+
+  /// A topic that comes, is written to and goes again.
+  void pass_by() {
+    const auto partition = store_->partition("passing", PartitionIndex(0));
+    if (!partition) {
+      (void)store_->create_topic({"passing", 1, {}});
+      return;
+    }
+    if (pick(4) == 0) {
+      (void)store_->delete_topic("passing");
+      return;
+    }
+    CommitRequest request;
+    request.appends.push_back({*partition, make_batch({"passing"}), {}, std::nullopt});
+    auto done = std::make_shared<std::promise<void>>();
+    in_flight_.push_back(done->get_future());
+    store_->commit(std::move(request), [done](const CommitOutcome&) { done->set_value(); });
   }
 
   /// Goes on with the open transaction, or begins the next one. Nothing is waited for.

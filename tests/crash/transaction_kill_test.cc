@@ -1,6 +1,7 @@
 // kill -9 of a process that runs transactions on a store, again and again on one directory. Each
 // spans partitions, a consumer offset and state. After each kill another process opens the store:
-// what was acknowledged has ended, and whatever has ended has ended everywhere.
+// what was acknowledged has ended, and whatever has ended has ended everywhere. Topics come and go
+// meanwhile, and the index is saved between checkpoints.
 //
 // Stores live in child processes only: this one forks, and threads do not survive that.
 //
@@ -18,6 +19,7 @@
 #include <set>
 #include <thread>
 
+#include "storage/log/log_store.h"
 #include "storage/store.h"
 #include "tests/storage/log/committed_reader.h"
 
@@ -109,7 +111,29 @@ class Worker {
         if (::write(acknowledged, &number, sizeof number) != sizeof number) std::_Exit(1);
       });
       if (number % 8 == 0) (void)store_->commit_and_wait({});
+      if (number % 64 == 0) pass_by(number / 64);
     }
+  }
+
+  /// A topic comes, is written to and goes again, and the index gets ahead of its checkpoint.
+  void pass_by(std::int64_t pass) {
+    const auto passing = store_->partition("passing", PartitionIndex(0));
+    if (!passing) {
+      if (const auto made = store_->create_topic({"passing", 1, {}}); !made) {
+        die("create", made.error());
+      }
+    } else if (pass % 4 == 0) {
+      if (const auto gone = store_->delete_topic("passing"); !gone) die("delete", gone.error());
+    } else {
+      protocol::BatchBuilder builder(protocol::BatchOptions{});
+      builder.add({Timestamp(pass), std::nullopt, "passing"});
+      CommitRequest request;
+      request.appends.push_back({*passing, *builder.finish(), {}, std::nullopt});
+      const auto done = store_->commit_and_wait(std::move(request));
+      if (!done.result) die("write", done.result.error());
+    }
+    const auto saved = static_cast<LogStore&>(*store_).flush_index();
+    if (!saved) die("save the index", saved.error());
   }
 
   /// The number of promises that do not hold.
@@ -147,6 +171,10 @@ class Worker {
         const auto info = store_->partition_info(partition(p));
         expect(!cleaned || info.last_stable == info.high_watermark, "something is still open");
       }
+    }
+    // Every other time the next life begins at a checkpoint.
+    if (ended_ % 2 == 0) {
+      if (const Status closed = store_->close(); !closed) die("close", closed.error());
     }
     return broken;
   }

@@ -1,5 +1,5 @@
-// Random operations on a store and on a plain model in memory, restarts and power cuts between
-// them; whatever can be read is compared.
+// Random operations on a store and on a plain model in memory, restarts, kills and power cuts
+// between them; whatever can be read is compared.
 //
 // RUNNEL_MODELS sets the number of seeds (default 200), RUNNEL_SEED repeats one.
 
@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "storage/log/log_store.h"
 #include "tests/storage/log/transaction_model.h"
 
 namespace runnel::storage {
@@ -258,9 +259,15 @@ class ModelTest : public TransactionModel {
     });
   }
 
+  /// As where the index's memory is full.
+  void get_ahead() { ASSERT_TRUE(static_cast<LogStore&>(*store).flush_index()); }
+
   void restart() {
-    if (one_in(2)) {
+    if (one_in(3)) {
       ASSERT_TRUE(store->close());
+      store.reset();
+    } else if (one_in(2)) {
+      disk->kill_process();
       store.reset();
     } else {
       constexpr std::array kModes = {CutMode::kDropAll, CutMode::kPrefix, CutMode::kSectors};
@@ -285,10 +292,11 @@ class ModelTest : public TransactionModel {
     if (what < 76) return change_state();
     if (what < 82) return maintain();
     if (what < 84) return restart();
+    if (what < 87) return get_ahead();
     const Target to = any_partition();
     if (to.model == nullptr) return;
-    if (what < 90) return compare_fetch(to);
-    if (what < 95) return compare_committed(to);
+    if (what < 92) return compare_fetch(to);
+    if (what < 96) return compare_committed(to);
     compare_times(to);
   }
 
