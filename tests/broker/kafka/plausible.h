@@ -3,47 +3,41 @@
 #pragma once
 
 #include <array>
-#include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/kafka/codec.h"
 #include "protocol/record_batch/record_batch.h"
+#include "tests/protocol/kafka/filler.h"
 #include "tests/support/seeds.h"
 
 namespace runnel::broker {
 
 namespace kafka = protocol::kafka;
 
-/// Owns what the message's views point to.
-class PlausibleFiller final : public kafka::Fields {
+class PlausibleFiller final : public kafka::Filler {
  public:
-  PlausibleFiller(storage::SeededRandom& random, std::int16_t version, bool flexible)
-      : Fields(version, flexible), random_(random) {}
+  using Filler::Filler;
 
  protected:
-  void number(std::int8_t& value) override { integer(value); }
-  void number(std::int16_t& value) override { integer(value); }
-  void number(std::int32_t& value) override { integer(value); }
-  void number(std::int64_t& value) override { integer(value); }
-  void boolean(bool& value) override { value = below(2) == 0; }
+  std::int64_t any_number() override {
+    static constexpr std::array<std::int64_t, 14> kNumbers = {
+        -1, -1, 0, 0, 0, 0, 1, 1, 2, 3, 10'000, -2, INT32_MAX, INT64_MIN};
+    return kNumbers[index_below(kNumbers.size())];
+  }
   std::int32_t length(Shape shape, std::int32_t, bool null_allowed, std::size_t) override {
     if (null_allowed && below(5) == 0) return kNull;
-    if (shape == Shape::kArray) return static_cast<std::int32_t>(below(3));
-    if (shape == Shape::kBytes) return static_cast<std::int32_t>(below(40));
+    if (shape == Shape::kArray) return below(3);
+    if (shape == Shape::kBytes) return below(40);
     static const std::array<std::string, 16> kTexts = {
         "orders", "orders", "orders",   "billing",        "billing", "consumer",
         "range",  "",       "other",    "cleanup.policy", "compact", "me",
         "1",      "user",   "/nowhere", "uniform"};
-    next_ = kTexts[below(kTexts.size())];
+    next_ = kTexts[index_below(kTexts.size())];
     return static_cast<std::int32_t>(next_.size());
   }
-  bool presence(bool) override { return below(2) == 0; }
-  Bytes content(Bytes, std::size_t size) override {
-    std::string& bytes = kept_.emplace_back(std::exchange(next_, {}));
-    while (bytes.size() < size) bytes.push_back(static_cast<char>(random_.next()));
-    return as_bytes(bytes);
-  }
+  Bytes content(Bytes, std::size_t size) override { return keep(std::exchange(next_, {}), size); }
   void records(kafka::Records& value) override {
     protocol::BatchBuilder builder;
     protocol::NewRecord record;
@@ -51,7 +45,7 @@ class PlausibleFiller final : public kafka::Fields {
     record.value = "value";
     builder.add(record);
     builder.add(record);
-    value.bytes = as_bytes(kept_.emplace_back(as_text(builder.finish()->bytes())));
+    value.bytes = keep(std::string(as_text(builder.finish()->bytes())), 0);
   }
   void tagged(const kafka::Tag* first, const kafka::Tag* last) override {
     for (const kafka::Tag* t = first; t != last; ++t) {
@@ -60,17 +54,9 @@ class PlausibleFiller final : public kafka::Fields {
   }
 
  private:
-  template <class T>
-  void integer(T& value) {
-    static constexpr std::array<std::int64_t, 14> kNumbers = {
-        -1, -1, 0, 0, 0, 0, 1, 1, 2, 3, 10'000, -2, INT32_MAX, INT64_MIN};
-    value = static_cast<T>(kNumbers[below(kNumbers.size())]);
-  }
-  std::uint64_t below(std::uint64_t limit) { return random_.next() % limit; }
+  std::size_t index_below(std::size_t limit) { return static_cast<std::size_t>(below(limit)); }
 
-  storage::SeededRandom& random_;
   std::string next_;
-  std::deque<std::string> kept_;
 };
 
 /// Frames of one API.

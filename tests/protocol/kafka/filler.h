@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <string>
+#include <utility>
 
 #include "protocol/kafka/fields.h"
 #include "tests/support/seeds.h"
@@ -10,10 +11,11 @@
 namespace runnel::protocol::kafka {
 
 /// Owns what the message's views point to.
-class Filler final : public Fields {
+class Filler : public Fields {
  public:
   Filler(storage::SeededRandom& random, std::int16_t version, bool flexible)
       : Fields(version, flexible), random_(random) {}
+  virtual ~Filler() = default;
 
  protected:
   void number(std::int8_t& value) override { integer(value); }
@@ -27,24 +29,28 @@ class Filler final : public Fields {
     return below(16) == 0 ? 200 : below(20);
   }
   bool presence(bool) override { return below(2) == 0; }
-  Bytes content(Bytes, std::size_t size) override {
-    std::string& bytes = kept_.emplace_back();
-    while (bytes.size() < size) bytes.push_back(static_cast<char>(random_.next()));
-    return as_bytes(bytes);
-  }
+  Bytes content(Bytes, std::size_t size) override { return keep({}, size); }
   void tagged(const Tag* first, const Tag* last) override {
     for (const Tag* t = first; t != last; ++t) {
       if (in(t->versions) && below(2) == 0) t->describe(*this, t->field);
     }
   }
 
- private:
-  template <class T>
-  void integer(T& value) {
-    value = static_cast<T>(random_.next());
+  virtual std::int64_t any_number() { return static_cast<std::int64_t>(random_.next()); }
+  /// `start`, made `size` long if it is shorter; lives as long as this.
+  Bytes keep(std::string start, std::size_t size) {
+    std::string& bytes = kept_.emplace_back(std::move(start));
+    while (bytes.size() < size) bytes.push_back(static_cast<char>(random_.next()));
+    return as_bytes(bytes);
   }
   std::int32_t below(std::uint64_t limit) {
     return static_cast<std::int32_t>(random_.next() % limit);
+  }
+
+ private:
+  template <class T>
+  void integer(T& value) {
+    value = static_cast<T>(any_number());
   }
 
   storage::SeededRandom& random_;
