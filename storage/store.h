@@ -102,6 +102,16 @@ struct PartitionInfo {
   Timestamp max_timestamp = kNoTimestamp;
 };
 
+/// What a topic's configs ask of the records that clients bring. Not checked by the store: who
+/// takes records over from clients answers for it.
+struct RecordRules {
+  bool log_append_time = false;  ///< the store stamps them, whatever they say
+  bool needs_keys = false;       ///< a record without a key can't be compacted
+  /// How far a timestamp may lie before and after the broker's clock.
+  std::int64_t timestamp_before_max_ms = std::numeric_limits<std::int64_t>::max();
+  std::int64_t timestamp_after_max_ms = 3'600'000;
+};
+
 struct TopicInfo {
   std::string name;
   Uuid id;
@@ -413,6 +423,7 @@ class Store {
   [[nodiscard]] virtual Result<Offset> delete_records(const PartitionRef& partition,
                                                       Offset before) = 0;
   [[nodiscard]] virtual PartitionInfo partition_info(const PartitionRef& partition) const = 0;
+  [[nodiscard]] virtual RecordRules record_rules(const PartitionRef& partition) const = 0;
 
   // Writing.
   virtual void commit(CommitRequest request, CommitCallback done) = 0;

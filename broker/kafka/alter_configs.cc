@@ -217,6 +217,7 @@ Outcome alter(Call& call, const Part& part) {
                                                         std::string(part.name) +
                                                         "' whose loggers this request could alter"};
       }
+      if (auto refused = check_operations(part)) return refused;
       return Refusal{KafkaError::kInvalidConfig,
                      "there are no loggers to alter; the option log-level says what is logged"};
     default:

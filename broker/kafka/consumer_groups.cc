@@ -118,6 +118,11 @@ Described describe(const CallRef& call, const kafka::ConsumerGroupDescribeReques
   for (const std::string& name : request.groups) {
     auto& group = response.groups.emplace_back();
     group.group_id = name;
+    if (name.empty()) {
+      group.error = KafkaError::kInvalidGroupId;
+      group.error_message = "a group has a name";
+      continue;
+    }
     const auto found = call->service().coordinator().describe_consumer(name);
     if (!found) {
       group.error = group_error(found.error().code());

@@ -5,6 +5,7 @@
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
 #include "broker/kafka/partitions.h"
+#include "broker/kafka/record_check.h"
 #include "broker/kafka/transactions.h"
 #include "protocol/base/bytes.h"
 #include "protocol/kafka/produce.h"
@@ -95,14 +96,10 @@ Status check_form(Bytes bytes) {
   return {};
 }
 
-/// Whether the batch arrived as it was sent and may be appended. What others could not read is
-/// refused here: the walk over the records of a batch that is not compressed needs no decoding. Of
-/// a compressed one the head is looked at, and the records if that is wished for.
-Status check_batch(Bytes bytes, std::int16_t version, bool check_compressed) {
+/// Whether the batch arrived as it was sent and has a header that may be appended.
+Status check_header(Bytes bytes, std::int16_t version) {
   const protocol::BatchView batch(bytes);
-  const bool walked = batch.codec() == protocol::Codec::kNone || check_compressed;
-  const auto valid =
-      protocol::validate_batch(bytes, walked ? protocol::Depth::kRecords : protocol::Depth::kCrc);
+  const auto valid = protocol::validate_batch(bytes, protocol::Depth::kCrc);
   if (!valid) {
     // What is wrong in a damaged batch says nothing about who made it.
     const bool damaged = protocol::crc32c(bytes.subspan(kChecksumFrom)) != batch.crc();
@@ -165,6 +162,21 @@ struct Prepared {
   std::optional<TransactionCoordinator::Write> transactional;
 };
 
+/// Whether the records may be appended. What others could not read is refused here: the walk over
+/// records that are not compressed needs no decoding. Compressed ones are looked at where they are
+/// suspicious, where the topic wants to know what is in them, or if that is wished for.
+Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& partition,
+                                   Bytes bytes) {
+  RUNNEL_TRY(check_header(bytes, call.version()));
+  const storage::RecordRules rules = call.store().record_rules(partition);
+  const Timestamp now = call.service().clock().now();
+  if (!call.service().options().check_compressed &&
+      !needs_walk(protocol::BatchView(bytes), rules, now)) {
+    return CheckedRecords{};
+  }
+  return check_records(bytes, rules, now);
+}
+
 /// One partition's share of the request, or its error in `answer`.
 std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const NamedTopic& topic,
                                 const ProduceRequest::Partition& asked,
@@ -182,18 +194,23 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
     set_error(answer, KafkaError::kInvalidRecord, "there are no records");
     return std::nullopt;
   }
-  Status valid = check_form(*asked.records);
+  const Status valid = check_form(*asked.records);
   if (valid && (request.acks < kAcksAll || request.acks > 1)) {
     set_error(answer, KafkaError::kInvalidRequiredAcks, {});
     return std::nullopt;
   }
-  if (valid) {
-    valid = check_batch(*asked.records, call.version(), call.service().options().check_compressed);
+  Result<CheckedRecords> checked = CheckedRecords{};
+  if (valid) checked = check_batch(call, *found, *asked.records);
+  if (!valid || !checked) {
+    const Error& error = valid ? checked.error() : valid.error();
+    const bool codec = error.code() == ErrorCode::kUnsupported;
+    set_error(answer, codec ? KafkaError::kUnsupportedCompressionType : error_of(error),
+              error.message());
+    return std::nullopt;
   }
-  if (!valid) {
-    const bool codec = valid.error().code() == ErrorCode::kUnsupported;
-    set_error(answer, codec ? KafkaError::kUnsupportedCompressionType : error_of(valid.error()),
-              valid.error().message());
+  if (checked->error != KafkaError::kNone) {
+    set_error(answer, checked->error, std::move(checked->message));
+    answer.record_errors = std::move(checked->records);
     return std::nullopt;
   }
   Prepared prepared;
@@ -205,6 +222,10 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
   const auto at = static_cast<std::size_t>(asked.records->data() - call.frame().data());
   commit.appends.push_back(
       {std::move(*found), call.frame().slice(at, asked.records->size()), {}, std::nullopt});
+  if (checked->max_timestamp) {
+    protocol::stamp_create_time(commit.appends.back().batches.mutable_bytes(),
+                                *checked->max_timestamp);
+  }
   if (const protocol::BatchView batch(*asked.records); batch.is_transactional()) {
     // A view of the request's own text, which outlives the commit's queueing.
     const auto& id = request.transactional_id;

@@ -58,6 +58,14 @@ Status check_records(Bytes batch) {
   }
 }
 
+void stamp_times(MutableBytes batch, int attributes, Timestamp max) noexcept {
+  const std::size_t total = BatchView(batch).total_bytes();
+  RUNNEL_ASSERT(total >= kBatchHeaderBytes && total <= batch.size());
+  store_be(batch.data() + 21, static_cast<std::uint16_t>(attributes));
+  store_be(batch.data() + 35, max.value());
+  store_be(batch.data() + kCrcAt, crc32c(batch.subspan(kCrcFrom, total - kCrcFrom)));
+}
+
 }  // namespace
 
 std::string_view name_of(Codec codec) noexcept {
@@ -80,12 +88,11 @@ void stamp_batch(MutableBytes batch, Offset base_offset, LeaderEpoch epoch) noex
 }
 
 void stamp_append_time(MutableBytes batch, Timestamp now) noexcept {
-  const BatchView view(batch);
-  const std::size_t total = view.total_bytes();
-  RUNNEL_ASSERT(total >= kBatchHeaderBytes && total <= batch.size());
-  store_be(batch.data() + 21, static_cast<std::uint16_t>(view.attributes() | kLogAppendTimeBit));
-  store_be(batch.data() + 35, now.value());
-  store_be(batch.data() + kCrcAt, crc32c(batch.subspan(kCrcFrom, total - kCrcFrom)));
+  stamp_times(batch, BatchView(batch).attributes() | kLogAppendTimeBit, now);
+}
+
+void stamp_create_time(MutableBytes batch, Timestamp latest) noexcept {
+  stamp_times(batch, BatchView(batch).attributes() & ~kLogAppendTimeBit, latest);
 }
 
 Result<std::size_t> validate_batch(Bytes bytes, Depth depth) {

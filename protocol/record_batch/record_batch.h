@@ -119,6 +119,8 @@ class BatchView {
 void stamp_batch(MutableBytes batch, Offset base_offset, LeaderEpoch epoch) noexcept;
 /// For LogAppendTime: sets bit 3 and the max timestamp and recomputes the CRC.
 void stamp_append_time(MutableBytes batch, Timestamp now) noexcept;
+/// The opposite, for CreateTime: clears bit 3 and sets the greatest of the records' own timestamps.
+void stamp_create_time(MutableBytes batch, Timestamp latest) noexcept;
 
 /// How far to look. The CRC is cheap; walking records of compressed batches decompresses them.
 enum class Depth {

@@ -226,6 +226,10 @@ PartitionInfo LogStore::partition_info(const PartitionRef& partition) const {
   return info;
 }
 
+RecordRules LogStore::record_rules(const PartitionRef& partition) const {
+  return partition->config().records;
+}
+
 FetchTicket LogStore::fetch(FetchRequest request, FetchCallback done) {
   return reader_->fetch(std::move(request), std::move(done));
 }

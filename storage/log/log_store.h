@@ -45,6 +45,7 @@ class LogStore final : public Store {
   PartitionId partition_id(const PartitionRef& partition) const override;
   Result<Offset> delete_records(const PartitionRef& partition, Offset before) override;
   PartitionInfo partition_info(const PartitionRef& partition) const override;
+  RecordRules record_rules(const PartitionRef& partition) const override;
 
   void commit(CommitRequest request, CommitCallback done) override;
   void queue_commit(CommitRequest request, CommitCallback done) override;

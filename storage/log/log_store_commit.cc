@@ -188,7 +188,7 @@ Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
     }
   }
   if (recompress) RUNNEL_TRY(compress_anew(item, config, *growth));
-  if (config.log_append_time) {
+  if (config.records.log_append_time) {
     const Timestamp now = options_.clock->now();
     for (MutableBytes rest = item.batches.mutable_bytes(); !rest.empty();) {
       const std::size_t bytes = protocol::BatchView(rest).total_bytes();

@@ -20,7 +20,9 @@ constexpr std::array kTable = {
     TopicConfigRow{"cleanup.policy", "list", "delete",
                    "What happens to old records: delete removes them by time and size. With "
                    "compact alone nothing is ever removed: a key's last record stays, and so do "
-                   "the ones before it, because compaction is not done yet. An empty value removes "
+                   "the ones before it, because compaction is not done yet. A "
+                   "record without a key is refused where compact is set, if it comes by Kafka's "
+                   "protocol. An empty value removes "
                    "nothing either.",
                    "log.cleanup.policy", 0, 0, "compact|delete"},
     TopicConfigRow{"compression.gzip.level", "int", "-1",
@@ -71,12 +73,18 @@ constexpr std::array kTable = {
                    "Largest record batch that is accepted, in bytes as it arrives and as it is "
                    "stored.",
                    "message.max.bytes", 0, kLargestMaxMessageBytes},
-    TopicConfigRow{"message.timestamp.after.max.ms", "long", "3600000",
-                   "No effect here: timestamps are not compared with the broker's clock.",
-                   "log.message.timestamp.after.max.ms", 0, kLong},
-    TopicConfigRow{"message.timestamp.before.max.ms", "long", "9223372036854775807",
-                   "No effect here: timestamps are not compared with the broker's clock.",
-                   "log.message.timestamp.before.max.ms", 0, kLong},
+    TopicConfigRow{
+        "message.timestamp.after.max.ms", "long", "3600000",
+        "How many milliseconds after the broker's clock a record's timestamp may lie that "
+        "comes by Kafka's protocol; others are refused. Not looked at with "
+        "message.timestamp.type=LogAppendTime.",
+        "log.message.timestamp.after.max.ms", 0, kLong},
+    TopicConfigRow{
+        "message.timestamp.before.max.ms", "long", "9223372036854775807",
+        "How many milliseconds before the broker's clock a record's timestamp may lie that "
+        "comes by Kafka's protocol; others are refused. Not looked at with "
+        "message.timestamp.type=LogAppendTime.",
+        "log.message.timestamp.before.max.ms", 0, kLong},
     TopicConfigRow{"message.timestamp.type", "string", "CreateTime",
                    "CreateTime keeps the producer's timestamps, LogAppendTime stamps the broker's.",
                    "log.message.timestamp.type", 0, 0, "CreateTime|LogAppendTime"},
@@ -234,8 +242,13 @@ void take(std::string_view name, std::string_view value, TopicConfig& to, bool& 
     to.max_message_bytes = static_cast<std::int32_t>(*parse_number(value));
   } else if (name == "cleanup.policy") {
     removes = value.find("delete") != std::string_view::npos;
+    to.records.needs_keys = value.find("compact") != std::string_view::npos;
   } else if (name == "message.timestamp.type") {
-    to.log_append_time = value == "LogAppendTime";
+    to.records.log_append_time = value == "LogAppendTime";
+  } else if (name == "message.timestamp.before.max.ms") {
+    to.records.timestamp_before_max_ms = *parse_number(value);
+  } else if (name == "message.timestamp.after.max.ms") {
+    to.records.timestamp_after_max_ms = *parse_number(value);
   } else if (name == "compression.type") {
     to.codec.reset();
     if (value == "producer") return;

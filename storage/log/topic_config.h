@@ -16,7 +16,7 @@ struct TopicConfig {
   std::int64_t retention_ms = 7LL * 24 * 3600 * 1000;  ///< -1: no limit
   std::int64_t retention_bytes = -1;                   ///< per partition; -1: no limit
   std::int32_t max_message_bytes = 1'048'588;  ///< of one batch, as it arrives and as it is stored
-  bool log_append_time = false;
+  RecordRules records;
   /// Batches with another codec are compressed anew; nullopt: kept as the producer made them.
   std::optional<protocol::Codec> codec;
 };

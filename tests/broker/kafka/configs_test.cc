@@ -130,6 +130,9 @@ TEST_F(ConfigsTest, WhatIsWrongIsToldAsKafkaDoes) {
   EXPECT_EQ(set(kTopic, "nope", "retention.ms", "1"), KafkaError::kUnknownTopicOrPartition);
   EXPECT_EQ(set(kTopic, "", "retention.ms", "1"), KafkaError::kInvalidRequest);
   EXPECT_EQ(set(ConfigResource::kBrokerLogger, "1", "kafka", "INFO"), KafkaError::kInvalidConfig);
+  EXPECT_EQ(
+      alter(ConfigResource::kBrokerLogger, "1", {{"kafka", ConfigOperation::kSet, std::nullopt}}),
+      KafkaError::kInvalidRequest);
   EXPECT_EQ(set(ConfigResource::kClientMetrics, "m", "x", "1"), KafkaError::kInvalidRequest);
   EXPECT_EQ(alter(kTopic, "orders", {{"retention.ms", ConfigOperation::kSet, "1"}}, true),
             KafkaError::kNone);

@@ -111,10 +111,11 @@ TEST(KafkaConsumerGroups, ASecondMemberGetsHalfOnceTheFirstGaveItUp) {
   EXPECT_EQ(partitions_of(at_b), 2u);
 
   kafka::ConsumerGroupDescribeRequest ask;
-  ask.groups = {"billing", "none"};
+  ask.groups = {"billing", "none", ""};
   ask.include_authorized_operations = true;
   const auto described = a.call<kafka::ConsumerGroupDescribeResponse>(kNewest, ask);
-  ASSERT_EQ(described.groups.size(), 2u);
+  ASSERT_EQ(described.groups.size(), 3u);
+  EXPECT_EQ(described.groups[2].error, KafkaError::kInvalidGroupId);
   const auto& group = described.groups[0];
   EXPECT_EQ(group.error, KafkaError::kNone);
   EXPECT_EQ(group.assignor_name, "uniform");

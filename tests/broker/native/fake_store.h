@@ -167,6 +167,7 @@ class FakeStore final : public Store {
     MutexLock lock(mutex_);
     return info_of(*p);
   }
+  RecordRules record_rules(const PartitionRef&) const override { return rules; }
 
   void commit(CommitRequest request, CommitCallback done) override {
     if (hold_) {
@@ -181,6 +182,7 @@ class FakeStore final : public Store {
   }
 
   /// The only producer that is remembered, in every partition.
+  RecordRules rules;  ///< of every topic
   std::optional<ProducerInfo> known_producer;
   Result<std::optional<ProducerInfo>> producer(const PartitionRef&, ProducerId id) override {
     if (!known_producer || known_producer->id != id) return std::optional<ProducerInfo>{};
