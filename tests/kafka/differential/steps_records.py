@@ -3,11 +3,8 @@ import batches
 from world import NO_ID, ODD_OFFSETS, Producer, step
 
 
-def records(world, topic, keyless=15):
+def records(world, keyless=15):
     """A few records with all that a record may have."""
-    if topic in world.topics and world.topics[topic].compacted:
-        keyless = 0
-
     def one():
         key = None if world.chance(keyless) else world.pick(b"a", b"b", b"key-1", b"")
         value = None if world.chance(8) else bytes([world.random.randrange(97, 123)]) * world.pick(
@@ -24,26 +21,27 @@ LIES = (
     lambda w: {"length": w.pick(0, 10, 48, 49, -1, 2**31 - 1)}, lambda w: {"base_offset": w.pick(5, -1)},
     lambda w: {"leader_epoch": 7}, lambda w: {"body": b"\xff" * 9}, lambda w: {"body": b""},
     lambda w: {"max_time": w.pick(-1, 1, w.now + 10)},
+    lambda w: {"attributes": batches.LOG_APPEND_TIME},
 )
 
 
 def stamps(world):
     return world.now + world.random.randrange(1000) if world.chance(95) else world.pick(
-        -1, 0, world.now + 30 * 86400000, world.now - 1000)
+        -1, -2, 0, world.now + 2 * 86400000, world.now - 1000, world.now - 2 * 86400000)
 
 
 def plain_batch(world, topic):
     codec = "gzip" if world.chance(15) else "none"
-    return batches.batch(records(world, topic), stamps(world), codec)
+    return batches.batch(records(world), stamps(world), codec)
 
 
 def false_batch(world, topic):
     chosen = world.random.randrange(len(LIES) + 6)
     if chosen < len(LIES):
-        return batches.batch(records(world, topic), stamps(world), **LIES[chosen](world))
+        return batches.batch(records(world), stamps(world), **LIES[chosen](world))
     good = plain_batch(world, topic)
     return [b"", good[:-3], good + good, b"\0" * 61, good + b"x",
-            batches.batch(records(world, topic), stamps(world), attributes=batches.CONTROL)][
+            batches.batch(records(world), stamps(world), attributes=batches.CONTROL)][
                 chosen - len(LIES)]
 
 
@@ -52,7 +50,7 @@ def produced_partition(world, name, producer):
     entry = {"Index": partition}
     if producer is not None:
         sequence = producer.next.get((name, partition), 0)
-        content = records(world, name)
+        content = records(world)
         if world.chance(12):
             sequence = max(0, sequence + world.pick(-1, 1, 5, -len(content)))
         epoch = max(0, producer.epoch + (world.pick(1, -1) if world.chance(4) else 0))

@@ -23,8 +23,8 @@ TOPIC_CONFIGS = {
     "segment.index.bytes": ["10485760", "3", "1048576"],
     "segment.jitter.ms": ["0", "-1", "3"],
     "preallocate": ["true", "false", "1"],
-    "message.timestamp.before.max.ms": ["9223372036854775807", "1000", "-1"],
-    "message.timestamp.after.max.ms": ["9223372036854775807", "3600000", "-1"],
+    "message.timestamp.before.max.ms": ["9223372036854775807", "86400000", "-1", "1.5"],
+    "message.timestamp.after.max.ms": ["9223372036854775807", "3600000", "86400000", "-1"],
     "no.such.config": ["1"],
     "": ["x"],
 }
@@ -34,10 +34,9 @@ def config(world, null=3):
     name = world.random.choice(list(TOPIC_CONFIGS))
     if world.chance(50):
         name = world.pick("cleanup.policy", "max.message.bytes", "message.timestamp.type",
+                          "message.timestamp.before.max.ms", "message.timestamp.after.max.ms",
                           "retention.ms", "compression.type")
     value = TOPIC_CONFIGS[name][0] if world.chance(50) else world.random.choice(TOPIC_CONFIGS[name])
-    if value.startswith("1") and name.startswith("message.timestamp") and value == "1000":
-        value = "9223372036854775807"
     return {"Name": name, "Value": None if world.chance(null) else value}
 
 
@@ -162,7 +161,8 @@ def describe_topic_partitions(world, version):
         fields["ResponsePartitionLimit"] = 2000
     if world.chance(20):
         name = world.topic_name(odd=0)
-        fields["Cursor"] = {"TopicName": name, "PartitionIndex": world.partition(name)}
+        index = world.partition(name)  # Kafka adds to it, and the greatest becomes the least
+        fields["Cursor"] = {"TopicName": name, "PartitionIndex": min(index, 2**31 - 2)}
     return fields
 
 

@@ -93,7 +93,7 @@ def produce_transactional(world, version):
     else:
         name = world.topic_name(odd=0, unknown=3)
         index = world.partition(name, odd=3)
-    content, time = records(world, name), stamps(world)
+    content, time = records(world), stamps(world)
     sequence = found.next.get((name, index), 0)
     if world.chance(6):
         sequence = max(0, sequence + world.pick(-1, 1, -len(content)))

@@ -24,7 +24,6 @@ class Topic:
         self.name = name
         self.id = symbol
         self.ends = [0] * partitions
-        self.compacted = False
 
     @property
     def partitions(self):
