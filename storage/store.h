@@ -110,6 +110,7 @@ struct RecordRules {
   /// How far a timestamp may lie before and after the broker's clock.
   std::int64_t timestamp_before_max_ms = std::numeric_limits<std::int64_t>::max();
   std::int64_t timestamp_after_max_ms = 3'600'000;
+  std::int32_t max_batch_bytes = 1'048'588;  ///< the store refuses a larger one
 };
 
 struct TopicInfo {

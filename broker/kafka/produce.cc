@@ -169,6 +169,8 @@ Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& part
                                    Bytes bytes) {
   RUNNEL_TRY(check_header(bytes, call.version()));
   const storage::RecordRules rules = call.store().record_rules(partition);
+  // The store refuses it, and that comes before what is wrong with single records.
+  if (bytes.size() > static_cast<std::size_t>(rules.max_batch_bytes)) return CheckedRecords{};
   const Timestamp now = call.service().clock().now();
   if (!call.service().options().check_compressed &&
       !needs_walk(protocol::BatchView(bytes), rules, now)) {

@@ -227,7 +227,10 @@ PartitionInfo LogStore::partition_info(const PartitionRef& partition) const {
 }
 
 RecordRules LogStore::record_rules(const PartitionRef& partition) const {
-  return partition->config().records;
+  const TopicConfig config = partition->config();
+  RecordRules rules = config.records;
+  rules.max_batch_bytes = config.max_message_bytes;
+  return rules;
 }
 
 FetchTicket LogStore::fetch(FetchRequest request, FetchCallback done) {

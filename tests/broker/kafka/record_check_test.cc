@@ -130,6 +130,11 @@ TEST(RecordCheck, AProducerIsToldWhichRecords) {
   EXPECT_EQ(partition.error, KafkaError::kInvalidRecord);
   ASSERT_EQ(partition.record_errors.size(), 1u);
   EXPECT_EQ(partition.record_errors[0].batch_index, 1);
+
+  world.store.rules.max_batch_bytes = static_cast<std::int32_t>(batch.size()) - 1;
+  EXPECT_EQ(client.call<kafka::ProduceResponse>(9, request).topics[0].partitions[0].error,
+            KafkaError::kNone)
+      << "what is too large is the store's to refuse";
 }
 
 }  // namespace
