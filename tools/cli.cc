@@ -17,13 +17,15 @@ constexpr std::string_view kDefaultBroker = "127.0.0.1:9092";
 /// Long enough for a broker on this machine to answer; short enough to hear that there is none.
 constexpr std::chrono::milliseconds kFirstTry{1000};
 
-std::atomic<bool> interrupt_seen{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
+std::atomic<int> interrupts_seen{0};
+std::atomic<int> interrupts_taken{1};
+static_assert(std::atomic<int>::is_always_lock_free, "changed in a signal handler");
 
-void on_interrupt(int signal) {
-  interrupt_seen.store(true);
+void on_interrupt(int) {
+  if (++interrupts_seen < interrupts_taken) return;
   // The next one is not ours: somebody wants out now.
-  std::signal(signal, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 }  // namespace
@@ -154,13 +156,14 @@ Result<TopicState> describe_topic(Client& client, const std::string& topic) {
   return std::move(topics.front());
 }
 
-void watch_interrupts() {
+void watch_interrupts(int taken) {
+  interrupts_taken.store(taken);
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
 }
 
-bool interrupted() noexcept {
-  return interrupt_seen.load();
+int interrupts() noexcept {
+  return interrupts_seen.load();
 }
 
 std::int64_t now_millis() {

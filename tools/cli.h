@@ -103,10 +103,13 @@ template <class T>
 /// The topic's state, or kUnknownTopic with how to create it.
 [[nodiscard]] Result<TopicState> describe_topic(Client& client, const std::string& topic);
 
-/// True after the first SIGINT or SIGTERM, once watch_interrupts() was called; the second one ends
-/// the process as usual.
-void watch_interrupts();
-[[nodiscard]] bool interrupted() noexcept;
+/// From now on the first `taken` SIGINT or SIGTERM are only counted; the one after them ends the
+/// process as usual.
+void watch_interrupts(int taken = 1);
+[[nodiscard]] int interrupts() noexcept;
+[[nodiscard]] inline bool interrupted() noexcept {
+  return interrupts() > 0;
+}
 
 /// Milliseconds since 1970.
 [[nodiscard]] std::int64_t now_millis();

@@ -18,7 +18,10 @@ constexpr int kLookEveryMillis = 200;
 InterruptibleInput::int_type InterruptibleInput::underflow() {
   while (!interrupted()) {
     pollfd wait{fd_, POLLIN, 0};
-    if (::poll(&wait, 1, kLookEveryMillis) <= 0) continue;
+    if (::poll(&wait, 1, kLookEveryMillis) <= 0) {
+      waiting_();
+      continue;
+    }
     const ssize_t got = ::read(fd_, buffer_.data(), buffer_.size());
     if (got > 0) {
       setg(buffer_.data(), buffer_.data(), buffer_.data() + got);

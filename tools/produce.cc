@@ -2,12 +2,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <istream>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "tools/cli.h"
 #include "tools/interruptible_input.h"
@@ -21,6 +23,10 @@ namespace {
 
 /// Rejected rows that are printed when there is no --rejects file to find them in.
 constexpr std::uint64_t kShownRejects = 10;
+/// How often a wait for the broker looks at what goes on.
+constexpr std::chrono::milliseconds kLookEvery{200};
+/// The first one ends the reading, the second one the wait for answers.
+constexpr int kInterruptsTaken = 2;
 
 struct ProduceArguments {
   std::string broker;
@@ -57,6 +63,10 @@ Result<std::chrono::milliseconds> timeout_of(const std::string& text) {
   return fail(ErrorCode::kInvalidArgument, "--timeout is more than nothing, as in 30s");
 }
 
+std::string counted(std::uint64_t count, const char* one, const char* many) {
+  return std::to_string(count) + ' ' + (count == 1 ? one : many);
+}
+
 /// What became of the rows. Callbacks of the client report from its I/O thread.
 class Tally {
  public:
@@ -67,9 +77,30 @@ class Tally {
     return fail(ErrorCode::kIo, "cannot write " + path + ": " + std::strerror(errno));
   }
 
+  /// Its outcome is told later: stored(), failed(), turned_away() or not_sent().
+  void sent() {
+    const std::lock_guard lock(mutex_);
+    ++waiting_;
+  }
+
   void stored() {
     const std::lock_guard lock(mutex_);
+    --waiting_;
     ++stored_;
+  }
+
+  /// The broker does not want the row that was sent.
+  void turned_away(const std::string& file, const InputRow& row) {
+    reject(file, row);
+    const std::lock_guard lock(mutex_);
+    --waiting_;
+  }
+
+  /// There was no room for it.
+  void not_sent() {
+    const std::lock_guard lock(mutex_);
+    --waiting_;
+    ++not_sent_;
   }
 
   void reject(const std::string& file, const InputRow& row) {
@@ -86,6 +117,7 @@ class Tally {
   /// The first failure ends the work; the record may be in the log or not.
   void failed(Error error) {
     const std::lock_guard lock(mutex_);
+    --waiting_;
     ++failed_;
     if (!failure_) failure_ = std::move(error);
   }
@@ -95,16 +127,33 @@ class Tally {
     return failure_.has_value();
   }
 
+  /// Rows that are sent and have no outcome yet.
+  [[nodiscard]] std::uint64_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_;
+  }
+
+  /// No row was seen.
+  [[nodiscard]] bool empty() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_ + stored_ + rejected_ + failed_ + not_sent_ == 0;
+  }
+
   /// Prints the counts. `stopped`: the input was not read to its end.
   Result<ExitCode> conclude(const ProduceArguments& arguments, bool stopped) {
     const std::lock_guard lock(mutex_);
-    std::string text = std::to_string(stored_) + (stored_ == 1 ? " record" : " records") +
-                       " stored in " + arguments.topic;
+    if (!rejects_.is_open() && rejected_ > kShownRejects) {
+      note("... and " + std::to_string(rejected_ - kShownRejects) +
+           " more were rejected; --rejects FILE keeps them all");
+    }
+    std::string text = counted(stored_, "record", "records") + " stored in " + arguments.topic;
     if (rejected_ > 0) {
       text += ", " + std::to_string(rejected_) + " rejected";
       if (rejects_.is_open()) text += " (see " + arguments.rejects + ")";
     }
     if (failed_ > 0) text += ", " + std::to_string(failed_) + " failed";
+    if (not_sent_ > 0) text += ", " + std::to_string(not_sent_) + " not sent";
+    if (waiting_ > 0) text += ", " + std::to_string(waiting_) + " without an answer (maybe stored)";
     if (stopped) text += "; stopped before the end of the input";
     std::fprintf(stderr, "%s\n", text.c_str());
     if (rejects_.is_open()) {
@@ -112,7 +161,7 @@ class Tally {
       if (!rejects_) return fail(ErrorCode::kIo, "cannot write all of " + arguments.rejects);
     }
     if (failure_) return fail(*failure_);
-    if (stopped) return ExitCode::kInterrupted;
+    if (stopped || waiting_ > 0 || not_sent_ > 0) return ExitCode::kInterrupted;
     return rejected_ > 0 ? ExitCode::kRejected : ExitCode::kOk;
   }
 
@@ -121,15 +170,53 @@ class Tally {
   std::uint64_t stored_ = 0;
   std::uint64_t rejected_ = 0;
   std::uint64_t failed_ = 0;
+  std::uint64_t not_sent_ = 0;
+  std::uint64_t waiting_ = 0;
   std::optional<Error> failure_;
   std::ofstream rejects_;
+};
+
+/// Says on standard error why nothing is stored, and when that is over.
+class ProducerWatch {
+ public:
+  /// `client` has to stay alive.
+  ProducerWatch(const Client& client, Producer producer, const ProduceArguments& arguments)
+      : connection_(client, arguments.broker),
+        producer_(std::move(producer)),
+        timeout_(arguments.timeout) {}
+
+  /// Cheap to call often.
+  void look() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;
+    next_ = now + kLookEvery;
+    connection_.look();
+    const auto obstacle = producer_.stats().obstacle;
+    // The connection speaks for itself.
+    const bool refused = obstacle && obstacle->errc() != Errc::disconnected;
+    if (refused == std::exchange(refused_, refused)) return;
+    note(refused ? "the broker takes no records: " + obstacle->message() + "; trying for up to " +
+                       timeout_ + " (--timeout)"
+                 : "the broker takes records again");
+  }
+
+ private:
+  ConnectionWatch connection_;
+  Producer producer_;
+  const std::string timeout_;
+  bool refused_ = false;
+  std::chrono::steady_clock::time_point next_{};
 };
 
 /// Sends rows and sorts what comes of them.
 class RowSender {
  public:
-  RowSender(Producer producer, const ProduceArguments& arguments, std::shared_ptr<Tally> tally)
-      : producer_(std::move(producer)), arguments_(arguments), tally_(std::move(tally)) {}
+  RowSender(const Client& client, Producer producer, const ProduceArguments& arguments,
+            std::shared_ptr<Tally> tally)
+      : producer_(std::move(producer)),
+        arguments_(arguments),
+        tally_(std::move(tally)),
+        watch_(client, producer_, arguments) {}
 
   Status prepare() {
     for (const std::string& header : arguments_.headers) {
@@ -143,39 +230,78 @@ class RowSender {
     return {};
   }
 
+  /// To be called now and then while there is nothing to send.
+  void look() { watch_.look(); }
+
+  /// Waits while the producer has no room for the row; an interrupt ends that.
   void send(const std::string& file, InputRow row) {
+    watch_.look();
     if (!row.rejected.empty()) return tally_->reject(file, row);
-    const auto kept = std::make_shared<InputRow>(std::move(row));
+    const auto sent = std::make_shared<SentRow>();
+    sent->row = std::move(row);
+    sent->file = file;
+    const InputRecord& record = sent->row.record;
     Message message;
     message.topic = arguments_.topic;
-    if (kept->record.key) message.key = *kept->record.key;
-    if (!kept->record.key && !arguments_.constant_key.empty())
-      message.key = arguments_.constant_key;
-    if (kept->record.value) message.value = *kept->record.value;
-    if (kept->record.timestamp) {
-      message.timestamp = Time(std::chrono::milliseconds(*kept->record.timestamp));
-    }
+    if (record.key) message.key = *record.key;
+    if (!record.key && !arguments_.constant_key.empty()) message.key = arguments_.constant_key;
+    if (record.value) message.value = *record.value;
+    if (record.timestamp) message.timestamp = Time(std::chrono::milliseconds(*record.timestamp));
     if (arguments_.partition >= 0) message.partition = arguments_.partition;
     message.headers = headers_;
-    producer_.send(message, [tally = tally_, kept, file](Outcome<Delivery> outcome) {
-      if (outcome) {
+    tally_->sent();
+    while (!offer(message, sent)) {
+      watch_.look();
+      if (interrupted() || tally_->has_failed()) return tally_->not_sent();
+    }
+  }
+
+  /// Waits until everything sent has its outcome, at most the delivery time-out, or until a second
+  /// interrupt.
+  Status finish() {
+    auto flushed = producer_.flush_async();
+    for (bool told = false; interrupts() < kInterruptsTaken;) {
+      const Outcome<void> outcome = flushed.get_for(kLookEvery);
+      if (outcome || outcome.error().errc() != Errc::timeout) return settle(outcome);
+      watch_.look();
+      if (!interrupted() || std::exchange(told, true)) continue;
+      note("waiting for " + counted(tally_->waiting(), "answer", "answers") +
+           "; Ctrl-C again gives up");
+    }
+    return {};
+  }
+
+ private:
+  struct SentRow {
+    InputRow row;
+    std::string file;
+    const std::thread::id sender = std::this_thread::get_id();
+    bool no_room = false;  ///< of the sender's thread
+  };
+
+  /// False if the producer had no room in time.
+  bool offer(const Message& message, const std::shared_ptr<SentRow>& sent) {
+    sent->no_room = false;
+    producer_.send(message, [tally = tally_, sent](Outcome<Delivery> outcome) {
+      // Only a full buffer answers on the thread that sends, and before send() returns.
+      if (!outcome && std::this_thread::get_id() == sent->sender) {
+        sent->no_room = true;
+      } else if (outcome) {
         tally->stored();
       } else if (outcome.error().errc() == Errc::record_too_large) {
-        kept->rejected = outcome.error().message();
-        tally->reject(file, *kept);
+        sent->row.rejected = outcome.error().message();
+        tally->turned_away(sent->file, sent->row);
       } else {
         tally->failed(to_error(outcome.error()));
       }
     });
+    return !sent->no_room;
   }
 
-  /// Everything sent has its outcome afterwards.
-  Status finish() { return settle(producer_.flush()); }
-
- private:
   Producer producer_;
   const ProduceArguments& arguments_;
   std::shared_ptr<Tally> tally_;
+  ProducerWatch watch_;
   std::vector<Header> headers_;
 };
 
@@ -206,7 +332,7 @@ Status send_rows(std::istream& in, const std::string& name, const ProduceArgumen
 
 Status send_standard_input(const ProduceArguments& arguments, RowSender& sender,
                            const Tally& tally) {
-  InterruptibleInput input(STDIN_FILENO);
+  InterruptibleInput input(STDIN_FILENO, [&sender] { sender.look(); });
   std::istream in(&input);
   RUNNEL_TRY(send_rows(in, "standard input", arguments, sender, tally));
   if (input.error() == 0) return {};
@@ -247,17 +373,17 @@ Result<ExitCode> run(ProduceArguments& arguments) {
     }
     arguments.files.emplace_back("-");
   }
-  watch_interrupts();
+  watch_interrupts(kInterruptsTaken);
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
   RUNNEL_TRY(describe_topic(client, arguments.topic));
   ProducerOptions options;
   RUNNEL_TRY_ASSIGN(options.durability, durability_of(arguments.acks));
   options.compression = compression_of(arguments.compression);
   RUNNEL_TRY_ASSIGN(options.delivery_timeout, timeout_of(arguments.timeout));
-  options.send_timeout = std::min(options.send_timeout, options.delivery_timeout);
+  options.send_timeout = kLookEvery;  // RowSender tries again
   const auto tally = std::make_shared<Tally>();
   RUNNEL_TRY(tally->open_rejects(arguments.rejects));
-  RowSender sender(client.producer(options), arguments, tally);
+  RowSender sender(client, client.producer(options), arguments, tally);
   RUNNEL_TRY(sender.prepare());
   Status status;
   for (const std::string& file : arguments.files) {
@@ -267,6 +393,7 @@ Result<ExitCode> run(ProduceArguments& arguments) {
   const bool stopped = interrupted();
   // What was sent keeps its acknowledgement, and its count, whatever ended the reading.
   const Status flushed = sender.finish();
+  if (!status && tally->empty()) return fail(status.error());
   auto concluded = tally->conclude(arguments, stopped);
   if (!status) return fail(status.error());
   if (concluded && !flushed) return fail(flushed.error());

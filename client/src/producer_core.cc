@@ -49,7 +49,7 @@ void ProducerCore::send(const Message& message, Callback<Delivery> done, bool ma
     } else if (full()) {
       std::string why =
           "the producer's buffer of " + std::to_string(options_.buffer_bytes) + " bytes is full";
-      if (!obstacle_.empty()) why += ", since the broker takes nothing: " + obstacle_;
+      if (stats_.obstacle) why += ", since the broker takes nothing: " + stats_.obstacle->message();
       failure = Failure(Errc::overloaded, why + "; wait for outcomes, then send again");
     } else {
       stats_.buffered_bytes += bytes;

@@ -124,6 +124,7 @@ class ProducerCore : public std::enable_shared_from_this<ProducerCore> {
   void fail_doubtful(Lane& lane);
   void expire();
   void expire(Lane& lane, SteadyClock::time_point now);
+  [[nodiscard]] Failure too_late() const RUNNEL_EXCLUDES(mutex_);
 
   const std::shared_ptr<Core> core_;
   const ProducerOptions options_;
@@ -145,8 +146,6 @@ class ProducerCore : public std::enable_shared_from_this<ProducerCore> {
   std::deque<Item> incoming_ RUNNEL_GUARDED_BY(mutex_);
   bool closed_ RUNNEL_GUARDED_BY(mutex_) = false;
   ProducerStats stats_ RUNNEL_GUARDED_BY(mutex_);
-  /// Why a batch has to be sent again; empty once one was stored.
-  std::string obstacle_ RUNNEL_GUARDED_BY(mutex_);
 };
 
 }  // namespace runnel::client

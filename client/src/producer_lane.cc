@@ -159,7 +159,7 @@ void ProducerCore::stored(Lane& lane, const FlightPtr& flight, const native::App
   lane.backoff = Milliseconds(0);
   {
     MutexLock lock(mutex_);
-    obstacle_.clear();
+    stats_.obstacle.reset();
   }
   if (!flight->keyed && !lane.renumber) lane.established = true;
   const auto level = static_cast<Durability>(reply.durability);
@@ -195,7 +195,7 @@ void ProducerCore::refused(Lane& lane, const FlightPtr& flight, const Refusal& r
   }
   if (refusal.maybe_done || refusal.action == ErrorAction::kRetry) {
     MutexLock lock(mutex_);
-    obstacle_ = refusal.error.message();
+    stats_.obstacle = to_failure(refusal);
   }
   if (refusal.maybe_done || refusal.action == ErrorAction::kRetry) return recover(lane, true);
   give_up(lane, flight, to_failure(refusal));
@@ -300,12 +300,17 @@ void ProducerCore::fail_doubtful(Lane& lane) {
   }
 }
 
+Failure ProducerCore::too_late() const {
+  const std::string text = "not stored within the delivery time-out";
+  MutexLock lock(mutex_);
+  if (!stats_.obstacle) return {Errc::timeout, Action::retry, text + "; is the broker reachable?"};
+  const Errc reason = stats_.obstacle->errc();
+  return {reason == Errc::disconnected ? Errc::timeout : reason, Action::retry,
+          text + ": " + stats_.obstacle->message()};
+}
+
 void ProducerCore::expire(Lane& lane, SteadyClock::time_point now) {
-  const Failure late(
-      Errc::timeout, Action::retry, "not stored within the delivery time-out" + [&] {
-        MutexLock lock(mutex_);
-        return obstacle_.empty() ? "; is the broker reachable?" : ": " + obstacle_;
-      }());
+  const Failure late = too_late();
   while (!lane.open.empty() && lane.open.front().deadline <= now) {
     Item item = std::move(lane.open.front());
     lane.open.pop_front();

@@ -22,7 +22,7 @@ from harness import (PATIENCE_SECONDS, Broker, clean_environment, io_uring_is_re
 BINARY = ""
 NET = "auto"
 
-OK, FAILED, USAGE, REJECTED, NO_CONNECTION, NOT_FOUND, DAMAGED, LOCKED = range(8)
+OK, FAILED, USAGE, REJECTED, NO_CONNECTION, NOT_FOUND, DAMAGED, LOCKED, TIMEOUT = range(9)
 REFUSED = 9
 LAGGING = 11
 INTERRUPTED = 130
@@ -75,6 +75,10 @@ class RoundTrip(BrokerCase):
                                ".at", "--rejects", str(rejects), "-p", "0", text=rows,
                                expect=REJECTED)
         self.assertIn("2 records stored in orders, 2 rejected", done.stderr)
+        bad = self.broker.run("produce", "orders", "--in", "jsonl", text="no\n" * 30,
+                              expect=REJECTED)
+        self.assertEqual(bad.stderr.count("standard input line"), 10)
+        self.assertIn("20 more were rejected; --rejects FILE keeps them all", bad.stderr)
         rejected = [json.loads(line) for line in rejects.read_text().splitlines()]
         self.assertEqual([row["line"] for row in rejected], [2, 3])
         self.assertEqual(rejected[0]["row"], "no json")
@@ -199,6 +203,31 @@ class Interrupts(BrokerCase):
         produce.send_signal(signal.SIGINT)
         self.assertEqual(produce.wait(PATIENCE_SECONDS), INTERRUPTED)
         self.assertIn("2 records stored in a; stopped before the end", produce.stderr.read())
+
+    def start_produce(self, broker, *arguments):
+        produce = subprocess.Popen([BINARY, "produce", "a", *arguments], stdin=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True,
+                                   env=clean_environment(RUNNEL_BROKER=broker.address))
+        self.addCleanup(produce.stderr.close)
+        self.addCleanup(produce.stdin.close)
+        return produce
+
+    def test_a_producer_says_that_the_broker_is_gone_and_gives_up_in_time(self):
+        broker = self.start()
+        broker.out("topic", "create", "a")
+        produce = self.start_produce(broker, "--timeout", "2s")
+        produce.stdin.write("stored\n")
+        produce.stdin.flush()
+        self.assertEqual(broker.out("consume", "a", "-n", "1"), "stored\n")
+        broker.stop(signal.SIGKILL)
+        self.assertEqual(produce.stderr.readline(),
+                         f"runnel: lost the connection to {broker.address}, reconnecting\n")
+        produce.stdin.write("lost\n")
+        produce.stdin.close()
+        self.assertEqual(produce.wait(PATIENCE_SECONDS), TIMEOUT)
+        rest = produce.stderr.read()
+        self.assertIn("1 record stored in a, 1 failed", rest)
+        self.assertIn("not stored within the delivery time-out", rest)
 
     def test_a_waiting_consumer_says_that_the_broker_is_gone_and_back(self):
         broker = self.start()

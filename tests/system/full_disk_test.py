@@ -14,11 +14,11 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import PATIENCE_SECONDS, Broker
+from harness import PATIENCE_SECONDS, Broker, clean_environment
 
 BINARY = ""
 NET = "auto"
-OK, TIMEOUT = 0, 8
+OK, TRY_AGAIN, INTERRUPTED = 0, 10, 130
 ROW = "x" * 1000
 
 
@@ -43,11 +43,33 @@ class FullDisk(unittest.TestCase):
     def fill(self, broker, megabytes):
         """How many records were acknowledged before the disk refused."""
         rows = "".join(f"{i} {ROW}\n" for i in range(megabytes * 1100))
-        done = broker.run("produce", "t", "--timeout", "2s", text=rows, expect=TIMEOUT)
-        self.assertIn("the disk is too full to take records", done.stderr)
+        done = broker.run("produce", "t", "--timeout", "2s", text=rows, expect=TRY_AGAIN)
+        self.assertIn("runnel: the broker takes no records: the disk is too full", done.stderr)
+        self.assertIn("trying for up to 2s (--timeout)", done.stderr)
+        self.assertIn("not stored within the delivery time-out: the disk is too full", done.stderr)
+        self.assertNotIn("without an answer", done.stderr)
         stored = int(re.search(r"^(\d+) records? stored in t", done.stderr, re.M).group(1))
         self.assertGreater(stored, 0)
         return stored
+
+    def give_up(self, broker):
+        """Two interrupts: the first ends the reading, the second the wait for answers."""
+        produce = subprocess.Popen([BINARY, "produce", "t"], stdin=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True,
+                                   env=clean_environment(RUNNEL_BROKER=broker.address))
+        self.addCleanup(produce.stderr.close)
+        self.addCleanup(produce.stdin.close)
+        produce.stdin.write("no answer\n")
+        produce.stdin.flush()
+        self.assertIn("the broker takes no records: the disk is too full",
+                      produce.stderr.readline())
+        produce.send_signal(signal.SIGINT)
+        self.assertEqual(produce.stderr.readline(),
+                         "runnel: waiting for 1 answer; Ctrl-C again gives up\n")
+        produce.send_signal(signal.SIGINT)
+        self.assertEqual(produce.wait(PATIENCE_SECONDS), INTERRUPTED)
+        self.assertIn("0 records stored in t, 1 without an answer (maybe stored)",
+                      produce.stderr.read())
 
     def numbers(self, broker):
         return [int(n) for n in broker.out("consume", "t", "-e", "-f", "%s\n").split()[::2]]
@@ -57,6 +79,7 @@ class FullDisk(unittest.TestCase):
         broker = self.start(directory)
         broker.out("topic", "create", "t")
         stored = self.fill(broker, megabytes)
+        self.give_up(broker)
 
         # Reads, commits and the restart after a kill go on.
         self.assertEqual(self.numbers(broker)[:stored], list(range(stored)))

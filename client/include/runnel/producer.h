@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "runnel/pending.h"
@@ -38,6 +39,8 @@ struct ProducerStats {
   std::uint64_t batches_sent = 0;  ///< requests, repeats included
   std::uint64_t retries = 0;       ///< requests that were repeats
   std::size_t buffered_bytes = 0;  ///< now
+  /// Why the broker takes nothing now, while records wait for it; empty once it takes some.
+  std::optional<Failure> obstacle;
 };
 
 /// Thread safe. A cheap handle: copies are the same producer.
@@ -45,10 +48,10 @@ struct ProducerStats {
 /// Order: records of one partition are stored in the order of their send() calls. Repeats after a
 /// lost answer carry the same producer sequence (or dedup key), so the broker recognises them.
 ///
-/// A record either gets an offset or a Failure. Errc::timeout or Errc::disconnected with
-/// Action::maybe_persisted means the last attempt's answer never came: send it again only with a
-/// dedup key. Records with a dedup key are stored in batches of their own, one in flight a
-/// partition.
+/// A record either gets an offset or a Failure. Action::maybe_persisted means that an attempt's
+/// answer never came: send it again only with a dedup key. A record that was refused up to the
+/// delivery time-out ends with the reason of the last refusal, such as Errc::low_space. Records
+/// with a dedup key are stored in batches of their own, one in flight a partition.
 ///
 /// Destroying the last handle does not wait: what was not answered ends in Errc::cancelled. Call
 /// close() or flush() first.
