@@ -102,6 +102,23 @@ TEST(Rows, CsvMakesAnObjectOfAllColumnsOrTakesOne) {
   EXPECT_EQ(read("id,name\n7,x\n", options)[0].record.value, "x");
 }
 
+TEST(Rows, AByteOrderMarkIsNoPartOfTheFirstColumn) {
+  RowOptions options;
+  options.kind = InputKind::kCsv;
+  EXPECT_EQ(read("\xef\xbb\xbfid,name\n7,x\n", options)[0].record.value,
+            "{\"id\":\"7\",\"name\":\"x\"}");
+  options.kind = InputKind::kJsonLines;
+  EXPECT_EQ(read("\xef\xbb\xbf{\"id\":7}\n", options)[0].record.value, "{\"id\":7}");
+}
+
+TEST(Rows, ACsvHeaderHasToTellItsColumnsApart) {
+  RowOptions options;
+  options.kind = InputKind::kCsv;
+  EXPECT_THAT(open_error("a,b,a\n1,2,3\n", options), HasSubstr("the column 'a' twice"));
+  options.key = "customer";
+  EXPECT_THAT(open_error("k;v\n", options), HasSubstr("its columns are: k;v (separated by"));
+}
+
 TEST(Rows, OptionsThatDoNotFitAreRefused) {
   RowOptions options;
   options.key = ".id";

@@ -68,7 +68,7 @@ class Splitter {
 
 bool CsvReader::read_line(std::string& line) {
   if (!std::getline(in_, line)) return false;
-  ++line_;
+  if (++line_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   if (!line.empty() && line.back() == '\r') line.pop_back();
   return true;
 }

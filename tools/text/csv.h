@@ -5,12 +5,16 @@
 #include <istream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace runnel::tools {
 
 /// Longest row that is read, so that a missing quote does not swallow a file into memory.
 inline constexpr std::size_t kMaxCsvRowBytes = 16u << 20;
+
+/// What some programs write before UTF-8 text; no part of the text.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 struct CsvRow {
   std::uint64_t line = 0;  ///< of its first character, from 1
@@ -19,8 +23,8 @@ struct CsvRow {
   std::string error;  ///< not empty: what is wrong with this row; `fields` are not to be used
 };
 
-/// Reads rows from a stream that must outlive the reader. Empty lines are skipped. After a broken
-/// row reading goes on at the next line. Not thread safe.
+/// Reads rows from a stream that must outlive the reader. Empty lines are skipped, and a byte order
+/// mark before the first one. After a broken row reading goes on at the next line. Not thread safe.
 class CsvReader {
  public:
   explicit CsvReader(std::istream& in) : in_(in) {}

@@ -63,7 +63,9 @@ class JsonLineReader final : public RowReader {
     InputRow row;
     do {
       if (!std::getline(in_, row.raw)) return std::nullopt;
-      ++line_;
+      if (++line_ == 1 && row.raw.starts_with(kByteOrderMark)) {
+        row.raw.erase(0, kByteOrderMark.size());
+      }
     } while (row.raw.find_first_not_of(" \t\r") == std::string::npos);
     row.line = line_;
     fill(row);
@@ -103,6 +105,7 @@ class CsvRowReader final : public RowReader {
       return fail(ErrorCode::kInvalidArgument, "the CSV header is broken: " + header->error);
     }
     reader->columns_ = header->fields;
+    RUNNEL_TRY(reader->check_columns());
     RUNNEL_TRY_ASSIGN(reader->key_, reader->column(options.key));
     RUNNEL_TRY_ASSIGN(reader->timestamp_, reader->column(options.timestamp));
     RUNNEL_TRY_ASSIGN(reader->value_, reader->column(options.value));
@@ -128,6 +131,22 @@ class CsvRowReader final : public RowReader {
  private:
   using Column = std::optional<std::size_t>;
 
+  /// A record could not say which of two equal names it means.
+  Status check_columns() const {
+    for (auto name = columns_.begin(); name != columns_.end(); ++name) {
+      if (std::find(columns_.begin(), name, *name) == name) continue;
+      return fail(ErrorCode::kInvalidArgument,
+                  "the CSV header names the column '" + *name + "' twice; rename one");
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string column_list() const {
+    std::string list;
+    for (const std::string& name : columns_) list += (list.empty() ? "" : ", ") + name;
+    return list;
+  }
+
   Result<Column> column(std::string_view name) const {
     if (name.empty()) return Column();
     if (name.starts_with('.')) name.remove_prefix(1);
@@ -137,7 +156,8 @@ class CsvRowReader final : public RowReader {
     const std::string_view near = nearest(name, names);
     return fail(ErrorCode::kInvalidArgument,
                 "the CSV header has no column '" + std::string(name) + "'" +
-                    (near.empty() ? "" : "; did you mean '" + std::string(near) + "'?"));
+                    (near.empty() ? "; its columns are: " + column_list() + " (separated by commas)"
+                                  : "; did you mean '" + std::string(near) + "'?"));
   }
 
   void fill(const std::vector<std::string>& fields, InputRow& row) const {
