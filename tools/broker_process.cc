@@ -44,6 +44,15 @@ void log_store_message(storage::LogLevel level, std::string_view text) {
   }
 }
 
+Result<std::vector<broker::Endpoint>> endpoints_of(const Settings& settings) {
+  std::vector<broker::Endpoint> endpoints;
+  for (const std::string& address : settings.list("listen")) {
+    RUNNEL_TRY_ASSIGN(auto endpoint, broker::parse_endpoint(address));
+    endpoints.push_back(std::move(endpoint));
+  }
+  return endpoints;
+}
+
 /// Nothing may be acknowledged any more; ending at once is what keeps that promise.
 [[noreturn]] void end_on_storage_failure(const Error& error) {
   spdlog::critical("storage failed, ending: {}", error.message());
@@ -65,7 +74,15 @@ Result<std::unique_ptr<BrokerProcess>> BrokerProcess::start(const Settings& sett
   std::signal(SIGPIPE, SIG_IGN);
   std::unique_ptr<BrokerProcess> process(new BrokerProcess(settings.duration("drain-timeout")));
   RUNNEL_TRY_ASSIGN(process->kafka_configs_, kafka_configs(settings));
-  RUNNEL_TRY(advertised_listeners(settings));  // before anything is created on the disk
+  // What can be refused is refused before anything is created on the disk.
+  RUNNEL_TRY(advertised_listeners(settings));
+  RUNNEL_TRY_ASSIGN(process->listen_, endpoints_of(settings));
+  RUNNEL_TRY(broker::check_addresses(process->listen_, settings.enabled("insecure-allow-remote")));
+  std::error_code ignored;  // opening the store says what is wrong
+  if (!std::filesystem::exists(settings.text("data"), ignored)) {
+    // In a directory that is there, the broker that has it open is the better reason to give.
+    RUNNEL_TRY(broker::try_addresses(process->listen_));
+  }
   RUNNEL_TRY(process->open_store(settings));
   RUNNEL_TRY(process->open_groups());
   RUNNEL_TRY(process->open_network(settings));
@@ -131,14 +148,11 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
 Status BrokerProcess::open_network(const Settings& settings) {
   broker::NativeOptions native;
   native.server_version = program_version();
+  native.more_statistics = [this] { return kafka_->statistics(); };
   service_ = std::make_unique<broker::NativeService>(*store_, *coordinator_,
                                                      storage::Clock::system(), native);
   broker::ServerOptions options;
-  options.listen.clear();
-  for (const std::string& address : settings.list("listen")) {
-    RUNNEL_TRY_ASSIGN(const auto endpoint, broker::parse_endpoint(address));
-    options.listen.push_back(endpoint);
-  }
+  options.listen = listen_;
   options.allow_remote = settings.enabled("insecure-allow-remote");
   RUNNEL_TRY_ASSIGN(options.net, broker::parse_net_mode(settings.text("net")));
   options.loops = static_cast<unsigned>(settings.count("loops"));

@@ -42,6 +42,7 @@ class BrokerProcess {
 
   const std::chrono::milliseconds drain_timeout_;
   storage::ConfigMap kafka_configs_;  ///< as at the start
+  std::vector<broker::Endpoint> listen_;
   // Each uses the ones before it.
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<broker::Coordinator> coordinator_;

@@ -18,6 +18,7 @@
 #include "broker/net/session.h"
 #include "broker/transactions/coordinator.h"
 #include "broker/transactions/transaction_clock.h"
+#include "protocol/native/messages.h"
 #include "storage/env/clock.h"
 #include "storage/store.h"
 
@@ -80,6 +81,8 @@ class KafkaService {
   void tick() { transactions_.tick(transaction_clock_.now()); }
   /// Makes sessions of connections whose first byte is still to come.
   [[nodiscard]] SessionFactory factory();
+  /// This service's figures, each with its unit and meaning.
+  [[nodiscard]] std::vector<protocol::native::Statistic> statistics() const;
 
   // For sessions.
   [[nodiscard]] storage::Store& store() noexcept { return store_; }

@@ -11,7 +11,7 @@ std::vector<native::Statistic> NativeService::statistics() const {
     return c.load(std::memory_order_relaxed);
   };
   const NativeCounters& n = counters_;
-  return {
+  std::vector<native::Statistic> all = {
       {"process.id", static_cast<std::uint64_t>(::getpid()), "number", "the broker's process"},
       {"store.appended_bytes", s.appended_bytes, "bytes", "record batches accepted"},
       {"store.appended_records", s.appended_records, "records", "records accepted"},
@@ -29,8 +29,9 @@ std::vector<native::Statistic> NativeService::statistics() const {
       {"store.segment_bytes", s.segment_bytes, "bytes", "size of the segments on disk now"},
       {"store.topics", s.topics, "topics", "topics now"},
       {"store.partitions", s.partitions, "partitions", "partitions now"},
-      {"store.memory_held_bytes", s.memory_held_bytes, "bytes", "of the memory limit, in use now"},
-      {"store.memory_limit_bytes", s.memory_limit_bytes, "bytes", "the memory limit"},
+      {"store.memory_held_bytes", s.memory_held_bytes, "bytes", "held by requests in flight now"},
+      {"store.memory_limit_bytes", s.memory_limit_bytes, "bytes",
+       "what requests in flight may hold: half of --memory"},
       {"store.free_bytes", s.free_bytes, "bytes", "free on the file system when last looked at"},
       {"store.low_space", s.low_space ? 1u : 0u, "flag",
        "1 while producers are rejected because the disk is almost full"},
@@ -54,6 +55,10 @@ std::vector<native::Statistic> NativeService::statistics() const {
       {"native.slow_frames", count(n.slow_frames), "connections",
        "closed because a request that had begun to arrive did not go on"},
   };
+  if (options_.more_statistics) {
+    for (native::Statistic& one : options_.more_statistics()) all.push_back(std::move(one));
+  }
+  return all;
 }
 
 void NativeSession::handle(std::uint64_t id, const native::Statistics&) {

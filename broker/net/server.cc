@@ -24,17 +24,27 @@ Server::~Server() {
   stop();
 }
 
-Status Server::check_addresses() const {
-  if (options_.listen.empty()) {
+Status check_addresses(const std::vector<Endpoint>& listen, bool allow_remote) {
+  if (listen.empty()) {
     return fail(ErrorCode::kInvalidArgument, "no address to listen on; give --listen HOST:PORT");
   }
-  for (const Endpoint& endpoint : options_.listen) {
-    if (options_.allow_remote || is_loopback(endpoint.host)) continue;
+  for (const Endpoint& endpoint : listen) {
+    if (!is_numeric_or_localhost(endpoint.host)) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "cannot listen on " + to_string(endpoint) + ": '" + endpoint.host +
+                      "' is no numeric address; write one of this machine's, such as 127.0.0.1");
+    }
+    if (allow_remote || is_loopback(endpoint.host)) continue;
     return fail(ErrorCode::kInvalidArgument,
                 "refusing to listen on " + to_string(endpoint) +
                     ": other machines could reach it, and there is no authentication; listen on "
                     "127.0.0.1, or give --insecure-allow-remote if the network is trusted");
   }
+  return {};
+}
+
+Status try_addresses(const std::vector<Endpoint>& listen) {
+  for (const Endpoint& endpoint : listen) RUNNEL_TRY(listen_on(endpoint));
   return {};
 }
 
@@ -57,7 +67,7 @@ std::size_t Server::connection_limit() const {
 }
 
 Status Server::start() {
-  RUNNEL_TRY(check_addresses());
+  RUNNEL_TRY(check_addresses(options_.listen, options_.allow_remote));
   RUNNEL_TRY_ASSIGN(choice_, choose_net(options_.net));
   admission_ =
       std::make_shared<Admission>(connection_limit(), options_.max_connections_per_address);

@@ -26,6 +26,12 @@ struct ServerOptions {
   PortProtocols protocols;
 };
 
+/// kInvalidArgument if there is no address, one is no numeric address, or other machines could
+/// reach one and that is not allowed. Opens nothing.
+[[nodiscard]] Status check_addresses(const std::vector<Endpoint>& listen, bool allow_remote);
+/// Takes the addresses and lets them go again: kIo with the cause if one cannot be had.
+[[nodiscard]] Status try_addresses(const std::vector<Endpoint>& listen);
+
 /// All members but start() are thread safe.
 class Server {
  public:
@@ -55,7 +61,6 @@ class Server {
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(); }
 
  private:
-  [[nodiscard]] Status check_addresses() const;
   [[nodiscard]] std::size_t connection_limit() const;
   void accepted(UniqueFd socket);
   [[nodiscard]] Loop& least_loaded();

@@ -141,6 +141,10 @@ bool is_loopback(std::string_view host) {
   return inet_pton(AF_INET6, text.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+bool is_numeric_or_localhost(std::string_view host) {
+  return host == "localhost" || to_address(std::string(host), 0).has_value();
+}
+
 Result<std::vector<ListeningSocket>> listen_on(const Endpoint& where) {
   std::vector<ListeningSocket> sockets;
   const bool localhost = where.host == "localhost";

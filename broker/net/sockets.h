@@ -42,6 +42,9 @@ class UniqueFd {
 /// True for localhost, 127.0.0.0/8 and ::1.
 [[nodiscard]] bool is_loopback(std::string_view host);
 
+/// True for what can be listened on: localhost and numeric addresses.
+[[nodiscard]] bool is_numeric_or_localhost(std::string_view host);
+
 /// A bound, listening, non-blocking socket.
 struct ListeningSocket {
   UniqueFd fd;

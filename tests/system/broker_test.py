@@ -5,9 +5,7 @@ usage: broker_test.py BINARY auto|epoll|io_uring [unittest arguments]
 Exit code 77: io_uring is what was asked for and this machine does not allow it.
 """
 import json
-import os
 import pathlib
-import pty
 import signal
 import subprocess
 import sys
@@ -16,28 +14,15 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import (PATIENCE_SECONDS, Broker, clean_environment, io_uring_is_refused,
+from harness import (PATIENCE_SECONDS, BrokerCase, clean_environment, io_uring_is_refused,
                      start_and_fail)
 
 BINARY = ""
 NET = "auto"
 
-OK, FAILED, USAGE, REJECTED, NO_CONNECTION, NOT_FOUND, DAMAGED, LOCKED, TIMEOUT = range(9)
+OK, FAILED, USAGE, REJECTED, NO_CONNECTION, NOT_FOUND, DAMAGED, LOCKED = range(8)
 REFUSED = 9
 LAGGING = 11
-INTERRUPTED = 130
-
-
-class BrokerCase(unittest.TestCase):
-    def start(self, *arguments, directory=None, listen="127.0.0.1:0"):
-        broker = Broker(BINARY, NET, directory, arguments, listen)
-        self.addCleanup(broker.remove)
-        return broker
-
-    def directory(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        return temporary.name
 
 
 class RoundTrip(BrokerCase):
@@ -137,7 +122,8 @@ class Topics(BrokerCase):
     def test_the_life_of_a_topic(self):
         broker = self.start()
         broker.out("topic", "create", "a", "b", "-p", "2", "--retention", "7d")
-        self.assertIn("exist", broker.run("topic", "create", "a", expect=REFUSED).stderr)
+        self.assertIn("exists; with --if-not-exists that is fine",
+                      broker.run("topic", "create", "a", expect=REFUSED).stderr)
         again = broker.run("topic", "create", "a", "--if-not-exists")
         self.assertEqual((again.stdout, again.stderr),
                          ("topic a exists already, with 2 partitions\n", ""))
@@ -159,13 +145,24 @@ class Topics(BrokerCase):
     def test_mistakes_are_named(self):
         broker = self.start()
         self.assertIn("topic create", broker.run("consume", "nope", "-e", expect=NOT_FOUND).stderr)
-        broker.run("topic", "delete", "nope", expect=NOT_FOUND)
+        gone = broker.run("topic", "delete", "nope", expect=NOT_FOUND)
+        self.assertIn("`runnel topic list` shows those there are", gone.stderr)
         broker.run("topic", "create", "a/b", expect=USAGE)
         typo = broker.run("topic", "create", "a", "-c", "retention.mss=5", expect=USAGE)
         self.assertIn("did you mean 'retention.ms'", typo.stderr)
         far_off = broker.run("topic", "create", "a", "-c", "foo=bar", expect=USAGE)
         self.assertIn("there are: cleanup.policy, ", far_off.stderr)
         broker.run("topic", "create", "a")
+        for name in ("b", "orders"):
+            broker.out("topic", "create", name)
+        self.assertIn("did you mean 'orders'", broker.run("consume", "order", "-e",
+                                                          expect=NOT_FOUND).stderr)
+        both = broker.run("topic", "delete", "b", "nope", "orders", expect=NOT_FOUND)
+        self.assertEqual(both.stdout, "deleted topic b\ndeleted topic orders\n")
+        lost = broker.run("produce", "a", "--rejects", "/no/such/file", expect=NOT_FOUND)
+        self.assertIn("/no/such/file", lost.stderr)
+        self.assertIn("'x' is not a whole number from 1 to", broker.run(
+            "topic", "create", "c", "-p", "x", expect=USAGE).stderr)
         for count in ("0", "-1", "x"):
             few = broker.run("consume", "a", "-n", count, expect=USAGE)
             self.assertIn("at least 1", few.stderr)
@@ -187,69 +184,6 @@ class Topics(BrokerCase):
         self.assertNotIn("xxxx", broker.out("consume", "a", "-e"))
 
 
-class Interrupts(BrokerCase):
-    def test_produce_at_a_terminal_ends_at_the_first_one(self):
-        broker = self.start()
-        broker.out("topic", "create", "a")
-        terminal, typed = pty.openpty()
-        self.addCleanup(os.close, terminal)
-        produce = subprocess.Popen([BINARY, "produce", "a"], stdin=typed, stderr=subprocess.PIPE,
-                                   text=True, env=clean_environment(RUNNEL_BROKER=broker.address))
-        os.close(typed)
-        self.addCleanup(produce.stderr.close)
-        os.write(terminal, b"one\ntwo\n")
-        # Two lines that are stored were read: from here on it waits for what is typed.
-        self.assertEqual(broker.out("consume", "a", "-n", "2"), "one\ntwo\n")
-        produce.send_signal(signal.SIGINT)
-        self.assertEqual(produce.wait(PATIENCE_SECONDS), INTERRUPTED)
-        self.assertIn("2 records stored in a; stopped before the end", produce.stderr.read())
-
-    def start_produce(self, broker, *arguments):
-        produce = subprocess.Popen([BINARY, "produce", "a", *arguments], stdin=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True,
-                                   env=clean_environment(RUNNEL_BROKER=broker.address))
-        self.addCleanup(produce.stderr.close)
-        self.addCleanup(produce.stdin.close)
-        return produce
-
-    def test_a_producer_says_that_the_broker_is_gone_and_gives_up_in_time(self):
-        broker = self.start()
-        broker.out("topic", "create", "a")
-        produce = self.start_produce(broker, "--timeout", "2s")
-        produce.stdin.write("stored\n")
-        produce.stdin.flush()
-        self.assertEqual(broker.out("consume", "a", "-n", "1"), "stored\n")
-        broker.stop(signal.SIGKILL)
-        self.assertEqual(produce.stderr.readline(),
-                         f"runnel: lost the connection to {broker.address}, reconnecting\n")
-        produce.stdin.write("lost\n")
-        produce.stdin.close()
-        self.assertEqual(produce.wait(PATIENCE_SECONDS), TIMEOUT)
-        rest = produce.stderr.read()
-        self.assertIn("1 record stored in a, 1 failed", rest)
-        self.assertIn("not stored within the delivery time-out", rest)
-
-    def test_a_waiting_consumer_says_that_the_broker_is_gone_and_back(self):
-        broker = self.start()
-        broker.out("topic", "create", "a")
-        consume = subprocess.Popen([BINARY, "consume", "a"], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True,
-                                   env=clean_environment(RUNNEL_BROKER=broker.address))
-        self.addCleanup(consume.stdout.close)
-        self.addCleanup(consume.stderr.close)
-        broker.run("produce", "a", text="before\n")
-        self.assertEqual(consume.stdout.readline(), "before\n")
-        broker.stop(signal.SIGKILL)
-        self.assertEqual(consume.stderr.readline(),
-                         f"runnel: lost the connection to {broker.address}, reconnecting\n")
-        again = self.start(directory=broker.directory, listen=broker.address)
-        self.assertEqual(consume.stderr.readline(), "runnel: connected again\n")
-        again.run("produce", "a", text="after\n")
-        self.assertEqual(consume.stdout.readline(), "after\n")
-        consume.send_signal(signal.SIGINT)
-        self.assertEqual(consume.wait(PATIENCE_SECONDS), OK)
-
-
 class Groups(BrokerCase):
     def test_a_group_goes_on_where_it_stopped_and_can_be_moved(self):
         broker = self.start()
@@ -259,6 +193,8 @@ class Groups(BrokerCase):
         self.assertEqual(broker.out("consume", "a", "-g", "g", "-e").split(), list("456789"))
         described = json.loads(broker.out("group", "describe", "g", "-o", "json"))
         self.assertEqual(described["partitions"][0]["lag"], 0)
+        far = broker.run("group", "seek", "g", "--to", "99")
+        self.assertIn("a[0] has the offsets 0 to 10: 99 becomes 10", far.stderr)
         dry = broker.out("group", "seek", "g", "--to", "start")
         self.assertIn("Dry run", dry)
         described = json.loads(broker.out("group", "describe", "g", "-o", "json"))
@@ -288,11 +224,27 @@ class Durability(BrokerCase):
         self.assertEqual(checked.returncode, OK, checked.stdout + checked.stderr)
         self.assertIn("all is well", checked.stdout)
 
+    def test_missing_segments_are_damage(self):
+        directory = pathlib.Path(self.directory())
+        broker = self.start(directory=str(directory))
+        broker.stop()
+        code, text = start_and_fail(BINARY, "check", str(directory / "nope"))
+        self.assertEqual(code, NOT_FOUND)
+        self.assertIn("there is no directory", text)
+        (directory / "segments").rename(directory / "elsewhere")
+        for command in (["check", str(directory)], ["serve", "--data", str(directory),
+                                                    "--listen", "127.0.0.1:0"]):
+            code, text = start_and_fail(BINARY, *command)
+            self.assertEqual(code, DAMAGED, text)
+
     def test_damage_is_found_and_named(self):
         directory = self.directory()
         broker = self.start(directory=directory)
-        broker.out("topic", "create", "a")
-        broker.run("produce", "a", text="a needle in the log\n" * 100)
+        broker.out("topic", "create", "a", "-p", "2")
+        broker.run("produce", "a", "-p", "1", text="before\n")
+        broker.run("produce", "a", "-p", "1", text="a needle in the log\n" * 100)
+        broker.run("produce", "a", "-p", "1", text="behind\n")
+        broker.run("produce", "a", "-p", "0", text="elsewhere\n" * 5)
         broker.stop()
         hurt = 0
         for file in pathlib.Path(directory).rglob("*"):
@@ -304,8 +256,19 @@ class Durability(BrokerCase):
                 file.write_bytes(data[:at] + b"NEEDLE" + data[at + 6:])
                 hurt += 1
         self.assertEqual(hurt, 1)
-        code, _ = start_and_fail(BINARY, "check", directory)
-        self.assertEqual(code, DAMAGED)
+        checked = subprocess.run([BINARY, "check", directory], capture_output=True, text=True,
+                                 check=False, timeout=PATIENCE_SECONDS)
+        self.assertEqual(checked.returncode, DAMAGED)
+        for word in ("within it: a[1] offsets ", "1 damaged place\n", "backup"):
+            self.assertIn(word, checked.stdout)
+
+        broker = self.start(directory=directory)
+        read = broker.run("consume", "a", "-e", expect=DAMAGED)
+        self.assertEqual(sorted(read.stdout.split()), ["before", *["elsewhere"] * 5])
+        self.assertIn("a[1]: the batch at offset 1 is damaged", read.stderr)
+        self.assertIn("ends before offset 101", read.stderr)
+        self.assertIn("read no further than the damage in a[1]", read.stderr)
+        self.assertEqual(broker.out("consume", "a", "-p", "1", "--from", "101", "-e"), "behind\n")
 
 
 class Serving(BrokerCase):
@@ -317,17 +280,31 @@ class Serving(BrokerCase):
         self.assertIn(str(broker.process.pid), text)
 
     def test_remote_addresses_need_consent(self):
-        code, text = start_and_fail(BINARY, "serve", "--data", self.directory(), "--listen",
-                                    "0.0.0.0:0")
+        data = pathlib.Path(self.directory()) / "data"
+        code, text = start_and_fail(BINARY, "serve", "--data", str(data), "--listen", "0.0.0.0:0")
         self.assertEqual(code, USAGE, text)
         self.assertIn("insecure-allow-remote", text)
+        code, text = start_and_fail(BINARY, "serve", "--data", str(data), "--listen", "host.test:0")
+        self.assertEqual(code, USAGE, text)
+        self.assertIn("'host.test' is no numeric address", text)
+        self.assertFalse(data.exists(), "a start that was refused left a directory behind")
 
     def test_an_address_in_use_is_said(self):
         broker = self.start()
-        code, text = start_and_fail(BINARY, "serve", "--data", self.directory(), "--listen",
+        data = pathlib.Path(self.directory()) / "data"
+        code, text = start_and_fail(BINARY, "serve", "--data", str(data), "--listen",
                                     broker.address)
         self.assertNotEqual(code, OK)
         self.assertIn(broker.address, text)
+        self.assertFalse(data.exists(), "a start that was refused left a directory behind")
+
+    def test_a_reload_names_what_needs_a_restart(self):
+        file = pathlib.Path(self.directory()) / "runnel.toml"
+        file.write_text("memory = '64MiB'\n")
+        broker = self.start("--config", str(file))
+        file.write_text("memory = '128MiB'\nlog-level = 'debug'\n")
+        broker.process.send_signal(signal.SIGHUP)
+        broker.wait_for("reloaded the configuration; changed, but not before a restart: memory$")
 
     def test_configuration_mistakes(self):
         file = pathlib.Path(self.directory()) / "runnel.toml"
@@ -352,6 +329,11 @@ class Serving(BrokerCase):
         for word in ("127.0.0.1:1", "runnel serve", "-b HOST:PORT", "RUNNEL_BROKER"):
             self.assertIn(word, text)
         self.assertLess(time.monotonic() - begun, 8, "it was waited for a broker that is not there")
+        code, text = start_and_fail(BINARY, "topic", "list", "-b", "no-such-host.invalid:1")
+        self.assertEqual(code, NO_CONNECTION, text)
+        self.assertIn("cannot be resolved", text)
+        self.assertIn("-b HOST:PORT", text)
+        self.assertNotIn("waiting", text)
         code, text = start_and_fail(BINARY, "topic", "list", "-b", "127.0.0.1:99999")
         self.assertEqual(code, USAGE)
         self.assertIn("1 to 65535", text)
@@ -410,34 +392,9 @@ class Serving(BrokerCase):
         self.assertFalse(pathlib.Path(directory).exists())
 
 
-class Bench(BrokerCase):
-    def test_each_bench_reports_what_it_measured(self):
-        broker = self.start()
-        for kind in ("produce", "consume", "latency", "mixed"):
-            report = json.loads(broker.out(
-                "bench", kind, "--records", "2000", "--record-size", "100", "--connections", "2",
-                "--partitions", "2", "--pid", str(broker.process.pid), "-o", "json"))
-            self.assertEqual(report["bench"], kind)
-            self.assertEqual(report["durability"], "synced")
-            prefix = "produce_" if kind == "mixed" else ""
-            self.assertGreater(report[prefix + "records"], 0)
-            self.assertGreaterEqual(report[prefix + "latency_max_us"],
-                                    report[prefix + "latency_p50_us"])
-            self.assertIn("broker_cpu_seconds_per_gb", report)
-        self.assertEqual(json.loads(broker.out("topic", "list", "-o", "json")), [])
-
-
-class Completion(unittest.TestCase):
-    def test_bash_completes_commands_and_flags(self):
-        script = (f"source <({BINARY} completion bash)\n"
-                  "COMP_WORDS=(runnel topic create --if); COMP_CWORD=3; _runnel\n"
-                  "echo \"${COMPREPLY[@]}\"\n")
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-        self.assertEqual(done.stdout.split(), ["--if-not-exists"])
-
-
 if __name__ == "__main__":
     BINARY, NET = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
+    BrokerCase.binary, BrokerCase.net = BINARY, NET
     if NET == "io_uring":
         REASON = io_uring_is_refused(BINARY)
         if REASON:

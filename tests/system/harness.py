@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import unittest
 
 # Longest wait for anything; a test that needs it has failed.
 PATIENCE_SECONDS = 60
@@ -93,6 +94,23 @@ class Broker:
         self.process.stderr.close()
         if self.own_directory:
             shutil.rmtree(self.directory)
+
+
+class BrokerCase(unittest.TestCase):
+    """A test that starts brokers; its file's main sets what they are."""
+
+    binary = ""
+    net = "auto"
+
+    def start(self, *arguments, directory=None, listen="127.0.0.1:0"):
+        broker = Broker(self.binary, self.net, directory, arguments, listen)
+        self.addCleanup(broker.remove)
+        return broker
+
+    def directory(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        return temporary.name
 
 
 def start_and_fail(binary, *arguments, environment=None):
