@@ -503,6 +503,8 @@ struct Damage {
   std::uint64_t position = 0;
   std::uint64_t length = 0;
   std::string what;
+  /// Records that lie there, as far as the index knows: "orders[0] offsets 400 to 499".
+  std::vector<std::string> records = {};
 };
 struct CheckReport {
   std::uint64_t frames = 0;

@@ -1,4 +1,5 @@
 // runnel check DIR: verifies every checksum of a data directory that no broker has open.
+#include <filesystem>
 #include <memory>
 
 #include "storage/store.h"
@@ -9,12 +10,22 @@
 namespace runnel::tools {
 namespace {
 
+constexpr const char* kNextStep =
+    "Put the directory back from a backup. Or go on without what is damaged: `runnel serve` says "
+    "if\n"
+    "it can start, and serves all other records.\n";
+
 std::string describe(const storage::Damage& damage) {
+  std::string records;
+  for (const std::string& some : damage.records) records += "  within it: " + some + "\n";
   return "damaged: " + damage.file + " at byte " + std::to_string(damage.position) + ", " +
-         std::to_string(damage.length) + " bytes: " + damage.what + "\n";
+         std::to_string(damage.length) + " bytes: " + damage.what + "\n" + records;
 }
 
 Result<ExitCode> run(const std::string& directory) {
+  if (std::error_code ignored; !std::filesystem::exists(directory, ignored)) {
+    return fail(ErrorCode::kNotFound, "there is no directory " + directory);
+  }
   auto progress = std::make_unique<Progress>("checking", 0, "bytes");
   std::uint64_t known_total = 0;
   RUNNEL_TRY_ASSIGN(const auto report,
@@ -35,7 +46,8 @@ Result<ExitCode> run(const std::string& directory) {
          std::to_string(report.frames) + " frames, " + std::to_string(report.batches) +
          " batches, " + std::to_string(report.records) + " records; ";
   out += report.damages.empty() ? "all is well\n"
-                                : std::to_string(report.damages.size()) + " damaged places\n";
+                                : std::to_string(report.damages.size()) + " damaged place" +
+                                      (report.damages.size() == 1 ? "\n" : "s\n") + kNextStep;
   RUNNEL_TRY(write_out(out));
   return report.damages.empty() ? ExitCode::kOk : ExitCode::kDamaged;
 }

@@ -130,11 +130,30 @@ Result<std::vector<Span>> spans_of(Client& client, const ConsumeArguments& argum
   return spans;
 }
 
+using OpenPartitions = std::map<TopicPartition, std::optional<std::int64_t>>;  // and their ends
+
+/// What a damaged batch leaves to read: `open` without the partitions that `consumer` stopped at.
+/// Their names go to `damaged`. The failure, if it is of another kind.
+Status go_on_without(const Consumer& consumer, const Error& failure, OpenPartitions& open,
+                     std::string& damaged) {
+  std::string stopped;
+  for (const TopicPartition& target : consumer.paused()) {
+    if (open.erase(target) == 0) continue;
+    stopped +=
+        (stopped.empty() ? "" : ", ") + target.topic + "[" + std::to_string(target.partition) + "]";
+  }
+  if (failure.code() != ErrorCode::kCorrupt || stopped.empty()) return fail(failure);
+  note(failure.message() + " (-p and --from name the place)");
+  damaged += (damaged.empty() ? "" : ", ") + stopped;
+  return {};
+}
+
 /// Reads partitions of one's own choice.
 Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments,
                                Printer& printer) {
   RUNNEL_TRY_ASSIGN(const auto spans, spans_of(client, arguments));
-  std::map<TopicPartition, std::optional<std::int64_t>> open;  // partition -> where it ends
+  OpenPartitions open;
+  std::string damaged;
   std::vector<std::pair<TopicPartition, Position>> assignment;
   for (const Span& span : spans) {
     if (span.to && span.from >= *span.to) continue;
@@ -148,9 +167,13 @@ Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments
   ConnectionWatch watch(client, arguments.broker);
   RUNNEL_TRY(settle(consumer.assign(std::move(assignment)).get()));
   while (!open.empty() && !printer.full() && !interrupted()) {
-    RUNNEL_TRY_ASSIGN(const Batch batch, settle(consumer.poll(kPollWait).get()));
+    const auto batch = settle(consumer.poll(kPollWait).get());
     watch.look();
-    for (const Record& record : batch) {
+    if (!batch) {
+      RUNNEL_TRY(go_on_without(consumer, batch.error(), open, damaged));
+      continue;
+    }
+    for (const Record& record : *batch) {
       const auto end = open.find({std::string(record.topic), record.partition});
       if (end == open.end() || printer.full()) continue;
       const bool past = end->second && record.offset >= *end->second;
@@ -166,7 +189,8 @@ Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments
       return entry.second && consumer.position(entry.first) >= *entry.second;
     });
   }
-  return ExitCode::kOk;
+  if (damaged.empty()) return ExitCode::kOk;
+  return fail(ErrorCode::kCorrupt, "read no further than the damage in " + damaged);
 }
 
 /// Commits what was printed, and nothing that was not.
@@ -180,9 +204,13 @@ class GroupReader {
 
   Result<ExitCode> run() {
     while (!printer_.full() && !interrupted() && !at_end()) {
-      RUNNEL_TRY_ASSIGN(const Batch batch, settle(consumer_.poll(kPollWait).get()));
+      const auto batch = settle(consumer_.poll(kPollWait).get());
       watch_.look();
-      take(batch);
+      if (!batch) {
+        RUNNEL_TRY(commit());  // what was printed
+        return fail(batch.error());
+      }
+      take(*batch);
       RUNNEL_TRY(printer_.flush());
       if (now_millis() - committed_at_ >= kCommitEveryMillis) RUNNEL_TRY(commit());
     }

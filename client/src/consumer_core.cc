@@ -209,7 +209,8 @@ void ConsumerCore::take(const native::FetchedPartition& p, Bytes bytes,
     if (p.error == ErrorCode::kOffsetOutOfRange) return out_of_range(tp, part, failure);
     if (failure.action() == Action::retry) return;
     part.paused = true;
-    return fail(failure);
+    return fail(Failure(failure.errc(), failure.action(),
+                        tp.topic + "[" + std::to_string(tp.partition) + "]: " + failure.message()));
   }
   if (!bytes.empty()) {
     auto batch = decode_batches(tp, bytes, owner, part.fetch_from, from_wire(p.aborted));
@@ -365,7 +366,11 @@ void ConsumerCore::commit(std::vector<GroupOffset> offsets, Callback<void> done)
 void ConsumerCore::publish() {
   MutexLock lock(mutex_);
   shown_.clear();
-  for (const auto& [tp, part] : parts_) shown_[tp] = part.position;
+  shown_paused_.clear();
+  for (const auto& [tp, part] : parts_) {
+    shown_[tp] = part.position;
+    if (part.paused) shown_paused_.push_back(tp);
+  }
   shown_member_ = current_membership();
 }
 
@@ -374,6 +379,10 @@ Partitions ConsumerCore::assignment() const {
   Partitions out;
   for (const auto& [tp, offset] : shown_) out.push_back(tp);
   return out;
+}
+Partitions ConsumerCore::paused() const {
+  MutexLock lock(mutex_);
+  return shown_paused_;
 }
 std::int64_t ConsumerCore::position(const TopicPartition& tp) const {
   MutexLock lock(mutex_);

@@ -42,6 +42,7 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
 
   // Any thread.
   [[nodiscard]] Partitions assignment() const RUNNEL_EXCLUDES(mutex_);
+  [[nodiscard]] Partitions paused() const RUNNEL_EXCLUDES(mutex_);
   [[nodiscard]] std::int64_t position(const TopicPartition& tp) const RUNNEL_EXCLUDES(mutex_);
   [[nodiscard]] Consumer::Membership membership() const RUNNEL_EXCLUDES(mutex_);
 
@@ -125,6 +126,7 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
 
   mutable Mutex mutex_;
   std::map<TopicPartition, std::int64_t> shown_ RUNNEL_GUARDED_BY(mutex_);
+  Partitions shown_paused_ RUNNEL_GUARDED_BY(mutex_);
   Consumer::Membership shown_member_ RUNNEL_GUARDED_BY(mutex_);
 };
 

@@ -317,6 +317,9 @@ Pending<void> Consumer::commit(std::vector<GroupOffset> offsets) {
 Partitions Consumer::assignment() const {
   return impl_->core->assignment();
 }
+Partitions Consumer::paused() const {
+  return impl_->core->paused();
+}
 std::int64_t Consumer::position(const TopicPartition& tp) const {
   return impl_->core->position(tp);
 }

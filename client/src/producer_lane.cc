@@ -317,8 +317,12 @@ void ProducerCore::expire(Lane& lane, SteadyClock::time_point now) {
     lane.open_bytes -= item.message.bytes();
     finish(item, late);
   }
-  while (!lane.flights.empty() && lane.flights.front()->items.front().deadline <= now)
-    give_up(lane, FlightPtr(lane.flights.front()), late);
+  while (!lane.flights.empty() && lane.flights.front()->items.front().deadline <= now) {
+    const FlightPtr flight = lane.flights.front();
+    // An earlier refusal says nothing of the attempt that is still unanswered.
+    const bool doubtful = flight->maybe_done || flight->outstanding;
+    give_up(lane, flight, doubtful ? Failure(Errc::timeout, late.message()) : late);
+  }
   pump(lane);
 }
 

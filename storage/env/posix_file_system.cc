@@ -65,6 +65,8 @@ Error locked_error(const std::string& path, const std::string& pid) {
   if (pid.empty()) {
     message += "another process holds it; stop that process (fuser " + path +
                " tells which) or use another directory";
+  } else if (pid == std::to_string(::getpid())) {
+    message += "this process has it open already; use the store or client that it has";
   } else {
     message += "process " + pid + " holds it; stop that process (kill " + pid +
                ") or use another directory";

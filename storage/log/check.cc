@@ -1,10 +1,13 @@
 // The offline check: every frame, every batch, every record, every block of the index.
+#include <limits>
+
 #include "protocol/record_batch/control_record.h"
 #include "protocol/record_batch/record_batch.h"
 #include "storage/commit/operations.h"
 #include "storage/index/index.h"
 #include "storage/log/batch_walker.h"
 #include "storage/log/directory.h"
+#include "storage/log/records.h"
 #include "storage/segments/journal.h"
 #include "storage/store.h"
 
@@ -36,6 +39,51 @@ void check_frame(const FrameView& frame, CheckReport& report) {
   }
 }
 
+/// Whether the damage and the entry have bytes in common.
+bool touches(const Damage& damage, const IndexEntry& entry) {
+  return damage.file == "segment " + std::to_string(entry.position.segment) &&
+         entry.position.offset < damage.position + damage.length &&
+         damage.position < std::uint64_t{entry.position.offset} + entry.bytes;
+}
+
+Status name_records_of(const Index& index, const std::string& partition, PartitionId id,
+                       CheckReport& report) {
+  Status status;
+  RUNNEL_TRY(index.scan(Family::kIndex, keys::index_entry(id, Offset(0)),
+                        keys::index_entry(id, Offset(std::numeric_limits<std::int64_t>::max())),
+                        [&](std::string_view key, std::string_view value) {
+                          const auto entry = decode_index_entry(key, value);
+                          if (!entry) status = fail(entry.error());
+                          if (!entry) return false;
+                          for (Damage& damage : report.damages) {
+                            if (!touches(damage, *entry)) continue;
+                            damage.records.push_back(partition + " offsets " +
+                                                     std::to_string(entry->base.value()) + " to " +
+                                                     std::to_string(entry->last.value()));
+                          }
+                          return true;
+                        }));
+  return status;
+}
+
+/// Says of each damage which records the index has there.
+Status name_records(const Index& index, CheckReport& report) {
+  Status status;
+  RUNNEL_TRY(index.scan_prefix(
+      Family::kMeta, keys::kTopics, [&](std::string_view key, std::string_view value) {
+        const auto topic = decode_topic(value);
+        if (!topic) status = fail(topic.error());
+        if (!topic) return false;
+        const std::string name(key.substr(keys::kTopics.size()));
+        for (std::size_t i = 0; i < topic->partitions.size() && status; ++i) {
+          status = name_records_of(index, name + "[" + std::to_string(i) + "]",
+                                   topic->partitions[i], report);
+        }
+        return status.has_value();
+      }));
+  return status;
+}
+
 }  // namespace
 
 Result<CheckReport> check_directory(
@@ -50,6 +98,10 @@ Result<CheckReport> check_directory(
   if (!format) return fail(format.error());
   RUNNEL_TRY_ASSIGN(const auto lock, fs.lock(paths.lock));
 
+  if (!fs.exists(paths.segments)) {
+    return fail(ErrorCode::kCorrupt, paths.segments + " is missing, and all records with it; put " +
+                                         "the directory back from a backup");
+  }
   CheckReport report;
   RUNNEL_TRY_ASSIGN(const auto damages, scan_journal(
                                             fs, paths.segments, paths.anchor, format->frame_seed,
@@ -61,6 +113,11 @@ Result<CheckReport> check_directory(
   for (const JournalDamage& d : damages) {
     report.damages.push_back(
         {"segment " + std::to_string(d.position.segment), d.position.offset, d.length, d.what});
+  }
+  if (!fs.exists(paths.anchor)) {
+    report.notes.emplace_back(
+        "there is no anchor, the second witness of what is durable: what was lost behind the last "
+        "frame cannot be told");
   }
   if (!fs.exists(paths.index + "/CURRENT")) {
     report.notes.emplace_back("the index is not there yet; it is built at the next start");
@@ -74,6 +131,7 @@ Result<CheckReport> check_directory(
   Status verified;
   if (index) {
     verified = (*index)->verify();
+    if (verified && !report.damages.empty()) verified = name_records(**index, report);
   } else {
     verified = fail(index.error());
   }

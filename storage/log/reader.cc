@@ -132,7 +132,8 @@ void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
         }
         const std::uint64_t left = budget - std::min(budget, out.bytes);
         const bool must = out.bytes == 0 && limits.first_batch_free;
-        Piece piece{{*file, entry.position.offset, entry.bytes}, entry.position, entry.base};
+        Piece piece{
+            {*file, entry.position.offset, entry.bytes}, entry.position, entry.base, entry.last};
         Offset next = entry.last + 1;
         const bool whole = entry.base >= out.next && entry.last < end && entry.bytes <= left;
         if (!whole) {
@@ -146,6 +147,7 @@ void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
         }
         out.bytes += piece.slice.length;
         out.next = next;
+        piece.last = Offset(next.value() - 1);
         if (!verified_.covers(piece.position, piece.slice.length) ||
             !(*file)->resident(piece.slice.position, piece.slice.length)) {
           answer.may_block = true;
@@ -207,11 +209,12 @@ void Reader::verify(Answer& answer) {
       out.next = expected;
       piece.slice.length = good;
       if (k == 0 && good == 0) {
-        out.error =
-            Error(ErrorCode::kCorrupt, "the batch at offset " + std::to_string(expected.value()) +
-                                           " is damaged on disk (" + piece.position.to_string() +
-                                           "): " + status.error().message() +
-                                           "; other batches are intact, continue behind it");
+        out.error = Error(ErrorCode::kCorrupt,
+                          "the batch at offset " + std::to_string(expected.value()) +
+                              " is damaged on disk (" + piece.position.to_string() +
+                              "): " + status.error().message() +
+                              "; whatever is damaged there ends before offset " +
+                              std::to_string(piece.last.value() + 1) + ", where reading can go on");
       }
       pieces.resize(good == 0 ? k : k + 1);
       break;

@@ -72,6 +72,7 @@ class Reader {
     FileSlice slice;
     Position position;
     Offset base;  ///< of its first batch
+    Offset last;  ///< of its last record
   };
   struct Answer {
     FetchResult result;

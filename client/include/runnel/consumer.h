@@ -98,6 +98,8 @@ class RUNNEL_API Consumer {
   Pending<void> commit(std::vector<GroupOffset> offsets);
 
   [[nodiscard]] Partitions assignment() const;
+  /// Those that pause() or an error has stopped, as of the latest outcome of poll().
+  [[nodiscard]] Partitions paused() const;
   /// Offset of the next record poll() would return; kNoPosition if not assigned or not known yet.
   [[nodiscard]] std::int64_t position(const TopicPartition& partition) const;
   /// What a transaction needs to commit offsets as this member.

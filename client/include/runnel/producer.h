@@ -49,8 +49,8 @@ struct ProducerStats {
 /// lost answer carry the same producer sequence (or dedup key), so the broker recognises them.
 ///
 /// A record either gets an offset or a Failure. Action::maybe_persisted means that an attempt's
-/// answer never came: send it again only with a dedup key. A record that was refused up to the
-/// delivery time-out ends with the reason of the last refusal, such as Errc::low_space. Records
+/// answer never came: send it again only with a dedup key. A record of which every attempt was
+/// refused up to the delivery time-out ends with the last reason, such as Errc::low_space. Records
 /// with a dedup key are stored in batches of their own, one in flight a partition.
 ///
 /// Destroying the last handle does not wait: what was not answered ends in Errc::cancelled. Call
