@@ -241,19 +241,21 @@ void add_options(CLI::App& command, BenchArguments& arguments) {
   add_broker_option(command, arguments.broker);
   command.add_option("--topic", plan.topic, "Topic; default: one that is deleted afterwards")
       ->type_name("TOPIC");
-  command.add_option("--records", plan.records, "Records in all")->capture_default_str();
+  command.add_option("--records", plan.records, "Records in all; whole batches are sent")
+      ->check(at_least(1))
+      ->capture_default_str();
   command.add_option("--record-size", arguments.record_size, "Bytes of a record's value")
       ->capture_default_str();
   command.add_option("--batch-bytes", arguments.batch_size, "Bytes of a batch")
       ->capture_default_str();
   command.add_option("--connections", plan.connections, "Connections")
-      ->check(CLI::Range(1, 10'000))
+      ->check(between(1, 10'000))
       ->capture_default_str();
   command.add_option("--partitions", plan.partitions, "Partitions of the topic")
-      ->check(CLI::Range(1, 100'000))
+      ->check(between(1, 100'000))
       ->capture_default_str();
   command.add_option("--depth", plan.depth, "Requests in flight on a connection")
-      ->check(CLI::Range(1, 1000))
+      ->check(between(1, 1000))
       ->capture_default_str();
   command
       .add_option("--rate", plan.rate,

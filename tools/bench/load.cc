@@ -147,11 +147,14 @@ class Fetcher {
       const auto start = Clock::now();
       RUNNEL_TRY_ASSIGN(const auto reply, connection.call(request_));
       RUNNEL_TRY_ASSIGN(const std::uint64_t records, take(reply));
+      if (records == 0 && follow_.stop == nullptr) break;
+      // A reply without records was a wait for the producers: the follower's, not the broker's.
+      if (records == 0) continue;
       result_.latency_nanos.record(static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count()));
       ++result_.requests;
-      if (records == 0 && follow_.stop == nullptr) break;
       result_.records += records;
+      result_.last_reply = Clock::now();
       std::uint64_t left = left_.load();
       while (!left_.compare_exchange_weak(left, left - std::min(left, records))) {
       }
@@ -211,6 +214,7 @@ Result<LoadResult> on_threads(unsigned count,
     total.records += result->records;
     total.bytes += result->bytes;
     total.requests += result->requests;
+    total.last_reply = std::max(total.last_reply, result->last_reply);
     total.durability = std::min(total.durability, result->durability);
     total.latency_nanos.merge(result->latency_nanos);
   }
@@ -223,7 +227,8 @@ std::uint64_t records_per_batch(const LoadPlan& plan) {
   // Of each record: value, lengths, deltas and key length, about 10 bytes more.
   const std::size_t room =
       plan.batch_bytes - std::min(plan.batch_bytes, protocol::kBatchHeaderBytes);
-  return std::max<std::uint64_t>(1, room / (plan.record_bytes + 10));
+  const std::uint64_t share = plan.records / std::max(plan.connections, 1u);
+  return std::max<std::uint64_t>(1, std::min(room / (plan.record_bytes + 10), share));
 }
 
 Result<LoadResult> run_append(const LoadPlan& plan) {
@@ -240,8 +245,14 @@ Result<LoadResult> run_append(const LoadPlan& plan) {
 
 Result<LoadResult> run_fetch(const LoadPlan& plan, Follow follow) {
   std::atomic<std::uint64_t> left{plan.records};
-  return on_threads(plan.connections,
-                    [&](unsigned i) { return Fetcher(plan, i, follow, left).run(); });
+  const auto start = Clock::now();
+  auto load = on_threads(plan.connections,
+                         [&](unsigned i) { return Fetcher(plan, i, follow, left).run(); });
+  // The wait of the other connections for an end is not reading.
+  if (load && load->records > 0) {
+    load->seconds = std::chrono::duration<double>(load->last_reply - start).count();
+  }
+  return load;
 }
 
 }  // namespace runnel::tools

@@ -32,13 +32,14 @@ struct LoadResult {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;  ///< of record batches
   std::uint64_t requests = 0;
-  double seconds = 0;       ///< from the first request to the last reply
-  Histogram latency_nanos;  ///< of requests
+  double seconds = 0;  ///< from the first request to the last reply with records
+  std::chrono::steady_clock::time_point last_reply{};  ///< with records; of fetches
+  Histogram latency_nanos;                             ///< of requests
   /// The lowest level any reply named.
   protocol::native::Durability durability = protocol::native::Durability::kSynced;
 };
 
-/// Records of one batch of the plan, at least one.
+/// Records of one batch of the plan, at least one and no more than a connection's share.
 [[nodiscard]] std::uint64_t records_per_batch(const LoadPlan& plan);
 
 /// Appends the plan's records. Returns when all replies are there; the first error ends it.
