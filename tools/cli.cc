@@ -107,8 +107,16 @@ Result<Client> connect_to(const std::string& address) {
   if (nobody) {
     return fail(ErrorCode::kDisconnected,
                 "no broker listens at " + broker +
-                    "; start one with `runnel serve`, or `./dev run` to try things, or name "
+                    "; start one with `runnel serve`, or `runnel dev` to try things, or name "
                     "another one with -b HOST:PORT or RUNNEL_BROKER");
+  }
+  // Waiting longer does not give a name an address.
+  const bool nameless =
+      !client && client.error().message().find("cannot be resolved") != std::string::npos;
+  if (nameless) {
+    return fail(ErrorCode::kDisconnected, client.error().message() +
+                                              "; name the broker's machine with -b HOST:PORT or "
+                                              "RUNNEL_BROKER");
   }
   if (!client && client.error().errc() == Errc::disconnected) {
     note(client.error().message() + "; waiting up to " + format_duration(patience) + " longer");
@@ -116,6 +124,16 @@ Result<Client> connect_to(const std::string& address) {
     client = connect(broker, options);
   }
   return settle(std::move(client));
+}
+
+CLI::Validator between(std::int64_t least, std::int64_t most) {
+  const auto check = [least, most](const std::string& text) -> std::string {
+    const auto number = parse_integer(text);
+    if (number && *number >= least && *number <= most) return "";
+    return "'" + text + "' is not a whole number from " + std::to_string(least) + " to " +
+           std::to_string(most);
+  };
+  return {check, ""};
 }
 
 CLI::Validator at_least(std::int64_t least) {
@@ -145,13 +163,24 @@ Error to_error(const Failure& failure) {
   return {static_cast<ErrorCode>(failure.errc()), failure.message()};
 }
 
+Error no_topic(Client& client, const std::string& topic, const std::string& advice) {
+  std::vector<std::string_view> names;
+  const auto topics = client.admin().list_topics().get();
+  if (topics) {
+    for (const TopicState& one : *topics) names.emplace_back(one.name);
+  }
+  const std::string_view near = nearest(topic, names);
+  return {ErrorCode::kUnknownTopic,
+          "there is no topic '" + topic + "'; " +
+              (near.empty() ? advice : "did you mean '" + std::string(near) + "'? Else " + advice)};
+}
+
 Result<TopicState> describe_topic(Client& client, const std::string& topic) {
   RUNNEL_TRY_ASSIGN(auto topics, settle(client.admin().describe_topics({topic}).get()));
   if (topics.empty() || topics.front().error) {
     const bool unknown = topics.empty() || topics.front().error->errc() == Errc::unknown_topic;
     if (!unknown) return fail(to_error(*topics.front().error));
-    return fail(ErrorCode::kUnknownTopic,
-                "there is no topic '" + topic + "'; create it with: runnel topic create " + topic);
+    return fail(no_topic(client, topic, "create it with: runnel topic create " + topic));
   }
   return std::move(topics.front());
 }

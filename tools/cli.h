@@ -67,6 +67,7 @@ void add_broker_option(CLI::App& command, std::string& address);
 
 /// Takes whole numbers from `least` on.
 [[nodiscard]] CLI::Validator at_least(std::int64_t least);
+[[nodiscard]] CLI::Validator between(std::int64_t least, std::int64_t most);
 
 /// One line on standard error: "runnel: TEXT".
 void note(const std::string& text);
@@ -102,6 +103,9 @@ template <class T>
 
 /// The topic's state, or kUnknownTopic with how to create it.
 [[nodiscard]] Result<TopicState> describe_topic(Client& client, const std::string& topic);
+
+/// kUnknownTopic: there is no such topic, with the nearest name of one that is there, or `advice`.
+[[nodiscard]] Error no_topic(Client& client, const std::string& topic, const std::string& advice);
 
 /// From now on the first `taken` SIGINT or SIGTERM are only counted; the one after them ends the
 /// process as usual.

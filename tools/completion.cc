@@ -1,4 +1,5 @@
 // runnel completion bash | zsh | fish: scripts made from the commands themselves.
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -16,6 +17,42 @@ void walk(const CLI::App& app, const std::string& path,
   }
 }
 
+/// The values that an option takes, where they are few; CLI11 tells them as "KIND:{a,b}".
+std::string choices_of(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const std::size_t begin = type.find('{');
+  const std::size_t end = type.find('}');
+  if (begin == std::string::npos || end == std::string::npos) return "";
+  std::string choices = type.substr(begin + 1, end - begin - 1);
+  std::replace(choices.begin(), choices.end(), ',', ' ');
+  return choices;
+}
+
+/// "--in" and "-i", each behind the command's path, as a pattern of bash's case.
+std::string flag_pattern(const CLI::Option& option, const std::string& path) {
+  std::string out;
+  const auto add = [&](const std::string& flag) {
+    out += (out.empty() ? "\"" : "|\"") + path + " " + flag + "\"";
+  };
+  for (const std::string& name : option.get_lnames()) add("--" + name);
+  for (const std::string& name : option.get_snames()) add("-" + name);
+  return out;
+}
+
+/// What follows flags that take one of a few values, or a file: nothing but that.
+std::string value_cases(const CLI::App& command, const std::string& path) {
+  std::string out;
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string type = option->get_type_name();
+    const std::string choices = choices_of(*option);
+    const bool file = type.starts_with("FILE") || type.starts_with("DIR");
+    const std::string pattern = flag_pattern(*option, path);
+    if (pattern.empty() || (choices.empty() && !file)) continue;
+    out += "    " + pattern + ") words=\"" + choices + "\" ;;\n";
+  }
+  return out;
+}
+
 std::vector<std::string> words_of(const CLI::App& app) {
   std::vector<std::string> words;
   for (const CLI::App* child : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -23,6 +60,8 @@ std::vector<std::string> words_of(const CLI::App& app) {
   }
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+    const std::string choices = option->get_positional() ? choices_of(*option) : "";
+    if (!choices.empty()) words.push_back(choices);
   }
   return words;
 }
@@ -34,10 +73,11 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 std::string bash_script(const CLI::App& app) {
-  std::string commands, cases;
+  std::string commands, cases, values;
   walk(app, "", [&](const std::string& path, const CLI::App& command) {
     if (!path.empty()) commands += (commands.empty() ? "\"" : "|\"") + path + "\"";
     cases += "    \"" + path + "\") words=\"" + joined(words_of(command)) + "\" ;;\n";
+    values += value_cases(command, path);
   });
   return "_runnel() {\n"
          "  local path=\"\" next word words=\"\" current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
@@ -49,6 +89,9 @@ std::string bash_script(const CLI::App& app) {
          "  done\n"
          "  case \"$path\" in\n" +
          cases +
+         "  esac\n"
+         "  case \"$path ${COMP_WORDS[COMP_CWORD-1]}\" in\n" +
+         values +
          "  esac\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
          "  [[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -f -- \"$current\"))\n"

@@ -179,6 +179,12 @@ Result<ExitCode> seek(const GroupArguments& arguments) {
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const Bounds& bounds = partitions[i];
     const std::int64_t after = std::clamp(targets[i], bounds.start, bounds.end);
+    if (place.kind == Place::Kind::kOffset && after != place.value) {
+      note(bounds.target.topic + "[" + std::to_string(bounds.target.partition) +
+           "] has the offsets " + std::to_string(bounds.start) + " to " +
+           std::to_string(bounds.end) + ": " + std::to_string(place.value) + " becomes " +
+           std::to_string(after));
+    }
     const auto old = std::find_if(committed.begin(), committed.end(),
                                   [&](const GroupOffset& o) { return o.target == bounds.target; });
     const std::int64_t before = old == committed.end() ? kNoPosition : old->offset;

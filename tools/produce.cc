@@ -74,7 +74,8 @@ class Tally {
     if (path.empty()) return {};
     rejects_.open(path, std::ios::binary | std::ios::trunc);
     if (rejects_) return {};
-    return fail(ErrorCode::kIo, "cannot write " + path + ": " + std::strerror(errno));
+    return fail(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+                "cannot write " + path + ": " + std::strerror(errno));
   }
 
   /// Its outcome is told later: stored(), failed(), turned_away() or not_sent().

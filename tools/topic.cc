@@ -1,6 +1,7 @@
 // runnel topic create | list | describe | alter | delete
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "tools/cli.h"
 #include "tools/text/json.h"
@@ -125,6 +126,9 @@ Result<ExitCode> create(const TopicArguments& arguments) {
     } else if (arguments.if_not_exists && topic.error().code() == ErrorCode::kTopicExists) {
       spec.partitions = arguments.partitions;
       RUNNEL_TRY(report_existing(client, spec));
+    } else if (topic.error().code() == ErrorCode::kTopicExists) {
+      return fail(ErrorCode::kTopicExists,
+                  topic.error().message() + "; with --if-not-exists that is fine");
     } else {
       return fail(explain_refusal(topic.error(), configs));
     }
@@ -202,10 +206,20 @@ Result<ExitCode> alter(const TopicArguments& arguments) {
 
 Result<ExitCode> remove(const TopicArguments& arguments) {
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
+  std::optional<Error> failure;
   for (const std::string& name : arguments.names) {
-    RUNNEL_TRY(settle(client.admin().delete_topic(name).get()));
-    RUNNEL_TRY(write_out("deleted topic " + name + "\n"));
+    const auto deleted = settle(client.admin().delete_topic(name).get());
+    if (deleted) {
+      RUNNEL_TRY(write_out("deleted topic " + name + "\n"));
+      continue;
+    }
+    // The other topics are to go all the same.
+    if (failure) note(failure->message());
+    failure = deleted.error().code() == ErrorCode::kUnknownTopic
+                  ? no_topic(client, name, "`runnel topic list` shows those there are")
+                  : deleted.error();
   }
+  if (failure) return fail(*failure);
   return ExitCode::kOk;
 }
 
@@ -246,7 +260,7 @@ void add_topic(Cli& cli) {
   add_names(*command, arguments);
   add_config_options(*command, arguments);
   command->add_option("-p,--partitions", arguments->partitions, "Partitions of each")
-      ->check(CLI::Range(1, 100'000))
+      ->check(between(1, 100'000))
       ->default_str("1")
       ->type_name("N");
   command->add_flag("--if-not-exists", arguments->if_not_exists,
@@ -269,7 +283,7 @@ void add_topic(Cli& cli) {
       ->type_name("KEY")
       ->allow_extra_args(false);
   command->add_option("-p,--partitions", arguments->partitions, "New number of partitions")
-      ->check(CLI::Range(1, 100'000))
+      ->check(between(1, 100'000))
       ->type_name("N");
 
   arguments = std::make_shared<TopicArguments>();

@@ -61,7 +61,8 @@ TEST(Usage, FlagsOfKafkaAreAnsweredWithWhatDoesItHere) {
   EXPECT_THAT(said({"produce", "--bootstrap-server", "localhost:9092", "--topic", "orders"}),
               AllOf(HasSubstr("`runnel produce` takes no '--bootstrap-server'; the broker is named "
                               "with -b"),
-                    HasSubstr("takes no '--topic'; the topic is given without a flag"),
+                    HasSubstr("takes no '--topic'; the topic is given without a flag, as in "
+                              "`runnel produce orders`"),
                     Not(HasSubstr("takes no 'orders'"))));
   EXPECT_THAT(said({"topic", "--list"}), HasSubstr("that is a command: `runnel topic list`"));
   EXPECT_THAT(said({"serve", "server.properties"}), HasSubstr("--config FILE names a TOML file"));
@@ -75,6 +76,8 @@ TEST(Usage, TheBrokerBelongsBehindTheCommand) {
 TEST(Usage, AMistypedFlagIsNamedWithTheNearestOne) {
   EXPECT_THAT(said({"topic", "create", "a", "--partition=3"}),
               HasSubstr("takes no '--partition'; did you mean --partitions?"));
+  EXPECT_THAT(said({"produce", "--from-beginnin", "a"}), HasSubstr("where consume begins anyway"));
+  EXPECT_THAT(said({"serve", "--config"}), StartsWith("runnel: --config needs a value behind it"));
   EXPECT_THAT(said({"topic", "create", "a", "--frobnicate"}),
               StartsWith("runnel: `runnel topic create` takes no '--frobnicate'\nRun"));
 }
@@ -83,7 +86,7 @@ TEST(Usage, OtherMistakesKeepTheParsersWords) {
   EXPECT_THAT(
       said({"topic", "create", "a", "-p", "0"}),
       AllOf(StartsWith("runnel: --partitions: "), HasSubstr("Run `runnel topic create --help`")));
-  EXPECT_THAT(said({"topic", "create"}), StartsWith("runnel: topic is required"));
+  EXPECT_THAT(said({"topic", "create"}), StartsWith("runnel: `runnel topic create` needs 'topic'"));
 }
 
 }  // namespace

@@ -165,7 +165,8 @@ Status put_file(SettingMap& map, const std::string& name, const std::string& tex
   } catch (const toml::parse_error& error) {
     return fail(ErrorCode::kInvalidArgument, name + " line " +
                                                  std::to_string(error.source().begin.line) +
-                                                 ": not TOML: " + std::string(error.description()));
+                                                 ": not TOML: " + std::string(error.description()) +
+                                                 "; sizes, times and texts are quoted: \"1GiB\"");
   }
   for (const auto& [key, node] : table) {
     const std::string where = name + " line " + std::to_string(node.source().begin.line);

@@ -13,9 +13,10 @@ struct Habit {
   std::string_view instead;
 };
 
-/// Flags of Kafka's tools. One that a command has too never comes here.
-constexpr Habit kKafkaFlags[] = {
-    {"--topic", "the topic is given without a flag, as in `runnel consume orders`"},
+/// Flags of other tools. One that a command has too never comes here. COMMAND is the one given.
+constexpr Habit kForeignFlags[] = {
+    {"--topic", "the topic is given without a flag, as in `COMMAND orders`"},
+    {"--port", "the port is part of HOST:PORT: --listen for `serve`, -b for all others"},
     {"--bootstrap-server", "the broker is named with -b HOST:PORT or RUNNEL_BROKER"},
     {"--broker-list", "the broker is named with -b HOST:PORT or RUNNEL_BROKER"},
     {"--zookeeper", "there is none; the broker is named with -b HOST:PORT"},
@@ -106,6 +107,19 @@ std::string unknown_command(const Reached& at) {
                                : "; did you mean " + in_quotes(meant) + "?");
 }
 
+/// What does the work of another tool's flag; empty if `word` is none.
+std::string habit_hint(const Reached& at, std::string_view word) {
+  constexpr std::string_view kCommand = "COMMAND";
+  for (const Habit& habit : kForeignFlags) {
+    if (habit.word != word) continue;
+    std::string hint(habit.instead);
+    const std::size_t place = hint.find(kCommand);
+    if (place != std::string::npos) hint.replace(place, kCommand.size(), at.path);
+    return hint;
+  }
+  return "";
+}
+
 std::string hint_for(const Reached& at, std::string_view word) {
   const std::vector<std::string> commands = command_names(*at.command);
   if (word.starts_with("--") && std::count(commands.begin(), commands.end(), word.substr(2)) > 0) {
@@ -114,16 +128,18 @@ std::string hint_for(const Reached& at, std::string_view word) {
   if ((word == "-b" || word == "--broker") && !commands.empty()) {
     return "it belongs behind the command, as in `runnel topic list -b HOST:PORT`";
   }
-  for (const Habit& habit : kKafkaFlags) {
-    if (habit.word == word) return std::string(habit.instead);
-  }
+  if (const std::string hint = habit_hint(at, word); !hint.empty()) return hint;
   std::vector<std::string> flags;
   for (const CLI::Option* option : at.command->get_options()) {
     for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
   }
   if (word.starts_with("--")) {
-    const std::string_view meant = nearest_of(word, flags);
-    return meant.empty() ? "" : "did you mean " + std::string(meant) + "?";
+    if (const auto meant = nearest_of(word, flags); !meant.empty()) {
+      return "did you mean " + std::string(meant) + "?";
+    }
+    std::vector<std::string> foreign;
+    for (const Habit& habit : kForeignFlags) foreign.emplace_back(habit.word);
+    return habit_hint(at, nearest_of(word, foreign));
   }
   const bool has_config = std::count(flags.begin(), flags.end(), "--config") > 0;
   const bool is_file = word.ends_with(".properties") || word.ends_with(".toml");
@@ -145,6 +161,28 @@ std::string unexpected(const Reached& at, const std::vector<std::string>& remain
   return out;
 }
 
+/// The parser's message, in our words where its own say little.
+std::string parser_words(const Reached& at, const CLI::ParseError& error,
+                         const std::vector<std::string>& arguments) {
+  std::string text = error.what();
+  if (error.get_name() == "RequiredError") {
+    for (const CLI::Option* option : at.command->get_options()) {
+      if (!option->get_required() || option->count() > 0) continue;
+      return "`" + at.path + "` needs " + in_quotes(option->get_name()) + ", as in `" + at.path +
+             " " + option->get_type_name() + "`";
+    }
+  }
+  if (error.get_name() == "ArgumentMismatch") {
+    const std::size_t colon = text.find(": 1 required ");
+    if (colon != std::string::npos) return text.substr(0, colon) + " needs a value behind it";
+  }
+  // As kcat has it.
+  const bool place = std::count(arguments.begin(), arguments.end(), "beginning") > 0 ||
+                     std::count(arguments.begin(), arguments.end(), "end") > 0;
+  if (place && text.starts_with("--output")) text += "; --from start or --from end names the place";
+  return text;
+}
+
 }  // namespace
 
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error,
@@ -159,7 +197,7 @@ std::string usage_error(const CLI::App& app, const CLI::ParseError& error,
   if (!commands.empty()) {
     return "runnel: `" + at.path + "` needs a command: " + joined(commands) + help;
   }
-  return "runnel: " + std::string(error.what()) + help;
+  return "runnel: " + parser_words(at, error, arguments) + help;
 }
 
 }  // namespace runnel::tools
