@@ -60,6 +60,17 @@ std::string quarter_of(std::uint64_t machine_bytes, std::uint64_t least, std::ui
   return format_size(std::clamp(machine_bytes / 4 / kMiB * kMiB, least, most));
 }
 
+/// check_value(), the error with its source.
+Status check_from(const OptionRow& row, const std::string& value, const std::string& source) {
+  const auto status = check_value(row, value);
+  if (status) return {};
+  // A flag or variable names the option already.
+  const bool named = source == "--" + std::string(row.name) || source == environment_name(row);
+  const std::string& why = status.error().message();
+  const std::size_t skipped = named ? row.name.size() + 2 : 0;  // "name: "
+  return fail(Error(status.error().code(), why.substr(skipped)).within(source));
+}
+
 /// Adds NAME=VALUE to those from weaker places; the same name there gives way.
 Status put_assignments(SettingMap& map, const OptionRow& row,
                        const std::vector<std::string>& values, const std::string& source) {
@@ -70,7 +81,7 @@ Status put_assignments(SettingMap& map, const OptionRow& row,
     by_name[name] = {setting.values[i], setting.sources[i]};
   }
   for (const std::string& value : values) {
-    if (auto status = check_value(row, value); !status) return fail(status.error().within(source));
+    RUNNEL_TRY(check_from(row, value, source));
     const std::string name = value.substr(0, value.find('='));
     const auto before = by_name.find(name);
     if (before != by_name.end() && before->second.second == source) {
@@ -98,15 +109,7 @@ Status put(SettingMap& map, const OptionRow& row, std::vector<std::string> value
                 source + ": " + std::string(row.name) +
                     (values.empty() ? " has no value" : " was given more than once"));
   }
-  for (const std::string& value : values) {
-    if (auto status = check_value(row, value); !status) {
-      // A flag or variable names the option already.
-      const bool named = source == "--" + std::string(row.name) || source == environment_name(row);
-      const std::string& why = status.error().message();
-      const std::size_t skipped = named ? row.name.size() + 2 : 0;  // "name: "
-      return fail(Error(status.error().code(), why.substr(skipped)).within(source));
-    }
-  }
+  for (const std::string& value : values) RUNNEL_TRY(check_from(row, value, source));
   map.insert_or_assign(std::string(row.name), Setting{std::move(values), std::move(source)});
   return {};
 }
