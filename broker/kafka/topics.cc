@@ -173,6 +173,11 @@ DeleteKey key_of(const CallRef& call, const DeleteTopic& topic) {
   return info ? DeleteKey{"", info->id} : DeleteKey{*topic.name, {}};
 }
 
+/// By name or by id: whoever gives both or neither is refused, each entry for itself.
+bool is_named(const DeleteTopic& topic) {
+  return topic.name.has_value() != (topic.topic_id != Uuid());
+}
+
 const Refusal& named_twice() {
   static const Refusal refusal{KafkaError::kInvalidRequest,
                                "the topic stands in the request twice"};
@@ -195,7 +200,7 @@ void remove(const CallRef& call, const std::string& name,
 
 void remove_by_name_or_id(const CallRef& call, const DeleteTopic& topic,
                           kafka::DeleteTopicsResponse::Topic& answer) {
-  if (topic.name.has_value() == (topic.topic_id != Uuid())) {
+  if (!is_named(topic)) {
     return refuse(answer, {KafkaError::kInvalidRequest, "give either a topic's name or its id"});
   }
   if (topic.name) return remove(call, *topic.name, answer);
@@ -233,22 +238,22 @@ kafka::DeleteTopicsResponse delete_all(const CallRef& call,
   std::map<DeleteKey, int> times;
   std::vector<DeleteKey> keys;
   for (const DeleteTopic& topic : request.topics) {
-    ++times[keys.emplace_back(key_of(call, topic))];
+    keys.push_back(key_of(call, topic));
+    if (is_named(topic)) ++times[keys.back()];
   }
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const int count = std::exchange(times[keys[i]], 0);
-    if (count == 0) continue;  // answered with its first
     const DeleteTopic& topic = request.topics[i];
+    const int count = is_named(topic) ? std::exchange(times[keys[i]], 0) : 1;
+    if (count == 0) continue;  // answered with its first
     auto& answer = response.topics.emplace_back();
     answer.name = topic.name;
     answer.topic_id = topic.topic_id;
-    const bool half = topic.name.has_value() != (topic.topic_id != Uuid());
-    if (count == 1 || !half) {
+    if (count == 1) {
       remove_by_name_or_id(call, topic, answer);
       continue;
     }
     for (std::size_t j = i; j < keys.size(); ++j) {
-      if (keys[j] != keys[i]) continue;
+      if (!is_named(request.topics[j]) || keys[j] != keys[i]) continue;
       if (!answer.name) answer.name = request.topics[j].name;
       if (!request.topics[j].name) answer.topic_id = keys[i].second;
     }

@@ -65,13 +65,19 @@ TEST_F(KafkaAnswers, ATopicNamedTwiceIsRefusedOnce) {
 
 TEST_F(KafkaAnswers, DeleteTopicsWantsNameOrId) {
   kafka::DeleteTopicsRequest request;
-  request.topics.resize(2);
-  request.topics[0].name = "orders";
-  request.topics[0].topic_id = w.store.describe_topic("orders")->id;
+  request.topics.resize(5);
+  for (const std::size_t both : {0, 1}) {
+    request.topics[both].name = "orders";
+    request.topics[both].topic_id = w.store.describe_topic("orders")->id;
+  }
+  request.topics[4].name = "";  // is a name, which the two before it don't have
   const auto answer = c.call<kafka::DeleteTopicsResponse>(6, request);
-  ASSERT_EQ(answer.topics.size(), 2u);
-  EXPECT_EQ(answer.topics[0].error, KafkaError::kInvalidRequest);
-  EXPECT_EQ(answer.topics[1].error, KafkaError::kInvalidRequest);
+  ASSERT_EQ(answer.topics.size(), 5u) << "none of them names the same as another";
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(answer.topics[i].error, KafkaError::kInvalidRequest) << i;
+  }
+  EXPECT_EQ(answer.topics[4].error, KafkaError::kUnknownTopicOrPartition);
+  EXPECT_TRUE(w.store.describe_topic("orders"));
 }
 
 TEST_F(KafkaAnswers, CreateTopicsFindsFaultInKafkasOrder) {

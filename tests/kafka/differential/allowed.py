@@ -165,8 +165,6 @@ LIST = [
     Allowed("Produce", "Responses.PartitionResponses.LogAppendTimeMs",
             "the answer to a repeated batch does not give its time again",
             lambda d: d.kafka > 0 and d.runnel == -1),
-    Allowed("DeleteTopics", "Responses", "entries without name and id are answered once",
-            lambda d: d.runnel == ABSENT and d.kafka["ErrorCode"] == 42 and not d.kafka["Name"]),
     Allowed("*", "*Configs{min.cleanable.dirty.ratio}*", "numbers are shown as they were set",
             lambda d: isinstance(d.kafka, str) and float(d.kafka) == float(d.runnel)),
     Allowed("DeleteRecords", "Topics.Partitions.*",
