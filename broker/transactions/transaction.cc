@@ -96,7 +96,10 @@ Result<Transaction::Step> Transaction::init(std::int32_t timeout_ms,
     if (repeated) return Step{producer_, std::nullopt, std::nullopt};
     return fail(ErrorCode::kProducerFenced, text_of(*expected) + " was replaced by another");
   }
-  RUNNEL_TRY_ASSIGN(const ProducerIdentity identity, next_identity(producer_, fresh));
+  // A newcomer comes after the epoch that its predecessor's transaction is aborted under.
+  const bool aborted = open() && !expected && bumped(producer_).epoch < kLastEpoch;
+  RUNNEL_TRY_ASSIGN(const ProducerIdentity identity,
+                    next_identity(aborted ? bumped(producer_) : producer_, fresh));
   Step step{identity, without_contents(), std::nullopt};
   if (open()) step.marker = Step::Marker{bumped(producer_), false};
   step.next->producer_ = identity;

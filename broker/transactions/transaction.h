@@ -132,8 +132,9 @@ class Transaction {
   [[nodiscard]] Status check(storage::ProducerIdentity who) const;
 
   /// A producer starts. `expected` is what it thinks it is, if it goes on after an error; `fresh`
-  /// is used if exhausted(). An open transaction is aborted. kProducerFenced;
-  /// kConcurrentTransactions if a fresh id is needed and not there.
+  /// is used if exhausted(). An open transaction is aborted: under the epoch that its own producer
+  /// goes on with, and under one before a newcomer's. kProducerFenced; kConcurrentTransactions if a
+  /// fresh id is needed and not there.
   [[nodiscard]] Result<Step> init(std::int32_t timeout_ms,
                                   std::optional<storage::ProducerIdentity> expected,
                                   std::optional<ProducerId> fresh, Timestamp now) const;

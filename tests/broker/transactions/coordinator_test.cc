@@ -157,7 +157,7 @@ TEST(Transactions, AStartAbortsAndFences) {
   w.disk.at_once = true;
   EXPECT_EQ(**late, ErrorCode::kOk) << "it was queued before";
   const ProducerIdentity young = ***started;
-  EXPECT_EQ(text(young), "1000/1");
+  EXPECT_EQ(text(young), "1000/2");
   EXPECT_FALSE(w.partition(0).has_open());
   EXPECT_EQ(*w.write("a", old, orders(0), 2, 3, true), ErrorCode::kProducerFenced);
   EXPECT_EQ(w.end("a", old, true, true), ErrorCode::kProducerFenced);

@@ -113,7 +113,7 @@ TEST(Transaction, StartsFenceTheProducerBefore) {
   EXPECT_EQ(init(make(who(7, 3)), who(7, 3)), "Empty 7/4");
   EXPECT_EQ(init(make(who(7, 3)), who(7, 2)), "producer_fenced");
   EXPECT_EQ(init(make(who(7, 3)), who(8, 3)), "producer_fenced");
-  EXPECT_EQ(init(opened(who(7, 3)), {}), "Empty 7/4, aborts 7/4");
+  EXPECT_EQ(init(opened(who(7, 3)), {}), "Empty 7/5, aborts 7/4");
   EXPECT_EQ(init(opened(who(7, 3)), who(7, 3)), "Empty 7/4, aborts 7/4");
   EXPECT_EQ(init(opened(who(7, 3)), who(7, 2)), "producer_fenced");
 
@@ -133,6 +133,9 @@ TEST(Transaction, EpochsEndInANewProducerId) {
   EXPECT_EQ(end(after(ended), who(7, last), true, true), "unchanged 9/0");
   EXPECT_EQ(end(open, who(7, last), true, false), "CompleteCommit 7/32766, commits 7/32766");
   EXPECT_EQ(text(open.init(kTimeout, {}, ProducerId(9), kNow)), "Empty 9/0, aborts 7/32767");
+  EXPECT_EQ(text(opened(who(7, last - 1)).init(kTimeout, {}, std::nullopt, kNow)),
+            "Empty 7/32766, aborts 7/32766")
+      << "the last epoch is given, too, for no id is at hand";
   const Transaction timed_out = *open.time_out(kNow).next;
   EXPECT_EQ(text(timed_out.producer()), "7/32767");
   EXPECT_EQ(text(timed_out.init(kTimeout, {}, ProducerId(9), kNow)), "Empty 9/0");
