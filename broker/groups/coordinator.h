@@ -174,9 +174,9 @@ class Coordinator {
 
   /// May this member commit offsets now? For classic groups `generation` is that, for consumer
   /// groups the member's epoch. True at the moment of the call. Errors: those of
-  /// ClassicGroup::check_commit and Group::check_commit; kUnknownGroup if there is no such group
-  /// and a generation is named (Kafka: ILLEGAL_GENERATION in OffsetCommit up to v8 and
-  /// TxnOffsetCommit).
+  /// ClassicGroup::check_commit and Group::check_commit; kUnknownGroup if a generation is named and
+  /// the group has neither members nor positions (Kafka: ILLEGAL_GENERATION in OffsetCommit up to
+  /// v8 and TxnOffsetCommit); kIo and kCorrupt if its positions can't be read.
   [[nodiscard]] ErrorCode check_kafka_commit(std::string_view group,
                                              const classic::MemberIdentity& member, CommitKind kind,
                                              std::chrono::nanoseconds now);

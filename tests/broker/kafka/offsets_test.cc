@@ -144,12 +144,20 @@ TEST(KafkaOffsets, StrangersDoNotCommit) {
   auto commit = commit_of(1);
   commit.generation_or_member_epoch = 3;
   commit.member_id = "stranger";
+  const auto stranger = commit;
   EXPECT_EQ(error_of(c.call<OffsetCommitResponse>(8, commit)), KafkaError::kIllegalGeneration);
   EXPECT_EQ(error_of(c.call<OffsetCommitResponse>(9, commit)), KafkaError::kGroupIdNotFound);
   commit = commit_of(1);
   commit.group_id.clear();
   EXPECT_EQ(error_of(c.call<OffsetCommitResponse>(8, commit)), KafkaError::kInvalidGroupId);
   EXPECT_TRUE(w.store.groups_with_offsets().value().empty());
+
+  EXPECT_EQ(error_of(c.call<OffsetCommitResponse>(8, commit_of(1))), KafkaError::kNone);
+  for (const std::int16_t version : {8, 9}) {
+    EXPECT_EQ(error_of(c.call<OffsetCommitResponse>(version, stranger)),
+              KafkaError::kUnknownMemberId)
+        << "positions make a group, which has no such member";
+  }
 }
 
 TEST(KafkaOffsets, TheAnswerWaitsForTheDiskAndOrderIsKept) {
