@@ -1,5 +1,6 @@
 // Produce: each partition's batch is a commit of its own; the answer goes out with the last of
 // them. A transactional batch goes by way of the coordinator, which knows whether it may come.
+#include <algorithm>
 #include <memory>
 
 #include "broker/kafka/errors.h"
@@ -43,6 +44,7 @@ struct PendingProduce {
     std::size_t topic = 0;
     std::size_t partition = 0;
     bool transactional = false;
+    storage::PartitionRef of;
     storage::CommitOutcome outcome;
   };
   std::vector<Committed> commits;
@@ -142,18 +144,53 @@ void settle(ProduceResponse::Partition& partition, const PendingProduce::Committ
   partition.log_start_offset = result.log_start;
 }
 
-void finish(PendingProduce& pending) {
+bool is_repeat(const PendingProduce::Committed& c) {
+  return c.outcome.result && c.outcome.result->appends.at(0).duplicate;
+}
+
+/// What a repeated batch was stamped with when it was stored lies in the log, and nowhere else. One
+/// that is not there any more has no time.
+void read_append_times(PendingProduce& pending) {
+  for (auto& c : pending.commits) {
+    if (!is_repeat(c)) continue;
+    storage::AppendResult& result = c.outcome.result->appends.at(0);
+    storage::FetchRequest first_batch;
+    first_batch.items.push_back({c.of, result.base_offset, 1});
+    const auto fetched = pending.call->store().fetch_and_wait(std::move(first_batch));
+    const Bytes bytes = fetched.at(0).batches.bytes();
+    if (fetched.at(0).head.error || bytes.size() < protocol::kBatchHeaderBytes) continue;
+    const protocol::BatchView batch(bytes);
+    if (batch.base_offset() == result.base_offset && batch.is_log_append_time()) {
+      result.append_time = batch.max_timestamp();
+    }
+  }
+}
+
+void reply(PendingProduce& pending) {
   for (const auto& c : pending.commits) {
     settle(pending.response.topics[c.topic].partitions[c.partition], c, pending.call->version());
   }
   pending.call->reply(pending.response);
 }
 
+void finish(const std::shared_ptr<PendingProduce>& pending) {
+  if (std::none_of(pending->commits.begin(), pending->commits.end(), is_repeat)) {
+    return reply(*pending);
+  }
+  run_blocking(
+      pending->call,
+      [pending] {
+        read_append_times(*pending);
+        return true;
+      },
+      [pending](bool) { reply(*pending); });
+}
+
 /// One commit less to wait for; the last one answers.
 void one_done(const std::shared_ptr<PendingProduce>& pending, bool on_loop) {
   if (pending->left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (on_loop) return finish(*pending);
-  pending->call->on_loop([pending] { finish(*pending); });
+  if (on_loop) return finish(pending);
+  pending->call->on_loop([pending] { finish(pending); });
 }
 
 /// The commit of one partition, and what makes it one of a transaction.
@@ -302,8 +339,11 @@ void handle_produce(const CallRef& call) {
       if (transactional && !request->transactional_id) {
         return call->reply(refused(*request, KafkaError::kTransactionalIdAuthorizationFailed));
       }
-      pending->commits.push_back(
-          {pending->response.topics.size() - 1, to.partitions.size() - 1, transactional, {}});
+      pending->commits.push_back({pending->response.topics.size() - 1,
+                                  to.partitions.size() - 1,
+                                  transactional,
+                                  prepared->commit.appends.at(0).partition,
+                                  {}});
       commits.push_back(std::move(*prepared));
     }
   }

@@ -137,5 +137,35 @@ TEST(RecordCheck, AProducerIsToldWhichRecords) {
       << "what is too large is the store's to refuse";
 }
 
+TEST(LogAppendTime, TheAnswerToARepeatedBatchGivesItsTimeAgain) {
+  KafkaWorld world;
+  world.store.rules.log_append_time = true;
+  const storage::PartitionRef partition =
+      world.store.partition("orders", PartitionIndex(0)).value();
+  Buffer stored = batch_of({{0}, {0}});
+  protocol::stamp_append_time(stored.mutable_bytes(), kNow + 5);
+  storage::CommitRequest before;
+  before.appends.push_back({partition, stored, {}, std::nullopt});
+  ASSERT_TRUE(world.store.commit_and_wait(std::move(before)).result);
+
+  const Buffer batch = batch_of({{0}, {0}});
+  kafka::ProduceRequest request;
+  request.acks = -1;
+  request.topics.push_back({"orders", {}, {{PartitionIndex(0), batch.bytes()}}});
+  KafkaClient client = world.connect();
+  const auto append_time_of_repeat = [&](Offset base) {
+    storage::CommitResult repeat;
+    repeat.appends.resize(1);
+    repeat.appends[0].base_offset = base;
+    repeat.appends[0].duplicate = true;
+    world.store.set_outcome({repeat, {}});
+    const auto answer = client.call<kafka::ProduceResponse>(9, request);
+    EXPECT_EQ(answer.topics.at(0).partitions.at(0).base_offset, base);
+    return answer.topics.at(0).partitions.at(0).log_append_time;
+  };
+  EXPECT_EQ(append_time_of_repeat(Offset(0)), kNow + 5);
+  EXPECT_EQ(append_time_of_repeat(Offset(7)), kNoTimestamp) << "it is not there any more";
+}
+
 }  // namespace
 }  // namespace runnel::broker
