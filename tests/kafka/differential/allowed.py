@@ -3,6 +3,8 @@ import fnmatch
 from dataclasses import dataclass
 from typing import Callable
 
+import batches
+
 ABSENT = "<absent>"
 
 
@@ -15,6 +17,9 @@ class Allowed:
     when: Callable = lambda d: True
     # What follows in the same sequence can't be compared any more.
     ends: bool = False
+    # Whether the reason holds, which the brokers are asked: (ask, Difference). `ask` takes a side
+    # and a request's API, version and fields.
+    proof: Callable = None
 
     def matches(self, difference):
         return (fnmatch.fnmatchcase(difference.api, self.api) and
@@ -33,6 +38,9 @@ FAILED_INSIDE = Allowed(
 OWN_CLOCK = Allowed(
     "ListOffsets", "Topics.Partitions.Timestamp", "each stamps with its own clock: fetched from both, "
     "what lies at the offset is a marker or of a topic with LogAppendTime, and has that time", never)
+DELETED = Allowed(
+    "ListOffsets", "Topics.Partitions.*", "asked for the greatest timestamp, Kafka names a record "
+    "that is deleted, if its batch is not: both brokers' logs are asked where they begin", never)
 SEGMENTS = Allowed(
     "Fetch", "*.Records.batches", "an answer of Kafka ends with a segment: asked on from there, it "
     "gave the rest of what Runnel gave at once", never)
@@ -44,6 +52,79 @@ CREATED_AT_ONCE = Allowed(
 def only_unknown_enums(difference):
     """Kafka can't read filters with a type, operation or permission that it does not know."""
     return difference.kafka == "closed" and isinstance(difference.runnel, dict)
+
+
+def is_forgotten(of):
+    """Proves that Kafka knows but the names of the groups of(difference), and Runnel nothing."""
+    def proof(ask, difference):
+        groups = of(difference)
+        if not groups:
+            return False
+        for side, states in (("kafka", ("Empty", "Dead")), ("runnel", ("Dead",))):
+            described = ask(side, "DescribeGroups", 5, {"Groups": groups})["Groups"]
+            if any(g["GroupState"] not in states or g["ProtocolType"] or g["Members"]
+                   for g in described):
+                return False
+        fetched = ask("kafka", "OffsetFetch", 8, {"Groups": [
+            {"GroupId": g, "Topics": None} for g in groups]})["Groups"]
+        return not any(g["Topics"] for g in fetched)
+    return proof
+
+
+def group_named(difference):
+    return [difference.fields["GroupId"]]
+
+
+def groups_dead(difference):
+    """Those that Runnel alone says are dead."""
+    theirs = {g["GroupId"]: g for g in difference.answers["kafka"]["Groups"]}
+    return [g["GroupId"] for g in difference.answers["runnel"]["Groups"]
+            if g["GroupState"] == "Dead" and theirs[g["GroupId"]]["GroupState"] != "Dead"]
+
+
+def groups_unlisted(difference):
+    return [difference.kafka["GroupId"]]
+
+
+def groups_not_found(difference):
+    """Those that Kafka has deleted and Runnel not found."""
+    theirs = {g["GroupId"]: g for g in difference.answers["kafka"]["Results"]}
+    return [g["GroupId"] for g in difference.answers["runnel"]["Results"]
+            if g["ErrorCode"] == 69 and theirs[g["GroupId"]]["ErrorCode"] == 0]
+
+
+def is_shared_out(ask, difference):
+    """Proves that the group's several members have the same partitions together."""
+    name = difference.fields["GroupId"]
+    given = {}
+    for side in ("kafka", "runnel"):
+        group = ask(side, "ConsumerGroupDescribe", 1, {"GroupIds": [name]})["Groups"][0]
+        given[side] = len(group["Members"]), sorted(
+            (t["TopicName"], p) for m in group["Members"]
+            for t in m["TargetAssignment"]["TopicPartitions"] for p in t["Partitions"])
+    return given["kafka"] == given["runnel"] and given["kafka"][0] > 1
+
+
+def is_repeated(ask, difference):
+    """Proves that a time that Kafka gives is no broker's but that of a producer's batch in the log."""
+    found = False
+    for topic in difference.answers["kafka"]["Responses"]:
+        for part in topic["PartitionResponses"]:
+            if part["LogAppendTimeMs"] != difference.kafka:
+                continue
+            name = {"Topic": topic["Name"]} if topic.get("Name") else {"TopicId": topic["TopicId"]}
+            answer = ask("kafka", "Fetch", 12 if "Topic" in name else 13, {
+                "MaxBytes": 1 << 20, "SessionEpoch": -1, "Topics": [{**name, "Partitions": [
+                    {"Partition": part["Index"], "FetchOffset": part["BaseOffset"],
+                     "CurrentLeaderEpoch": -1, "LastFetchedEpoch": -1, "LogStartOffset": -1,
+                     "PartitionMaxBytes": 1 << 20}]}]})
+            known = batches.parse(answer["Responses"][0]["Partitions"][0]["Records"])
+            if not known or known[0]["attributes"] & batches.LOG_APPEND_TIME or \
+                    (known[0]["base"], known[0]["max_time"]) != (
+                        part["BaseOffset"], part["LogAppendTimeMs"]):
+                return False
+            found = True
+    return found
 
 
 FORGOTTEN = ("a group without members and offsets is forgotten; Kafka keeps it until it next looks "
@@ -123,31 +204,30 @@ LIST = [
             d.answers["kafka"]["ErrorCode"] == 0, ends=True),
     Allowed("DescribeTransactions", "*.TransactionStartTimeMs", "each has its clock",
             lambda d: d.kafka > 0 and d.runnel > 0),
-    Allowed("ListGroups", "Groups", FORGOTTEN, lambda d: d.runnel == ABSENT and
-            d.kafka["ProtocolType"] == "" and d.kafka.get("GroupState", "Empty") == "Empty",
-            ends=True),
+    Allowed("ListGroups", "Groups", FORGOTTEN, lambda d: d.runnel == ABSENT, ends=True,
+            proof=is_forgotten(groups_unlisted)),
     Allowed("DescribeGroups", "Groups.*", FORGOTTEN, lambda d: (d.kafka, d.runnel) in (
-        ("Empty", "Dead"), (0, 69)), ends=True),
+        ("Empty", "Dead"), (0, 69)), ends=True, proof=is_forgotten(groups_dead)),
     Allowed("DeleteGroups", "Results.ErrorCode", FORGOTTEN,
-            lambda d: (d.kafka, d.runnel) == (0, 69), ends=True),
+            lambda d: (d.kafka, d.runnel) == (0, 69), ends=True,
+            proof=is_forgotten(groups_not_found)),
     Allowed("OffsetDelete", "Topics.Partitions.ErrorCode",
             "what a member subscribes to that is joining is kept (GROUP_SUBSCRIBED_TO_TOPIC); Kafka "
             "asks only those of the last rebalance that ended",
             lambda d: (d.kafka, d.runnel) == (0, 86), ends=True),
-    Allowed("OffsetDelete", "ErrorCode", FORGOTTEN,
-            lambda d: (d.kafka, d.runnel) == (0, 69), ends=True),
+    Allowed("OffsetDelete", "ErrorCode", FORGOTTEN, lambda d: (d.kafka, d.runnel) == (0, 69),
+            ends=True, proof=is_forgotten(group_named)),
     Allowed("DescribeConfigs", "Results.Configs*", "Runnel has no loggers of Kafka's",
             lambda d: any(r["ResourceType"] == 8 for r in d.fields["Resources"])),
     Allowed("TxnOffsetCommit", "Topics.Partitions.ErrorCode",
             "of two mistakes Runnel names the group's first, Kafka the transaction's",
             lambda d: d.kafka in (47, 48, 49, 90, 120) and d.runnel in (22, 25, 82), ends=True),
     Allowed("OffsetCommit", "Topics.Partitions.ErrorCode", FORGOTTEN,
-            lambda d: d.kafka == 25 and d.runnel in (22, 69), ends=True),
+            lambda d: d.kafka == 25 and d.runnel in (22, 69), ends=True,
+            proof=is_forgotten(group_named)),
     Allowed("Produce", "Responses.PartitionResponses.ErrorCode",
             "refused by both; Kafka takes what follows a batch for another one",
             lambda d: (d.kafka, d.runnel) == (2, 87)),
-    Allowed("InitProducerId", "ProducerEpoch", "Kafka aborts an open transaction under an epoch of "
-            "its own before it gives the next", lambda d: d.kafka > d.runnel >= 0),
     Allowed("JoinGroup", "ErrorCode", "of two mistakes Runnel names the member's first",
             lambda d: (d.kafka, d.runnel) == (23, 25) and not d.fields["Protocols"], ends=True),
     Allowed("DescribeTransactions", "*.Topics", "positions of groups lie in no topic",
@@ -156,15 +236,17 @@ LIST = [
             "has changed, Kafka when a member next reports", lambda d: "GroupState" in d.path or
             "Assignment.TopicPartitions" in d.path, ends=True),
     Allowed("ConsumerGroupHeartbeat", "Assignment*",
-            "which member gets which partition is up to each broker's assignor",
-            lambda d: d.kafka is not None and d.runnel is not None, ends=True),
+            "which of several members gets which partition is up to each broker's assignor",
+            lambda d: d.kafka is not None and d.runnel is not None, ends=True,
+            proof=is_shared_out),
     Allowed("TxnOffsetCommit", "Topics.Partitions.ErrorCode",
             "a group has to be added to the transaction; Kafka asks for the partition of its topic "
             "of offsets, which groups share",
             lambda d: d.kafka == 0 and d.runnel in (48, 120), ends=True),
     Allowed("Produce", "Responses.PartitionResponses.LogAppendTimeMs",
-            "the answer to a repeated batch does not give its time again",
-            lambda d: d.kafka > 0 and d.runnel == -1),
+            "the broker has not stamped a repeated batch of a topic with CreateTime: there is no time "
+            "to give; Kafka gives its greatest timestamp",
+            lambda d: d.kafka > 0 and d.runnel == -1, proof=is_repeated),
     Allowed("*", "*Configs{min.cleanable.dirty.ratio}*", "numbers are shown as they were set",
             lambda d: isinstance(d.kafka, str) and float(d.kafka) == float(d.runnel)),
     Allowed("DeleteRecords", "Topics.Partitions.*",
@@ -194,7 +276,6 @@ def prepare(api, version, fields, answers):
         return [FAILED_INSIDE]
     if api == "Fetch":
         merge_topics(kafka)
-        merge_topics(runnel)
     if api == "Metadata" and fields["AllowAutoTopicCreation"]:
         answers["created"] = take_created(kafka, runnel)
         return [CREATED_AT_ONCE] * len(answers["created"])
@@ -239,9 +320,9 @@ def take_created(kafka, runnel):
     return sorted(made)
 
 
-def find(difference):
+def find(difference, ask):
     for rule in LIST:
-        if rule.matches(difference):
+        if rule.matches(difference) and (rule.proof is None or rule.proof(ask, difference)):
             return rule
     return None
 
@@ -266,9 +347,10 @@ LEFT_OUT = [
     "commits of offsets below 0: Runnel forgets the position, Kafka keeps -1 with its metadata",
     "segment.index.bytes below an entry: Kafka creates such a topic and can't open its log",
     "a null instead of records: Kafka never answers",
-    "Fetch 13 or later with several partitions of the topic id zero: Kafka never answers",
+    "Fetch 13 or later with a partition behind one of topic id zero: Kafka fails or never answers",
     "WriteTxnMarkers without a marker or with a partition twice: Kafka never answers",
     "WriteTxnMarkers with a producer twice: Kafka answers once",
+    "WriteTxnMarkers with a marker that goes nowhere behind one that does: Kafka never answers",
     "WriteTxnMarkers with a coordinator epoch ahead: Kafka can never end that transaction then",
     "versions that Kafka 4 has dropped: it closes the connection",
     "DescribeTopicPartitions with a cursor at partition 2147483647: Kafka's answer has a negative one",

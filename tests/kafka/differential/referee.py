@@ -39,6 +39,7 @@ KAFKA_SETTINGS = {"group.consumer.assignment.interval.ms": "0",
 BLOCK_SECONDS = 0.2
 MAY_BLOCK = {"JoinGroup", "SyncGroup"}
 SETTLE_SECONDS = 8
+EARLIEST, MAX_TIMESTAMP = -2, -3  # instead of a time, in ListOffsets
 CONCURRENT = 51  # CONCURRENT_TRANSACTIONS: try again
 # Array of each API that lists everything there is: only the sequence's own is compared.
 LISTS = {"ListGroups": ("Groups", "GroupId"), "Metadata": ("Topics", "Name"),
@@ -89,9 +90,9 @@ class Settler:
                                                  "AllowAutoTopicCreation": False})
         return answer["Topics"][0]
 
-    def offsets(self, name, partitions, timestamp):
+    def offsets(self, name, partitions, timestamp, side="kafka"):
         """By partition; None where Kafka does not lead it yet."""
-        answer = self.ask("kafka", "ListOffsets", 7, {"ReplicaId": -1, "Topics": [
+        answer = self.ask(side, "ListOffsets", 7, {"ReplicaId": -1, "Topics": [
             {"Name": name, "Partitions": [{"PartitionIndex": p, "Timestamp": timestamp}
                                           for p in range(partitions)]}]})
         return [None if p["ErrorCode"] else p["Offset"] for p in sorted(
@@ -250,6 +251,7 @@ class Sequence:
         self.ask_again(lane, (request, response, api), version, fields, answers)
         self.only_own(api, fields, answers)
         if api == "ListOffsets":
+            self.take_deleted(fields, answers)
             self.take_clocks(answers)
         for rule in allowed.prepare(api, version, fields, answers):
             self.totals.allowed[rule] += 1
@@ -262,7 +264,7 @@ class Sequence:
         comparison.struct(response.fields, answers["kafka"], answers["runnel"])
         self.totals.orders.update(comparison.orders)
         for difference in comparison.differences:
-            rule = allowed.find(difference)
+            rule = allowed.find(difference, self.settler.ask)
             if rule is None:
                 self.fail(difference)
             else:
@@ -293,20 +295,43 @@ class Sequence:
                     own["Timestamp"] = found["Timestamp"]
                     self.totals.allowed[allowed.OWN_CLOCK] += 1
 
+    def take_deleted(self, fields, answers):
+        """Kafka names a record that is deleted where the greatest timestamp is asked for and there
+        are others of its batch. Runnel's answer has to lie in the log, which begins where Kafka's
+        does, and to be no later in time."""
+        asked = {(t["Name"], p["PartitionIndex"]) for t in fields["Topics"]
+                 for p in t["Partitions"] if p["Timestamp"] == MAX_TIMESTAMP}
+        own = {(t["Name"], p["PartitionIndex"]): p for t in answers["runnel"]["Topics"]
+               for p in t["Partitions"]}
+        for topic in answers["kafka"]["Topics"]:
+            for part in topic["Partitions"]:
+                name, index = place = topic["Name"], part["PartitionIndex"]
+                if place not in asked or part["ErrorCode"] or part["Offset"] < 0 or \
+                        own[place]["Offset"] <= part["Offset"]:
+                    continue
+                starts = [self.settler.offsets(name, index + 1, EARLIEST, side)[index]
+                          for side in pair.SIDES]
+                if starts[0] == starts[1] and part["Offset"] < starts[0] <= own[place]["Offset"] and \
+                        own[place]["Timestamp"] <= part["Timestamp"]:
+                    part.update({n: own[place][n] for n in ("Offset", "Timestamp")})
+                    self.totals.allowed[allowed.DELETED] += 1
+
     def take_segments(self, fields, answers):
         """One answer of Kafka ends with a segment of its log. Where it gave less than Runnel, it is
         asked on from there, and has to give the rest, which it was given the room for."""
-        limits = {(t.get("Topic") or pair.resolve(t.get("TopicId"), "runnel"), p["Partition"]):
+        limits = {(t["Topic"] if "Topic" in t else pair.resolve(t["TopicId"], "runnel"),
+                   p["Partition"]):
                   min(p["PartitionMaxBytes"], fields["MaxBytes"])
                   for t in fields["Topics"] for p in t["Partitions"]}
         names = {t.id.values["runnel"]: n for n, t in self.world.topics.items()}
-        theirs = {(t.get("Topic") or self.symbols.find("kafka", "topic", t["TopicId"]),
-                   p["PartitionIndex"]): p for t in answers["kafka"].get("Responses", ())
-                  for p in t["Partitions"]}
+        theirs = {(t["Topic"] if "Topic" in t else
+                   self.symbols.find("kafka", "topic", t["TopicId"]), p["PartitionIndex"]): p
+                  for t in answers["kafka"].get("Responses", ()) for p in t["Partitions"]}
         for topic in answers["runnel"].get("Responses", ()):
-            key = topic.get("Topic") or topic["TopicId"]
+            named = "Topic" in topic
+            key = topic["Topic"] if named else topic["TopicId"]
             for own in topic["Partitions"]:
-                place = (topic.get("Topic") or self.symbols.find("runnel", "topic", key),
+                place = (key if named else self.symbols.find("runnel", "topic", key),
                          own["PartitionIndex"])
                 given = theirs.get(place, own)["Records"]
                 kafka, runnel = batches.parse(given), batches.parse(own["Records"])
@@ -314,7 +339,7 @@ class Sequence:
                         len(own["Records"]) > limits[key, own["PartitionIndex"]]:
                     continue
                 first = runnel[len(kafka)]["base"]
-                rest = self.settler.records("kafka", topic.get("Topic") or names[key],
+                rest = self.settler.records("kafka", key if named else names[key],
                                             own["PartitionIndex"], first)
                 theirs[place]["Records"] = given + rest[:len(own["Records"]) - len(given)]
                 self.totals.allowed[allowed.SEGMENTS] += 1
@@ -325,7 +350,7 @@ class Sequence:
         show a group yet that it has answered a member of."""
         kafka, runnel = answers["kafka"], answers["runnel"]
         if api == "DescribeGroups":
-            known = {g["GroupId"] for g in runnel["Groups"] if g["GroupState"] != "Dead"}
+            known = {g["GroupId"] for g in runnel["Groups"] if g["Members"]}
             return any(g["GroupState"] == "Dead" and g["GroupId"] in known for g in kafka["Groups"])
         return allowed.has_error(kafka, CONCURRENT) and not allowed.has_error(runnel, CONCURRENT)
 
@@ -352,7 +377,7 @@ class Sequence:
                 response = self.table.apis[api][1]
                 words[side] = schema.read_response(response, version, frame)[1]
         difference = Difference(api, version, "connection", words["kafka"], words["runnel"], fields)
-        rule = allowed.find(difference)
+        rule = allowed.find(difference, self.settler.ask)
         if rule is None:
             self.fail(difference)
             return

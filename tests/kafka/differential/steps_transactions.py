@@ -184,7 +184,11 @@ def write_txn_markers(world, version):
                        for n, p in topics.items()] if world.chance(97) else []}
         world.touched |= {(n, p) for n, ps in topics.items() for p in ps if n in world.topics}
     unique = {str(m["ProducerId"]): m for m in markers.values()}
-    return {"Markers": list(unique.values())}, lambda answers: None
+
+    def is_written(marker):
+        return any(t["Name"] in world.topics and 0 <= p < world.topics[t["Name"]].partitions
+                   for t in marker["Topics"] for p in t["PartitionIndexes"])
+    return {"Markers": sorted(unique.values(), key=is_written)}, lambda answers: None
 
 
 @step("DescribeTransactions", 1, name="describe_some_transactions")
