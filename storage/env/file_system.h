@@ -83,6 +83,7 @@ class FileLock {
 struct SpaceInfo {
   std::uint64_t total_bytes = 0;
   std::uint64_t available_bytes = 0;  ///< to this process
+  bool read_only = false;             ///< mounted so that nobody writes to it this way
 };
 
 struct DirectoryEntry {

@@ -152,7 +152,8 @@ class PosixFileSystem final : public FileSystem {
       return fail(posix_error(errno, "ask for the free space of", path));
     }
     return SpaceInfo{.total_bytes = info.f_blocks * info.f_frsize,
-                     .available_bytes = info.f_bavail * info.f_frsize};
+                     .available_bytes = info.f_bavail * info.f_frsize,
+                     .read_only = (info.f_flag & ST_RDONLY) != 0};
   }
 };
 

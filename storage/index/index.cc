@@ -5,6 +5,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/write_batch_with_index.h>
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -62,6 +63,31 @@ std::string prefix_end(std::string_view prefix) {
   return end;
 }
 
+/// Repeats a batch's changes on another one.
+class Repeat final : public rocksdb::WriteBatch::Handler {
+ public:
+  Repeat(rocksdb::WriteBatchBase& to, const std::vector<rocksdb::ColumnFamilyHandle*>& families)
+      : to_(to), families_(families) {}
+  rocksdb::Status PutCF(std::uint32_t id, const rocksdb::Slice& key,
+                        const rocksdb::Slice& value) override {
+    return to_.Put(family(id), key, value);
+  }
+  rocksdb::Status DeleteCF(std::uint32_t id, const rocksdb::Slice& key) override {
+    return to_.Delete(family(id), key);
+  }
+
+ private:
+  rocksdb::ColumnFamilyHandle* family(std::uint32_t id) const {
+    const auto it = std::find_if(families_.begin(), families_.end(),
+                                 [&](const auto* f) { return f->GetID() == id; });
+    RUNNEL_ASSERT(it != families_.end());
+    return *it;
+  }
+
+  rocksdb::WriteBatchBase& to_;
+  const std::vector<rocksdb::ColumnFamilyHandle*>& families_;
+};
+
 }  // namespace
 
 struct Index::Impl {
@@ -70,8 +96,10 @@ struct Index::Impl {
   std::unique_ptr<DedupFilter> dedup_filter;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::unique_ptr<rocksdb::WriteBatchWithIndex> applied;  ///< of a read-only index
 
   ~Impl() {
+    applied.reset();
     for (auto* f : families) {
       if (db) db->DestroyColumnFamilyHandle(f).PermitUncheckedError();
     }
@@ -81,6 +109,13 @@ struct Index::Impl {
     const auto i = static_cast<std::size_t>(f);
     RUNNEL_ASSERT(i < families.size());
     return families[i];
+  }
+  /// `read` must outlive it.
+  [[nodiscard]] std::unique_ptr<rocksdb::Iterator> iterator(
+      Family f, const rocksdb::ReadOptions& read) const {
+    std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(read, of(f)));
+    if (applied) it.reset(applied->NewIteratorWithBase(of(f), it.release(), &read));
+    return it;
   }
 };
 
@@ -143,14 +178,24 @@ Result<std::unique_ptr<Index>> Index::open(IndexOptions options) {
           : rocksdb::DB::Open(db, directory, descriptors, &impl.families, &raw);
   impl.db.reset(raw);
   if (!status.ok()) return fail(error_of(status, "cannot open " + impl.options.directory));
+  if (impl.options.read_only) {
+    impl.applied = std::make_unique<rocksdb::WriteBatchWithIndex>(
+        rocksdb::BytewiseComparator(), /*reserved_bytes=*/0, /*overwrite_key=*/true);
+  }
   return index;
 }
 
 Status Index::write(rocksdb::WriteBatch& batch) {
   if (batch.Count() == 0) return {};
-  rocksdb::WriteOptions options;
-  options.disableWAL = true;
-  const auto status = impl_->db->Write(options, &batch);
+  rocksdb::Status status;
+  if (impl_->applied) {
+    Repeat repeat(*impl_->applied, impl_->families);
+    status = batch.Iterate(&repeat);
+  } else {
+    rocksdb::WriteOptions options;
+    options.disableWAL = true;
+    status = impl_->db->Write(options, &batch);
+  }
   batch.Clear();
   if (!status.ok()) return fail(error_of(status, "cannot apply a commit"));
   return {};
@@ -158,12 +203,13 @@ Status Index::write(rocksdb::WriteBatch& batch) {
 
 Status Index::erase_range(Family family, std::string_view begin, std::string_view end) {
   constexpr std::uint32_t kErasesPerWrite = 10'000;
+  const bool at_once = impl_->applied != nullptr;  // what is scanned must not change meanwhile
   rocksdb::WriteBatch batch;
   Status status;
   RUNNEL_TRY(scan(family, begin, end, [&](std::string_view key, std::string_view) {
     const auto added = batch.Delete(impl_->of(family), slice(key));
     if (!added.ok()) status = fail(error_of(added, "cannot prepare a change"));
-    if (status && batch.Count() == kErasesPerWrite) status = write(batch);
+    if (status && !at_once && batch.Count() == kErasesPerWrite) status = write(batch);
     return status.has_value();
   }));
   RUNNEL_TRY(status);
@@ -194,7 +240,10 @@ Status Index::apply(const Mutations& mutations) {
 
 Result<std::optional<std::string>> Index::get(Family family, std::string_view key) const {
   std::string value;
-  const auto s = impl_->db->Get(rocksdb::ReadOptions(), impl_->of(family), slice(key), &value);
+  const rocksdb::ReadOptions read;
+  const auto s = impl_->applied ? impl_->applied->GetFromBatchAndDB(
+                                      impl_->db.get(), read, impl_->of(family), slice(key), &value)
+                                : impl_->db->Get(read, impl_->of(family), slice(key), &value);
   if (s.IsNotFound()) return std::optional<std::string>();
   if (!s.ok()) return fail(error_of(s, "cannot read a key"));
   return std::optional<std::string>(std::move(value));
@@ -202,8 +251,9 @@ Result<std::optional<std::string>> Index::get(Family family, std::string_view ke
 
 namespace {
 
-Status visit_until_end(rocksdb::Iterator& it, const Index::Visit& visit) {
-  for (; it.Valid(); it.Next()) {
+/// `end` again, though the iterator has it: what was applied to a read-only index ignores it.
+Status visit_until_end(rocksdb::Iterator& it, std::string_view end, const Index::Visit& visit) {
+  for (; it.Valid() && (end.empty() || view(it.key()) < end); it.Next()) {
     if (!visit(view(it.key()), view(it.value()))) return {};
   }
   if (!it.status().ok()) return fail(error_of(it.status(), "cannot scan"));
@@ -217,9 +267,9 @@ Status Index::scan(Family family, std::string_view begin, std::string_view end,
   rocksdb::ReadOptions read;
   const rocksdb::Slice upper = slice(end);
   if (!end.empty()) read.iterate_upper_bound = &upper;
-  std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator(read, impl_->of(family)));
+  const auto it = impl_->iterator(family, read);
   it->Seek(slice(begin));
-  return visit_until_end(*it, visit);
+  return visit_until_end(*it, end, visit);
 }
 
 Status Index::scan_from_floor(Family family, std::string_view begin, std::string_view at,
@@ -229,10 +279,10 @@ Status Index::scan_from_floor(Family family, std::string_view begin, std::string
   const rocksdb::Slice lower = slice(begin);
   read.iterate_upper_bound = &upper;
   read.iterate_lower_bound = &lower;
-  std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator(read, impl_->of(family)));
+  const auto it = impl_->iterator(family, read);
   it->SeekForPrev(slice(at));
   if (!it->Valid() && it->status().ok()) it->Seek(slice(at));
-  return visit_until_end(*it, visit);
+  return visit_until_end(*it, end, visit);
 }
 
 Status Index::scan_prefix(Family family, std::string_view prefix, const Visit& visit) const {
@@ -241,8 +291,8 @@ Status Index::scan_prefix(Family family, std::string_view prefix, const Visit& v
 
 Status Index::scan_last_of_each(Family family, std::string_view prefix, std::size_t group_bytes,
                                 const Visit& visit) const {
-  std::unique_ptr<rocksdb::Iterator> it(
-      impl_->db->NewIterator(rocksdb::ReadOptions(), impl_->of(family)));
+  const rocksdb::ReadOptions read;
+  const auto it = impl_->iterator(family, read);
   it->Seek(slice(prefix));
   while (it->Valid() && it->key().starts_with(slice(prefix))) {
     RUNNEL_ASSERT(it->key().size() > group_bytes);
@@ -260,6 +310,9 @@ Status Index::scan_last_of_each(Family family, std::string_view prefix, std::siz
 }
 
 Status Index::flush() {
+  if (impl_->applied) {
+    return fail(ErrorCode::kUnsupported, "index: opened for reading only, nothing is saved");
+  }
   rocksdb::FlushOptions options;
   options.wait = true;
   options.allow_write_stall = true;

@@ -61,7 +61,9 @@ struct IndexOptions {
   std::string directory;
   FileSystem* file_system = nullptr;
   std::uint64_t memory_bytes = 32u << 20;  ///< memtables and block cache together
-  bool read_only = false;                  ///< changes nothing on disk; apply() and flush() fail
+  /// Changes nothing on disk: what apply() is given is kept in memory and shown as if it were
+  /// there; flush() fails. For one thread.
+  bool read_only = false;
   /// Asked while dedup keys are compacted: false drops the entry. Any thread, must be quick.
   std::function<bool(std::string_view value)> dedup_alive;
   /// RocksDB's warnings and errors; any thread.

@@ -1,47 +1,32 @@
-// The offline check: every frame, every batch, every record, every block of the index.
+// The offline check: every frame, every batch, every record, every block of the index; then what a
+// start would do, in memory alone; then whether all that the index promises was found.
 #include <limits>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "protocol/record_batch/control_record.h"
 #include "protocol/record_batch/record_batch.h"
 #include "storage/commit/operations.h"
+#include "storage/commit/stager.h"
 #include "storage/index/index.h"
-#include "storage/log/batch_walker.h"
 #include "storage/log/directory.h"
-#include "storage/log/records.h"
+#include "storage/log/recovery.h"
+#include "storage/segments/anchor.h"
 #include "storage/segments/journal.h"
+#include "storage/segments/segment_files.h"
 #include "storage/store.h"
 
 namespace runnel::storage {
 namespace {
 
-/// Looks into one frame whose checksum holds: its batches must be whole as well.
-void check_frame(const FrameView& frame, CheckReport& report) {
-  ++report.frames;
-  report.bytes += frame.header.total_bytes();
-  std::uint64_t at = frame.header.payload_position().offset;
-  for (Bytes rest = frame.payload; !rest.empty();) {
-    const auto size = protocol::validate_batch(rest, protocol::Depth::kRecords);
-    if (!size) {
-      report.damages.push_back({"segment " + std::to_string(frame.header.position.segment), at,
-                                rest.size(), size.error().message()});
-      return;
-    }
-    ++report.batches;
-    const protocol::BatchView batch(rest);
-    if (!batch.is_control()) {
-      report.records += static_cast<std::uint64_t>(batch.record_count());
-    } else if (const auto marker = protocol::read_end_txn_batch(rest.first(*size)); !marker) {
-      report.damages.push_back({"segment " + std::to_string(frame.header.position.segment), at,
-                                *size, "a control batch: " + marker.error().message()});
-    }
-    rest = rest.subspan(*size);
-    at += *size;
-  }
+std::string segment_name(std::uint32_t number) {
+  return "segment " + std::to_string(number);
 }
 
 /// Whether the damage and the entry have bytes in common.
 bool touches(const Damage& damage, const IndexEntry& entry) {
-  return damage.file == "segment " + std::to_string(entry.position.segment) &&
+  return damage.file == segment_name(entry.position.segment) &&
          entry.position.offset < damage.position + damage.length &&
          damage.position < std::uint64_t{entry.position.offset} + entry.bytes;
 }
@@ -84,6 +69,270 @@ Status name_records(const Index& index, CheckReport& report) {
   return status;
 }
 
+class Check {
+ public:
+  Check(const DirectoryPaths& paths, FileSystem& fs, std::uint64_t frame_seed, CheckReport& report)
+      : paths_(paths), fs_(fs), frame_seed_(frame_seed), report_(report) {}
+
+  /// Errors: what cannot be read at all. What is damaged stands in the report.
+  Status run(const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+
+ private:
+  /// A partition's records in one segment.
+  struct Found {
+    Offset first;
+    Offset last;
+  };
+
+  void damage(std::string file, std::uint64_t at, std::uint64_t length, std::string what) {
+    report_.damages.push_back({std::move(file), at, length, std::move(what)});
+  }
+  void open_index();
+  Status list_segments();
+  /// Looks into one frame whose checksum holds: its batches must be whole as well.
+  void look_into(const FrameView& frame);
+  void note_records(const FrameView& frame);
+  /// Does with a frame what a start would do with it.
+  void replay(const FrameView& frame);
+  /// The journal goes on to where somebody knew of synced bytes.
+  Status check_end();
+  void check_spans();
+  void check_span(const Partition& partition, const Span& span);
+
+  const DirectoryPaths& paths_;
+  FileSystem& fs_;
+  const std::uint64_t frame_seed_;
+  CheckReport& report_;
+  std::set<std::uint32_t> segments_;
+  std::map<std::pair<std::uint32_t, PartitionId>, Found> found_;
+  std::map<std::uint32_t, std::size_t> missing_;  // segment -> its place in the report's damages
+
+  std::unique_ptr<Index> index_;  // null: there is none that can be read
+  Producers producers_{std::numeric_limits<std::size_t>::max()};
+  std::optional<Recovery> recovery_;
+  bool refused_ = false;  // a start would stop at a frame
+  JournalPoint from_;     // where replay starts
+  JournalPoint at_;       // behind the last frame that continues the chain from there
+  Position witness_;      // durable, as frames say that do not continue it
+};
+
+void Check::open_index() {
+  if (!fs_.exists(paths_.index + "/CURRENT")) {
+    report_.notes.emplace_back("the index is not there yet; it is built at the next start");
+    return;
+  }
+  IndexOptions options;
+  options.directory = paths_.index;
+  options.file_system = &fs_;
+  options.read_only = true;
+  const auto open = [&]() -> Status {
+    RUNNEL_TRY_ASSIGN(index_, Index::open(std::move(options)));
+    if (const Status whole = index_->verify(); !whole) {
+      index_.reset();
+      return whole;
+    }
+    recovery_.emplace(*index_, producers_);
+    return recovery_->begin();
+  };
+  if (const Status opened = open(); !opened) {
+    damage("index", 0, 0, opened.error().message());
+    recovery_.reset();
+  } else {
+    from_ = recovery_->checkpoint();
+  }
+}
+
+Status Check::list_segments() {
+  if (!fs_.exists(paths_.segments)) {
+    return fail(ErrorCode::kCorrupt, paths_.segments +
+                                         " is missing, and all records with it; put " +
+                                         "the directory back from a backup");
+  }
+  RUNNEL_TRY_ASSIGN(const auto entries, fs_.list(paths_.segments));
+  for (const DirectoryEntry& entry : entries) {
+    if (const auto number = parse_segment_file_name(entry.name)) segments_.insert(*number);
+  }
+  return {};
+}
+
+void Check::look_into(const FrameView& frame) {
+  ++report_.frames;
+  report_.bytes += frame.header.total_bytes();
+  std::uint64_t at = frame.header.payload_position().offset;
+  const std::string file = segment_name(frame.header.position.segment);
+  for (Bytes rest = frame.payload; !rest.empty();) {
+    const auto size = protocol::validate_batch(rest, protocol::Depth::kRecords);
+    if (!size) return damage(file, at, rest.size(), size.error().message());
+    ++report_.batches;
+    const protocol::BatchView batch(rest);
+    if (!batch.is_control()) {
+      report_.records += static_cast<std::uint64_t>(batch.record_count());
+    } else if (const auto marker = protocol::read_end_txn_batch(rest.first(*size)); !marker) {
+      damage(file, at, *size, "a control batch: " + marker.error().message());
+    }
+    rest = rest.subspan(*size);
+    at += *size;
+  }
+}
+
+void Check::note_records(const FrameView& frame) {
+  Bytes payload = frame.payload;
+  for (ByteReader operations(frame.operations); operations.remaining() != 0;) {
+    const auto operation = decode_operation(operations);
+    if (!operation) {
+      return damage(segment_name(frame.header.position.segment), frame.header.position.offset,
+                    frame.header.total_bytes(), operation.error().message());
+    }
+    const auto* append = std::get_if<AppendOperation>(&*operation);
+    if (append == nullptr) continue;
+    if (append->bytes > payload.size()) return;  // replay says it
+    const auto key = std::pair(frame.header.position.segment, append->partition);
+    for (Bytes rest = payload.first(append->bytes); !rest.empty();) {
+      const auto size = protocol::validate_batch(rest, protocol::Depth::kHeader);
+      if (!size) return;  // reported already
+      const protocol::BatchView batch(rest);
+      found_.try_emplace(key, Found{batch.base_offset(), {}}).first->second.last =
+          batch.last_offset();
+      rest = rest.subspan(*size);
+    }
+    payload = payload.subspan(append->bytes);
+  }
+}
+
+void Check::replay(const FrameView& frame) {
+  const FrameHeader& header = frame.header;
+  if (header.position < from_.position) return;
+  if (header.sequence != at_.sequence + 1 || header.previous_checksum != at_.checksum) {
+    // No frame can know of durable bytes behind itself.
+    if (header.durable <= header.position) witness_ = std::max(witness_, header.durable);
+    return;
+  }
+  at_.position = header.position;
+  at_.position.offset += static_cast<std::uint32_t>(header.total_bytes());
+  at_.sequence = header.sequence;
+  at_.checksum = header.checksum;
+  if (!recovery_ || refused_) return;
+  const Status applied = recovery_->apply(frame);
+  if (applied) return;
+  refused_ = true;
+  damage(segment_name(header.position.segment), header.position.offset, header.total_bytes(),
+         "the store can't be started: " + applied.error().message());
+}
+
+Status Check::check_end() {
+  RUNNEL_TRY_ASSIGN(const auto anchor, read_anchor(fs_, paths_.anchor));
+  const Position known =
+      std::max({witness_, from_.position, anchor ? anchor->durable : Position{}});
+  Position end = at_.position;
+  const bool went_on = at_.sequence != from_.sequence;
+  if (!went_on && !segments_.contains(end.segment)) end.offset = 0;
+  if (known <= end || !report_.damages.empty()) return {};
+  std::uint32_t missing = end.segment;
+  while (segments_.contains(missing)) ++missing;
+  missing_.emplace(missing, report_.damages.size());
+  damage(segment_name(missing), 0, 0,
+         "the file is missing: everything before " + known.to_string() +
+             " was synced, but what is there ends at " + end.to_string());
+  return {};
+}
+
+void Check::check_span(const Partition& partition, const Span& span) {
+  std::string records = partition.topic() + "[" + std::to_string(partition.index().value()) +
+                        "] offsets " + std::to_string(span.first.value()) + " to " +
+                        std::to_string(span.last.value());
+  if (!segments_.contains(span.segment)) {
+    const auto [it, is_new] = missing_.emplace(span.segment, report_.damages.size());
+    if (is_new) {
+      damage(segment_name(span.segment), 0, 0,
+             "the file is missing, but records that are not deleted lie in it");
+    }
+    report_.damages[it->second].records.push_back(std::move(records));
+    return;
+  }
+  const auto it = found_.find({span.segment, partition.id()});
+  if (it != found_.end() && it->second.first <= span.first && it->second.last >= span.last) return;
+  damage(segment_name(span.segment), 0, 0, "not all records that the index knows are there");
+  report_.damages.back().records.push_back(std::move(records));
+}
+
+void Check::check_spans() {
+  if (!recovery_ || refused_) return;
+  Topics topics;
+  SegmentLedger live;
+  Stager stager(topics, *index_, live, producers_);
+  const auto start = [&]() -> Status {
+    RUNNEL_TRY(recovery_->finish());
+    RUNNEL_TRY(recovery_->load(topics, live, stager));
+    Status status;
+    RUNNEL_TRY(index_->scan_prefix(
+        Family::kIndex, keys::kSpans, [&](std::string_view key, std::string_view value) {
+          const auto parsed = keys::parse_span(key);
+          const PartitionRef partition = parsed ? topics.partition(parsed->partition) : nullptr;
+          if (!partition) return true;
+          const auto span = decode_span(parsed->segment, value);
+          if (span) check_span(*partition, *span);
+          if (!span) status = fail(span.error());
+          return status.has_value();
+        }));
+    RUNNEL_TRY(status);
+    for (const PartitionRef& partition : topics.all_partitions()) {
+      const Span open = partition->view().open_span;
+      if (open.segment != 0) check_span(*partition, open);
+    }
+    return {};
+  };
+  if (const Status started = start(); !started) {
+    damage("index", 0, 0, "the store can't be started: " + started.error().message());
+  }
+}
+
+Status Check::run(const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  RUNNEL_TRY(list_segments());
+  open_index();
+  at_ = from_;
+  if (at_.position == Position{}) {
+    at_.position = {1, static_cast<std::uint32_t>(kSegmentHeaderBytes)};
+  }
+  RUNNEL_TRY_ASSIGN(const auto damages, scan_journal(
+                                            fs_, paths_.segments, paths_.anchor, frame_seed_,
+                                            [&](const FrameView& frame) -> Status {
+                                              look_into(frame);
+                                              note_records(frame);
+                                              replay(frame);
+                                              return {};
+                                            },
+                                            progress));
+  for (const JournalDamage& d : damages) {
+    damage(segment_name(d.position.segment), d.position.offset, d.length, d.what);
+  }
+  RUNNEL_TRY(check_end());
+  check_spans();
+  if (index_ && !report_.damages.empty()) {
+    if (const Status named = name_records(*index_, report_); !named) {
+      damage("index", 0, 0, named.error().message());
+    }
+  }
+  if (!fs_.exists(paths_.anchor)) {
+    report_.notes.emplace_back(
+        "there is no anchor, the second witness of what is durable: what was lost behind the last "
+        "frame cannot be told");
+  }
+  return {};
+}
+
+/// Where nobody can write there is nothing to lock, and nothing to lock with.
+Result<std::unique_ptr<FileLock>> lock_directory(FileSystem& fs, const DirectoryPaths& paths,
+                                                 CheckReport& report) {
+  auto lock = fs.lock(paths.lock);
+  if (lock || lock.error().code() != ErrorCode::kIo) return lock;
+  const auto space = fs.space(paths.segments);
+  if (!space || !space->read_only) return lock;
+  report.notes.emplace_back(
+      "the directory is mounted read-only and was not locked; if a broker uses it by another way, "
+      "what is said here may be wrong");
+  return std::unique_ptr<FileLock>();
+}
+
 }  // namespace
 
 Result<CheckReport> check_directory(
@@ -96,46 +345,9 @@ Result<CheckReport> check_directory(
                 directory + " holds no Runnel data (there is no FORMAT file)");
   }
   if (!format) return fail(format.error());
-  RUNNEL_TRY_ASSIGN(const auto lock, fs.lock(paths.lock));
-
-  if (!fs.exists(paths.segments)) {
-    return fail(ErrorCode::kCorrupt, paths.segments + " is missing, and all records with it; put " +
-                                         "the directory back from a backup");
-  }
   CheckReport report;
-  RUNNEL_TRY_ASSIGN(const auto damages, scan_journal(
-                                            fs, paths.segments, paths.anchor, format->frame_seed,
-                                            [&](const FrameView& frame) -> Status {
-                                              check_frame(frame, report);
-                                              return {};
-                                            },
-                                            progress));
-  for (const JournalDamage& d : damages) {
-    report.damages.push_back(
-        {"segment " + std::to_string(d.position.segment), d.position.offset, d.length, d.what});
-  }
-  if (!fs.exists(paths.anchor)) {
-    report.notes.emplace_back(
-        "there is no anchor, the second witness of what is durable: what was lost behind the last "
-        "frame cannot be told");
-  }
-  if (!fs.exists(paths.index + "/CURRENT")) {
-    report.notes.emplace_back("the index is not there yet; it is built at the next start");
-    return report;
-  }
-  IndexOptions options;
-  options.directory = paths.index;
-  options.file_system = &fs;
-  options.read_only = true;
-  auto index = Index::open(std::move(options));
-  Status verified;
-  if (index) {
-    verified = (*index)->verify();
-    if (verified && !report.damages.empty()) verified = name_records(**index, report);
-  } else {
-    verified = fail(index.error());
-  }
-  if (!verified) report.damages.push_back({"index", 0, 0, verified.error().message()});
+  RUNNEL_TRY_ASSIGN(const auto lock, lock_directory(fs, paths, report));
+  RUNNEL_TRY(Check(paths, fs, format->frame_seed, report).run(progress));
   return report;
 }
 

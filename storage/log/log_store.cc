@@ -132,8 +132,8 @@ Status LogStore::start() {
   RUNNEL_TRY_ASSIGN(journal_, Journal::open(journal_options()));
   reader_ = std::make_unique<Reader>(*journal_, *index_);
   stager_ = std::make_unique<Stager>(topics_, *index_, segments_, producers_);
-  Recovery recovery(*index_, *journal_, producers_);
-  RUNNEL_TRY(recovery.replay());
+  Recovery recovery(*index_, producers_);
+  RUNNEL_TRY(recovery.replay(*journal_));
   RUNNEL_TRY(recovery.load(topics_, segments_, *stager_));
   report_missing_segments();
   RUNNEL_TRY(load_producer_ids());
@@ -195,7 +195,6 @@ Status LogStore::close() {
   recompression_.close();
   committer_->stop();
   if (status) status = journal_->write_anchor();
-  directory_.lock.reset();
   return status;
 }
 

@@ -14,15 +14,23 @@ constexpr std::size_t kApplyBatch = 4096;
 
 }  // namespace
 
-Status Recovery::replay() {
+Status Recovery::replay(Journal& journal) {
+  RUNNEL_TRY(begin());
+  RUNNEL_TRY_ASSIGN(report_, journal.replay(checkpoint_, [this](const FrameView& frame) {
+    return apply(frame);
+  }));
+  return finish();
+}
+
+Status Recovery::begin() {
   RUNNEL_TRY_ASSIGN(const auto value, index_.get(Family::kMeta, keys::checkpoint()));
   if (value) {
     RUNNEL_TRY_ASSIGN(checkpoint_, decode_checkpoint(*value));
   }
-  RUNNEL_TRY(load_producers());
-  RUNNEL_TRY_ASSIGN(report_, journal_.replay(checkpoint_, [this](const FrameView& frame) {
-    return replay_frame(frame);
-  }));
+  return load_producers();
+}
+
+Status Recovery::finish() {
   return apply_pending(1);
 }
 
@@ -33,7 +41,7 @@ Status Recovery::apply_pending(std::size_t at_least) {
   return {};
 }
 
-Status Recovery::replay_frame(const FrameView& frame) {
+Status Recovery::apply(const FrameView& frame) {
   ByteReader operations(frame.operations);
   Bytes payload = frame.payload;
   Position position = frame.header.payload_position();

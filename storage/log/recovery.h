@@ -17,11 +17,15 @@ namespace runnel::storage {
 /// made room in its memory since then.
 class Recovery {
  public:
-  Recovery(Index& index, Journal& journal, Producers& producers)
-      : index_(index), journal_(journal), producers_(producers) {}
+  Recovery(Index& index, Producers& producers) : index_(index), producers_(producers) {}
 
-  /// Brings the index up to the journal's end.
-  [[nodiscard]] Status replay();
+  /// Brings the index up to the journal's end: begin(), apply() for each frame, finish().
+  [[nodiscard]] Status replay(Journal& journal);
+  /// Reads the checkpoint, and the producers as the index holds them.
+  [[nodiscard]] Status begin();
+  /// The next frame from the checkpoint on.
+  [[nodiscard]] Status apply(const FrameView& frame);
+  [[nodiscard]] Status finish();
   /// Fills topics, partitions, live segments and fences from the index and what replay carried.
   [[nodiscard]] Status load(Topics& topics, SegmentLedger& segments, Stager& stager);
 
@@ -29,7 +33,6 @@ class Recovery {
   [[nodiscard]] const ReplayReport& report() const noexcept { return report_; }
 
  private:
-  [[nodiscard]] Status replay_frame(const FrameView& frame);
   [[nodiscard]] Status replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
                                      Position position);
   [[nodiscard]] Status note_erase(const Mutations::Change& change);
@@ -42,7 +45,6 @@ class Recovery {
   [[nodiscard]] Status load_segments(const Topics& topics, SegmentLedger& segments);
 
   Index& index_;
-  Journal& journal_;
   Producers& producers_;
   JournalPoint checkpoint_;
   ReplayReport report_;

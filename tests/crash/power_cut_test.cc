@@ -56,6 +56,7 @@ class PowerCuts {
       work_until_power_goes();
       store_.reset();
       fs_.boot();
+      expect_nothing_damaged();
       const Status opened = open();
       EXPECT_TRUE(opened) << "a power cut was refused: " << opened.error().to_string();
       if (!opened) return 0;
@@ -110,6 +111,14 @@ class PowerCuts {
     for (auto& f : in_flight_) f.get();
     in_flight_.clear();
     fs_.clear_fault();
+  }
+
+  void expect_nothing_damaged() {
+    const auto report = check_directory("data", fs_);
+    ASSERT_TRUE(report) << report.error().to_string();
+    for (const Damage& d : report->damages) {
+      ADD_FAILURE() << "a power cut is called damage: " << d.file << ": " << d.what;
+    }
   }
 
   void one_step() {

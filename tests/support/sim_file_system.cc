@@ -115,6 +115,11 @@ void SimFileSystem::set_capacity(std::uint64_t bytes) {
   capacity_ = bytes;
 }
 
+void SimFileSystem::set_read_only(bool read_only) {
+  const MutexLock lock(mutex_);
+  read_only_ = read_only;
+}
+
 void SimFileSystem::set_lying_sync(bool lying) {
   const MutexLock lock(mutex_);
   lying_ = lying;
@@ -452,6 +457,7 @@ Status SimFileSystem::sync_directory(const std::string& path) {
 Result<std::unique_ptr<FileLock>> SimFileSystem::lock(const std::string& path) {
   const MutexLock lock(mutex_);
   RUNNEL_TRY(powered(path));
+  if (read_only_) return fail(ErrorCode::kIo, "cannot open the lock file " + path + ": read-only");
   RUNNEL_TRY_ASSIGN(const auto place, disk_.find(path));
   const SimNodePtr node = place.node ? place.node : disk_.create(place, false);
   const std::string pid = std::to_string(::getpid());
@@ -469,7 +475,7 @@ Result<SpaceInfo> SimFileSystem::space(const std::string& path) {
   const MutexLock lock(mutex_);
   RUNNEL_TRY(powered(path));
   RUNNEL_TRY(existing(path));
-  return SpaceInfo{.total_bytes = capacity_, .available_bytes = room()};
+  return SpaceInfo{.total_bytes = capacity_, .available_bytes = room(), .read_only = read_only_};
 }
 
 }  // namespace runnel::storage

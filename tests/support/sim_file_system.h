@@ -103,6 +103,8 @@ class SimFileSystem final : public FileSystem {
   void set_capacity(std::uint64_t bytes);
   /// A planted defect: syncs of files and directories succeed and keep nothing.
   void set_lying_sync(bool lying);
+  /// Mounted for reading only: nothing can be locked, nor opened for writing.
+  void set_read_only(bool read_only);
   /// What File::resident answers; true at first.
   void set_resident(bool resident);
 
@@ -180,6 +182,7 @@ class SimFileSystem final : public FileSystem {
   std::uint64_t capacity_ RUNNEL_GUARDED_BY(mutex_) = std::uint64_t{1} << 50;
   bool lying_ RUNNEL_GUARDED_BY(mutex_) = false;
   bool resident_ RUNNEL_GUARDED_BY(mutex_) = true;
+  bool read_only_ RUNNEL_GUARDED_BY(mutex_) = false;
   std::vector<SimReleased> released_ RUNNEL_GUARDED_BY(mutex_);
 };
 

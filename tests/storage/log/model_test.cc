@@ -275,6 +275,9 @@ class ModelTest : public TransactionModel {
       store.reset();
       disk->boot();
     }
+    const auto checked = check_directory("data", *disk);
+    ASSERT_TRUE(checked) << checked.error().to_string();
+    for (const Damage& d : checked->damages) FAIL() << d.file << ": " << d.what;
     open_store();
   }
 
