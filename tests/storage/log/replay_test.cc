@@ -3,6 +3,7 @@
 
 #include "storage/index/index.h"
 #include "storage/log/log_store.h"
+#include "tests/storage/log/committed_reader.h"
 #include "tests/storage/log/store_fixture.h"
 
 namespace runnel::storage {
@@ -92,6 +93,110 @@ TEST_F(ReplayTest, ALivePartitionWhoseStateIsMissingIsRefused) {
   EXPECT_EQ(opened.error().code(), ErrorCode::kCorrupt);
   EXPECT_NE(opened.error().message().find("holds offset 1 of partition number"), std::string::npos)
       << opened.error().to_string();
+}
+
+TEST_F(ReplayTest, ADeadSegmentBehindTheCheckpointIsKeptForReplay) {
+  create("kept");
+  create("gone");
+  put("kept", "a");
+  for (int i = 0; i < 20; ++i) put("gone", std::string(200'000, 'v'));
+  put("kept", "b");
+  ASSERT_TRUE(store->delete_topic("gone"));
+  ASSERT_TRUE(store->run_maintenance());
+  ASSERT_TRUE(fs.exists("data/segments/0000000002.wal"));
+  kill();
+  ASSERT_NO_FATAL_FAILURE(open());
+  EXPECT_EQ(values("kept"), (std::vector<std::string>{"a", "b"}));
+  checkpoint();
+  EXPECT_FALSE(fs.exists("data/segments/0000000002.wal"));
+}
+
+TEST_F(ReplayTest, ASegmentWhoseRecordsWereTrimmedSinceTheCheckpointDies) {
+  create("t");
+  create("other");
+  put("t", "a");
+  checkpoint();
+  for (int i = 0; i < 10; ++i) put("other", std::string(200'000, 'v'));
+  ASSERT_TRUE(store->delete_records(ref("t"), Offset(1)));
+  ASSERT_TRUE(store->delete_topic("other"));
+  kill();
+  ASSERT_NO_FATAL_FAILURE(open());
+  checkpoint();
+  EXPECT_FALSE(fs.exists("data/segments/0000000001.wal"));
+  put("t", "b");
+  EXPECT_EQ(values("t"), std::vector<std::string>{"b"});
+}
+
+TEST_F(ReplayTest, AProducerThatWasForgottenStaysForgotten) {
+  store.reset();
+  StoreOptions short_memory = options();
+  short_memory.producer_expiry = std::chrono::minutes(1);
+  auto opened = Store::open(short_memory);
+  ASSERT_TRUE(opened);
+  store = std::move(*opened);
+  create("t");
+  const ProducerIdentity producer = store->new_producer().value();
+  ASSERT_TRUE(append("t", make_batch(BatchSpec{{"a"}, clock.now(), producer.id, producer.epoch, 0}))
+                  .result);
+  checkpoint();
+  ASSERT_EQ(store->producers(ref("t")).value().size(), 1U);
+  put("t", "b");
+  clock.advance(std::chrono::minutes(2));
+  Fault fault;
+  fault.kind = FaultKind::kPowerOff;
+  fault.path_contains = "data/index";
+  fs.set_fault(fault);
+  ASSERT_FALSE(store->run_maintenance()) << "its checkpoint is in the journal, not in the index";
+  fs.clear_fault();
+  store.reset();
+  fs.boot();
+  ASSERT_NO_FATAL_FAILURE(open());
+  EXPECT_TRUE(store->producers(ref("t")).value().empty());
+  EXPECT_EQ(values("t"), (std::vector<std::string>{"a", "b"}));
+}
+
+// Producers are saved a few thousand at a time, so a kill may leave some of them ahead.
+TEST_F(ReplayTest, AnAbortIsNotJudgedAnewByProducersThatAreAhead) {
+  create("t");
+  const ProducerIdentity a = store->new_producer().value();
+  const ProducerIdentity b = store->new_producer().value();
+  const auto write = [&](const ProducerIdentity& who, const std::string& value) {
+    ASSERT_TRUE(append("t", make_batch(BatchSpec{{value},
+                                                 clock.now(),
+                                                 who.id,
+                                                 who.epoch,
+                                                 0,
+                                                 /*transactional=*/true}))
+                    .result);
+  };
+  const auto abort = [&](const ProducerIdentity& who) {
+    CommitRequest request;
+    request.markers.push_back({ref("t"), who, /*commit=*/false, 0});
+    ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
+  };
+  write(a, "of a");
+  write(b, "of b");
+  abort(a);
+  put("t", "plain");
+  abort(b);
+  const PartitionId id = store->partition_id(ref("t"));
+  get_ahead();
+  kill();
+  ProducerState ahead;
+  ahead.epoch = b.epoch;
+  ahead.last_seen = clock.now();
+  ahead.last = Offset(4);
+  ahead.batches[0] = {0, 0, Offset(1), Offset(1)};
+  ahead.count = 1;
+  Mutations saved;
+  saved.put(Family::kMeta, keys::producer(id, b.id), encode(ahead));
+  change_index(saved);
+  ASSERT_NO_FATAL_FAILURE(open());
+  bool readable = false;
+  const auto seen = read_committed(*store, ref("t"), Offset(0), /*max_bytes=*/1, readable);
+  EXPECT_TRUE(readable);
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].second, "plain");
 }
 
 }  // namespace
