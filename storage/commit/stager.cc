@@ -170,7 +170,7 @@ Status Stager::check_appends(const CommitRequest& request, Findings& found) cons
     RUNNEL_TRY_ASSIGN(Checked checked, check_append(request.appends[i], i, found));
     if (checked.duplicate) ++found.repeated;
     found.new_producers += checked.new_producers;
-    found.by_key = found.by_key || checked.by_key;
+    found.by_sequence = found.by_sequence || (checked.duplicate && !checked.by_key);
     found.appends.push_back(std::move(checked));
   }
   if (found.repeated == request.appends.size()) return {};
@@ -307,7 +307,7 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
   const bool repeat = found.repeated != 0;
   // A repeat by sequence is the request itself again, so the first time did the rest of it, and
   // doing it now might put an offset back. A dedup key says only that the record is known.
-  const bool all_known = repeat && !found.by_key;
+  const bool all_known = repeat && found.by_sequence;
   if (repeat) found.new_producers = 0;  // what is known adds none
   if (!all_known) {
     if (auto checked = check_markers(request, found); !checked) {

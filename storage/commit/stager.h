@@ -95,7 +95,7 @@ class Stager {
     std::set<std::string> keys;  ///< dedup keys of all its items, encoded
     std::size_t repeated = 0;
     std::size_t new_producers = 0;
-    bool by_key = false;  ///< at least one append is a duplicate by its dedup keys
+    bool by_sequence = false;  ///< at least one append is a duplicate by its sequence
   };
 
   [[nodiscard]] Status check_fences(const CommitRequest& request) const;

@@ -62,6 +62,25 @@ Result<Buffer> recompressed(Bytes batch, const TopicConfig& config) {
   return out;
 }
 
+/// `numbered`: how many of the item's batches have a producer's sequence.
+Status check_numbered(const AppendItem& item, std::size_t numbered) {
+  if (numbered > ProducerState::kRemembered) {
+    return fail(ErrorCode::kInvalidArgument,
+                item.partition->name() + ": " + std::to_string(numbered) +
+                    " batches of idempotent producers stand in one request; a repeat is known by "
+                    "the last " +
+                    std::to_string(ProducerState::kRemembered) + ", send no more at once");
+  }
+  // A record that is known by its key would leave a gap in its producer's sequence.
+  if (numbered != 0 && !item.dedup.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                item.partition->name() +
+                    ": a request's batches are guarded by dedup keys or by an idempotent "
+                    "producer's sequence, not by both");
+  }
+  return {};
+}
+
 bool compresses_anew(const CommitRequest& request) {
   return std::any_of(request.appends.begin(), request.appends.end(), [](const AppendItem& item) {
     return item.partition && item.partition->config().codec.has_value();
@@ -145,6 +164,7 @@ Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
     return fail(ErrorCode::kInvalidArgument, item.partition->name() + ": no records were given");
   }
   std::int32_t records = 0;
+  std::size_t numbered = 0;
   bool recompress = false;
   for (Bytes rest = item.batches.bytes(); !rest.empty();) {
     auto size = protocol::validate_batch(rest, protocol::Depth::kHeader);
@@ -157,7 +177,10 @@ Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
                       item.partition->topic() + "'; send smaller batches or raise the limit");
     }
     const ProducerId producer = batch.producer_id();
-    if (producer != kNoProducer) RUNNEL_TRY(check_producer(producer));
+    if (producer != kNoProducer) {
+      RUNNEL_TRY(check_producer(producer));
+      ++numbered;
+    }
     if (batch.is_control()) {
       return fail(ErrorCode::kInvalidArgument, "producers can't send control batches");
     }
@@ -169,6 +192,7 @@ Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
     recompress = recompress || (growth && config.codec && batch.codec() != *config.codec);
     rest = rest.subspan(*size);
   }
+  RUNNEL_TRY(check_numbered(item, numbered));
   if (item.dedup.size() > static_cast<std::size_t>(records)) {
     return fail(ErrorCode::kInvalidArgument, std::to_string(item.dedup.size()) +
                                                  " dedup keys guard " + std::to_string(records) +

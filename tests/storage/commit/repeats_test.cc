@@ -1,4 +1,6 @@
 // Requests whose records are known already: what of them is done a second time.
+#include <future>
+
 #include "tests/storage/log/store_fixture.h"
 
 namespace runnel::storage {
@@ -73,6 +75,71 @@ TEST_F(RepeatsTest, ALateRepeatBySequenceDoesNotPutAnOffsetBack) {
   ASSERT_EQ(commit({item(0)}, Offset(5), 3), ErrorCode::kOk) << "the repeat";
   EXPECT_EQ(committed(), Offset(6));
   EXPECT_EQ(commit({}, std::nullopt, 2), ErrorCode::kFenced) << "its fence counts";
+}
+
+TEST_F(RepeatsTest, ADedupKeyIsKnownBeforeItsCommitIsDurable) {
+  EXPECT_FALSE(store->drive_commits());  // from here on the queue waits to be driven
+  constexpr int kKeys = 20;
+  for (int i = 0; i < kKeys; ++i) {
+    std::vector<std::future<CommitOutcome>> answers;
+    for (int twice = 0; twice < 2; ++twice) {
+      auto promise = std::make_shared<std::promise<CommitOutcome>>();
+      answers.push_back(promise->get_future());
+      CommitRequest request;
+      request.appends.push_back(keyed(std::to_string(i)));
+      store->queue_commit(std::move(request), [promise](CommitOutcome outcome) {
+        promise->set_value(std::move(outcome));
+      });
+    }
+    static_cast<void>(store->drive_commits());
+    const CommitOutcome first = answers[0].get();
+    const CommitOutcome second = answers[1].get();
+    ASSERT_TRUE(first.result && second.result);
+    EXPECT_FALSE(first.result->appends[0].duplicate);
+    EXPECT_TRUE(second.result->appends[0].duplicate);
+    EXPECT_EQ(second.result->appends[0].dedup_offsets, first.result->appends[0].dedup_offsets);
+  }
+  EXPECT_EQ(values("t").size(), std::size_t{kKeys});
+}
+
+TEST_F(RepeatsTest, APartKnownByItsSequenceMakesTheWholeRequestARepeat) {
+  const ProducerIdentity producer = store->new_producer().value();
+  const auto numbered = [&] {
+    return AppendItem{ref("t", 1),
+                      make_batch(BatchSpec{{"v"}, Timestamp(1), producer.id, producer.epoch, 0}),
+                      {},
+                      std::nullopt};
+  };
+  ASSERT_EQ(commit({keyed("K1"), numbered()}, Offset(5)), ErrorCode::kOk);
+  ASSERT_EQ(commit({}, Offset(6)), ErrorCode::kOk);
+  ASSERT_EQ(commit({keyed("K1"), numbered()}, Offset(5)), ErrorCode::kOk) << "the repeat";
+  EXPECT_EQ(committed(), Offset(6)) << "the offset was not put back";
+}
+
+TEST_F(RepeatsTest, NoMoreNumberedBatchesAtOnceThanARepeatIsKnownBy) {
+  const ProducerIdentity producer = store->new_producer().value();
+  const auto batches = [&](std::int32_t from, std::int32_t count) {
+    std::vector<std::byte> all;
+    for (std::int32_t i = 0; i < count; ++i) {
+      const Buffer one =
+          make_batch(BatchSpec{{"v"}, Timestamp(1), producer.id, producer.epoch, from + i});
+      all.insert(all.end(), one.bytes().begin(), one.bytes().end());
+    }
+    return AppendItem{ref("t"), Buffer::copy_of(all), {}, std::nullopt};
+  };
+  ASSERT_EQ(commit({batches(0, 5)}), ErrorCode::kOk);
+  EXPECT_EQ(commit({batches(0, 5)}), ErrorCode::kOk) << "the repeat";
+  EXPECT_EQ(commit({batches(5, 6)}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(values("t").size(), 5U);
+}
+
+TEST_F(RepeatsTest, BatchesHaveAKeyOrASequence) {
+  const ProducerIdentity producer = store->new_producer().value();
+  AppendItem both = keyed("K1");
+  both.batches = make_batch(BatchSpec{{"v"}, Timestamp(1), producer.id, producer.epoch, 0});
+  std::vector<AppendItem> items;
+  items.push_back(std::move(both));
+  EXPECT_EQ(commit(std::move(items)), ErrorCode::kInvalidArgument);
 }
 
 TEST_F(RepeatsTest, ADedupKeyStandsOnceInARequestWhateverThePartition) {

@@ -202,6 +202,15 @@ TEST(Journal, AFullDiskStopsTheRollNotTheJournal) {
   EXPECT_THAT(box.open().frames, ElementsAre("a|" + big, "c|fits", "d|" + big));
 }
 
+TEST(Journal, ASegmentMadeReadySmallOnAShortDiskCountsAsWhatItIs) {
+  JournalBox box(1, 1u << 20);
+  ASSERT_TRUE(box.open().status);
+  ASSERT_TRUE(box.append("a", std::string(1'000'000, 'x')));
+  box.disk.set_capacity((1u << 20) + 2 * kMinSegmentBytes);
+  ASSERT_TRUE(box.journal->ensure_room(60'000));
+  EXPECT_EQ(box.journal->disk_bytes(), (1u << 20) + kMinSegmentBytes);
+}
+
 // The pages that are let go are those before the newest page_cache_bytes, each once.
 TEST(Journal, ReleasesThePagesOfWhatWasWrittenLongestAgo) {
   constexpr std::uint64_t kMiB = 1u << 20;
