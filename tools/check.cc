@@ -18,8 +18,12 @@ constexpr const char* kNextStep =
 std::string describe(const storage::Damage& damage) {
   std::string records;
   for (const std::string& some : damage.records) records += "  within it: " + some + "\n";
-  return "damaged: " + damage.file + " at byte " + std::to_string(damage.position) + ", " +
-         std::to_string(damage.length) + " bytes: " + damage.what + "\n" + records;
+  std::string place = damage.file;
+  if (damage.position != 0 || damage.length != 0) {
+    place += " at byte " + std::to_string(damage.position) + ", " + std::to_string(damage.length) +
+             " bytes";
+  }
+  return "damaged: " + place + ": " + damage.what + "\n" + records;
 }
 
 Result<ExitCode> run(const std::string& directory) {

@@ -48,17 +48,22 @@ std::size_t skip_trailer(std::size_t at) {
   return kBlockBytes - at % kBlockBytes < kHeaderBytes ? next_block(at) : at;
 }
 
-}  // namespace
+/// A manifest with an unfinished last record, and how many bytes come before that.
+struct TornTail {
+  std::string path;
+  std::size_t good = 0;
+};
 
-Result<bool> cut_torn_manifest_tail(FileSystem& fs, const std::string& directory) {
+Result<std::optional<TornTail>> find_torn_tail(FileSystem& fs, const std::string& directory) {
+  const std::optional<TornTail> none;
   auto current = fs.read_file(directory + "/CURRENT");
   if (!current) {
-    if (current.error().code() == ErrorCode::kNotFound) return false;
+    if (current.error().code() == ErrorCode::kNotFound) return none;
     return fail(current.error());
   }
   while (!current->empty() && current->back() == '\n') current->pop_back();
   const std::string path = directory + "/" + *current;
-  if (current->empty() || !fs.exists(path)) return false;  // RocksDB says what is wrong
+  if (current->empty() || !fs.exists(path)) return none;  // RocksDB says what is wrong
   RUNNEL_TRY_ASSIGN(const std::string text, fs.read_file(path));
   const Bytes file = as_bytes(text);
 
@@ -71,13 +76,26 @@ Result<bool> cut_torn_manifest_tail(FileSystem& fs, const std::string& directory
     at += piece->bytes;
     if (piece->ends_record) good = at;
   }
-  if (at >= file.size() && good == at) return false;
+  if (at >= file.size() && good == at) return none;
   for (std::size_t block = next_block(at); block < file.size(); block += kBlockBytes) {
-    if (piece_at(file, block)) return false;
+    if (piece_at(file, block)) return none;
   }
-  if (good == 0 || good == file.size()) return false;
-  RUNNEL_TRY_ASSIGN(const auto manifest, fs.open(path, {.write = true}));
-  RUNNEL_TRY(manifest->truncate(good));
+  if (good == 0 || good == file.size()) return none;
+  return std::optional<TornTail>({path, good});
+}
+
+}  // namespace
+
+Result<bool> has_torn_manifest_tail(FileSystem& fs, const std::string& directory) {
+  RUNNEL_TRY_ASSIGN(const auto torn, find_torn_tail(fs, directory));
+  return torn.has_value();
+}
+
+Result<bool> cut_torn_manifest_tail(FileSystem& fs, const std::string& directory) {
+  RUNNEL_TRY_ASSIGN(const auto torn, find_torn_tail(fs, directory));
+  if (!torn) return false;
+  RUNNEL_TRY_ASSIGN(const auto manifest, fs.open(torn->path, {.write = true}));
+  RUNNEL_TRY(manifest->truncate(torn->good));
   RUNNEL_TRY(manifest->sync());
   return true;
 }

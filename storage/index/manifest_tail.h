@@ -16,6 +16,9 @@
 
 namespace runnel::storage {
 
+/// Whether cut_torn_manifest_tail() would cut something off. Changes nothing. Errors: kIo.
+[[nodiscard]] Result<bool> has_torn_manifest_tail(FileSystem& fs, const std::string& directory);
+
 /// Cuts an unfinished last record off the current MANIFEST in `directory`; true if it did. A bad
 /// record with a good one behind it is damage, not a torn tail: it is left for RocksDB to report.
 /// Nothing there: false. Errors: kIo.

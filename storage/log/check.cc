@@ -10,6 +10,7 @@
 #include "storage/commit/operations.h"
 #include "storage/commit/stager.h"
 #include "storage/index/index.h"
+#include "storage/index/manifest_tail.h"
 #include "storage/log/directory.h"
 #include "storage/log/recovery.h"
 #include "storage/segments/anchor.h"
@@ -107,6 +108,7 @@ class Check {
   std::map<std::pair<std::uint32_t, PartitionId>, Found> found_;
   std::map<std::uint32_t, std::size_t> missing_;  // segment -> its place in the report's damages
 
+  bool has_index_ = false;
   std::unique_ptr<Index> index_;  // null: there is none that can be read
   Producers producers_{std::numeric_limits<std::size_t>::max()};
   std::optional<Recovery> recovery_;
@@ -119,6 +121,13 @@ class Check {
 void Check::open_index() {
   if (!fs_.exists(paths_.index + "/CURRENT")) {
     report_.notes.emplace_back("the index is not there yet; it is built at the next start");
+    return;
+  }
+  has_index_ = true;
+  if (has_torn_manifest_tail(fs_, paths_.index).value_or(false)) {
+    report_.notes.emplace_back(
+        "the index's last write was cut off by an unclean stop, which the next start mends; until "
+        "then nobody can tell whether segments are missing");
     return;
   }
   IndexOptions options;
@@ -220,6 +229,7 @@ void Check::replay(const FrameView& frame) {
 }
 
 Status Check::check_end() {
+  if (has_index_ && !recovery_) return {};  // where the journal begins is not known
   RUNNEL_TRY_ASSIGN(const auto anchor, read_anchor(fs_, paths_.anchor));
   const Position known =
       std::max({witness_, from_.position, anchor ? anchor->durable : Position{}});

@@ -52,7 +52,9 @@ TEST_F(ManifestTail, ASoundFileIsLeftAlone) {
 TEST_F(ManifestTail, AnUnfinishedRecordIsCutOffAndTheIndexOpens) {
   // A header that announces five bytes, and five bytes that are not what was summed.
   append(std::string("\x01\x02\x03\x04\x05\x00\x01garba", 12));
+  EXPECT_TRUE(has_torn_manifest_tail(fs, "db").value());
   ASSERT_TRUE(cut_torn_manifest_tail(fs, "db").value());
+  EXPECT_FALSE(has_torn_manifest_tail(fs, "db").value());
   EXPECT_EQ(fs.read_file(path)->size(), size);
   ASSERT_TRUE(open());
   EXPECT_EQ(index->get(Family::kMeta, "k")->value(), "v");
