@@ -382,7 +382,8 @@ std::uint64_t Journal::disk_bytes() const {
   std::uint64_t bytes = 0;
   {
     MutexLock lock(impl_->prepare_mutex);
-    // Where space was short it is smaller than others. One whose size can't be asked counts as full.
+    // Where space was short it is smaller than others. One whose size can't be asked counts as
+    // full.
     if (impl_->prepared) bytes += impl_->prepared->size().value_or(impl_->options.segment_bytes);
   }
   MutexLock lock(impl_->mutex);
