@@ -206,8 +206,13 @@ Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& part
                                    Bytes bytes) {
   RUNNEL_TRY(check_header(bytes, call.version()));
   const storage::RecordRules rules = call.store().record_rules(partition);
-  // The store refuses it, and that comes before what is wrong with single records.
-  if (bytes.size() > static_cast<std::size_t>(rules.max_batch_bytes)) return CheckedRecords{};
+  // Here, and before what is wrong with single records: the store goes by the config of a moment
+  // later, which may let it pass without a look at them.
+  if (bytes.size() > static_cast<std::size_t>(rules.max_batch_bytes)) {
+    return fail(ErrorCode::kRecordTooLarge, "the batch has " + std::to_string(bytes.size()) +
+                                                " bytes, max.message.bytes of the topic is " +
+                                                std::to_string(rules.max_batch_bytes));
+  }
   const Timestamp now = call.service().clock().now();
   if (!call.service().options().check_compressed &&
       !needs_walk(protocol::BatchView(bytes), rules, now)) {
@@ -293,17 +298,30 @@ ProduceResponse refused(const ProduceRequest& request, KafkaError error) {
 
 /// acks=0: nothing is answered, but a client that writes what can't be stored loses its connection,
 /// which is all that can be told.
+void close_unanswered(const CallRef& call, const ProduceResponse::Partition& failed) {
+  call->close_connection(Error(ErrorCode::kInvalidArgument,
+                               "produce with acks=0 failed: " + failed.error_message.value_or("") +
+                                   " (" + std::string(kafka::name_of(failed.error)) + ")"));
+}
+
 void finish_unanswered(const PendingProduce& pending, const CallRef& call) {
   for (const auto& topic : pending.response.topics) {
     for (const auto& partition : topic.partitions) {
-      if (partition.error == KafkaError::kNone) continue;
-      return call->close_connection(
-          Error(ErrorCode::kInvalidArgument,
-                "produce with acks=0 failed: " + partition.error_message.value_or("") +
-                    std::string(kafka::name_of(partition.error))));
+      if (partition.error != KafkaError::kNone) return close_unanswered(call, partition);
     }
   }
   call->reply_nothing();
+}
+
+/// What the store refuses comes to light when the request is done with.
+void stored_unanswered(const CallRef& call, bool transactional,
+                       const storage::CommitOutcome& outcome) {
+  if (outcome.result) return;
+  call->on_loop([call, committed = PendingProduce::Committed{0, 0, transactional, outcome}] {
+    ProduceResponse::Partition failed;
+    settle(failed, committed, call->version());
+    close_unanswered(call, failed);
+  });
 }
 
 void queue(Call& call, Prepared prepared, storage::CommitCallback done) {
@@ -349,8 +367,11 @@ void handle_produce(const CallRef& call) {
   }
   if (request->acks == 0) {
     for (auto& commit : commits) {
+      const bool transactional = commit.transactional.has_value();
       // The call, and with it the request's memory, lives until the records are written.
-      queue(*call, std::move(commit), [call](const storage::CommitOutcome&) {});
+      queue(*call, std::move(commit), [call, transactional](const storage::CommitOutcome& outcome) {
+        stored_unanswered(call, transactional, outcome);
+      });
     }
     return finish_unanswered(*pending, call);
   }

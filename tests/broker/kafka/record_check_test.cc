@@ -133,8 +133,12 @@ TEST(RecordCheck, AProducerIsToldWhichRecords) {
 
   world.store.rules.max_batch_bytes = static_cast<std::int32_t>(batch.size()) - 1;
   EXPECT_EQ(client.call<kafka::ProduceResponse>(9, request).topics[0].partitions[0].error,
-            KafkaError::kNone)
-      << "what is too large is the store's to refuse";
+            KafkaError::kMessageTooLarge)
+      << "that comes first";
+  world.store.rules.needs_keys = false;
+  EXPECT_EQ(client.call<kafka::ProduceResponse>(9, request).topics[0].partitions[0].error,
+            KafkaError::kMessageTooLarge)
+      << "by the time it is stored the config may be another one";
 }
 
 TEST(LogAppendTime, TheAnswerToARepeatedBatchGivesItsTimeAgain) {

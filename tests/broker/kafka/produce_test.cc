@@ -1,0 +1,60 @@
+// Producers that want no answer learn from their connection's end that something was not stored.
+#include "protocol/kafka/produce.h"
+
+#include "protocol/kafka/api_versions.h"
+#include "protocol/record_batch/record_batch.h"
+#include "tests/broker/kafka/kafka_fixture.h"
+
+namespace runnel::broker {
+namespace {
+
+using kafka::KafkaError;
+
+struct UnansweredProduce : testing::Test {
+  KafkaWorld w;
+
+  static void send(KafkaClient& c) {
+    protocol::BatchBuilder builder{protocol::BatchOptions{}};
+    builder.add({Timestamp(1), "key", "value", {}});
+    const Buffer batch = builder.finish().value();
+    kafka::ProduceRequest request;
+    request.acks = 0;
+    request.topics.push_back({"orders", {}, {{PartitionIndex(0), batch.bytes()}}});
+    c.send(9, request);
+  }
+};
+
+TEST_F(UnansweredProduce, WhatIsStoredLeavesTheConnectionOpen) {
+  KafkaClient c = w.connect();
+  w.store.hold_commits(true);
+  send(c);
+  w.store.release_commits();
+  c.run_posted();
+  EXPECT_FALSE(c.connection.closed);
+  EXPECT_TRUE(c.connection.sent.empty());
+}
+
+TEST_F(UnansweredProduce, WhatTheStoreRefusesClosesIt) {
+  for (const ErrorCode code : {ErrorCode::kRecordTooLarge, ErrorCode::kOutOfOrderSequence,
+                               ErrorCode::kProducerFenced, ErrorCode::kLowSpace}) {
+    KafkaClient c = w.connect();
+    w.store.hold_commits(true);
+    send(c);
+    EXPECT_FALSE(c.connection.closed) << "nobody has refused it yet";
+    w.store.set_outcome({fail(code, "it is refused"), {}});
+    w.store.release_commits();
+    c.run_posted();
+    EXPECT_TRUE(c.connection.closed) << static_cast<int>(code);
+    EXPECT_TRUE(c.connection.sent.empty());
+  }
+}
+
+TEST_F(UnansweredProduce, WhatIsTooLargeForTheTopicClosesIt) {
+  KafkaClient c = w.connect();
+  w.store.rules.max_batch_bytes = 10;
+  send(c);
+  EXPECT_TRUE(c.connection.closed);
+}
+
+}  // namespace
+}  // namespace runnel::broker
