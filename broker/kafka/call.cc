@@ -33,6 +33,11 @@ Endpoint Call::advertised() const {
 
 void Call::send(kafka::Frame frame, std::vector<storage::FileSlice> slices) {
   RUNNEL_ASSERT(!answered_);
+  if (frame.head.empty()) {
+    return close_connection(
+        Error(ErrorCode::kInvalidArgument, "the answer to " + std::string(kafka::name_of(key())) +
+                                               " would be larger than 2 GiB; ask for less"));
+  }
   answered_ = true;
   lease_ = MemoryLease();
   Output output;

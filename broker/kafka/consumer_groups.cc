@@ -4,6 +4,7 @@
 
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "protocol/kafka/consumer_group_describe.h"
 #include "protocol/kafka/consumer_group_heartbeat.h"
 
@@ -115,12 +116,18 @@ Described::Member member_of(storage::Store& store, const ConsumerMember& from) {
 
 Described describe(const CallRef& call, const kafka::ConsumerGroupDescribeRequest& request) {
   Described response;
+  NamedBefore<std::string_view> named_before;
   for (const std::string& name : request.groups) {
     auto& group = response.groups.emplace_back();
     group.group_id = name;
     if (name.empty()) {
       group.error = KafkaError::kInvalidGroupId;
       group.error_message = "a group has a name";
+      continue;
+    }
+    if (named_before(name)) {
+      group.error = KafkaError::kInvalidRequest;
+      group.error_message = named_twice("the group");
       continue;
     }
     const auto found = call->service().coordinator().describe_consumer(name);

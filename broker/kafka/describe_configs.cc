@@ -6,6 +6,7 @@
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 
 namespace runnel::broker {
 namespace {
@@ -182,15 +183,15 @@ void handle_describe_configs(const CallRef& call) {
   const auto request = call->decode<DescribeConfigsRequest>();
   if (!request) return;
   DescribeConfigsResponse response;
-  std::set<std::pair<ConfigResource, std::string_view>> seen;
+  NamedBefore<std::pair<ConfigResource, std::string_view>> named_before;
   for (const Asked& asked : request->resources) {
     Answer& to = response.resources.emplace_back();
     to.type = asked.type;
     to.name = asked.name;
-    if (seen.insert({asked.type, asked.name}).second) {
+    if (named_before({asked.type, asked.name})) {
+      refuse(to, KafkaError::kInvalidRequest, named_twice("the resource"));
+    } else {
       describe(*call, *request, asked, to);
-    } else {  // an answer is much larger than its question: no more than one each
-      refuse(to, KafkaError::kInvalidRequest, "the resource stands in the request twice");
     }
   }
   call->reply(response);

@@ -1,10 +1,10 @@
 // What tools ask about groups: DescribeGroups, ListGroups, DeleteGroups. They may read the disk.
 #include <algorithm>
 #include <future>
-#include <set>
 
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "protocol/kafka/delete_groups.h"
 #include "protocol/kafka/describe_groups.h"
 #include "protocol/kafka/list_groups.h"
@@ -50,6 +50,13 @@ void describe_one(const CallRef& call, bool with_operations, const std::string& 
                              as_bytes(member.assignment)});
   }
   if (with_operations) group.authorized_operations = kAllGroupOperations;
+}
+
+void refuse_repeated(const std::string& name, kafka::DescribeGroupsResponse& to) {
+  auto& group = to.groups.emplace_back();
+  group.group_id = name;
+  group.error = KafkaError::kInvalidRequest;
+  group.error_message = named_twice("the group");
 }
 
 // ---------------------------------------------------------------- list
@@ -98,9 +105,9 @@ Status forget_pending_offsets(Call& call, const std::string& group) {
 
 kafka::DeleteGroupsResponse remove(const CallRef& call, const kafka::DeleteGroupsRequest& request) {
   kafka::DeleteGroupsResponse response;
-  std::set<std::string_view> seen;
+  NamedBefore<std::string_view> named_before;
   for (const std::string& name : request.groups) {
-    if (!seen.insert(name).second) continue;  // answered with its first
+    if (named_before(name)) continue;  // answered with its first
     auto& group = response.groups.emplace_back();
     group.group_id = name;
     Status done = call->service().coordinator().remove(name);
@@ -120,8 +127,13 @@ void handle_describe_groups(const CallRef& call) {
       [call, request = std::move(*request)] {
         Described described;
         described.texts.reserve(request.groups.size());  // their texts must not move
+        NamedBefore<std::string_view> named_before;
         for (const std::string& name : request.groups) {
-          describe_one(call, request.include_authorized_operations, name, described);
+          if (named_before(name)) {
+            refuse_repeated(name, described.response);
+          } else {
+            describe_one(call, request.include_authorized_operations, name, described);
+          }
         }
         return described;
       },

@@ -5,6 +5,7 @@
 
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "broker/kafka/partitions.h"
 #include "protocol/kafka/offset_commit.h"
 #include "protocol/kafka/offset_delete.h"
@@ -22,8 +23,11 @@ using kafka::OffsetFetchResponse;
 /// From these versions on OffsetCommit knows member epochs, and both know topic ids.
 constexpr std::int16_t kFirstWithEpochs = 9;
 constexpr std::int16_t kFirstWithTopicIds = 10;
-/// From this version on OffsetFetch asks for several groups at once.
+/// From these versions on OffsetFetch has an error of its own, and asks for several groups at once.
+constexpr std::int16_t kFirstWithFetchError = 2;
 constexpr std::int16_t kFirstWithManyGroups = 8;
+/// An answer to OffsetFetch has no more than this, nor than a request may have.
+constexpr std::uint64_t kMaxPositionBytes = 64u << 20;
 
 // ---------------------------------------------------------------- commit
 /// A commit on its way. The answer is all there but for what storage says.
@@ -123,9 +127,31 @@ OffsetFetchResponse::Partition committed(storage::CommittedOffset from) {
   return partition;
 }
 
+/// What the positions of an answer may have of memory. Metadata of others makes an answer many
+/// times as long as its question.
+class AnswerRoom {
+ public:
+  explicit AnswerRoom(Call& call)
+      : left_(std::min(kMaxPositionBytes, call.service().memory().largest_request())) {}
+
+  [[nodiscard]] bool full() const noexcept { return full_; }
+  /// False from the first position on that is too many.
+  [[nodiscard]] bool take(const OffsetFetchResponse::Partition& position) {
+    const std::uint64_t bytes = sizeof(position) + position.metadata.value_or("").size();
+    full_ = full_ || bytes > left_;
+    if (!full_) left_ -= bytes;
+    return !full_;
+  }
+
+ private:
+  std::uint64_t left_;
+  bool full_ = false;
+};
+
 /// Whom a fetch is about.
 struct Asked {
   Call& call;
+  AnswerRoom& room;
   const std::string& group;
   bool require_stable = false;
 
@@ -134,31 +160,30 @@ struct Asked {
   }
 };
 
+OffsetFetchResponse::Partition fetch_partition(const Asked& from, const NamedTopic& topic,
+                                               PartitionIndex index) {
+  if (topic.error != KafkaError::kNone) return nothing_committed(index, topic.error);
+  if (from.is_unstable(topic.name, index)) {
+    return nothing_committed(index, KafkaError::kUnstableOffsetCommit);
+  }
+  auto read = from.call.store().committed_offset(from.group, topic.name, index);
+  if (!read) return nothing_committed(index, kafka_error(read.error()));
+  return *read ? committed(std::move(**read)) : nothing_committed(index);
+}
+
+/// Those that fit into the answer.
 std::vector<OffsetFetchResponse::Partition> fetch_partitions(
     const Asked& from, const NamedTopic& topic, const std::vector<PartitionIndex>& asked) {
   std::vector<OffsetFetchResponse::Partition> partitions;
-  partitions.reserve(asked.size());
   for (const PartitionIndex index : asked) {
-    std::optional<storage::CommittedOffset> found;
-    if (topic.error == KafkaError::kNone) {
-      if (from.is_unstable(topic.name, index)) {
-        partitions.push_back(nothing_committed(index, KafkaError::kUnstableOffsetCommit));
-        continue;
-      }
-      auto read = from.call.store().committed_offset(from.group, topic.name, index);
-      if (!read) {
-        partitions.push_back(nothing_committed(index, kafka_error(read.error())));
-        continue;
-      }
-      found = std::move(*read);
-    }
-    partitions.push_back(found ? committed(std::move(*found))
-                               : nothing_committed(index, topic.error));
+    auto partition = fetch_partition(from, topic, index);
+    if (!from.room.take(partition)) break;
+    partitions.push_back(std::move(partition));
   }
   return partitions;
 }
 
-/// All that the group committed. Topic is OffsetFetchResponse::Topic or GroupTopic.
+/// All that the group committed and fits. Topic is OffsetFetchResponse::Topic or GroupTopic.
 template <class Topic>
 Result<std::vector<Topic>> fetch_all(const Asked& from) {
   std::vector<Topic> topics;
@@ -170,10 +195,11 @@ Result<std::vector<Topic>> fetch_all(const Asked& from) {
     if (topics.empty() || topics.back().name != offset.topic) {
       topics.emplace_back().name = offset.topic;
     }
-    topics.back().partitions.push_back(
-        unstable.contains({offset.topic, offset.partition})
-            ? nothing_committed(offset.partition, KafkaError::kUnstableOffsetCommit)
-            : committed(std::move(offset)));
+    auto partition = unstable.contains({offset.topic, offset.partition})
+                         ? nothing_committed(offset.partition, KafkaError::kUnstableOffsetCommit)
+                         : committed(std::move(offset));
+    if (!from.room.take(partition)) break;
+    topics.back().partitions.push_back(std::move(partition));
   }
   return topics;
 }
@@ -200,56 +226,64 @@ std::size_t count_partitions(const std::optional<Topics>& topics) {
   return partitions;
 }
 
-OffsetFetchResponse::Group fetch_group(Call& call, bool require_stable,
-                                       const OffsetFetchRequest::Group& asked) {
-  const Asked from{call, asked.group_id, require_stable};
+void fetch_topics(const Asked& from, const OffsetFetchRequest::Group& asked,
+                  OffsetFetchResponse::Group& to) {
+  Call& call = from.call;
   const bool by_id = call.version() >= kFirstWithTopicIds;
-  OffsetFetchResponse::Group group;
-  group.group_id = asked.group_id;
-  if (asked.member_id || asked.member_epoch >= 0) {
-    group.error = group_error(call.service().coordinator().check_kafka_fetch(
-        asked.group_id, asked.member_id.value_or(std::string()), asked.member_epoch));
-    if (group.error != KafkaError::kNone) return group;
-  }
   if (!asked.topics) {
     auto all = fetch_all<OffsetFetchResponse::GroupTopic>(from);
     if (!all) {
-      group.error = kafka_error(all.error());
-      return group;
+      to.error = kafka_error(all.error());
+      return;
     }
-    group.topics = std::move(*all);
-    if (by_id) add_topic_ids(call.store(), group.topics);
-    return group;
+    to.topics = std::move(*all);
+    if (by_id) add_topic_ids(call.store(), to.topics);
+    return;
   }
   for (const auto& topic : *asked.topics) {
-    auto& to = group.topics.emplace_back();
-    to.name = topic.name;
-    to.topic_id = topic.topic_id;
-    to.partitions = fetch_partitions(from, named_topic(call, topic.name, topic.topic_id, by_id),
-                                     topic.partitions);
+    auto& answer = to.topics.emplace_back();
+    answer.name = topic.name;
+    answer.topic_id = topic.topic_id;
+    answer.partitions = fetch_partitions(from, named_topic(call, topic.name, topic.topic_id, by_id),
+                                         topic.partitions);
   }
-  return group;
 }
 
-OffsetFetchResponse fetch(Call& call, const OffsetFetchRequest& request) {
-  OffsetFetchResponse response;
-  if (call.version() >= kFirstWithManyGroups) {
-    std::size_t partitions = 0;
-    for (const auto& group : request.groups) {
-      partitions += count_partitions(group.topics);
-      if (const KafkaError size = check_size(partitions); size != KafkaError::kNone) {
-        auto& refused = response.groups.emplace_back();
-        refused.group_id = group.group_id;
-        refused.error = size;
-        continue;
-      }
-      response.groups.push_back(fetch_group(call, request.require_stable, group));
-    }
-    return response;
+void fetch_group(const Asked& from, const OffsetFetchRequest::Group& asked,
+                 OffsetFetchResponse::Group& to) {
+  if (asked.member_id || asked.member_epoch >= 0) {
+    to.error = group_error(from.call.service().coordinator().check_kafka_fetch(
+        asked.group_id, asked.member_id.value_or(std::string()), asked.member_epoch));
+    if (to.error != KafkaError::kNone) return;
   }
+  fetch_topics(from, asked, to);
+  if (!from.room.full()) return;
+  to.topics.clear();
+  to.error = KafkaError::kInvalidRequest;
+}
+
+OffsetFetchResponse fetch_groups(Call& call, AnswerRoom& room, const OffsetFetchRequest& request) {
+  OffsetFetchResponse response;
+  std::size_t partitions = 0;
+  NamedBefore<std::string_view> named_before;
+  for (const auto& group : request.groups) {
+    auto& to = response.groups.emplace_back();
+    to.group_id = group.group_id;
+    partitions += count_partitions(group.topics);
+    to.error = check_size(partitions);
+    if (room.full() || named_before(group.group_id)) to.error = KafkaError::kInvalidRequest;
+    if (to.error != KafkaError::kNone) continue;
+    fetch_group({call, room, group.group_id, request.require_stable}, group, to);
+  }
+  return response;
+}
+
+/// One group, in versions that ask for one.
+OffsetFetchResponse fetch_one(Call& call, AnswerRoom& room, const OffsetFetchRequest& request) {
+  OffsetFetchResponse response;
   response.error = check_size(count_partitions(request.topics));
   if (response.error != KafkaError::kNone) return response;
-  const Asked from{call, request.group_id, request.require_stable};
+  const Asked from{call, room, request.group_id, request.require_stable};
   if (!request.topics) {
     auto all = fetch_all<OffsetFetchResponse::Topic>(from);
     if (!all) {
@@ -262,6 +296,24 @@ OffsetFetchResponse fetch(Call& call, const OffsetFetchRequest& request) {
   for (const auto& topic : *request.topics) {
     response.topics.push_back(
         {topic.name, fetch_partitions(from, {topic.name, KafkaError::kNone}, topic.partitions)});
+  }
+  return response;
+}
+
+OffsetFetchResponse fetch(Call& call, const OffsetFetchRequest& request) {
+  AnswerRoom room(call);
+  if (call.version() >= kFirstWithManyGroups) return fetch_groups(call, room, request);
+  OffsetFetchResponse response = fetch_one(call, room, request);
+  if (room.full()) response.error = KafkaError::kInvalidRequest;
+  if (response.error == KafkaError::kNone) return response;
+  response.topics.clear();
+  if (call.version() >= kFirstWithFetchError || !request.topics) return response;
+  for (const auto& topic : *request.topics) {
+    auto& to = response.topics.emplace_back();
+    to.name = topic.name;
+    for (const PartitionIndex index : topic.partitions) {
+      to.partitions.push_back(nothing_committed(index, response.error));
+    }
   }
   return response;
 }

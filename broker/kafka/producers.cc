@@ -2,10 +2,10 @@
 // transactions without their coordinator, which is how an admin gets rid of one that hangs. Epochs
 // that nobody was given are refused: a marker of one would lock its producer out.
 #include <future>
-#include <set>
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "protocol/kafka/describe_producers.h"
 #include "protocol/kafka/write_txn_markers.h"
 
@@ -44,18 +44,18 @@ void describe(Call& call, const std::string& topic, DescribeProducersResponse::P
 
 DescribeProducersResponse describe_all(Call& call, const DescribeProducersRequest& request) {
   DescribeProducersResponse response;
-  std::set<std::pair<std::string_view, PartitionIndex>> seen;
+  NamedBefore<std::pair<std::string_view, PartitionIndex>> named_before;
   for (const auto& topic : request.topics) {
     auto& to = response.topics.emplace_back();
     to.name = topic.name;
     for (const PartitionIndex index : topic.partitions) {
       auto& partition = to.partitions.emplace_back();
       partition.index = index;
-      if (seen.insert({topic.name, index}).second) {
-        describe(call, topic.name, partition);
-      } else {
+      if (named_before({topic.name, index})) {
         partition.error = KafkaError::kInvalidRequest;
-        partition.error_message = "the partition stands in the request twice";
+        partition.error_message = named_twice("the partition");
+      } else {
+        describe(call, topic.name, partition);
       }
     }
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "protocol/kafka/transactions.h"
 
 namespace runnel::broker {
@@ -60,10 +61,11 @@ kafka::ListTransactionsResponse list(Call& call, const kafka::ListTransactionsRe
   return response;
 }
 
-kafka::DescribeTransactionsResponse::Transaction describe(Call& call, const std::string& id) {
+kafka::DescribeTransactionsResponse::Transaction describe(Call& call, const std::string& id,
+                                                          bool named_before) {
   kafka::DescribeTransactionsResponse::Transaction to;
   to.transactional_id = id;
-  if (id.empty()) {
+  if (id.empty() || named_before) {
     to.error = KafkaError::kInvalidRequest;
     return to;
   }
@@ -86,6 +88,16 @@ kafka::DescribeTransactionsResponse::Transaction describe(Call& call, const std:
   return to;
 }
 
+kafka::DescribeTransactionsResponse describe_all(
+    Call& call, const kafka::DescribeTransactionsRequest& request) {
+  kafka::DescribeTransactionsResponse response;
+  NamedBefore<std::string_view> named_before;
+  for (const std::string& id : request.transactional_ids) {
+    response.transactions.push_back(describe(call, id, named_before(id)));
+  }
+  return response;
+}
+
 }  // namespace
 
 void handle_list_transactions(const CallRef& call) {
@@ -97,13 +109,11 @@ void handle_list_transactions(const CallRef& call) {
 }
 
 void handle_describe_transactions(const CallRef& call) {
-  const auto request = call->decode<kafka::DescribeTransactionsRequest>();
+  auto request = call->decode<kafka::DescribeTransactionsRequest>();
   if (!request) return;
-  kafka::DescribeTransactionsResponse response;
-  for (const std::string& id : request->transactional_ids) {
-    response.transactions.push_back(describe(*call, id));
-  }
-  call->reply(response);
+  run_blocking(
+      call, [call, request = std::move(*request)] { return describe_all(*call, request); },
+      [call](const kafka::DescribeTransactionsResponse& response) { call->reply(response); });
 }
 
 }  // namespace runnel::broker

@@ -281,7 +281,7 @@ Frame end(Writer& writer) {
   frame.gaps = std::move(writer.gaps());
   std::size_t total = writer.out().size();
   for (const Gap& gap : frame.gaps) total += gap.bytes;
-  RUNNEL_ASSERT(total <= INT32_MAX);
+  if (total > INT32_MAX) return {};
   auto bytes = std::make_shared<std::string>(writer.out().take());
   store_be(bytes->data(), static_cast<std::int32_t>(total - kLengthBytes));
   auto* const data = reinterpret_cast<std::byte*>(bytes->data());

@@ -85,7 +85,7 @@ struct Gap {
   std::size_t bytes = 0;
 };
 struct Frame {
-  Buffer head;
+  Buffer head;            ///< empty: the message is larger than a frame can be (2 GiB)
   std::vector<Gap> gaps;  ///< in the order of the message's Records that have gap_bytes
 };
 
@@ -195,10 +195,13 @@ template <class M>
   Writer writer(header.version, api_info(M::kApi).is_flexible(header.version));
   detail::begin_request(writer, header);
   writer.write(message);
-  return detail::end(writer);
+  Frame frame = detail::end(writer);
+  RUNNEL_ASSERT(!frame.head.empty());
+  return frame;
 }
 
-/// The frame of a response. Fields that `version` lacks are left out.
+/// The frame of a response. Fields that `version` lacks are left out. Its head may be empty:
+/// how large an answer becomes is up to who asks, too.
 template <class M>
 [[nodiscard]] Frame encode_response(std::int32_t correlation_id, std::int16_t version,
                                     const M& message) {

@@ -335,6 +335,7 @@ LEFT_OUT = [
     "a batch that can't be read beside good ones: Kafka refuses them all, Runnel only the one",
     "DescribeConfigs with a resource of unknown type beside others: the same",
     "a resource twice in DescribeConfigs: Runnel refuses the second",
+    "a group twice in OffsetFetch and descriptions, or a transaction: Runnel refuses the second",
     "a first join that is refused, and its group: Kafka keeps an empty group, Runnel none",
     "ConsumerGroupHeartbeat to a classic group: Kafka moves it to the new protocol",
     "a member that was only given its id leaves: Kafka rebalances the group, Runnel does not",

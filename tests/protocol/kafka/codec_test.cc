@@ -146,6 +146,16 @@ TEST(KafkaFetch, GapsAreCountedAndFilledByTheSender) {
   }
 }
 
+TEST(KafkaFetch, AnAnswerThatIsTooLargeForAFrameHasNoBytes) {
+  FetchResponse response;
+  response.topics.resize(1);
+  response.topics[0].partitions.resize(2);
+  response.topics[0].partitions[0].records.gap_bytes = INT32_MAX;
+  EXPECT_TRUE(encode_response(5, 12, response).head.empty());
+  response.topics[0].partitions[0].records.gap_bytes -= 200;  // for what stands around it
+  EXPECT_FALSE(encode_response(5, 12, response).head.empty());
+}
+
 TEST(KafkaProduce, RecordsAndNamesAreViewsOfTheFrame) {
   ProduceRequest request;
   request.topics.resize(1);
