@@ -105,6 +105,12 @@ def is_shared_out(ask, difference):
     return given["kafka"] == given["runnel"] and given["kafka"][0] > 1
 
 
+def is_consumer_group(ask, difference):
+    """Proves that Runnel has a group of the `consumer` protocol by that name."""
+    described = ask("runnel", "ConsumerGroupDescribe", 1, {"GroupIds": group_named(difference)})
+    return described["Groups"][0]["ErrorCode"] == 0
+
+
 def is_repeated(ask, difference):
     """Proves that a time that Kafka gives is no broker's but that of a producer's batch in the log."""
     found = False
@@ -136,7 +142,8 @@ LIST = [
     Allowed("WriteTxnMarkers", "Markers.Topics.Partitions.ErrorCode",
             "a marker for a producer that the partition does not know, or of an epoch that only the "
             "coordinator could bring, is refused; Kafka lets anybody lock a producer out with it",
-            lambda d: (d.kafka, d.runnel) in ((0, 59), (0, 47)), ends=True),
+            # 10: or its topic's max.message.bytes is too small even for it
+            lambda d: d.kafka in (0, 10) and d.runnel in (59, 47), ends=True),
     Allowed("*", "*ErrorMessage", "texts are each broker's own, and so is whether there is one"),
     Allowed("Fetch", "SessionId",
             "Runnel keeps no fetch sessions: 0 says so, and clients go on in full",
@@ -229,7 +236,15 @@ LIST = [
             "refused by both; Kafka takes what follows a batch for another one",
             lambda d: (d.kafka, d.runnel) == (2, 87)),
     Allowed("JoinGroup", "ErrorCode", "of two mistakes Runnel names the member's first",
-            lambda d: (d.kafka, d.runnel) == (23, 25) and not d.fields["Protocols"], ends=True),
+            lambda d: (d.kafka, d.runnel) == (23, 25) and not (
+                d.fields["Protocols"] and d.fields["ProtocolType"]), ends=True),
+    Allowed("JoinGroup", "connection", "a join that the same member's next one replaces is told so "
+            "(REBALANCE_IN_PROGRESS); Kafka never answers it",
+            lambda d: d.kafka == "no answer" and has_error(d.runnel, 27), ends=True),
+    Allowed("AlterReplicaLogDirs", "Results.Partitions.ErrorCode", "refused by both; Kafka finds the "
+            "name too long for that of the directory that it would make first",
+            lambda d: (d.kafka, d.runnel) == (17, 57) and any(
+                len(t["Name"]) > 200 for i in d.fields["Dirs"] for t in i["Topics"])),
     Allowed("DescribeTransactions", "*.Topics", "positions of groups lie in no topic",
             lambda d: d.runnel == ABSENT and d.kafka["Topic"] == "__consumer_offsets"),
     Allowed("ConsumerGroupDescribe", "Groups.*", "Runnel shares partitions out anew when a topic "
@@ -260,8 +275,8 @@ LIST = [
     Allowed("Fetch", "*.Records.compressed", "each compresses anew in its own way"),
     Allowed("JoinGroup", "*", "a group's members speak one protocol: who speaks the other is "
             "refused (INCONSISTENT_GROUP_PROTOCOL); Kafka lets groups change with their members",
-            lambda d: d.answers.get("runnel", d.runnel)["ErrorCode"] == 23 and "-c" in
-            d.fields["GroupId"], ends=True),
+            lambda d: has_error(d.answers.get("runnel", d.runnel), 23), ends=True,
+            proof=is_consumer_group),
     Allowed("DescribeTopicPartitions", "NextCursor*", "Kafka's own topics are in its listing",
             lambda d: not d.fields["Topics"]),
 ]
@@ -348,7 +363,7 @@ LEFT_OUT = [
     "commits of offsets below 0: Runnel forgets the position, Kafka keeps -1 with its metadata",
     "segment.index.bytes below an entry: Kafka creates such a topic and can't open its log",
     "a null instead of records: Kafka never answers",
-    "Fetch 13 or later with a partition behind one of topic id zero: Kafka fails or never answers",
+    "Fetch 13 or later with topic id zero beside other partitions: Kafka fails or never answers",
     "WriteTxnMarkers without a marker or with a partition twice: Kafka never answers",
     "WriteTxnMarkers with a producer twice: Kafka answers once",
     "WriteTxnMarkers with a marker that goes nowhere behind one that does: Kafka never answers",

@@ -109,8 +109,8 @@ class Comparison:
                 continue
             if name in SYMBOLS:
                 symbol = self.symbols.find(side, SYMBOLS[name], value)
-                value = symbol.number if symbol else value if not self.is_given(value) else -1
-            key.append((name, "" if value is None else value))
+                value = symbol.number if symbol else value if not self.is_given(value) else "new"
+            key.append((name, "<null>" if value is None else value))
         return tuple(each for each in key if each[0] in element)
 
     def array(self, field, kafka, runnel, path):

@@ -117,7 +117,7 @@ def fetch(world, version):
     for name in names:
         parts = {}
         topic_id = world.topic_id(name)
-        # Kafka fails over a partition that it names behind one of a topic without an id.
+        # Kafka fails over what it names behind a partition of a topic without an id.
         most = 1 if version >= 13 and topic_id == NO_ID else 3
         for partition in world.partitions(name, 1, most):
             entry = {"Partition": partition, "FetchOffset": world.offset(name, partition, odd=8),
@@ -134,7 +134,7 @@ def fetch(world, version):
         topics.append(topic)
     if version >= 13:
         topics = list({id(t["TopicId"]): t for t in topics}.values())
-        topics.sort(key=lambda t: t["TopicId"] is NO_ID)
+        topics = [t for t in topics if t["TopicId"] is NO_ID] or topics
     fields = {"MaxWaitMs": world.pick(0, 0, 10), "MinBytes": world.pick(0, 1, 1, 100000),
               "MaxBytes": world.pick(52428800, 52428800, 52428800, 1000, 1, 0),
               "IsolationLevel": world.pick(0, 0, 1), "Topics": topics}
