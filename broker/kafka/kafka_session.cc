@@ -161,6 +161,7 @@ void KafkaSession::end_frame() {
 
 // ---------------------------------------------------------------- calls
 bool KafkaSession::may_begin(const kafka::RequestHeader& header) const {
+  if (output_full_) return false;  // who does not read its answers gets no more of them
   if (slots_.empty()) return true;
   if (header.key != kafka::ApiKey::kProduce || slots_.size() >= kMaxProduceInFlight) return false;
   return std::all_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.produce; });
@@ -224,7 +225,7 @@ void KafkaSession::flush() {
 
 /// Works on the frame that waits and on what was received behind it.
 void KafkaSession::go_on() {
-  if (waiting_ && !output_full_) {
+  if (waiting_) {
     auto request = kafka::decode_request_header(waiting_->frame.bytes());
     RUNNEL_ASSERT(request.has_value());  // it was read before
     if (!may_begin(request->header)) return;
@@ -268,7 +269,7 @@ void KafkaSession::shutting_down() {
 }
 
 void KafkaSession::close_if_finished() {
-  if (!finishing_ || closed_ || !slots_.empty()) return;
+  if (!finishing_ || closed_ || !slots_.empty() || waiting_) return;
   closed_ = true;
   connection_.close();
 }

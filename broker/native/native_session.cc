@@ -68,17 +68,21 @@ void NativeSession::received(Bytes data) {
   if (!frame_.empty() && data.data() == frame_.data() + frame_done_) {
     frame_done_ += data.size();
     if (frame_done_ == frame_.size()) end_frame();
-  } else if ((pauses_ & kForMemory) != 0) {
+  } else if (blocked()) {
     held_.insert(held_.end(), data.begin(), data.end());
   } else {
     consume(data);
   }
-  flush();
+  proceed();
 }
 
 void NativeSession::consume(Bytes data) {
   data = data.subspan(take_preface(data));
   while (!data.empty() && !closed_) {
+    if (blocked()) {
+      held_.assign(data.begin(), data.end());
+      return;
+    }
     if (skip_ > 0 && frame_.empty()) {
       const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, data.size()));
       skip_ -= n;
@@ -176,11 +180,8 @@ void NativeSession::retry_memory() {
     return service_.wait_for_memory(
         handle_, [](Session& session) { static_cast<NativeSession&>(session).retry_memory(); });
   }
-  const std::vector<std::byte> held = std::exchange(held_, {});
   resume(kForMemory);
-  consume(held);
-  flush();
-  close_if_finished();
+  proceed();
 }
 
 std::string_view NativeSession::overdue(std::chrono::steady_clock::time_point now) {
@@ -258,10 +259,21 @@ void NativeSession::resume(Pause why) {
   if (pauses_ == 0) connection_.resume_reading();
 }
 
+void NativeSession::proceed() {
+  flush();
+  if (!blocked() && !held_.empty()) {
+    const std::vector<std::byte> held = std::exchange(held_, {});
+    consume(held);
+    flush();
+  }
+  begin_job();
+  close_if_finished();
+}
+
 void NativeSession::drained() {
   resume(kForOutput);
   pump_all();
-  flush();
+  proceed();
 }
 
 void NativeSession::shutting_down() {
@@ -273,8 +285,7 @@ void NativeSession::shutting_down() {
                      Error(ErrorCode::kShuttingDown,
                            "the connection is being closed; subscribe again elsewhere or later"));
   }
-  flush();
-  close_if_finished();
+  proceed();
 }
 
 // ---------------------------------------------------------------- answers
@@ -295,9 +306,11 @@ bool NativeSession::answer(std::uint64_t correlation, const native::Response& re
     slices.clear();
     bytes = 0;
   }
+  output_bytes_ += head.size() + bytes;
   output_.emplace_back(std::move(head));
   for (storage::FileSlice& slice : slices) output_.emplace_back(std::move(slice));
   NativeCounters::add(service_.counters().sent_record_bytes, bytes);
+  if (output_bytes_ > kOutputLowMark) flush();  // tells whether the client keeps up
   return fits;
 }
 
@@ -322,12 +335,14 @@ void NativeSession::request_done() {
 }
 
 void NativeSession::flush() {
+  output_bytes_ = 0;
   if (!output_.empty() && !closed_) connection_.send(std::exchange(output_, {}));
   if (connection_.unsent_bytes() > kOutputLowMark) pause(kForOutput);
 }
 
 void NativeSession::close_if_finished() {
-  if (!finishing_ || closed_ || in_flight_ > 0 || (pauses_ & kForMemory) != 0) return;
+  if (!finishing_ || closed_ || in_flight_ > 0 || !held_.empty()) return;
+  if ((pauses_ & kForMemory) != 0) return;
   closed_ = true;
   connection_.close();
 }
@@ -342,7 +357,10 @@ void NativeSession::completed(std::vector<Completion> completions) {
     } else if (const auto* news = std::get_if<WatchChanged>(&completion.what)) {
       changed(news->subscription);
     } else {
-      const auto& response = std::get<native::Response>(completion.what);
+      const auto* job = std::get_if<JobDone>(&completion.what);
+      if (job != nullptr) job_at_work_ = false;
+      const native::Response& response =
+          job != nullptr ? job->response : std::get<native::Response>(completion.what);
       if (std::holds_alternative<native::Failure>(response)) {
         NativeCounters::add(service_.counters().failures, 1);
       }
@@ -350,8 +368,20 @@ void NativeSession::completed(std::vector<Completion> completions) {
       request_done();
     }
   }
-  flush();
-  close_if_finished();
+  proceed();
+}
+
+void NativeSession::add_job(Workers::Step step, MemoryLease lease) {
+  jobs_.push_back({std::move(step), std::move(lease)});
+  begin_job();
+}
+
+void NativeSession::begin_job() {
+  if (job_at_work_ || jobs_.empty() || closed_ || (pauses_ & kForOutput) != 0) return;
+  job_at_work_ = true;
+  Job job = std::move(jobs_.front());
+  jobs_.pop_front();
+  service_.workers().run(lane_, std::move(job.step), std::move(job.lease));
 }
 
 // ---------------------------------------------------------------- hello and the unknown

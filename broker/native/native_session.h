@@ -103,6 +103,12 @@ class NativeSession final : public Session {
   void retry_memory();
   void pause(Pause why);
   void resume(Pause why);
+  /// What has arrived is held as bytes: no further request is begun.
+  [[nodiscard]] bool blocked() const noexcept {
+    return (pauses_ & (kForMemory | kForRequests | kForOutput)) != 0;
+  }
+  /// Sends, and goes on with what was held back if nothing is in the way any more.
+  void proceed();
 
   // Answers (native_session.cc).
   void answer(std::uint64_t correlation, const native::Response& response);
@@ -157,15 +163,19 @@ class NativeSession final : public Session {
   void end_subscription(std::uint64_t id, const Error& error);
   void cancel_fetches();
 
+  /// Jobs are begun in order, one at a time, and only while the client reads its answers: one that
+  /// does not costs one answer more than the mark, however much it has asked for.
+  void add_job(Workers::Step step, MemoryLease lease);
+  void begin_job();
   /// Runs `make` (-> Response) on a worker and answers with what it returns. The request's memory
   /// is held until then.
   template <class F>
   void run_blocking(std::uint64_t id, F make) {
     auto step = [replies = replies_, id, make = std::move(make)]() mutable {
-      replies->push({id, native::Response(make())});
+      replies->push({id, JobDone{native::Response(make())}});
       return true;
     };
-    service_.workers().run(lane_, std::move(step), std::move(request_lease_));
+    add_job(std::move(step), std::move(request_lease_));
   }
   /// The same for long work: `make` (-> optional<Response>) is called until it has an answer, and
   /// others have their turn between the calls.
@@ -174,10 +184,10 @@ class NativeSession final : public Session {
     auto step = [replies = replies_, id, make = std::move(make)]() mutable {
       std::optional<native::Response> response = make();
       if (!response) return false;
-      replies->push({id, std::move(*response)});
+      replies->push({id, JobDone{std::move(*response)}});
       return true;
     };
-    service_.workers().run(lane_, std::move(step), std::move(lease));
+    add_job(std::move(step), std::move(lease));
   }
   /// From the session's cache or the store.
   [[nodiscard]] Result<storage::PartitionRef> partition(const native::TopicPartition& target);
@@ -204,7 +214,7 @@ class NativeSession final : public Session {
   std::uint64_t frames_ = 0;    ///< begun so far
   std::uint64_t skip_ = 0;      ///< bytes of a refused frame that are still to come
   MemoryLease lease_;
-  std::vector<std::byte> held_;  ///< arrived while waiting for memory
+  std::vector<std::byte> held_;  ///< arrived while blocked
   /// The frame that overdue() saw unfinished, when, and what had arrived of it.
   struct Unfinished {
     std::uint64_t frame = 0;
@@ -219,7 +229,14 @@ class NativeSession final : public Session {
   unsigned pauses_ = 0;
   std::size_t in_flight_ = 0;
   std::uint64_t last_id_ = 0;  ///< of fetches and subscriptions
+  struct Job {
+    Workers::Step step;
+    MemoryLease lease;
+  };
+  std::deque<Job> jobs_;      ///< not begun
+  bool job_at_work_ = false;  ///< its answer has not come
   Output output_;
+  std::uint64_t output_bytes_ = 0;  ///< of output_
   std::string client_name_;
   std::unordered_map<std::uint64_t, PendingFetch> fetches_;
   std::unordered_map<std::uint64_t, Subscription> subscriptions_;

@@ -22,9 +22,14 @@ struct FetchDone {
 struct WatchChanged {
   std::uint64_t subscription = 0;
 };
+/// A job has answered, and the connection's next may begin.
+struct JobDone {
+  protocol::native::Response response;
+};
 struct Completion {
   std::uint64_t correlation = 0;
-  std::variant<storage::CommitOutcome, FetchDone, WatchChanged, protocol::native::Response> what;
+  std::variant<storage::CommitOutcome, FetchDone, WatchChanged, JobDone, protocol::native::Response>
+      what;
 };
 
 /// Outlives its session where work is still on the way. Thread safe.

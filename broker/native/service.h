@@ -24,7 +24,7 @@ namespace runnel::broker {
 
 struct NativeOptions {
   std::string server_version;
-  /// Unanswered requests of one connection; above it the connection is not read. At least 1.
+  /// Unanswered requests of one connection; with so many no other is begun. At least 1.
   std::size_t max_in_flight = 1000;
   /// Of other services, told with this one's; may be empty. Called on a worker.
   std::function<std::vector<protocol::native::Statistic>()> more_statistics = {};

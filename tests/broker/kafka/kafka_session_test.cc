@@ -6,6 +6,7 @@
 #include "protocol/kafka/find_coordinator.h"
 #include "protocol/kafka/heartbeat.h"
 #include "protocol/kafka/list_groups.h"
+#include "protocol/kafka/metadata.h"
 #include "protocol/kafka/offset_commit.h"
 #include "protocol/kafka/offset_fetch.h"
 #include "tests/broker/kafka/kafka_fixture.h"
@@ -120,6 +121,41 @@ TEST(KafkaSession, AnUnknownApiVersionsVersionIsAnsweredInVersion0) {
   EXPECT_EQ(answer->error, KafkaError::kUnsupportedVersion);
   ASSERT_EQ(answer->apis.size(), 1u);
   EXPECT_FALSE(c.connection.closed);
+}
+
+TEST(KafkaSession, WhoDoesNotReadGetsOneAnswerMoreThanTheMark) {
+  KafkaWorld w;
+  ASSERT_TRUE(w.store.create_topic({"wide", 10'000, {}}));
+  auto c = w.connect();
+  c.connection.reads = false;
+  kafka::MetadataRequest all;
+  all.topics.reset();
+  constexpr int kRequests = 200;
+  std::string bytes;
+  for (int i = 0; i < kRequests; ++i) bytes += c.frame(12, all);
+  const std::size_t half = bytes.size() / 2 + 1;
+  c.feed(bytes.substr(0, half));
+  while (c.connection.unsent <= kOutputLowMark) {
+    ASSERT_TRUE(c.connection.posts->wait());
+    c.run_posted();
+  }
+  c.feed(bytes.substr(half));  // was on its way
+  EXPECT_EQ(c.connection.pauses, 1);
+  c.session->shutting_down();  // the end of its stream: it may still read
+  for (int i = 0; i < kRequests; ++i) {
+    std::optional<kafka::MetadataResponse> answer;
+    while (!(answer = c.receive<kafka::MetadataResponse>(12))) {
+      if (c.connection.unsent <= kOutputLowMark) {
+        ASSERT_TRUE(c.connection.posts->wait()) << i << " answers";
+        continue;
+      }
+      c.connection.take_output(*c.session);
+    }
+    ASSERT_EQ(answer->topics.size(), 2U);
+  }
+  constexpr std::uint64_t kLargestAnswer = 512u << 10;
+  EXPECT_LE(c.connection.most_unsent, kOutputLowMark + kLargestAnswer);
+  EXPECT_TRUE(c.connection.closed);
 }
 
 TEST(KafkaSession, EveryAdvertisedApiIsOneThatCanBeRead) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -62,6 +63,7 @@ class FakeConnection final : public Connection {
   ~FakeConnection() override { posts->end(); }
   void send(Output output) override {
     EXPECT_FALSE(closed);
+    const std::size_t before = sent.size();
     for (const OutPiece& piece : output) {
       if (const auto* buffer = std::get_if<Buffer>(&piece)) {
         sent.append(as_text(buffer->bytes()));
@@ -73,6 +75,12 @@ class FakeConnection final : public Connection {
       EXPECT_TRUE(slice.file->read_exactly(slice.position, into));
       sent += bytes;
     }
+    if (!reads) unsent += sent.size() - before;
+    most_unsent = std::max(most_unsent, unsent);
+  }
+  /// The peer takes all that is queued, as a loop tells it to the session.
+  void take_output(Session& session) {
+    if (std::exchange(unsent, 0) > kOutputLowMark) session.drained();
   }
   void close() override { closed = true; }
   void pause_reading() override { ++pauses; }
@@ -88,7 +96,9 @@ class FakeConnection final : public Connection {
   std::string sent;
   bool closed = false;
   int pauses = 0;
+  bool reads = true;  ///< false: what is sent stays in `unsent`
   std::uint64_t unsent = 0;
+  std::uint64_t most_unsent = 0;
   Endpoint endpoint{"127.0.0.1", 1234};
   std::shared_ptr<FakeHandle> posts = std::make_shared<FakeHandle>();
 };
@@ -167,7 +177,8 @@ class TestClient {
   FakeConnection connection;
   std::unique_ptr<Session> session;
   std::map<std::uint64_t, std::deque<protocol::native::ResponseFrame>> answers;
-  Buffer attachment;  ///< of the last awaited answer
+  std::vector<std::uint64_t> answered;  ///< in the order of the answers
+  Buffer attachment;                    ///< of the last awaited answer
 
  private:
   void collect() {
@@ -180,6 +191,7 @@ class TestClient {
       connection.sent.erase(0, **size);
       auto decoded = protocol::native::decode_response(bytes);
       ASSERT_TRUE(decoded) << decoded.error().to_string();
+      answered.push_back(decoded->correlation);
       answers[decoded->correlation].push_back(std::move(*decoded));
     }
   }

@@ -386,11 +386,13 @@ TEST(NativeSession, StopsReadingAndPushingWhileTheClientDoesNotTakeItsAnswers) {
   c.connection.unsent = kOutputLowMark + 1;
   w.append(3, 0, batch_of());
   EXPECT_EQ(c.connection.pauses, 1);
-  w.append(4, 0, batch_of());
+  TestClient other(w.service.factory());
+  other.hello();
+  const std::string batch = batch_of();
+  other.call<native::AppendReply>(4, w.append_to(0, batch.size()), batch);
   c.run_posted();
   EXPECT_TRUE(c.answers[2].empty());
-  c.connection.unsent = 0;
-  c.session->drained();
+  c.connection.take_output(*c.session);
   EXPECT_EQ(c.connection.pauses, 0);
   c.await<native::Delivery>(2);
 }
