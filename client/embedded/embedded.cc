@@ -89,7 +89,7 @@ class HostEnd final : public broker::Connection, public std::enable_shared_from_
   void end() { session_.reset(); }
   void received(const Buffer& bytes) {
     if (session_ == nullptr || closed_) return;
-    if (paused_ > 0) {
+    if (paused_ > 0 || !waiting_.empty()) {  // resumed is not yet drained: they come first
       waiting_.push_back(bytes);
       return;
     }

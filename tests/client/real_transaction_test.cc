@@ -121,6 +121,22 @@ TEST_P(TransactionTest, AnEmptyOneIsAMistakeAndManyInFlightAreFine) {
   EXPECT_EQ(read_all("a").size(), 100U);
 }
 
+TEST_P(TransactionTest, FarMoreThanMayBeInFlightKeepTheirOrder) {
+  make_topic("a");
+  constexpr int kCommits = 20'000;
+  std::vector<Pending<Committed>> pending;
+  for (int i = 0; i < kCommits; ++i) {
+    Transaction t;
+    t.add(message("a", std::to_string(i))).durability(Durability::written);
+    pending.push_back(client->commit(t));
+  }
+  for (int i = 0; i < kCommits; ++i) {
+    const auto done = pending[static_cast<std::size_t>(i)].get();
+    ASSERT_TRUE(done) << done.error().to_string();
+    ASSERT_EQ(done->deliveries[0].offset, i);
+  }
+}
+
 TEST_P(TransactionTest, TheProducersDedupKeysWorkTheSameWay) {
   make_topic("a");
   for (int round = 0; round < 2; ++round) {
