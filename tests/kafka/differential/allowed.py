@@ -222,6 +222,9 @@ LIST = [
             "what a member subscribes to that is joining is kept (GROUP_SUBSCRIBED_TO_TOPIC); Kafka "
             "asks only those of the last rebalance that ended",
             lambda d: (d.kafka, d.runnel) == (0, 86), ends=True),
+    Allowed("OffsetDelete", "Topics", FORGOTTEN,
+            lambda d: d.runnel == ABSENT and has_error(d.answers["runnel"], 69), ends=True,
+            proof=is_forgotten(group_named)),
     Allowed("OffsetDelete", "ErrorCode", FORGOTTEN, lambda d: (d.kafka, d.runnel) == (0, 69),
             ends=True, proof=is_forgotten(group_named)),
     Allowed("DescribeConfigs", "Results.Configs*", "Runnel has no loggers of Kafka's",
