@@ -317,7 +317,7 @@ void finish_unanswered(const PendingProduce& pending, const CallRef& call) {
 void stored_unanswered(const CallRef& call, bool transactional,
                        const storage::CommitOutcome& outcome) {
   if (outcome.result) return;
-  call->on_loop([call, committed = PendingProduce::Committed{0, 0, transactional, outcome}] {
+  call->on_loop([call, committed = PendingProduce::Committed{0, 0, transactional, {}, outcome}] {
     ProduceResponse::Partition failed;
     settle(failed, committed, call->version());
     close_unanswered(call, failed);
