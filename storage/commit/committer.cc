@@ -111,6 +111,7 @@ void Committer::submit(CommitRequest request, CommitCallback done, Wake wake) {
 }
 
 Status Committer::run(Exclusive work) {
+  if (options_.admit_exclusive) RUNNEL_TRY(options_.admit_exclusive());
   std::promise<Status> promise;
   {
     MutexLock lock(queue_mutex_);
@@ -210,11 +211,11 @@ Result<FrameHeader> Committer::write(const Group& group) {
       options_.clock->now());
 }
 
-Status Committer::ensure_room(std::uint64_t bytes) {
-  Status room = journal_.ensure_room(bytes);
+Status Committer::ensure_room_for_exclusive(std::uint64_t bytes) {
+  Status room = journal_.ensure_room(bytes, Journal::RoomFor::kMakingRoom);
   if (!room && room.error().code() == ErrorCode::kLowSpace && options_.on_full_disk) {
     options_.on_full_disk();
-    room = journal_.ensure_room(bytes);
+    room = journal_.ensure_room(bytes, Journal::RoomFor::kMakingRoom);
   }
   return room;
 }
@@ -226,8 +227,12 @@ void Committer::commit_requests(std::span<Pending> requests) {
   }
   // Asked before anything is staged, so that nothing has to be taken back.
   std::uint64_t bound = kFrameRoom;
-  for (const Pending& p : requests) bound += p.bound;
-  const Status room = ensure_room(bound);
+  auto purpose = Journal::RoomFor::kChanges;
+  for (const Pending& p : requests) {
+    bound += p.bound;
+    if (!p.request.appends.empty()) purpose = Journal::RoomFor::kRecords;
+  }
+  const Status room = journal_.ensure_room(bound, purpose);
   if (room) return commit_group(requests);
   if (requests.size() == 1) {
     return requests.front().done({tl::unexpected<Error>(room.error()), {}});
@@ -240,11 +245,9 @@ void Committer::commit_group(std::span<Pending> requests) {
   Group group;
   const Timestamp now = options_.clock->now();
   for (Pending& p : requests) {
+    // A refusal may rest on what is written and not durable yet, as one that names duplicates does:
+    // it is told when an answer would be.
     CommitOutcome outcome = stager_.stage(p.request, now, group);
-    if (!outcome.result) {
-      p.done(std::move(outcome));
-      continue;
-    }
     group.completions.push_back({std::move(p.done), std::move(outcome), p.request.durability});
   }
   if (group.has_frame()) {
@@ -366,14 +369,14 @@ void Committer::wait_until_synced() {
 Status Committer::run_exclusive(Exclusive& work) {
   wait_until_synced();
   if (const auto error = stopped_by()) return fail(*error);
-  RUNNEL_TRY(ensure_room(kExclusiveRoom));
+  RUNNEL_TRY(ensure_room_for_exclusive(kExclusiveRoom));
   RUNNEL_TRY_ASSIGN(Mutations mutations, work.build(journal_.end()));
   if (mutations.empty()) return {};
   Group group;
   for (const auto& c : mutations.changes()) group.change(c);
   // build() changed nothing, so that a disk without room for a large frame is an error, not the
   // end.
-  RUNNEL_TRY(ensure_room(kFrameRoom + group.operations.size()));
+  RUNNEL_TRY(ensure_room_for_exclusive(kFrameRoom + group.operations.size()));
   Status status;
   const auto header = write(group);
   if (!header) status = fail(header.error());

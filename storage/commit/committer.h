@@ -30,8 +30,10 @@ struct CommitterOptions {
   Clock* clock = nullptr;
   /// Called once when a write or sync failed; nothing is acknowledged any more.
   std::function<void(const Error&)> on_fatal;
-  /// Called when the disk has no room for the next segment; gives some back if it can.
+  /// Called when the disk has no room for exclusive work; gives some back if it can.
   std::function<void()> on_full_disk;
+  /// Asked before exclusive work is queued: an error refuses it.
+  std::function<Status()> admit_exclusive;
   /// Called after each sync, on the thread that did it.
   std::function<void()> on_durable;
 };
@@ -92,7 +94,8 @@ class Committer {
   /// Makes room and commits: in one group if there is room for it, else one by one.
   void commit_requests(std::span<Pending> requests);
   void commit_group(std::span<Pending> requests);
-  [[nodiscard]] Status ensure_room(std::uint64_t bytes);
+  /// With what is kept for that on a full disk, if need be.
+  [[nodiscard]] Status ensure_room_for_exclusive(std::uint64_t bytes);
   [[nodiscard]] Status run_exclusive(Exclusive& work);
   [[nodiscard]] Result<FrameHeader> write(const Group& group);
   void hand_over(Group group);

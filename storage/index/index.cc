@@ -105,6 +105,8 @@ struct Index::Impl {
     }
     if (db) db->Close().PermitUncheckedError();
   }
+  /// Without RocksDB's own log; waits where the disk is full.
+  [[nodiscard]] rocksdb::Status write_with_room(rocksdb::WriteBatch& batch) const;
   [[nodiscard]] rocksdb::ColumnFamilyHandle* of(Family f) const {
     const auto i = static_cast<std::size_t>(f);
     RUNNEL_ASSERT(i < families.size());
@@ -185,6 +187,21 @@ Result<std::unique_ptr<Index>> Index::open(IndexOptions options) {
   return index;
 }
 
+rocksdb::Status Index::Impl::write_with_room(rocksdb::WriteBatch& batch) const {
+  rocksdb::WriteOptions without_log;
+  without_log.disableWAL = true;
+  rocksdb::Status status = db->Write(without_log, &batch);
+  const IndexOptions::FullDisk& full_disk = options.full_disk;
+  if (!status.IsNoSpace() || !full_disk.wait) return status;
+  // After a flush without room RocksDB refuses to write, and tries that flush again every five
+  // seconds.
+  for (int i = 0; status.IsNoSpace() && full_disk.wait(i); ++i) {
+    status = db->Write(without_log, &batch);
+  }
+  if (status.ok()) full_disk.over();
+  return status;
+}
+
 Status Index::write(rocksdb::WriteBatch& batch) {
   if (batch.Count() == 0) return {};
   rocksdb::Status status;
@@ -192,9 +209,7 @@ Status Index::write(rocksdb::WriteBatch& batch) {
     Repeat repeat(*impl_->applied, impl_->families);
     status = batch.Iterate(&repeat);
   } else {
-    rocksdb::WriteOptions options;
-    options.disableWAL = true;
-    status = impl_->db->Write(options, &batch);
+    status = impl_->write_with_room(batch);
   }
   batch.Clear();
   if (!status.ok()) return fail(error_of(status, "cannot apply a commit"));

@@ -66,6 +66,15 @@ struct IndexOptions {
   bool read_only = false;
   /// Asked while dedup keys are compacted: false drops the entry. Any thread, must be quick.
   std::function<bool(std::string_view value)> dedup_alive;
+  /// What to do while the disk is full; any thread.
+  struct FullDisk {
+    /// Asked before a write is tried again: makes room or waits a moment; false gives up.
+    /// `attempt` counts from 0.
+    std::function<bool(int attempt)> wait;
+    /// What was tried again is done.
+    std::function<void()> over;
+  };
+  FullDisk full_disk;
   /// RocksDB's warnings and errors; any thread.
   std::function<void(std::string_view)> warn;
 };

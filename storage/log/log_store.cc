@@ -54,7 +54,7 @@ void LogStore::log(LogLevel level, std::string_view text) const {
   if (options_.log) options_.log(level, text);
 }
 
-IndexOptions LogStore::index_options() const {
+IndexOptions LogStore::index_options() {
   IndexOptions index;
   index.directory = paths_.index;
   index.file_system = options_.file_system;
@@ -64,6 +64,8 @@ IndexOptions LogStore::index_options() const {
     const auto record = decode_dedup(value);
     return !record || Stager::dedup_alive(topics_, *record);
   };
+  index.full_disk = {[this](int attempt) { return wait_for_room(attempt); },
+                     [this] { out_of_space_ = false; }};
   index.warn = [this](std::string_view text) { log(LogLevel::kWarning, text); };
   return index;
 }
@@ -77,6 +79,7 @@ JournalOptions LogStore::journal_options() const {
   journal.frame_seed = directory_.frame_seed;
   journal.file_system = options_.file_system;
   journal.clock = options_.clock;
+  journal.keep_free_bytes = options_.low_space_bytes;
   journal.page_cache_bytes = options_.page_cache_bytes;
   return journal;
 }
@@ -92,6 +95,10 @@ CommitterOptions LogStore::committer_options() {
   committer.on_full_disk = [this] {
     if (const Status s = space_->drop(); !s) log(LogLevel::kError, s.error().to_string());
     low_space_ = true;
+  };
+  committer.admit_exclusive = [this]() -> Status {
+    if (!out_of_space_.load(std::memory_order_relaxed)) return {};
+    return fail(out_of_space());
   };
   committer.on_durable = [this] { became_durable(); };
   return committer;

@@ -80,7 +80,7 @@ class LogStore final : public Store {
   explicit LogStore(StoreOptions options);
   [[nodiscard]] Status start();
   [[nodiscard]] Status load_producer_ids();
-  [[nodiscard]] IndexOptions index_options() const;
+  [[nodiscard]] IndexOptions index_options();
   [[nodiscard]] JournalOptions journal_options() const;
   [[nodiscard]] CommitterOptions committer_options();
   void log(LogLevel level, std::string_view text) const;
@@ -140,6 +140,9 @@ class LogStore final : public Store {
   [[nodiscard]] Status expire_offsets() RUNNEL_REQUIRES(maintenance_mutex_);
   [[nodiscard]] Status remove_dead_segments() RUNNEL_REQUIRES(maintenance_mutex_);
   void look_at_space();
+  [[nodiscard]] static Error out_of_space();
+  /// The index found the disk full (IndexOptions::FullDisk::wait).
+  [[nodiscard]] bool wait_for_room(int attempt) RUNNEL_EXCLUDES(background_mutex_);
 
   StoreOptions options_;
   DirectoryPaths paths_;
@@ -160,6 +163,7 @@ class LogStore final : public Store {
   RetentionClock retention_clock_;
   bool clock_doubted_ RUNNEL_GUARDED_BY(maintenance_mutex_) = false;
   std::atomic<bool> low_space_{false};
+  std::atomic<bool> out_of_space_{false};  ///< the index waits for room
   std::uint64_t recovered_frames_ = 0;
   std::uint64_t recovery_micros_ = 0;
 

@@ -224,6 +224,7 @@ Status LogStore::prepare_append(AppendItem& item, Growth* growth) {
 }
 
 Status LogStore::prepare(CommitRequest& request, Growth* growth) {
+  if (out_of_space_.load(std::memory_order_relaxed)) return fail(out_of_space());
   if (!request.appends.empty() && low_space_.load(std::memory_order_relaxed)) {
     return fail(ErrorCode::kLowSpace,
                 "the disk is too full to take records (less than " +

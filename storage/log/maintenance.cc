@@ -181,13 +181,14 @@ Status LogStore::expire_offsets() {
   bool jumped = false;
   const Timestamp cutoff =
       retention_clock_.now(*options_.clock, jumped) - options_.offsets_retention.count();
-  std::set<std::string, std::less<>> active;
-  {
-    MutexLock lock(groups_mutex_);
-    active = active_groups_;
-  }
   Committer::Exclusive work;
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
+    // As of now: a group that became active while this waited for its turn keeps its offsets.
+    std::set<std::string, std::less<>> active;
+    {
+      MutexLock lock(groups_mutex_);
+      active = active_groups_;
+    }
     std::map<std::string, Timestamp, std::less<>> empty_since;
     RUNNEL_TRY(index_->scan_prefix(
         Family::kMeta, keys::kGroupsEmptySince, [&](std::string_view key, std::string_view value) {
@@ -214,6 +215,32 @@ Status LogStore::expire_offsets() {
     return m;
   };
   return committer_->run(std::move(work));
+}
+
+Error LogStore::out_of_space() {
+  return Error(ErrorCode::kLowSpace,
+               "the disk is full and nothing can be committed; free some space on it, then try "
+               "again");
+}
+
+bool LogStore::wait_for_room(int attempt) {
+  constexpr std::chrono::milliseconds kPause{200};
+  low_space_ = true;
+  if (attempt == 0) {
+    if (const Status s = space_->drop(); !s) log(LogLevel::kError, s.error().to_string());
+    return true;
+  }
+  if (!options_.background || !loaded_.load(std::memory_order_acquire)) return false;
+  if (!out_of_space_.exchange(true)) {
+    log(LogLevel::kError,
+        "the disk is full, the room kept for this included: nothing is committed until some space "
+        "is freed; reads go on");
+  }
+  MutexLock lock(background_mutex_);
+  const auto until = std::chrono::steady_clock::now() + kPause;
+  while (!closing_ && background_changed_.wait_until(lock, until) != std::cv_status::timeout) {
+  }
+  return !closing_;
 }
 
 void LogStore::look_at_space() {

@@ -121,6 +121,8 @@ void Journal::prepare_next() {
   if (!impl_->replayed.load(std::memory_order_acquire) || impl_->broken.load()) return;
   MutexLock lock(impl_->prepare_mutex);
   if (impl_->prepared) return;
+  const auto room = impl_->room(impl_->options.keep_free_bytes);
+  if (!room || *room < impl_->options.segment_bytes) return;
   // append makes the file itself if this failed, and reports what is wrong then.
   auto file = impl_->files.make(impl_->next_number, impl_->options.segment_bytes);
   if (file) impl_->prepared = std::move(*file);
@@ -218,7 +220,13 @@ bool Journal::has_room(std::uint64_t frame_bytes) const {
   return impl_->end.position.offset + frame_bytes <= impl_->capacity;
 }
 
-Status Journal::ensure_room(std::uint64_t frame_bytes) {
+Result<std::uint64_t> Journal::Impl::room(std::uint64_t keep) const {
+  RUNNEL_TRY_ASSIGN(const SpaceInfo space, options.file_system->space(options.directory));
+  return (space.available_bytes - std::min(space.available_bytes, keep)) / kFrameAlignment *
+         kFrameAlignment;
+}
+
+Status Journal::ensure_room(std::uint64_t frame_bytes, RoomFor purpose) {
   Impl& impl = *impl_;
   RUNNEL_TRY(impl.usable());
   RUNNEL_TRY(check_frame_size(frame_bytes));
@@ -230,7 +238,17 @@ Status Journal::ensure_room(std::uint64_t frame_bytes) {
       std::max<std::uint64_t>(kMinSegmentBytes, kSegmentHeaderBytes + frame_bytes);
   MutexLock lock(impl.prepare_mutex);
   if (!impl.prepared) {
-    RUNNEL_TRY_ASSIGN(impl.prepared, impl.files.make(impl.next_number, least));
+    std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    if (purpose != RoomFor::kMakingRoom) {
+      const std::uint64_t keep = impl.options.keep_free_bytes;
+      RUNNEL_TRY_ASSIGN(most, impl.room(purpose == RoomFor::kRecords ? keep : keep / 2));
+    }
+    if (most < least) {
+      return fail(ErrorCode::kLowSpace,
+                  "the disk is too full to take more than deletes; free some space or shorten "
+                  "retention, then try again");
+    }
+    RUNNEL_TRY_ASSIGN(impl.prepared, impl.files.make(impl.next_number, least, most));
     return {};
   }
   RUNNEL_TRY_ASSIGN(const std::uint64_t size, impl.prepared->size());

@@ -30,6 +30,8 @@ struct JournalOptions {
   std::uint64_t frame_seed = 0;  ///< the store's secret; see seal_frame
   FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
+  /// See ensure_room().
+  std::uint64_t keep_free_bytes = 0;
   /// How much of the newest journal the machine's page cache may hold; see release_cold_pages().
   std::uint64_t page_cache_bytes = std::numeric_limits<std::uint64_t>::max();
 };
@@ -94,14 +96,18 @@ class Journal {
   /// True if a frame of `frame_bytes` fits into the current segment. Any thread.
   [[nodiscard]] bool has_room(std::uint64_t frame_bytes) const;
   /// Makes sure that a frame of `frame_bytes` can be appended without asking the disk for more
-  /// room: afterwards append() can't fail for low space. Errors: kLowSpace, kRecordTooLarge, kIo.
-  [[nodiscard]] Status ensure_room(std::uint64_t frame_bytes);
+  /// room: afterwards append() can't fail for low space. Where a segment has to be made for it,
+  /// records leave JournalOptions::keep_free_bytes of the disk free, and changes that come without
+  /// (offsets, state) half of that: the index needs as much again. What makes room may take all.
+  /// Errors: kLowSpace, kRecordTooLarge, kIo.
+  enum class RoomFor { kRecords, kChanges, kMakingRoom };
+  [[nodiscard]] Status ensure_room(std::uint64_t frame_bytes, RoomFor purpose);
   /// End of what was written; where the next frame goes if it fits.
   [[nodiscard]] JournalPoint end() const;
   /// Bytes a frame of this content would take.
   [[nodiscard]] static std::uint64_t frame_bytes(const FrameContent& content);
-  /// Makes the next segment's file ahead of time; any thread. If that fails, append tries again
-  /// and reports it.
+  /// Makes the next segment's file ahead of time, unless space is short; any thread. If that fails,
+  /// append tries again and reports it.
   void prepare_next();
 
   // ---- syncer thread

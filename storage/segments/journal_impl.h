@@ -67,6 +67,8 @@ struct Journal::Impl {
   Status write_zeros_ahead(File& file, Position at, std::uint64_t frame_bytes,
                            std::uint64_t segment_bytes);
   Status usable() const;
+  /// The largest segment that leaves `keep` bytes of the disk free.
+  Result<std::uint64_t> room(std::uint64_t keep) const;
 
   const JournalOptions options;
   FileSystem& fs;

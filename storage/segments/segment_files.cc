@@ -32,8 +32,9 @@ std::optional<std::uint32_t> parse_segment_file_name(std::string_view name) {
 SegmentFiles::SegmentFiles(FileSystem& fs, std::string directory, std::uint64_t standard_bytes)
     : fs_(fs), directory_(std::move(directory)), standard_bytes_(standard_bytes) {}
 
-Result<std::shared_ptr<File>> SegmentFiles::make(std::uint32_t number, std::uint64_t least) const {
-  auto file = create(number, std::max(standard_bytes_, least));
+Result<std::shared_ptr<File>> SegmentFiles::make(std::uint32_t number, std::uint64_t least,
+                                                 std::uint64_t most) const {
+  auto file = create(number, std::max(std::min(standard_bytes_, most), least));
   const std::uint64_t small = std::max(least, kMinSegmentBytes);
   if (!file && file.error().code() == ErrorCode::kLowSpace && small < standard_bytes_) {
     // Deleting and trimming write frames too, and they are what frees a full disk.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,8 +25,10 @@ class SegmentFiles {
   SegmentFiles(FileSystem& fs, std::string directory, std::uint64_t standard_bytes);
 
   /// A file of at least `least` bytes under the name of `number`, all zeros, synced together with
-  /// its name. Where the disk has no room for the standard size, a file of `least` bytes will do.
-  [[nodiscard]] Result<std::shared_ptr<File>> make(std::uint32_t number, std::uint64_t least) const;
+  /// its name. Of the standard size if `most` allows it and the disk has room, else a smaller one.
+  [[nodiscard]] Result<std::shared_ptr<File>> make(
+      std::uint32_t number, std::uint64_t least,
+      std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) const;
   /// Deletes the file of a dead segment; whoever still reads it goes on. Durable with the next
   /// make() or sync_directory.
   [[nodiscard]] Status remove(std::uint32_t number) const { return fs_.remove(path(number)); }

@@ -19,6 +19,9 @@ Status SpaceGuard::open() {
     // Left by a crash in between, or of another setting.
     if (size != options_.ballast_bytes) RUNNEL_TRY(drop_ballast());
   }
+  RUNNEL_TRY(measure());
+  // The index can't be opened without writing.
+  if (free_bytes() < options_.ballast_bytes) RUNNEL_TRY(drop_ballast());
   return look();
 }
 
@@ -31,7 +34,9 @@ bool SpaceGuard::check() {
 Status SpaceGuard::drop() {
   MutexLock lock(mutex_);
   RUNNEL_TRY(drop_ballast());
-  return measure();
+  RUNNEL_TRY(measure());
+  low_.store(true, std::memory_order_relaxed);
+  return {};
 }
 
 Status SpaceGuard::measure() {
@@ -47,14 +52,8 @@ Status SpaceGuard::measure() {
 
 Status SpaceGuard::look() {
   RUNNEL_TRY(measure());
-  if (has_ballast_ && free_bytes() < options_.ballast_bytes) {
-    RUNNEL_TRY(drop_ballast());
-    // What the ballast gave is for deleting and trimming, not for more records: still low.
-    const bool was_low = low();
-    RUNNEL_TRY(measure());
-    if (was_low) low_.store(true, std::memory_order_relaxed);
-  } else if (!has_ballast_ && options_.ballast_bytes != 0 &&
-             free_bytes() >= healed_at() + options_.ballast_bytes) {
+  if (!has_ballast_ && options_.ballast_bytes != 0 &&
+      free_bytes() >= healed_at() + options_.ballast_bytes) {
     const Status made = make_ballast();
     // Somebody else took the room meanwhile; the next look tries again.
     if (!made && made.error().code() != ErrorCode::kLowSpace) return made;

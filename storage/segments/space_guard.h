@@ -21,8 +21,9 @@ struct SpaceGuardOptions {
 };
 
 /// Thread safe. Low begins below low_space_bytes and ends at 1.25 times that, so that it does not
-/// flutter. The ballast is dropped when less than its own size is free, and made again once the
-/// disk would not be low with it.
+/// flutter. The ballast is the room in which a full disk is cleared: whoever has to make room drops
+/// it, an open of a full disk does as well, and it is made again once the disk would not be low
+/// with it.
 class SpaceGuard {
  public:
   explicit SpaceGuard(SpaceGuardOptions options);

@@ -101,6 +101,36 @@ class FullDisk(unittest.TestCase):
                                  text=True, check=False, timeout=PATIENCE_SECONDS)
         self.assertEqual(checked.returncode, OK, checked.stdout + checked.stderr)
 
+    def test_a_neighbour_takes_the_last_byte(self):
+        directory = self.disk(64)
+        broker = self.start(directory)
+        broker.out("topic", "create", "t")
+        broker.run("produce", "t", text="1\n2\n3\n")
+        neighbour = pathlib.Path(directory) / "neighbour"
+
+        def take_all():
+            with neighbour.open("ab", buffering=0) as file:
+                try:
+                    while file.write(bytes(4096)):
+                        pass
+                except OSError:
+                    pass
+
+        # Commits go on until the index has to be written, also into what is kept for emergencies.
+        for i in range(2000):
+            take_all()
+            if broker.run("topic", "create", f"t{i}", expect=None).returncode != OK:
+                break
+        broker.wait_for("the disk is full, the room kept for this included")
+        self.assertEqual(broker.out("consume", "t", "-e").split(), ["1", "2", "3"])
+        self.assertEqual(broker.run("topic", "delete", "t", expect=None).returncode, TRY_AGAIN)
+
+        neighbour.unlink()
+        broker.wait_for("there is space again")
+        broker.run("produce", "t", text="4\n")
+        self.assertEqual(broker.out("consume", "t", "-e").split(), ["1", "2", "3", "4"])
+        self.assertEqual(broker.stop(), OK)
+
     def test_8_mb(self):
         self.life_of_a_full_disk(8)
 

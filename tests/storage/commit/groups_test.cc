@@ -104,5 +104,32 @@ TEST_F(GroupsTest, AnExclusiveChangeWithoutRoomIsAnErrorAndNotTheEnd) {
   EXPECT_TRUE(store->create_topic({"many", 1000, {}}));
 }
 
+TEST_F(GroupsTest, ARefusalIsToldOnceWhatItRestsOnIsDurable) {
+  open_with(64u << 20);
+  create("t");
+  const auto keyed = [this](std::vector<std::string> ids) {
+    CommitRequest request;
+    std::vector<DedupEntry> dedup;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      dedup.push_back({{"source", "id", ids[i]}, 1, static_cast<std::int32_t>(i)});
+    }
+    request.appends.push_back({ref("t"), make_batch(ids), dedup, std::nullopt});
+    return request;
+  };
+  auto first = queue(keyed({"a"}));
+  std::promise<CommitOutcome> second;
+  Offset visible;
+  store->queue_commit(keyed({"a", "b"}), [&](CommitOutcome outcome) {
+    visible = store->partition_info(ref("t")).high_watermark;
+    second.set_value(std::move(outcome));
+  });
+  EXPECT_EQ(code(store->commit_and_wait(state("k", 1))), ErrorCode::kOk);
+  EXPECT_EQ(code(first.get()), ErrorCode::kOk);
+  const CommitOutcome refused = second.get_future().get();
+  EXPECT_EQ(code(refused), ErrorCode::kPartialDuplicate);
+  EXPECT_EQ(refused.duplicates.size(), 1U);
+  EXPECT_EQ(visible, Offset(1)) << "the record it names was not durable yet";
+}
+
 }  // namespace
 }  // namespace runnel::storage

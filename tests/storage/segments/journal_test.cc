@@ -207,7 +207,7 @@ TEST(Journal, ASegmentMadeReadySmallOnAShortDiskCountsAsWhatItIs) {
   ASSERT_TRUE(box.open().status);
   ASSERT_TRUE(box.append("a", std::string(1'000'000, 'x')));
   box.disk.set_capacity((1u << 20) + 2 * kMinSegmentBytes);
-  ASSERT_TRUE(box.journal->ensure_room(60'000));
+  ASSERT_TRUE(box.journal->ensure_room(60'000, Journal::RoomFor::kMakingRoom));
   EXPECT_EQ(box.journal->disk_bytes(), (1u << 20) + kMinSegmentBytes);
 }
 
