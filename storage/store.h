@@ -393,7 +393,8 @@ class Store {
 
   /// close(), its error logged.
   virtual ~Store() = default;
-  /// Refuses new work (kShuttingDown), finishes what was accepted, checkpoints, unlocks.
+  /// Refuses new work (kShuttingDown), finishes what was accepted, checkpoints. The
+  /// destructor unlocks.
   /// Waiting fetches are answered with what is there. Idempotent.
   [[nodiscard]] virtual Status close() = 0;
 
