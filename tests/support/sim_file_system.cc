@@ -462,8 +462,7 @@ Result<std::unique_ptr<FileLock>> SimFileSystem::lock(const std::string& path) {
   const SimNodePtr node = place.node ? place.node : disk_.create(place, false);
   const std::string pid = std::to_string(::getpid());
   if (!locked_.insert(node->id).second) {
-    return fail(ErrorCode::kLocked, "cannot lock " + path + ": process " + pid +
-                                        " holds it; stop that process or use another directory");
+    return fail(ErrorCode::kLocked, "cannot lock " + path + ": this process has it open already");
   }
   node->content.resize(0);
   node->content.write(0, as_bytes(pid + "\n"));

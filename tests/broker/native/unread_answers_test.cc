@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <thread>
 
 #include "tests/broker/native/world.h"
 
@@ -53,7 +54,9 @@ struct UnreadAnswers : testing::Test {
     for (std::uint64_t id = kFirst; id <= kLast; ++id) EXPECT_NE(c().find<T>(id), nullptr) << id;
     EXPECT_EQ(c().connection.pauses, c().connection.closed ? 1 : 0);
     EXPECT_LE(c().connection.most_unsent, kOutputLowMark + kLargestAnswer);
-    EXPECT_EQ(w.store.memory().held_bytes(), 0U);
+    // The worker that answered last may still be giving back what its request held. What is never
+    // given back ends with this test's time.
+    while (w.store.memory().held_bytes() != 0) std::this_thread::yield();
   }
   World w{1u << 30};
 };
