@@ -8,10 +8,10 @@
 
 namespace runnel {
 
-/// The bytes, in hex, of the block "```hex NAME" of docs/formats/PAGE; what follows a '|' in a line
-/// is a remark. Empty: there is no such block.
-inline std::string hex_of_page(const std::string& page, const std::string& name) {
-  std::ifstream file(std::string(RUNNEL_SOURCE_DIR) + "/docs/formats/" + page);
+/// The bytes, in hex, of the block "```hex NAME" of the page at `path`; what follows a '|' in a
+/// line is a remark. Empty: there is no such block.
+inline std::string hex_of_page(const std::string& path, const std::string& name) {
+  std::ifstream file(path);
   std::string line;
   std::string hex;
   bool inside = false;

@@ -9,6 +9,8 @@
 namespace runnel::broker {
 namespace {
 
+constexpr const char* kPage = RUNNEL_SOURCE_DIR "/docs/formats/group-state.md";
+
 using namespace std::chrono_literals;
 using protocol::native::GroupHeartbeat;
 
@@ -59,8 +61,8 @@ ClassicGroup classic_example() {
 }
 
 TEST(GroupState, ThePageShowsWhatIsStored) {
-  EXPECT_EQ(to_hex(example().encode()), hex_of_page("group-state.md", "consumer"));
-  EXPECT_EQ(to_hex(classic_example().encode()), hex_of_page("group-state.md", "classic"));
+  EXPECT_EQ(to_hex(example().encode()), hex_of_page(kPage, "consumer"));
+  EXPECT_EQ(to_hex(classic_example().encode()), hex_of_page(kPage, "classic"));
 }
 
 TEST(GroupState, RoundTrip) {

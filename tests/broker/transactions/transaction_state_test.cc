@@ -9,6 +9,8 @@
 namespace runnel::broker {
 namespace {
 
+constexpr const char* kPage = RUNNEL_SOURCE_DIR "/docs/formats/transaction-state.md";
+
 const Transaction::Resolve kNobody = [](const TopicPartition&, PartitionId) { return nullptr; };
 
 Incarnation id(std::uint32_t id) {
@@ -38,10 +40,9 @@ Transaction example() {
 
 TEST(TransactionStored, ThePageShowsWhatIsStored) {
   const Transaction t = example();
-  EXPECT_EQ(to_hex(t.encode()), hex_of_page("transaction-state.md", "txn"));
-  EXPECT_EQ(to_hex(t.encode_offsets()), hex_of_page("transaction-state.md", "txo"));
-  EXPECT_EQ(to_hex(t.encode_participant({"orders", PartitionIndex(1)})),
-            hex_of_page("transaction-state.md", "txp"));
+  EXPECT_EQ(to_hex(t.encode()), hex_of_page(kPage, "txn"));
+  EXPECT_EQ(to_hex(t.encode_offsets()), hex_of_page(kPage, "txo"));
+  EXPECT_EQ(to_hex(t.encode_participant({"orders", PartitionIndex(1)})), hex_of_page(kPage, "txp"));
   EXPECT_EQ(Transaction::participant_key(t.producer(), 26), "txp/0000000000001267/0003/001a");
 }
 
