@@ -70,8 +70,14 @@ std::string counted(std::uint64_t count, const char* one, const char* many) {
 /// What became of the rows. Callbacks of the client report from its I/O thread.
 class Tally {
  public:
-  Status open_rejects(const std::string& path) {
+  Status open_rejects(const std::string& path, const std::vector<std::string>& inputs) {
     if (path.empty()) return {};
+    for (const std::string& input : inputs) {
+      std::error_code none;  // one that is not there is no other
+      if (!std::filesystem::equivalent(path, input == "-" ? "/dev/stdin" : input, none)) continue;
+      return fail(ErrorCode::kInvalidArgument,
+                  "--rejects " + path + " would be written over the input; name another file");
+    }
     rejects_.open(path, std::ios::binary | std::ios::trunc);
     if (rejects_) return {};
     return fail(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
@@ -383,7 +389,7 @@ Result<ExitCode> run(ProduceArguments& arguments) {
   RUNNEL_TRY_ASSIGN(options.delivery_timeout, timeout_of(arguments.timeout));
   options.send_timeout = kLookEvery;  // RowSender tries again
   const auto tally = std::make_shared<Tally>();
-  RUNNEL_TRY(tally->open_rejects(arguments.rejects));
+  RUNNEL_TRY(tally->open_rejects(arguments.rejects, arguments.files));
   RowSender sender(client, client.producer(options), arguments, tally);
   RUNNEL_TRY(sender.prepare());
   Status status;

@@ -50,6 +50,14 @@ class RoundTrip(BrokerCase):
             self.assertEqual(len({partition for partition, _ in records}), 1)
             self.assertEqual(records, sorted(records, key=lambda record: record[1]))
 
+    def test_rejects_do_not_replace_the_input(self):
+        rows = pathlib.Path(self.directory()) / "rows.jsonl"
+        rows.write_text('{"id": 1}\nno json\n')
+        refused = self.broker.run("produce", "orders", str(rows), "--in", "jsonl", "--rejects",
+                                  str(rows), expect=USAGE)
+        self.assertIn("name another file", refused.stderr)
+        self.assertEqual(rows.read_text(), '{"id": 1}\nno json\n')
+
     def test_json_rows_and_rejects(self):
         rows = ('{"id": 1, "at": "2026-01-02T03:04:05Z", "n": 5}\n'
                 'no json\n'

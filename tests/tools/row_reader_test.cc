@@ -89,6 +89,18 @@ TEST(Rows, JsonLinesTakeKeyAndTimestampAndKeepTheirBytes) {
   EXPECT_THAT(rows[4].rejected, HasSubstr("something follows"));
 }
 
+TEST(Rows, AValueThatIsNotThereIsNoDeletion) {
+  RowOptions options;
+  options.kind = InputKind::kJsonLines;
+  options.value = ".body";
+  const auto rows = read("{\"body\":\"x\"}\n{\"body\":null}\n{\"boddy\":1}\n", options);
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].record.value, "x");
+  EXPECT_TRUE(rows[1].rejected.empty());
+  EXPECT_FALSE(rows[1].record.value) << "a null deletes";
+  EXPECT_THAT(rows[2].rejected, HasSubstr("no .body"));
+}
+
 TEST(Rows, CsvMakesAnObjectOfAllColumnsOrTakesOne) {
   RowOptions options;
   options.kind = InputKind::kCsv;

@@ -152,6 +152,10 @@ std::optional<std::string> JsonDocument::text_at(std::string_view path) const {
   return boost::json::serialize(*found);
 }
 
+bool JsonDocument::has(std::string_view path) const {
+  return find(impl_->root, path) != nullptr;
+}
+
 std::optional<std::int64_t> JsonDocument::integer_at(std::string_view path) const {
   const boost::json::value* found = find(impl_->root, path);
   if (found == nullptr || !found->is_int64()) return std::nullopt;

@@ -27,6 +27,8 @@ class JsonDocument {
   /// The value at a path like ".id", ".user.name" or ".tags[0]": a string as its text, anything
   /// else as JSON. nullopt: there is none, or it is null. `path` has passed check_json_path.
   [[nodiscard]] std::optional<std::string> text_at(std::string_view path) const;
+  /// Whether something is there, be it null.
+  [[nodiscard]] bool has(std::string_view path) const;
   /// The integer at a path; nullopt if there is something else.
   [[nodiscard]] std::optional<std::int64_t> integer_at(std::string_view path) const;
 

@@ -86,8 +86,15 @@ class JsonLineReader final : public RowReader {
     if (!options_.timestamp.empty() && row.rejected.empty()) {
       take_timestamp(document->text_at(options_.timestamp), options_.timestamp, row);
     }
-    // The row's own bytes, not a rewritten form of them.
-    row.record.value = options_.value.empty() ? row.raw : document->text_at(options_.value);
+    if (options_.value.empty()) {
+      row.record.value = row.raw;  // its own bytes, not a rewritten form of them
+      return;
+    }
+    // A null is a value that deletes; that there is none may be a misspelt path.
+    row.record.value = document->text_at(options_.value);
+    if (row.rejected.empty() && !document->has(options_.value)) {
+      row.rejected = "it has no " + options_.value + " to take the value from";
+    }
   }
 
   std::istream& in_;
