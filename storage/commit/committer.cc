@@ -175,7 +175,7 @@ bool Committer::fit_for_driving() const {
   return pending->bound <= kMaxDrivenBytes && journal_.has_room(kFrameRoom + pending->bound);
 }
 
-bool Committer::drive() {
+bool Committer::drive(bool here) {
   bool syncs = false;
   {
     MutexLock lock(sync_mutex_);
@@ -185,7 +185,7 @@ bool Committer::drive() {
     MutexLock lock(queue_mutex_);
     if (queue_.empty()) return false;
     if (role_taken_) return false;  // whoever has it sees to the rest of the queue
-    if (syncs || stopping_ || !fit_for_driving()) {
+    if (!here || syncs || stopping_ || !fit_for_driving()) {
       if (committer_waits_) queue_changed_.notify_one();
       return false;
     }

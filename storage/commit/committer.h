@@ -54,8 +54,9 @@ class Committer {
   void submit(CommitRequest request, CommitCallback done, Wake wake = Wake::kCommitter);
   /// Commits what is queued on the calling thread if the role is free and the work is small enough
   /// not to hold up that thread; else sees to it that another thread does. Callbacks of any request
-  /// may run inside. False if there was nothing to do. Any thread, not from a callback.
-  bool drive();
+  /// may run inside. False if there was nothing to do. Any thread, not from a callback. Not `here`:
+  /// another thread does it in any case.
+  bool drive(bool here = true);
 
   /// A change of topics, trims, checkpoints: rare, alone in its frame, durable when it returns.
   struct Exclusive {

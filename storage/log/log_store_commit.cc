@@ -279,7 +279,8 @@ void LogStore::queue_commit(CommitRequest request, CommitCallback done) {
 
 bool LogStore::drive_commits() {
   if (!driven_.load(std::memory_order_relaxed)) driven_.store(true, std::memory_order_relaxed);
-  return committer_->drive();
+  // On a full disk the index may have to wait for room, and an event loop never does.
+  return committer_->drive(!low_space_.load(std::memory_order_relaxed));
 }
 
 bool LogStore::is_news(const GroupActivity& activity) {
