@@ -274,9 +274,12 @@ class Durability(BrokerCase):
         read = broker.run("consume", "a", "-e", expect=DAMAGED)
         self.assertEqual(sorted(read.stdout.split()), ["before", *["elsewhere"] * 5])
         self.assertIn("a[1]: the batch at offset 1 is damaged", read.stderr)
-        self.assertIn("ends before offset 101", read.stderr)
+        # In how many batches the hundred rows went is the producer's business.
+        go_on = int(re.search(r"ends before offset (\d+)", read.stderr).group(1))
+        self.assertGreater(go_on, 1)
         self.assertIn("read no further than the damage in a[1]", read.stderr)
-        self.assertEqual(broker.out("consume", "a", "-p", "1", "--from", "101", "-e"), "behind\n")
+        behind = broker.out("consume", "a", "-p", "1", "--from", str(go_on), "-e").splitlines()
+        self.assertEqual(behind, ["a needle in the log"] * (101 - go_on) + ["behind"])
 
 
 class Serving(BrokerCase):
