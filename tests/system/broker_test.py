@@ -6,6 +6,7 @@ Exit code 77: io_uring is what was asked for and this machine does not allow it.
 """
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
