@@ -10,12 +10,8 @@ namespace runnel::broker {
 namespace {
 
 /// A frame's memory is taken in steps, as its bytes arrive: announcing a length costs nobody
-/// anything. Most frames fit into the first step.
-constexpr std::size_t kFirstFrameBytes = 128u << 10;
-
-/// A request that has begun to arrive must go on after this with at least this speed.
-constexpr std::chrono::seconds kFrameGrace{10};
-constexpr std::uint64_t kFrameBytesPerSecond = 16u << 10;
+/// anything. The first step is what has come, or this.
+constexpr std::size_t kFirstFrameBytes = 4u << 10;
 
 }  // namespace
 
@@ -77,6 +73,7 @@ void KafkaSession::consume(Bytes data) {
       if (head_done_ == head_.size()) begin_frame();
       continue;
     }
+    if (frame_.empty() && !grow_frame(data.size())) continue;
     const std::size_t n = std::min(frame_.size() - frame_done_, data.size());
     std::copy_n(data.begin(), n, frame_.mutable_data() + frame_done_);
     frame_done_ += n;
@@ -99,12 +96,13 @@ void KafkaSession::begin_frame() {
   }
   frame_size_ = **size - kafka::kLengthBytes;
   frame_done_ = 0;
-  static_cast<void>(grow_frame());
 }
 
-/// More room for the frame's bytes. False if the memory for it is not there now.
-bool KafkaSession::grow_frame() {
-  const std::size_t wanted = std::min(frame_size_, std::max(kFirstFrameBytes, 2 * frame_.size()));
+/// More room for the frame's bytes, of which `arrived` more are there. False if the memory for it
+/// is not there now.
+bool KafkaSession::grow_frame(std::size_t arrived) {
+  const std::size_t wanted =
+      std::min(frame_size_, std::max({kFirstFrameBytes, 2 * frame_.size(), arrived}));
   if (!service_.memory().grow(wanted, share_, lease_)) {
     wants_memory_ = true;
     update_pause();
@@ -133,7 +131,7 @@ std::string_view KafkaSession::overdue(std::chrono::steady_clock::time_point now
     return {};
   }
   const auto elapsed = now - unfinished_.since;
-  if (elapsed <= kFrameGrace) return {};
+  if (elapsed <= service_.memory().frame_grace()) return {};
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
   const std::size_t came = frame_done_ - std::min(frame_done_, unfinished_.bytes);
   if (came >= static_cast<std::uint64_t>(seconds) * kFrameBytesPerSecond) return {};

@@ -45,7 +45,7 @@ class KafkaSession final : public Session {
   // Frames.
   void consume(Bytes data);
   void begin_frame();
-  [[nodiscard]] bool grow_frame();
+  [[nodiscard]] bool grow_frame(std::size_t arrived = 0);
   void end_frame();
   void retry_memory();
   [[nodiscard]] bool blocked() const noexcept { return waiting_ || wants_memory_; }

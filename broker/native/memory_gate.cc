@@ -8,6 +8,9 @@ namespace {
 /// Waking everybody for each returned frame would cost more than it gives.
 constexpr std::size_t kWokenAtOnce = 16;
 
+/// A frame up to this size does not wait for large ones: it may go beyond what they share.
+constexpr std::uint64_t kReserveFrameBytes = 64u << 10;
+
 /// Adds `bytes` to `counter` if it stays at or below `limit`.
 bool add_within(std::atomic<std::uint64_t>& counter, std::uint64_t bytes, std::uint64_t limit) {
   std::uint64_t held = counter.load(std::memory_order_relaxed);
@@ -60,7 +63,8 @@ bool MemoryGate::grow(std::uint64_t bytes, const std::shared_ptr<MemoryShare>& s
   }
   bool counted = false;
   if (lease.kind_ == Kind::kGrowing) {
-    counted = add_within(growing_, more, growing_limit());
+    const std::uint64_t reserve = bytes <= kReserveFrameBytes ? budget_.limit_bytes() / 16 : 0;
+    counted = add_within(growing_, more, growing_limit() + reserve);
     if (!counted && !turn_taken_.exchange(true)) {
       growing_ -= lease.bytes_;
       lease.kind_ = Kind::kTurn;

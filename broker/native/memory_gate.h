@@ -1,16 +1,17 @@
 // Memory that grows with load is paid for. Who cannot pay stops reading and waits here.
 //
 // The budget is shared so that nobody can be shut out:
-// - Frames that are arriving pay for the bytes that came, up to 3/8 of the limit together. When
-// that
-//   is used up, one frame at a time has "the turn": it may take up to the largest request more, so
-//   there is always one that can become complete. Complete requests end by themselves.
+// - Frames that are arriving pay for the bytes that came, up to 3/8 of the limit together; those up
+//   to 64 KiB may use 1/16 more. When that is used up, one frame at a time has "the turn": it may
+//   take up to the largest request more, so there is always one that can become complete. Complete
+//   requests end by themselves.
 // - What stays until a client takes it back (subscriptions, waiting fetches, lookups that are
 //   queued) gets at most a quarter together.
 // - One connection's requests hold at most a quarter together.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -24,6 +25,12 @@
 namespace runnel::broker {
 
 class MemoryGate;
+
+/// A frame that has begun must be complete after this time, or go on at this rate: it holds memory.
+/// Sooner while frames wait for memory.
+inline constexpr std::chrono::seconds kFrameGrace{10};
+inline constexpr std::chrono::seconds kFrameGraceWhenShort{2};
+inline constexpr std::uint64_t kFrameBytesPerSecond = 16u << 10;
 
 /// What one connection holds. Leases share it.
 struct MemoryShare {
@@ -80,6 +87,10 @@ class MemoryGate : public std::enable_shared_from_this<MemoryGate> {
   void wait(std::weak_ptr<SessionHandle> session, std::function<void(Session&)> retry)
       RUNNEL_EXCLUDES(mutex_);
   [[nodiscard]] bool has_waiters() const noexcept { return waiting_.load(); }
+  /// Time for a frame to become complete, or to show that it goes on.
+  [[nodiscard]] std::chrono::seconds frame_grace() const noexcept {
+    return turn_taken_.load() ? kFrameGraceWhenShort : kFrameGrace;
+  }
   /// Lets the first waiters try again.
   void wake() RUNNEL_EXCLUDES(mutex_);
 

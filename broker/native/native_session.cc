@@ -191,7 +191,7 @@ std::string_view NativeSession::overdue(std::chrono::steady_clock::time_point no
     return {};
   }
   const auto elapsed = now - unfinished_.since;
-  if (elapsed <= kFrameGrace) return {};
+  if (elapsed <= service_.memory().frame_grace()) return {};
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
   if (frame_done_ - unfinished_.bytes >=
       static_cast<std::uint64_t>(seconds) * kFrameBytesPerSecond) {

@@ -34,9 +34,6 @@ inline constexpr std::size_t kPartitionsPerRead = 256;
 /// Frames up to this size get through, one at a time, when there is no memory: greetings,
 /// heartbeats, small fetches.
 inline constexpr std::uint64_t kSmallFrameBytes = 16u << 10;
-/// A frame that has begun must be complete after this time, or go on at this rate.
-inline constexpr std::chrono::seconds kFrameGrace{10};
-inline constexpr std::uint64_t kFrameBytesPerSecond = 16u << 10;
 inline constexpr std::uint64_t kMaxFetchBytes = 32u << 20;
 inline constexpr std::uint64_t kMaxDeliveryBytes = 1u << 20;
 inline constexpr std::uint32_t kMaxFetchWaitMs = 5 * 60 * 1000;

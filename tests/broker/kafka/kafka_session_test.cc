@@ -171,5 +171,50 @@ TEST(KafkaSession, EveryAdvertisedApiIsOneThatCanBeRead) {
   }
 }
 
+// ---------------------------------------------------------------- memory
+/// A connection that has announced a frame of 1 MiB and sent so much of it.
+std::unique_ptr<KafkaClient> slow_sender(KafkaWorld& w, std::size_t sent) {
+  auto client = std::make_unique<KafkaClient>(w.service.factory());
+  client->feed(std::string("\0\x10\0\0", 4) + std::string(sent, '\0'));
+  return client;
+}
+
+TEST(KafkaSession, AnnouncingALengthCostsNobodyAnything) {
+  KafkaWorld w;
+  std::vector<std::unique_ptr<KafkaClient>> announcers;
+  for (int i = 0; i < 2000; ++i) announcers.push_back(slow_sender(w, 0));
+  EXPECT_EQ(w.store.memory().held_bytes(), 0u);
+  for (int i = 0; i < 2000; ++i) announcers.push_back(slow_sender(w, 1));
+  EXPECT_FALSE(w.gate->has_waiters());
+  auto honest = w.connect();
+  kafka::ListGroupsRequest large;
+  large.states_filter.assign(1000, std::string(500, 's'));
+  honest.call<kafka::ListGroupsResponse>(5, large);
+}
+
+TEST(KafkaSession, SmallRequestsDoNotWaitForLargeOnes) {
+  KafkaWorld w;
+  std::vector<std::unique_ptr<KafkaClient>> senders;
+  while (!w.gate->has_waiters()) senders.push_back(slow_sender(w, 200'000));
+  ASSERT_LT(senders.size(), 200u);
+  for (int i = 0; i < 10; ++i) {
+    KafkaClient& client = *senders.emplace_back(std::make_unique<KafkaClient>(w.service.factory()));
+    kafka::ListGroupsRequest request;
+    request.states_filter.assign(100, std::string(500, 's'));
+    client.call<kafka::ListGroupsResponse>(5, request);
+  }
+}
+
+TEST(KafkaSession, WhoHoldsMemoryThatOthersWaitForGoesOnSoon) {
+  KafkaWorld w;
+  const auto sender = slow_sender(w, 200'000);
+  const std::chrono::steady_clock::time_point start{};
+  EXPECT_EQ(sender->session->overdue(start), "");
+  EXPECT_EQ(sender->session->overdue(start + std::chrono::seconds(5)), "");
+  std::vector<std::unique_ptr<KafkaClient>> others;
+  while (!w.gate->has_waiters()) others.push_back(slow_sender(w, 200'000));
+  EXPECT_NE(sender->session->overdue(start + std::chrono::seconds(5)), "");
+}
+
 }  // namespace
 }  // namespace runnel::broker

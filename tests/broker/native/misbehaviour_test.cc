@@ -79,6 +79,19 @@ TEST_F(Misbehaviour, AFrameThatDoesNotGoOnIsCutInTime) {
   w.client->await<native::AppendReply>(2);
 }
 
+TEST_F(Misbehaviour, AFrameThatHoldsWhatOthersWaitForIsCutSooner) {
+  const std::string batch = batch_of(240'000);
+  std::vector<std::unique_ptr<TestClient>> slow;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 8; ++i) {
+    slow.push_back(another());
+    slow.back()->feed(append_frame(2, batch).substr(0, 239'000));
+    EXPECT_TRUE(slow.back()->session->overdue(start).empty());
+  }
+  EXPECT_TRUE(slow.front()->session->overdue(start + kFrameGraceWhenShort).empty());
+  EXPECT_FALSE(slow.front()->session->overdue(start + kFrameGraceWhenShort + 1s).empty());
+}
+
 TEST_F(Misbehaviour, HalfFramesCannotShutOthersOut) {
   const std::string batch = batch_of(240'000);
   std::vector<std::unique_ptr<TestClient>> slow;
