@@ -4,7 +4,9 @@
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "broker/kafka/partitions.h"
+#include "broker/kafka/steps.h"
 #include "protocol/kafka/describe_cluster.h"
 #include "protocol/kafka/find_coordinator.h"
 #include "protocol/kafka/metadata.h"
@@ -24,6 +26,9 @@ constexpr std::int32_t kAllClusterOperations = 0b1'1111'1010'0000;
 constexpr std::int16_t kFirstWithAutoCreation = 4;
 /// From this version on topics may be asked for by id. Two versions before have the field, empty.
 constexpr std::int16_t kFirstWithTopicIds = 12;
+/// Topics that one request creates; who asks again for the others gets them too. More than these
+/// are not looked up in one go.
+constexpr std::size_t kMaxAtOnce = 1000;
 /// From this version on FindCoordinator asks for several keys at once.
 constexpr std::int16_t kFirstWithManyKeys = 4;
 
@@ -83,47 +88,69 @@ bool has_ids(const MetadataRequest& request) {
                                        [](const auto& t) { return t.topic_id != Uuid(); });
 }
 
-/// Answers with what is there and creates what may be; blocks if it has to create.
-MetadataResponse answer(Call& call, const MetadataRequest& request, bool create) {
-  MetadataResponse response = begin_response(call, request);
-  const bool operations = request.include_topic_authorized_operations;
-  const bool all = !request.topics || (call.version() == 0 && request.topics->empty());
-  if (all) {
+/// An answer in the making, topic by topic. `create`: topics that are not there are made, which
+/// blocks.
+class Answer {
+ public:
+  Answer(Call& call, MetadataRequest request, bool create)
+      : response(begin_response(call, request)),
+        request_(std::move(request)),
+        by_ids_(has_ids(request_)),
+        may_create_(create ? kMaxAtOnce : 0) {}
+
+  /// Answers for the next topic; false if there is none.
+  [[nodiscard]] bool next(const CallRef& call) {
+    if (next_ == request_.topics->size()) return false;
+    const MetadataRequest::Topic& asked = (*request_.topics)[next_++];
+    if (by_ids_) {
+      if (asked.topic_id != Uuid() && !named_before_({{}, asked.topic_id})) {
+        response.topics.push_back(by_id(*call, asked, with_operations()));
+      }
+    } else if (!named_before_({*asked.name, {}})) {
+      add(*call, *asked.name);
+    }
+    return true;
+  }
+  [[nodiscard]] std::size_t asked() const { return request_.topics->size(); }
+  void add_all(Call& call) {
     for (const std::string& name : call.store().topic_names()) {
       const auto info = call.store().describe_topic(name);
-      if (info) response.topics.push_back(described(call, *info, operations));
+      if (info) response.topics.push_back(described(call, *info, with_operations()));
     }
-    return response;
   }
-  const bool by_ids = has_ids(request);
-  std::set<std::pair<std::string_view, Uuid>> seen;
-  for (const MetadataRequest::Topic& asked : *request.topics) {
-    if (by_ids) {
-      if (asked.topic_id == Uuid() || !seen.insert({{}, asked.topic_id}).second) continue;
-      response.topics.push_back(by_id(call, asked, operations));
-      continue;
-    }
-    if (!seen.insert({*asked.name, {}}).second) continue;
-    auto info = call.store().describe_topic(*asked.name);
-    if (!info && info.error().code() == ErrorCode::kUnknownTopic && create) {
-      info =
-          call.store().create_topic({*asked.name, call.service().options().default_partitions, {}});
+
+  MetadataResponse response;
+
+ private:
+  [[nodiscard]] bool with_operations() const {
+    return request_.include_topic_authorized_operations;
+  }
+  void add(Call& call, const std::string& name) {
+    auto info = call.store().describe_topic(name);
+    if (!info && info.error().code() == ErrorCode::kUnknownTopic && may_create_ > 0) {
+      --may_create_;
+      info = call.store().create_topic({name, call.service().options().default_partitions, {}});
       // Somebody else was quicker.
       if (!info && info.error().code() == ErrorCode::kTopicExists) {
-        info = call.store().describe_topic(*asked.name);
+        info = call.store().describe_topic(name);
       }
     }
     if (info) {
-      response.topics.push_back(described(call, *info, operations));
-      continue;
+      response.topics.push_back(described(call, *info, with_operations()));
+      return;
     }
-    const Status valid = storage::validate_topic_name(*asked.name);
+    const Status valid = storage::validate_topic_name(name);
     response.topics.push_back(
-        refused(asked.name, {}, valid ? kafka_error(info.error()) : kafka_error(valid.error())));
-    if (operations) response.topics.back().authorized_operations = kAllTopicOperations;
+        refused(name, {}, valid ? kafka_error(info.error()) : kafka_error(valid.error())));
+    if (with_operations()) response.topics.back().authorized_operations = kAllTopicOperations;
   }
-  return response;
-}
+
+  const MetadataRequest request_;
+  const bool by_ids_;
+  std::size_t may_create_;
+  std::size_t next_ = 0;
+  NamedBefore<std::pair<std::string_view, Uuid>> named_before_;
+};
 
 /// Whether each topic is named as its version can: by name, from version 12 on by id instead.
 bool names_topics(Call& call, const MetadataRequest& request) {
@@ -161,10 +188,17 @@ void handle_metadata(const CallRef& call) {
   auto request = call->decode<MetadataRequest>();
   if (!request) return;
   if (!names_topics(*call, *request)) return call->reply(refused_whole(*request));
-  if (!creates(*call, *request)) return call->reply(answer(*call, *request, false));
-  run_blocking(
-      call, [call, request = std::move(*request)] { return answer(*call, request, true); },
-      [call](const MetadataResponse& response) { call->reply(response); });
+  const bool all = !request->topics || (call->version() == 0 && request->topics->empty());
+  const bool create = creates(*call, *request);
+  const auto answer = std::make_shared<Answer>(*call, std::move(*request), create);
+  const bool many = !all && answer->asked() > kMaxAtOnce;
+  if (create || many) return run_in_steps(call, answer);
+  if (all) {
+    answer->add_all(*call);
+  } else {
+    while (answer->next(call)) continue;
+  }
+  call->reply(answer->response);
 }
 
 void handle_describe_cluster(const CallRef& call) {

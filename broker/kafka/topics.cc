@@ -5,7 +5,9 @@
 #include "broker/kafka/describe_configs.h"
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "broker/kafka/partitions.h"
+#include "broker/kafka/steps.h"
 #include "protocol/kafka/create_partitions.h"
 #include "protocol/kafka/create_topics.h"
 #include "protocol/kafka/delete_records.h"
@@ -29,6 +31,10 @@ template <class Answer>
 void refuse(Answer& answer, Refusal refusal) {
   answer.error = refusal.error;
   answer.error_message = std::move(refusal.message);
+}
+
+Refusal topic_named_twice() {
+  return {KafkaError::kInvalidRequest, named_twice("the topic")};
 }
 
 // ---------------------------------------------------------------- create
@@ -139,24 +145,12 @@ void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
   }
 }
 
-kafka::CreateTopicsResponse create_all(const CallRef& call,
-                                       const kafka::CreateTopicsRequest& request) {
-  std::unordered_map<std::string, int> times;
-  for (const auto& topic : request.topics) ++times[topic.name];
-  kafka::CreateTopicsResponse response;
-  for (const auto& topic : request.topics) {
-    const int count = std::exchange(times[topic.name], 0);
-    if (count == 0) continue;  // answered with its first
-    auto& answer = response.topics.emplace_back();
-    answer.name = topic.name;
-    if (count > 1) {
-      answer.configs.emplace();
-      refuse(answer, {KafkaError::kInvalidRequest, "the topic stands in the request twice"});
-    } else {
-      create(call, request, topic, answer);
-    }
-  }
-  return response;
+void answer_topic(const CallRef& call, const kafka::CreateTopicsRequest& request,
+                  const CreateTopic& topic, bool twice,
+                  kafka::CreateTopicsResponse::Topic& answer) {
+  if (!twice) return create(call, request, topic, answer);
+  answer.configs.emplace();
+  refuse(answer, topic_named_twice());
 }
 
 // ---------------------------------------------------------------- delete
@@ -176,12 +170,6 @@ DeleteKey key_of(const CallRef& call, const DeleteTopic& topic) {
 /// By name or by id: whoever gives both or neither is refused, each entry for itself.
 bool is_named(const DeleteTopic& topic) {
   return topic.name.has_value() != (topic.topic_id != Uuid());
-}
-
-const Refusal& named_twice() {
-  static const Refusal refusal{KafkaError::kInvalidRequest,
-                               "the topic stands in the request twice"};
-  return refusal;
 }
 
 void remove(const CallRef& call, const std::string& name,
@@ -213,54 +201,60 @@ void remove_by_name_or_id(const CallRef& call, const DeleteTopic& topic,
   remove(call, *name, answer);
 }
 
-/// Versions with a list of names only.
-void delete_named(const CallRef& call, const std::vector<std::string>& names,
-                  kafka::DeleteTopicsResponse& response) {
-  std::map<std::string_view, int> times;
-  for (const std::string& name : names) ++times[name];
-  for (const std::string& name : names) {
-    const int count = std::exchange(times[name], 0);
-    if (count == 0) continue;  // answered with its first
-    auto& answer = response.topics.emplace_back();
-    answer.name = name;
-    if (count > 1) {
-      refuse(answer, named_twice());
-    } else {
-      remove(call, name, answer);
+/// Answers for each topic once, in order, when it has seen how often each is named.
+class TopicsToDelete {
+ public:
+  explicit TopicsToDelete(kafka::DeleteTopicsRequest request) : request_(std::move(request)) {
+    for (std::string& name : request_.names) {  // of versions that know no ids
+      request_.topics.emplace_back().name = std::move(name);
     }
   }
-}
+  [[nodiscard]] bool next(const CallRef& call) {
+    if (keys_.size() < request_.topics.size()) {
+      count(call, request_.topics[keys_.size()]);
+      return true;
+    }
+    if (next_ == keys_.size()) return false;
+    answer(call, request_.topics[next_], keys_[next_]);
+    ++next_;
+    return true;
+  }
 
-kafka::DeleteTopicsResponse delete_all(const CallRef& call,
-                                       const kafka::DeleteTopicsRequest& request) {
   kafka::DeleteTopicsResponse response;
-  delete_named(call, request.names, response);
-  std::map<DeleteKey, int> times;
-  std::vector<DeleteKey> keys;
-  for (const DeleteTopic& topic : request.topics) {
-    keys.push_back(key_of(call, topic));
-    if (is_named(topic)) ++times[keys.back()];
+
+ private:
+  struct Named {
+    int times = 0;
+    bool answered = false;
+    bool by_id = false;
+    std::optional<std::string> name;
+  };
+
+  void count(const CallRef& call, const DeleteTopic& topic) {
+    keys_.push_back(key_of(call, topic));
+    if (!is_named(topic)) return;
+    Named& named = named_[keys_.back()];
+    ++named.times;
+    if (!topic.name) named.by_id = true;
+    if (!named.name) named.name = topic.name;
   }
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const DeleteTopic& topic = request.topics[i];
-    const int count = is_named(topic) ? std::exchange(times[keys[i]], 0) : 1;
-    if (count == 0) continue;  // answered with its first
-    auto& answer = response.topics.emplace_back();
-    answer.name = topic.name;
-    answer.topic_id = topic.topic_id;
-    if (count == 1) {
-      remove_by_name_or_id(call, topic, answer);
-      continue;
-    }
-    for (std::size_t j = i; j < keys.size(); ++j) {
-      if (!is_named(request.topics[j]) || keys[j] != keys[i]) continue;
-      if (!answer.name) answer.name = request.topics[j].name;
-      if (!request.topics[j].name) answer.topic_id = keys[i].second;
-    }
-    refuse(answer, named_twice());
+  void answer(const CallRef& call, const DeleteTopic& topic, const DeleteKey& key) {
+    Named* named = is_named(topic) ? &named_[key] : nullptr;
+    if (named != nullptr && std::exchange(named->answered, true)) return;
+    auto& to = response.topics.emplace_back();
+    to.name = topic.name;
+    to.topic_id = topic.topic_id;
+    if (named == nullptr || named->times == 1) return remove_by_name_or_id(call, topic, to);
+    to.name = named->name;
+    if (named->by_id) to.topic_id = key.second;
+    refuse(to, topic_named_twice());
   }
-  return response;
-}
+
+  kafka::DeleteTopicsRequest request_;
+  std::vector<DeleteKey> keys_;  ///< of the topics, in their order
+  std::map<DeleteKey, Named> named_;
+  std::size_t next_ = 0;
+};
 
 // ---------------------------------------------------------------- partitions
 void add_partitions(const CallRef& call, const kafka::CreatePartitionsRequest& request,
@@ -291,84 +285,119 @@ void add_partitions(const CallRef& call, const kafka::CreatePartitionsRequest& r
   }
 }
 
-// ---------------------------------------------------------------- records
-kafka::DeleteRecordsResponse delete_records(const CallRef& call,
-                                            const kafka::DeleteRecordsRequest& request) {
-  kafka::DeleteRecordsResponse response;
-  for (const auto& topic : request.topics) {
-    auto& to = response.topics.emplace_back();
-    to.name = topic.name;
-    for (const auto& asked : topic.partitions) {
-      auto& answer = to.partitions.emplace_back();
-      answer.index = asked.index;
-      const auto found = call->store().partition(topic.name, asked.index);
-      if (!found) {
-        answer.error = kafka_error(found.error());
-        continue;
-      }
-      const storage::PartitionInfo info = call->store().partition_info(*found);
-      const Offset before = asked.offset == Offset(-1) ? info.high_watermark : asked.offset;
-      if (before < Offset(0) || before > info.high_watermark) {
-        answer.error = KafkaError::kOffsetOutOfRange;
-        continue;
-      }
-      if (before <= info.log_start) {  // they are gone already
-        answer.low_watermark = info.log_start;
-        continue;
-      }
-      const auto start = call->store().delete_records(*found, before);
-      if (start) {
-        answer.low_watermark = *start;
-      } else {
-        answer.error = kafka_error(start.error());
-      }
-    }
-  }
-  return response;
+void answer_topic(const CallRef& call, const kafka::CreatePartitionsRequest& request,
+                  const kafka::CreatePartitionsRequest::Topic& topic, bool twice,
+                  kafka::CreatePartitionsResponse::Topic& answer) {
+  if (!twice) return add_partitions(call, request, topic, answer);
+  refuse(answer, topic_named_twice());
 }
 
-/// Decodes, does `work` where it may block, answers with its result.
+/// Answers for each topic once, in order, with answer_topic().
+template <class Request, class Response>
+class TopicByTopic {
+ public:
+  explicit TopicByTopic(Request request) : request_(std::move(request)) {
+    for (const auto& topic : request_.topics) ++times_[topic.name];
+  }
+  [[nodiscard]] bool next(const CallRef& call) {
+    if (next_ == request_.topics.size()) return false;
+    const auto& topic = request_.topics[next_++];
+    const int count = std::exchange(times_[topic.name], 0);
+    if (count == 0) return true;  // answered with its first
+    auto& answer = response.topics.emplace_back();
+    answer.name = topic.name;
+    answer_topic(call, request_, topic, count > 1, answer);
+    return true;
+  }
+
+  Response response;
+
+ private:
+  const Request request_;
+  std::unordered_map<std::string_view, int> times_;  // views of request_
+  std::size_t next_ = 0;
+};
+
+// ---------------------------------------------------------------- records
+void delete_records(const CallRef& call, const std::string& topic,
+                    const kafka::DeleteRecordsRequest::Partition& asked,
+                    kafka::DeleteRecordsResponse::Partition& answer) {
+  answer.index = asked.index;
+  const auto found = call->store().partition(topic, asked.index);
+  if (!found) {
+    answer.error = kafka_error(found.error());
+    return;
+  }
+  const storage::PartitionInfo info = call->store().partition_info(*found);
+  const Offset before = asked.offset == Offset(-1) ? info.high_watermark : asked.offset;
+  if (before < Offset(0) || before > info.high_watermark) {
+    answer.error = KafkaError::kOffsetOutOfRange;
+    return;
+  }
+  if (before <= info.log_start) {  // they are gone already
+    answer.low_watermark = info.log_start;
+    return;
+  }
+  const auto start = call->store().delete_records(*found, before);
+  if (start) {
+    answer.low_watermark = *start;
+  } else {
+    answer.error = kafka_error(start.error());
+  }
+}
+
+class RecordsToDelete {
+ public:
+  explicit RecordsToDelete(kafka::DeleteRecordsRequest request) : request_(std::move(request)) {}
+  [[nodiscard]] bool next(const CallRef& call) {
+    if (topic_ == request_.topics.size()) return false;
+    const auto& topic = request_.topics[topic_];
+    if (partition_ == 0) response.topics.emplace_back().name = topic.name;
+    if (partition_ < topic.partitions.size()) {
+      auto& answer = response.topics.back().partitions.emplace_back();
+      delete_records(call, topic.name, topic.partitions[partition_++], answer);
+    }
+    if (partition_ == topic.partitions.size()) {
+      ++topic_;
+      partition_ = 0;
+    }
+    return true;
+  }
+
+  kafka::DeleteRecordsResponse response;
+
+ private:
+  const kafka::DeleteRecordsRequest request_;
+  std::size_t topic_ = 0;      ///< the next one is here ...
+  std::size_t partition_ = 0;  ///< ... at this place
+};
+
+/// Decodes, and has `Work` do the request's parts.
 template <class Request, class Work>
-void blocking(const CallRef& call, Work work) {
+void step_by_step(const CallRef& call) {
   auto request = call->decode<Request>();
   if (!request) return;
-  run_blocking(
-      call, [call, work, request = std::move(*request)] { return work(call, request); },
-      [call](const auto& response) { call->reply(response); });
+  run_in_steps(call, std::make_shared<Work>(std::move(*request)));
 }
 
 }  // namespace
 
 void handle_create_topics(const CallRef& call) {
-  blocking<kafka::CreateTopicsRequest>(call, create_all);
+  using Request = kafka::CreateTopicsRequest;
+  step_by_step<Request, TopicByTopic<Request, kafka::CreateTopicsResponse>>(call);
 }
 
 void handle_delete_topics(const CallRef& call) {
-  blocking<kafka::DeleteTopicsRequest>(call, delete_all);
+  step_by_step<kafka::DeleteTopicsRequest, TopicsToDelete>(call);
 }
 
 void handle_create_partitions(const CallRef& call) {
-  blocking<kafka::CreatePartitionsRequest>(call, [](const CallRef& c, const auto& request) {
-    kafka::CreatePartitionsResponse response;
-    std::unordered_map<std::string, int> times;
-    for (const auto& topic : request.topics) ++times[topic.name];
-    for (const auto& topic : request.topics) {
-      const int count = std::exchange(times[topic.name], 0);
-      if (count == 0) continue;  // answered with its first
-      auto& answer = response.topics.emplace_back();
-      answer.name = topic.name;
-      if (count > 1) {
-        refuse(answer, {KafkaError::kInvalidRequest, "the topic stands in the request twice"});
-      } else {
-        add_partitions(c, request, topic, answer);
-      }
-    }
-    return response;
-  });
+  using Request = kafka::CreatePartitionsRequest;
+  step_by_step<Request, TopicByTopic<Request, kafka::CreatePartitionsResponse>>(call);
 }
 
 void handle_delete_records(const CallRef& call) {
-  blocking<kafka::DeleteRecordsRequest>(call, delete_records);
+  step_by_step<kafka::DeleteRecordsRequest, RecordsToDelete>(call);
 }
 
 }  // namespace runnel::broker

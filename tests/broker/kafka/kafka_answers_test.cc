@@ -2,6 +2,11 @@
 // what a request that names a thing twice is told. tests/kafka/differential found these.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
+#include <future>
+#include <thread>
+
 #include "protocol/kafka/client_quotas.h"
 #include "protocol/kafka/create_partitions.h"
 #include "protocol/kafka/create_topics.h"
@@ -9,6 +14,7 @@
 #include "protocol/kafka/join_group.h"
 #include "protocol/kafka/list_offsets.h"
 #include "protocol/kafka/metadata.h"
+#include "protocol/kafka/offset_fetch.h"
 #include "protocol/kafka/offset_for_leader_epoch.h"
 #include "tests/broker/kafka/kafka_fixture.h"
 
@@ -139,6 +145,97 @@ TEST_F(KafkaAnswers, AddressesHaveQuotasWithoutUsers) {
   request.components = {{"user", 0, std::nullopt}};  // which one?
   EXPECT_EQ(c.call<kafka::DescribeClientQuotasResponse>(1, request).error,
             KafkaError::kInvalidRequest);
+}
+
+// ---------------------------------------------------------------- many topics at once
+TEST_F(KafkaAnswers, OneRequestCreatesSoManyTopics) {
+  kafka::MetadataRequest request;
+  request.topics.emplace(1500);
+  for (std::size_t i = 0; i < 1500; ++i) request.topics->at(i).name = "t" + std::to_string(i);
+  const auto first = c.call<kafka::MetadataResponse>(12, request);
+  ASSERT_EQ(first.topics.size(), 1500u);
+  EXPECT_EQ(first.topics[999].error, KafkaError::kNone);
+  EXPECT_EQ(first.topics[1000].error, KafkaError::kUnknownTopicOrPartition);
+  const auto second = c.call<kafka::MetadataResponse>(12, request);
+  EXPECT_EQ(second.topics.at(1499).error, KafkaError::kNone);
+}
+
+kafka::CreateTopicsRequest creation_of(int topics) {
+  kafka::CreateTopicsRequest request;
+  for (int i = 0; i < topics; ++i)
+    request.topics.push_back({"t" + std::to_string(i), 1, 1, {}, {}});
+  return request;
+}
+
+kafka::DeleteTopicsRequest deletion_of(int topics) {
+  kafka::DeleteTopicsRequest request;
+  for (int i = 0; i < topics; ++i) request.topics.emplace_back().name = "t" + std::to_string(i);
+  return request;
+}
+
+kafka::MetadataRequest question_about(int topics) {
+  kafka::MetadataRequest request;
+  request.topics.emplace();
+  for (int i = 0; i < topics; ++i) request.topics->emplace_back().name = "t" + std::to_string(i);
+  return request;
+}
+
+/// Two connections, as many as there are workers, send `request`, which goes beyond kFew topics
+/// only when a third one has its answer.
+template <class M>
+void expect_others_have_their_turn(KafkaWorld& w, std::int16_t version, const M& request) {
+  constexpr int kFew = 50;
+  std::promise<void> asked;
+  std::promise<void> answered;
+  std::atomic<int> changes = 0;
+  w.store.set_topic_change(
+      [&, is_asked = asked.get_future().share(), is_answered = answered.get_future().share()] {
+        is_asked.wait();
+        if (++changes > kFew) is_answered.wait();
+      });
+  std::array<KafkaClient, 2> greedy{w.connect(), w.connect()};
+  for (KafkaClient& client : greedy) client.send(version, request);
+  KafkaClient other = w.connect();
+  kafka::OffsetFetchRequest fetch;
+  fetch.group_id = "billing";
+  other.send(5, fetch);
+  asked.set_value();
+  other.await<kafka::OffsetFetchResponse>(5);
+  EXPECT_LE(changes, kFew + 2) << "one each of the two";
+  answered.set_value();
+  for (KafkaClient& client : greedy) client.wait_for_bytes(kafka::kLengthBytes);
+  w.store.set_topic_change({});
+}
+
+TEST_F(KafkaAnswers, ManyTopicsLetOthersPass) {
+  expect_others_have_their_turn(w, 7, creation_of(500));
+  expect_others_have_their_turn(w, 6, deletion_of(500));
+  expect_others_have_their_turn(w, 12, question_about(500));
+}
+
+TEST_F(KafkaAnswers, TopicsAreNotMadeForAClientThatHasGone) {
+  constexpr int kFew = 50;
+  std::promise<void> begun;
+  std::promise<void> gone;
+  std::atomic<int> changes = 0;
+  w.store.set_topic_change([&, is_gone = gone.get_future().share()] {
+    if (++changes != kFew) return;
+    begun.set_value();
+    is_gone.wait();
+  });
+  const std::uint64_t held = w.store.memory().held_bytes();
+  {
+    KafkaClient client = w.connect();
+    client.send(7, creation_of(500));
+    begun.get_future().wait();
+  }
+  gone.set_value();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (w.store.memory().held_bytes() > held && std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(w.store.memory().held_bytes(), held) << "the request has ended";
+  EXPECT_LT(changes, 2 * kFew) << "dropped, not finished";
 }
 
 }  // namespace

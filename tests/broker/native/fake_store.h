@@ -78,7 +78,10 @@ class FakeStore final : public Store {
   void set_outcome(CommitOutcome outcome) { outcome_ = std::move(outcome); }
 
   Status close() override { return {}; }
+  /// Each creation and deletion takes as long as the test likes.
+  void set_topic_change(std::function<void()> hook) { topic_change_hook_ = std::move(hook); }
   Result<TopicInfo> create_topic(const TopicSpec& spec) override {
+    if (topic_change_hook_) topic_change_hook_();
     {
       MutexLock lock(mutex_);
       if (topics_.contains(spec.name)) return fail(ErrorCode::kTopicExists, "it exists");
@@ -103,6 +106,7 @@ class FakeStore final : public Store {
     return topic_defaults_;
   }
   Status delete_topic(std::string_view name) override {
+    if (topic_change_hook_) topic_change_hook_();
     MutexLock lock(mutex_);
     const auto found = topics_.find(name);
     if (found == topics_.end()) return fail(ErrorCode::kUnknownTopic, "no such topic");
@@ -414,6 +418,7 @@ class FakeStore final : public Store {
   bool hold_ = false;
   std::optional<CommitOutcome> outcome_;
   std::function<void()> find_offset_hook_;
+  std::function<void()> topic_change_hook_;
   mutable Mutex mutex_;
   std::map<std::string, Topic, std::less<>> topics_ RUNNEL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> state_ RUNNEL_GUARDED_BY(mutex_);
