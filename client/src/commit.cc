@@ -15,6 +15,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
 
   void run() {
     deadline_ = SteadyClock::now() + core_->options.request_timeout;
+    place_ = core_->commits->enter();
     result_.deliveries.resize(what_.records.size());
     group();
   }
@@ -42,17 +43,18 @@ class Commit : public std::enable_shared_from_this<Commit> {
       Part& part = parts_[tp];
       if (part.records.empty()) part.keyed = r.dedup.has_value();
       if (part.keyed != r.dedup.has_value())
-        return done_(Failure(Errc::invalid_argument,
-                             "give every record of " + tp.topic + "[" + std::to_string(partition) +
-                                 "] in one transaction a dedup key, or none of them"));
+        return finish(Failure(Errc::invalid_argument,
+                              "give every record of " + tp.topic + "[" + std::to_string(partition) +
+                                  "] in one transaction a dedup key, or none of them"));
       part.records.push_back(i);
       result_.deliveries[i].target = tp;
       result_.deliveries[i].timestamp = r.timestamp;
     }
     for (const auto& [tp, next] : what_.expected) {
       if (!parts_.contains(tp))
-        return done_(Failure(Errc::invalid_argument, "expect_next needs a record for " + tp.topic +
-                                                         "[" + std::to_string(tp.partition) + "]"));
+        return finish(Failure(Errc::invalid_argument, "expect_next needs a record for " + tp.topic +
+                                                          "[" + std::to_string(tp.partition) +
+                                                          "]"));
     }
     prepare();
   }
@@ -71,7 +73,8 @@ class Commit : public std::enable_shared_from_this<Commit> {
         [self = shared_from_this()](Outcome<bool> o) {
           if (!o) return self->again_or(o.error(), [self] { self->group(); });
           for (const auto& r : self->what_.records) {
-            if (!r.partition && !self->counts_.contains(r.topic)) return self->done_(wrong_reply());
+            if (!r.partition && !self->counts_.contains(r.topic))
+              return self->finish(wrong_reply());
           }
           self->group();
         });
@@ -81,20 +84,20 @@ class Commit : public std::enable_shared_from_this<Commit> {
   void again_or(const Failure& why, Loop::Task step) {
     const bool final = why.errc() == Errc::cancelled || why.action() == Action::permanent ||
                        why.action() == Action::refresh;
-    if (final) return done_(why);
+    if (final) return finish(why);
     if (SteadyClock::now() + kPause >= deadline_)
-      return done_(Failure(why.errc(), Action::retry, why.message()));
+      return finish(Failure(why.errc(), Action::retry, why.message()));
     core_->loop->after(kPause, std::move(step));
   }
 
   void prepare() {
     const bool sequenced =
         std::any_of(parts_.begin(), parts_.end(), [](const auto& p) { return !p.second.keyed; });
-    if (!sequenced || identity_.valid()) return transmit();
+    if (!sequenced || identity_.valid()) return depart();
     if (!core_->idle_identities.empty()) {
       identity_ = std::move(core_->idle_identities.back());
       core_->idle_identities.pop_back();
-      return transmit();
+      return depart();
     }
     core_->send<native::InitProducerReply, bool>(
         native::InitProducer{},
@@ -105,8 +108,22 @@ class Commit : public std::enable_shared_from_this<Commit> {
         },
         [self = shared_from_this()](Outcome<bool> o) {
           if (!o) return self->again_or(o.error(), [self] { self->prepare(); });
-          self->transmit();
+          self->depart();
         });
+  }
+
+  /// Commits are first sent in the order of their calls, whatever each had to ask before.
+  void depart() {
+    core_->commits->leave(place_, [self = shared_from_this()] {
+      if (SteadyClock::now() < self->deadline_) return self->transmit();
+      self->finish(Failure(Errc::timeout, Action::retry,
+                           "not sent: an earlier commit of this client was not ready in time"));
+    });
+  }
+
+  void finish(Outcome<Committed> outcome) {
+    core_->commits->leave(place_, nullptr);
+    done_(std::move(outcome));
   }
 
   void transmit() {
@@ -136,7 +153,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
         p.dedup.back().record_index = static_cast<std::int32_t>(i);
       }
       auto batch = builder.finish();
-      if (!batch) return done_(to_failure(batch.error()));
+      if (!batch) return finish(to_failure(batch.error()));
       p.bytes = static_cast<std::uint32_t>(batch->size());
       if (auto e = what_.expected.find(tp); e != what_.expected.end())
         p.expected_next = Offset(e->second);
@@ -153,7 +170,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
   void answered(Answer answer) {
     if (!answer) return refused(answer.error());
     auto* reply = std::get_if<native::AppendReply>(&answer->response);
-    if (reply == nullptr || reply->partitions.size() != sent_.size()) return done_(wrong_reply());
+    if (reply == nullptr || reply->partitions.size() != sent_.size()) return finish(wrong_reply());
     bool any_duplicate = false;
     for (std::size_t p = 0; p < sent_.size(); ++p) {
       const auto& got = reply->partitions[p];
@@ -177,7 +194,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
       core_->idle_identities.push_back(std::move(identity_));
     result_.durability = static_cast<Durability>(reply->durability);
     for (Delivery& d : result_.deliveries) d.durability = result_.durability;
-    done_(std::move(result_));
+    finish(std::move(result_));
   }
 
   void refused(const Refusal& r) {
@@ -198,7 +215,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
                         failure.message() +
                             " (an earlier attempt's answer was lost: it may have "
                             "been written)");
-    done_(std::move(failure));
+    finish(std::move(failure));
   }
 
   void drop_duplicates(const Refusal& r) {
@@ -212,7 +229,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
       delivery.duplicate = true;
       drop[sent_[d.partition]].push_back(part.records[d.entry]);
     }
-    if (drop.empty()) return done_(Failure(Errc::malformed, "the broker named no duplicates"));
+    if (drop.empty()) return finish(Failure(Errc::malformed, "the broker named no duplicates"));
     for (const auto& [tp, gone] : drop) {
       std::erase_if(parts_[tp].records, [&](std::size_t i) {
         return std::find(gone.begin(), gone.end(), i) != gone.end();
@@ -229,6 +246,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
   std::map<TopicPartition, Part> parts_;
   std::vector<TopicPartition> sent_;
   Identity identity_;
+  Departures::Place place_ = 0;
   bool doubtful_ = false;
   SteadyClock::time_point deadline_;
 };

@@ -108,7 +108,10 @@ Core::~Core() {
 }
 
 void Core::shut() {
-  loop->post([c = connection] { c->close(); });
+  loop->post([c = connection, waiting = commits] {
+    c->close();
+    waiting->clear();
+  });
   loop->stop();
   up = false;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/src/connection.h"
+#include "client/src/departures.h"
 #include "protocol/base/thread_annotations.h"
 #include "protocol/record_batch/record_batch.h"
 #include "runnel/client.h"
@@ -125,7 +126,8 @@ class Core : public std::enable_shared_from_this<Core> {
   Mutex mutex;
   ServerInfo info RUNNEL_GUARDED_BY(mutex);
   std::atomic<bool> up = false;
-  std::vector<Identity> idle_identities;  ///< loop thread
+  std::vector<Identity> idle_identities;                                       ///< loop thread
+  const std::shared_ptr<Departures> commits = std::make_shared<Departures>();  ///< loop thread
 
  private:
   std::shared_ptr<void> listener_;

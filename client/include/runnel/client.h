@@ -136,7 +136,8 @@ class RUNNEL_API Client {
   [[nodiscard]] Consumer consumer(ConsumerOptions options = {});
   [[nodiscard]] Admin admin();
 
-  /// Writes `transaction` as one atomic request, repeated safely after a lost answer.
+  /// Writes `transaction` as one atomic request, repeated safely after a lost answer. Those under
+  /// way at the same time are stored in the order of the calls, unless one has to be repeated.
   /// Errors: precondition_failed, fenced, dedup_conflict, record_too_large, unknown_topic, timeout.
   Pending<Committed> commit(const Transaction& transaction);
   /// One answer an item, in order.
