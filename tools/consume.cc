@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollWait{200};
 constexpr std::int64_t kCommitEveryMillis = 1000;
+constexpr std::int64_t kLookAtGroupMillis = 1000;
 
 struct ConsumeArguments {
   std::string broker;
@@ -197,13 +198,16 @@ Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments
 class GroupReader {
  public:
   GroupReader(Client& client, const ConsumeArguments& arguments, Printer& printer)
-      : arguments_(arguments),
+      : client_(client),
+        arguments_(arguments),
         printer_(printer),
         watch_(client, arguments.broker),
         consumer_(client.consumer(options(arguments))) {}
 
   Result<ExitCode> run() {
-    while (!printer_.full() && !interrupted() && !at_end()) {
+    while (!printer_.full() && !interrupted()) {
+      RUNNEL_TRY_ASSIGN(const bool done, at_end());
+      if (done) break;
       const auto batch = settle(consumer_.poll(kPollWait).get());
       watch_.look();
       if (!batch) {
@@ -240,11 +244,35 @@ class GroupReader {
     ended_.insert(batch.ends().begin(), batch.ends().end());
   }
 
-  [[nodiscard]] bool at_end() const {
+  Result<bool> at_end() {
     if (!arguments_.exit_at_end) return false;
     const Partitions assigned = consumer_.assignment();
-    return !assigned.empty() && std::all_of(assigned.begin(), assigned.end(),
-                                            [&](const auto& p) { return ended_.contains(p); });
+    if (assigned.empty()) return others_hold_all();
+    return std::all_of(assigned.begin(), assigned.end(),
+                       [&](const auto& p) { return ended_.contains(p); });
+  }
+
+  /// Where each partition is another member's there is nothing to wait for.
+  Result<bool> others_hold_all() {
+    const std::string self = consumer_.membership().member_id;
+    if (self.empty() || now_millis() - looked_at_ < kLookAtGroupMillis) return false;
+    looked_at_ = now_millis();
+    RUNNEL_TRY_ASSIGN(const auto group,
+                      settle(client_.admin().describe_group(arguments_.group).get()));
+    std::set<TopicPartition> held;
+    for (const GroupMember& member : group.members) {
+      if (member.member_id == self) continue;
+      held.insert(member.assignment.begin(), member.assignment.end());
+    }
+    for (const std::string& topic : arguments_.topics) {
+      RUNNEL_TRY_ASSIGN(const auto bounds, bounds_of(client_, topic));
+      for (const Bounds& one : bounds) {
+        if (!held.contains(one.target)) return false;
+      }
+    }
+    note("other members of group " + arguments_.group +
+         " hold every partition: nothing is left to read");
+    return true;
   }
 
   Status commit() {
@@ -261,6 +289,7 @@ class GroupReader {
     return settle(consumer_.commit(std::move(offsets)).get());
   }
 
+  Client& client_;
   const ConsumeArguments& arguments_;
   Printer& printer_;
   ConnectionWatch watch_;
@@ -268,6 +297,7 @@ class GroupReader {
   std::map<TopicPartition, std::int64_t> next_;
   std::set<TopicPartition> ended_;
   std::int64_t committed_at_ = now_millis();
+  std::int64_t looked_at_ = now_millis();
 };
 
 Result<ExitCode> run(const ConsumeArguments& arguments) {

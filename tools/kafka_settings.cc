@@ -42,7 +42,11 @@ Result<storage::ConfigMap> kafka_configs(const Settings& settings) {
     // Rounded up: nothing goes earlier than it says.
     const std::int64_t millis = settings.duration(twin.option).count();
     const std::string value = std::to_string((millis + twin.unit_millis - 1) / twin.unit_millis);
-    if (broker::check_broker_config(twin.config, value)) configs.emplace(twin.config, value);
+    if (const Status valid = broker::check_broker_config(twin.config, value); !valid) {
+      return fail(Error(ErrorCode::kInvalidArgument, valid.error().message())
+                      .within(settings.setting(twin.option).source));
+    }
+    configs.emplace(twin.config, value);
   }
   return configs;
 }

@@ -215,6 +215,22 @@ class Groups(BrokerCase):
         broker.out("group", "delete", "g")
         self.assertEqual(json.loads(broker.out("group", "list", "-o", "json")), [])
 
+    def test_reading_to_the_end_ends_where_others_hold_every_partition(self):
+        broker = self.start()
+        broker.out("topic", "create", "a", "-p", "1")
+        broker.run("produce", "a", text="0\n")
+        holder = subprocess.Popen(
+            [self.binary, "consume", "a", "-g", "g", "-b", broker.address], text=True,
+            stdout=subprocess.PIPE, env=clean_environment())
+        try:
+            self.assertEqual(holder.stdout.readline(), "0\n")
+            other = broker.run("consume", "a", "-g", "g", "-e")
+        finally:
+            holder.kill()
+            holder.communicate()
+        self.assertEqual(other.stdout, "")
+        self.assertIn("other members of group g hold every partition", other.stderr)
+
 
 class Durability(BrokerCase):
     def test_what_was_acknowledged_survives_kill_9(self):

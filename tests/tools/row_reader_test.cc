@@ -146,9 +146,11 @@ TEST(Rows, OptionsThatDoNotFitAreRefused) {
 TEST(Rows, ARejectedRowIsAJsonLine) {
   InputRow row;
   row.line = 3;
-  row.raw = "a\"b\xff";
+  row.raw = "a\"b";
   row.rejected = "why";
-  EXPECT_EQ(reject_line(row), "{\"line\":3,\"error\":\"why\",\"row\":\"a\\\"b\\ufffd\"}\n");
+  EXPECT_EQ(reject_line(row), "{\"line\":3,\"error\":\"why\",\"row\":\"a\\\"b\"}\n");
+  row.raw = "a\"b\xff";
+  EXPECT_EQ(reject_line(row), "{\"line\":3,\"error\":\"why\",\"row\":{\"base64\":\"YSJi/w==\"}}\n");
 }
 
 TEST(Json, Utf8IsJudgedAsTheStandardDoes) {

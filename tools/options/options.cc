@@ -88,7 +88,7 @@ constexpr OptionRow kTable[] = {
     {"offsets-retention", kDuration, kSecond, 3650 * kDay, "", "7d", "",
      "How long the offsets of a consumer group are kept, counted from when the group became empty.",
      kOnce, kAtStart},
-    {"producer-expiry", kDuration, kSecond, 3650 * kDay, "", "1d", "",
+    {"producer-expiry", kDuration, kSecond, 24 * kDay, "", "1d", "",
      "How long the sequence of an idempotent producer is remembered after its last record.", kOnce,
      kAtStart},
     {"log-level", kChoice, 0, 0, "debug|info|warning|error", "info", "",

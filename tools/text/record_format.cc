@@ -80,7 +80,8 @@ std::string optional_size(const std::optional<std::string_view>& bytes) {
   return bytes ? std::to_string(bytes->size()) : "-1";
 }
 
-/// Text where it is text, {"base64": ...} where it is not, null where there is nothing.
+}  // namespace
+
 void append_json_bytes(const std::optional<std::string_view>& bytes, std::string& out) {
   if (!bytes) {
     out += "null";
@@ -92,8 +93,6 @@ void append_json_bytes(const std::optional<std::string_view>& bytes, std::string
     out += "\"}";
   }
 }
-
-}  // namespace
 
 Status RecordFormat::parse_modifier(std::string_view& rest, Piece& piece) {
   if (!rest.starts_with('{')) return {};

@@ -56,8 +56,10 @@ class RecordWriter {
   bool first_ = true;
 };
 
-/// One record as a JSON object: bytes that are no UTF-8 are given as {"base64": "..."}.
+/// One record as a JSON object, its bytes as append_json_bytes().
 void append_json(const ShownRecord& record, std::string& out);
+/// A JSON string where `bytes` are UTF-8, {"base64": "..."} where they are not, null for none.
+void append_json_bytes(const std::optional<std::string_view>& bytes, std::string& out);
 /// One field of a CSV row, quoted where RFC 4180 asks for it.
 void append_csv_field(std::string_view field, std::string& out);
 

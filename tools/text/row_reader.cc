@@ -4,6 +4,7 @@
 
 #include "tools/text/csv.h"
 #include "tools/text/json.h"
+#include "tools/text/record_format.h"
 #include "tools/text/time.h"
 #include "tools/text/units.h"
 
@@ -210,8 +211,10 @@ Result<std::unique_ptr<RowReader>> open_rows(std::istream& in, RowOptions option
 }
 
 std::string reject_line(const InputRow& row) {
-  return "{\"line\":" + std::to_string(row.line) + ",\"error\":" + json_string(row.rejected) +
-         ",\"row\":" + json_string(row.raw) + "}\n";
+  std::string out = "{\"line\":" + std::to_string(row.line) +
+                    ",\"error\":" + json_string(row.rejected) + ",\"row\":";
+  append_json_bytes(row.raw, out);
+  return out + "}\n";
 }
 
 }  // namespace runnel::tools

@@ -44,7 +44,8 @@ class RowReader {
 /// a CSV header that lacks a column (with the nearest name).
 [[nodiscard]] Result<std::unique_ptr<RowReader>> open_rows(std::istream& in, RowOptions options);
 
-/// One line of a rejects file: {"line": 3, "error": "...", "row": "..."}.
+/// One line of a rejects file: {"line": 3, "error": "...", "row": "..."}; a row that is no UTF-8
+/// is {"base64": "..."}, so that none of its bytes is lost.
 [[nodiscard]] std::string reject_line(const InputRow& row);
 
 }  // namespace runnel::tools
