@@ -134,10 +134,12 @@ void settle(ProduceResponse::Partition& partition, const PendingProduce::Committ
   const storage::CommitOutcome& outcome = committed.outcome;
   if (!outcome.result) {
     const Error& error = outcome.result.error();
+    partition.record_errors.clear();
     return set_error(
         partition, committed.transactional ? transactional_error(error, version) : error_of(error),
         error.message());
   }
+  if (outcome.result->appends.empty()) return;  // refused before: its error stands
   const storage::AppendResult& result = outcome.result->appends.at(0);
   partition.base_offset = result.base_offset;
   partition.log_append_time = result.append_time;
@@ -145,7 +147,8 @@ void settle(ProduceResponse::Partition& partition, const PendingProduce::Committ
 }
 
 bool is_repeat(const PendingProduce::Committed& c) {
-  return c.outcome.result && c.outcome.result->appends.at(0).duplicate;
+  return c.outcome.result && !c.outcome.result->appends.empty() &&
+         c.outcome.result->appends.front().duplicate;
 }
 
 /// What a repeated batch was stamped with when it was stored lies in the log, and nowhere else. One
@@ -193,8 +196,10 @@ void one_done(const std::shared_ptr<PendingProduce>& pending, bool on_loop) {
   pending->call->on_loop([pending] { finish(pending); });
 }
 
-/// The commit of one partition, and what makes it one of a transaction.
+/// The commit of one partition, and what makes it one of a transaction. Of a transactional batch
+/// that is refused there is no append: whether its producer may write at all comes first.
 struct Prepared {
+  storage::PartitionRef of;
   storage::CommitRequest commit;
   std::optional<TransactionCoordinator::Write> transactional;
 };
@@ -221,7 +226,44 @@ Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& part
   return check_records(bytes, rules, now);
 }
 
-/// One partition's share of the request, or its error in `answer`.
+/// What was found about the records, or nothing and the error in `answer`.
+std::optional<CheckedRecords> check(Call& call, const storage::PartitionRef& partition, Bytes bytes,
+                                    ProduceResponse::Partition& answer) {
+  auto checked = check_batch(call, partition, bytes);
+  if (!checked) {
+    const Error& error = checked.error();
+    const bool codec = error.code() == ErrorCode::kUnsupported;
+    set_error(answer, codec ? KafkaError::kUnsupportedCompressionType : error_of(error),
+              error.message());
+    return std::nullopt;
+  }
+  if (checked->error != KafkaError::kNone) {
+    set_error(answer, checked->error, std::move(checked->message));
+    answer.record_errors = std::move(checked->records);
+    return std::nullopt;
+  }
+  return std::move(*checked);
+}
+
+storage::CommitRequest commit_of(Call& call, const ProduceRequest& request,
+                                 storage::PartitionRef partition, Bytes records,
+                                 const CheckedRecords& checked) {
+  storage::CommitRequest commit;
+  // acks=1 as well: a Kafka client expects to find at once what was acknowledged, and only what is
+  // durable is visible.
+  commit.durability =
+      request.acks == 0 ? storage::Durability::kWritten : storage::Durability::kSynced;
+  const auto at = static_cast<std::size_t>(records.data() - call.frame().data());
+  commit.appends.push_back(
+      {std::move(partition), call.frame().slice(at, records.size()), {}, std::nullopt});
+  if (checked.max_timestamp) {
+    protocol::stamp_create_time(commit.appends.back().batches.mutable_bytes(),
+                                *checked.max_timestamp);
+  }
+  return commit;
+}
+
+/// One partition's share of the request, or its error in `answer`; or both, see Prepared.
 std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const NamedTopic& topic,
                                 const ProduceRequest::Partition& asked,
                                 ProduceResponse::Partition& answer) {
@@ -238,39 +280,25 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
     set_error(answer, KafkaError::kInvalidRecord, "there are no records");
     return std::nullopt;
   }
-  const Status valid = check_form(*asked.records);
-  if (valid && (request.acks < kAcksAll || request.acks > 1)) {
+  if (const Status valid = check_form(*asked.records); !valid) {
+    set_error(answer, error_of(valid.error()), valid.error().message());
+    return std::nullopt;
+  }
+  if (request.acks < kAcksAll || request.acks > 1) {
     set_error(answer, KafkaError::kInvalidRequiredAcks, {});
     return std::nullopt;
   }
-  Result<CheckedRecords> checked = CheckedRecords{};
-  if (valid) checked = check_batch(call, *found, *asked.records);
-  if (!valid || !checked) {
-    const Error& error = valid ? checked.error() : valid.error();
-    const bool codec = error.code() == ErrorCode::kUnsupported;
-    set_error(answer, codec ? KafkaError::kUnsupportedCompressionType : error_of(error),
-              error.message());
-    return std::nullopt;
-  }
-  if (checked->error != KafkaError::kNone) {
-    set_error(answer, checked->error, std::move(checked->message));
-    answer.record_errors = std::move(checked->records);
-    return std::nullopt;
-  }
+  const auto checked = check(call, *found, *asked.records, answer);
+  const protocol::BatchView batch(*asked.records);
+  // Who asks for a codec that its version does not know learns of nothing else.
+  const bool understood = answer.error != KafkaError::kUnsupportedCompressionType;
+  if (!checked && !(batch.is_transactional() && understood)) return std::nullopt;
   Prepared prepared;
-  storage::CommitRequest& commit = prepared.commit;
-  // acks=1 as well: a Kafka client expects to find at once what was acknowledged, and only what is
-  // durable is visible.
-  commit.durability =
-      request.acks == 0 ? storage::Durability::kWritten : storage::Durability::kSynced;
-  const auto at = static_cast<std::size_t>(asked.records->data() - call.frame().data());
-  commit.appends.push_back(
-      {std::move(*found), call.frame().slice(at, asked.records->size()), {}, std::nullopt});
-  if (checked->max_timestamp) {
-    protocol::stamp_create_time(commit.appends.back().batches.mutable_bytes(),
-                                *checked->max_timestamp);
+  prepared.of = *found;
+  if (checked) {
+    prepared.commit = commit_of(call, request, std::move(*found), *asked.records, *checked);
   }
-  if (const protocol::BatchView batch(*asked.records); batch.is_transactional()) {
+  if (batch.is_transactional()) {
     // A view of the request's own text, which outlives the commit's queueing.
     const auto& id = request.transactional_id;
     prepared.transactional = {id ? std::string_view(*id) : std::string_view(),
@@ -328,8 +356,16 @@ void queue(Call& call, Prepared prepared, storage::CommitCallback done) {
   if (!prepared.transactional) {
     return call.store().queue_commit(std::move(prepared.commit), std::move(done));
   }
-  call.service().transactions().write(*prepared.transactional, std::move(prepared.commit),
-                                      call.service().transaction_now(), std::move(done));
+  TransactionCoordinator& transactions = call.service().transactions();
+  const Timestamp now = call.service().transaction_now();
+  if (!prepared.commit.appends.empty()) {
+    return transactions.write(*prepared.transactional, std::move(prepared.commit), now,
+                              std::move(done));
+  }
+  transactions.write_nothing(
+      *prepared.transactional, now, [done = std::move(done)](const Status& status) {
+        done({status ? Result<storage::CommitResult>() : fail(status.error()), {}});
+      });
 }
 
 }  // namespace
@@ -360,7 +396,7 @@ void handle_produce(const CallRef& call) {
       pending->commits.push_back({pending->response.topics.size() - 1,
                                   to.partitions.size() - 1,
                                   transactional,
-                                  prepared->commit.appends.at(0).partition,
+                                  prepared->of,
                                   {}});
       commits.push_back(std::move(*prepared));
     }

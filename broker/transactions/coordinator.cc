@@ -306,20 +306,27 @@ Incarnation TransactionCoordinator::State::current(const TopicPartition& of) con
   return {id, std::move(found)};
 }
 
+Status TransactionCoordinator::State::check_added(const Participant* participant,
+                                                  const Write& write) {
+  // Under a name that was added it may be another one by now: that takes part, too.
+  if (write.joins || (participant != nullptr && participant->stored)) return {};
+  return fail(ErrorCode::kInvalidTxnState, write.to.topic + "-" +
+                                               std::to_string(write.to.partition.value()) +
+                                               " was not added to the transaction");
+}
+
 Status TransactionCoordinator::State::take_part(Entry& entry, const Write& write,
                                                 const Incarnation& to, Timestamp now,
                                                 storage::CommitRequest& request) {
   Participant* participant = entry.txn.find(write.to);
   const bool same = participant != nullptr && participant->partition.id == to.id;
   if (same && participant->stored) return {};
-  const std::string name = write.to.topic + "-" + std::to_string(write.to.partition.value());
-  // Under a name that was added it may be another one by now: that takes part, too.
-  if (!write.joins && (participant == nullptr || !participant->stored)) {
-    return fail(ErrorCode::kInvalidTxnState, name + " was not added to the transaction");
-  }
+  RUNNEL_TRY(check_added(participant, write));
   if (!same) {
     if (current(write.to).id != to.id) {
-      return fail(ErrorCode::kUnknownTopic, name + " was deleted; its name may be another's now");
+      return fail(ErrorCode::kUnknownTopic, write.to.topic + "-" +
+                                                std::to_string(write.to.partition.value()) +
+                                                " was deleted; its name may be another's now");
     }
     if (participant == nullptr && open_partitions >= kMaxOpenPartitions) {
       return fail(too_much_open());
@@ -363,6 +370,21 @@ void TransactionCoordinator::write(const Write& write, storage::CommitRequest re
     }
   }
   State::run(work);
+}
+
+void TransactionCoordinator::write_nothing(const Write& write, Timestamp now, Done done) {
+  if (write.joins) return add_partitions(write.id, write.who, {write.to}, now, std::move(done));
+  State& state = *state_;
+  const auto check = [&]() RUNNEL_REQUIRES(state.mutex) -> Status {
+    RUNNEL_TRY_ASSIGN(const State::EntryRef entry, state.usable(write.id, write.who));
+    return State::check_added(entry->txn.find(write.to), write);
+  };
+  Status status;
+  {
+    MutexLock lock(state.mutex);
+    status = check();
+  }
+  done(status);
 }
 
 void TransactionCoordinator::State::written(const EntryRef& entry, const Write& write,

@@ -119,6 +119,9 @@ class TransactionCoordinator {
   /// ends the transaction afterwards does so after the batch. For loop threads only.
   void write(const Write& write, storage::CommitRequest request, Timestamp now,
              storage::CommitCallback done);
+  /// What write() would do, but for the batch: for one whose records are refused, which is only
+  /// said to a producer that may write. The partition of one that `joins` takes part all the same.
+  void write_nothing(const Write& write, Timestamp now, Done done);
 
   /// Commits or aborts, and answers who goes on. `bumps`: with the next epoch. A repeat of the last
   /// end is answered like it. kConcurrentTransactions also while batches of the transaction are

@@ -108,6 +108,8 @@ struct TransactionCoordinator::State : std::enable_shared_from_this<TransactionC
 
   void written(const EntryRef& entry, const Write& write, PartitionId to,
                const storage::CommitOutcome& outcome) RUNNEL_EXCLUDES(mutex);
+  /// Whether the partition was added before, where it has to be.
+  [[nodiscard]] static Status check_added(const Participant* participant, const Write& write);
   /// The participant that `write` goes to, and in `request` what makes it one, if that is not known
   /// to be durable.
   [[nodiscard]] Status take_part(Entry& entry, const Write& write, const Incarnation& to,

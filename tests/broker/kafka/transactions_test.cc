@@ -93,10 +93,16 @@ struct TransactionalClient {
     return answer.topics.at(0).partitions.at(0).error;
   }
   KafkaError produce(std::int16_t version, bool with_id = true, std::int32_t partition = 0) {
+    return produce_record(version, {}, with_id, partition).error;
+  }
+  kafka::ProduceResponse::Partition produce_record(std::int16_t version,
+                                                   const protocol::NewRecord& record,
+                                                   bool with_id = true,
+                                                   std::int32_t partition = 0) {
     protocol::BatchOptions options;
     options.transactional = true;
     protocol::BatchBuilder builder(options);
-    builder.add({});
+    builder.add(record);
     builder.set_producer(who.id, who.epoch, sequence++);
     const Buffer batch = builder.finish().value();
     kafka::ProduceRequest request;
@@ -105,8 +111,7 @@ struct TransactionalClient {
     request.topics.resize(1);
     request.topics[0].name = "orders";
     request.topics[0].partitions = {{PartitionIndex(partition), batch.bytes()}};
-    const auto answer = client.call<kafka::ProduceResponse>(version, request);
-    return answer.topics.at(0).partitions.at(0).error;
+    return client.call<kafka::ProduceResponse>(version, request).topics.at(0).partitions.at(0);
   }
   kafka::OffsetFetchResponse::Partition fetch_offset(bool require_stable, bool all = false) {
     kafka::OffsetFetchRequest request;
@@ -191,6 +196,25 @@ TEST(KafkaTransactions, BatchesNeedTheirPartitionInTheTransaction) {
   EXPECT_EQ(a.put_offset(3, 1), KafkaError::kInvalidTxnState);
   EXPECT_EQ(a.put_offset(4, 1), KafkaError::kTransactionAbortable);
   EXPECT_EQ(a.put_offset(5, 1), KafkaError::kNone) << "the group joins";
+}
+
+TEST(KafkaTransactions, WhoMayWriteComesBeforeWhatIsWrong) {
+  KafkaWorld w;
+  TransactionalClient a(w);
+  protocol::NewRecord late;
+  late.timestamp = Timestamp(w.clock.now().value() + 2 * 86'400'000LL);
+  a.who = {ProducerId(77), ProducerEpoch(0)};
+  const auto unknown = a.produce_record(9, late);
+  EXPECT_EQ(unknown.error, KafkaError::kInvalidProducerIdMapping);
+  EXPECT_TRUE(unknown.record_errors.empty());
+  ASSERT_EQ(a.init(), KafkaError::kNone);
+  EXPECT_EQ(a.produce_record(9, late).error, KafkaError::kInvalidTxnState);
+  EXPECT_EQ(a.produce_record(11, late).error, KafkaError::kTransactionAbortable);
+  EXPECT_EQ(a.end(5, true), KafkaError::kInvalidTxnState) << "nothing has joined";
+  const auto joined = a.produce_record(12, late);
+  EXPECT_EQ(joined.error, KafkaError::kInvalidTimestamp);
+  EXPECT_EQ(joined.record_errors.size(), 1u);
+  EXPECT_EQ(a.end(5, true), KafkaError::kNone) << "of a partition that has joined";
 }
 
 TEST(KafkaTransactions, WhileAnEndIsStoredOthersTryAgain) {
