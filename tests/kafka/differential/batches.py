@@ -88,3 +88,8 @@ def parse(data):
                     "crc_ok": crc == crc32c(data[at + 21:end])})
         at = end
     return out
+
+
+def whole(data):
+    """How many of the bytes are of whole batches."""
+    return sum(HEADER.size + len(each["body"]) for each in parse(data))
