@@ -175,6 +175,25 @@ Error no_topic(Client& client, const std::string& topic, const std::string& advi
               (near.empty() ? advice : "did you mean '" + std::string(near) + "'? Else " + advice)};
 }
 
+Compression compression_named(std::string_view name) noexcept {
+  if (name == "gzip") return Compression::gzip;
+  if (name == "snappy") return Compression::snappy;
+  if (name == "lz4") return Compression::lz4;
+  return name == "zstd" ? Compression::zstd : Compression::none;
+}
+
+ShownRecord shown(const Record& record) {
+  ShownRecord out;
+  out.topic = record.topic;
+  out.partition = record.partition;
+  out.offset = record.offset;
+  out.timestamp = record.timestamp.time_since_epoch().count();
+  out.key = record.key;
+  out.value = record.value;
+  for (const Header& header : record.headers) out.headers.emplace_back(header.key, header.value);
+  return out;
+}
+
 Result<TopicState> describe_topic(Client& client, const std::string& topic) {
   RUNNEL_TRY_ASSIGN(auto topics, settle(client.admin().describe_topics({topic}).get()));
   if (topics.empty() || topics.front().error) {

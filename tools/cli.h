@@ -11,6 +11,7 @@
 
 #include "protocol/base/error.h"
 #include "runnel/client.h"
+#include "tools/text/record.h"
 
 namespace runnel::tools {
 
@@ -51,6 +52,8 @@ void add_consume(Cli& cli);
 void add_group(Cli& cli);
 void add_stats(Cli& cli);
 void add_check(Cli& cli);
+void add_export(Cli& cli);
+void add_import(Cli& cli);
 void add_config(Cli& cli);
 void add_bench(Cli& cli);
 void add_version(Cli& cli);
@@ -100,6 +103,11 @@ template <class T>
     return std::move(outcome).value();
   }
 }
+
+/// "gzip", "snappy", "lz4", "zstd"; anything else is none.
+[[nodiscard]] Compression compression_named(std::string_view name) noexcept;
+/// What is printed of `record`, as views of the batch it came from.
+[[nodiscard]] ShownRecord shown(const Record& record);
 
 /// The topic's state, or kUnknownTopic with how to create it.
 [[nodiscard]] Result<TopicState> describe_topic(Client& client, const std::string& topic);

@@ -43,18 +43,6 @@ Result<RecordWriter> make_writer(const ConsumeArguments& arguments) {
   return RecordWriter(kind, std::move(format));
 }
 
-ShownRecord shown(const Record& record) {
-  ShownRecord out;
-  out.topic = record.topic;
-  out.partition = record.partition;
-  out.offset = record.offset;
-  out.timestamp = record.timestamp.time_since_epoch().count();
-  out.key = record.key;
-  out.value = record.value;
-  for (const Header& header : record.headers) out.headers.emplace_back(header.key, header.value);
-  return out;
-}
-
 /// Prints records until the count is reached.
 class Printer {
  public:

@@ -22,6 +22,8 @@ void add_commands(Cli& cli) {
   add_consume(cli);
   add_group(cli);
   add_stats(cli);
+  add_export(cli);
+  add_import(cli);
   add_check(cli);
   add_config(cli);
   add_bench(cli);

@@ -49,13 +49,6 @@ Result<Durability> durability_of(const std::string& acks) {
   return Durability::synced;
 }
 
-Compression compression_of(const std::string& name) {
-  if (name == "gzip") return Compression::gzip;
-  if (name == "snappy") return Compression::snappy;
-  if (name == "lz4") return Compression::lz4;
-  return name == "zstd" ? Compression::zstd : Compression::none;
-}
-
 Result<std::chrono::milliseconds> timeout_of(const std::string& text) {
   const auto timeout = parse_duration(text);
   if (!timeout) return fail(timeout.error().within("--timeout"));
@@ -385,7 +378,7 @@ Result<ExitCode> run(ProduceArguments& arguments) {
   RUNNEL_TRY(describe_topic(client, arguments.topic));
   ProducerOptions options;
   RUNNEL_TRY_ASSIGN(options.durability, durability_of(arguments.acks));
-  options.compression = compression_of(arguments.compression);
+  options.compression = compression_named(arguments.compression);
   RUNNEL_TRY_ASSIGN(options.delivery_timeout, timeout_of(arguments.timeout));
   options.send_timeout = kLookEvery;  // RowSender tries again
   const auto tally = std::make_shared<Tally>();

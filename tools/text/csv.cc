@@ -10,19 +10,24 @@ class Splitter {
  public:
   explicit Splitter(CsvRow& row) : row_(row) {}
 
-  void feed(const std::string& line) {
+  /// A carriage return at the line's end belongs to the line break, unless that stands in quotes.
+  void feed(std::string_view line) {
+    const bool returned = line.ends_with('\r');
+    if (returned) line.remove_suffix(1);
     for (const char c : line) {
       if (!row_.error.empty()) return;
       step(c);
     }
+    if (returned && wants_more()) field_ += '\r';
   }
   [[nodiscard]] bool wants_more() const { return row_.error.empty() && state_ == State::kQuoted; }
   void line_break() { field_ += '\n'; }
-  void finish() { row_.fields.push_back(std::move(field_)); }
+  void finish() { end_field(); }
 
  private:
   void end_field() {
     row_.fields.push_back(std::move(field_));
+    row_.quoted.push_back(state_ == State::kQuoteInQuoted);
     field_.clear();
     state_ = State::kFieldStart;
   }
@@ -69,7 +74,6 @@ class Splitter {
 bool CsvReader::read_line(std::string& line) {
   if (!std::getline(in_, line)) return false;
   if (++line_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
-  if (!line.empty() && line.back() == '\r') line.pop_back();
   return true;
 }
 
@@ -78,7 +82,7 @@ std::optional<CsvRow> CsvReader::next() {
   std::string line;
   do {
     if (!read_line(line)) return std::nullopt;
-  } while (line.empty());
+  } while (line.empty() || line == "\r");
   row.line = line_;
   row.raw = line;
   Splitter splitter(row);
@@ -95,6 +99,7 @@ std::optional<CsvRow> CsvReader::next() {
     }
   }
   splitter.finish();
+  if (row.raw.ends_with('\r')) row.raw.pop_back();
   return row;
 }
 

@@ -20,6 +20,7 @@ struct CsvRow {
   std::uint64_t line = 0;  ///< of its first character, from 1
   std::string raw;         ///< as it stood in the file, without the line break
   std::vector<std::string> fields;
+  std::vector<bool> quoted;  ///< one a field: an empty one in quotes is a text, without it nothing
   std::string error;  ///< not empty: what is wrong with this row; `fields` are not to be used
 };
 

@@ -25,7 +25,8 @@ class JsonDocument {
   ~JsonDocument();
 
   /// The value at a path like ".id", ".user.name" or ".tags[0]": a string as its text, anything
-  /// else as JSON. nullopt: there is none, or it is null. `path` has passed check_json_path.
+  /// else as JSON, numbers digit by digit as they were written. nullopt: there is none, or it is
+  /// null. `path` has passed check_json_path.
   [[nodiscard]] std::optional<std::string> text_at(std::string_view path) const;
   /// Whether something is there, be it null.
   [[nodiscard]] bool has(std::string_view path) const;
