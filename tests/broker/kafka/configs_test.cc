@@ -274,10 +274,35 @@ TEST(Advertised, AClientIsToldWhatItReachedOrWhatWasSaid) {
   EXPECT_EQ(parse_advertised({"localhost", 9092}, "localhost:0")->host, "127.0.0.1");
   EXPECT_EQ(parse_advertised({"::1", 9092}, "localhost:0")->host, "::1");
   EXPECT_EQ(parse_advertised(outside, "[fe80::1]:1")->host, "fe80::1");
-  for (const char* bad : {"0.0.0.0:9092", "[::]:9092", "*:1", "host", ":9092", "h:x", "h:70000",
-                          "fe80::1:9092", ""}) {
+  EXPECT_EQ(parse_advertised(outside, "[fe80::1%eth0]:1")->host, "fe80::1%eth0");
+  for (const char* bad :
+       {"0.0.0.0:9092", "[::]:9092", "[0:0::0]:9092", "*:1", "0:1", "host", ":9092", "h:x",
+        "h:70000", "fe80::1:9092", "", "a b:1", "[a b]:1", "[h]:1", "h/x:1", "a@b:1"}) {
     EXPECT_FALSE(parse_advertised(inside, bad)) << bad;
   }
+  EXPECT_NE(parse_advertised(inside, "PLAINTEXT://h.test:1").error().message().find("as h.test:1"),
+            std::string::npos);
+}
+
+TEST(Advertised, AddressesAreComparedAsAddresses) {
+  const auto told = [](const std::vector<std::string>& listen, const Endpoint& reached) {
+    std::vector<AdvertisedListener> listeners;
+    for (const std::string& host : listen) {
+      const std::string number = std::to_string(listeners.size());
+      listeners.push_back(*parse_advertised({host, 9092}, "h" + number + ".test:1"));
+    }
+    return advertised_for(listeners, reached).host;
+  };
+  EXPECT_EQ(told({"127.1"}, {"127.0.0.1", 9092}), "h0.test");
+  EXPECT_EQ(told({"0.0.0.0", "127.1"}, {"127.0.0.1", 9092}), "h1.test");
+  EXPECT_EQ(told({"0.0.0.0", "0:0:0:0:0:0:0:1"}, {"::1", 9092}), "h1.test");
+  EXPECT_EQ(told({"10.0.0.1", "::"}, {"10.0.0.5", 9092}), "h1.test") << "both kinds come in";
+  EXPECT_EQ(told({"10.0.0.1", "::"}, {"::ffff:10.0.0.1", 9092}), "h0.test");
+  EXPECT_EQ(told({"0.0.0.0", "::"}, {"10.0.0.5", 9092}), "h0.test");
+  EXPECT_EQ(told({"10.0.0.1", "localhost"}, {"127.0.0.1", 9092}), "h1.test");
+  EXPECT_EQ(told({"myself.test"}, {"10.0.0.5", 9092}), "h0.test") << "the only one of the port";
+  EXPECT_EQ(told({"myself.test", "10.0.0.1"}, {"10.0.0.5", 9092}), "10.0.0.5");
+  EXPECT_EQ(told({"myself.test"}, {"10.0.0.5", 9093}), "10.0.0.5");
 }
 
 }  // namespace
