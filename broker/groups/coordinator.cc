@@ -48,7 +48,7 @@ protocol::native::GroupDescription native_view(const GroupBody& body, bool with_
 }  // namespace
 
 Result<Coordinator::State::Groups::iterator> Coordinator::State::group_for(
-    const protocol::native::GroupHeartbeat& request) {
+    const protocol::native::GroupHeartbeat& request, Time now, Work& work) {
   const bool joins = request.member_epoch == protocol::native::kEpochJoin;
   const auto place = groups.find(request.group);
   if (place != groups.end()) {
@@ -72,10 +72,7 @@ Result<Coordinator::State::Groups::iterator> Coordinator::State::group_for(
     return fail(ErrorCode::kUnknownMember,
                 "there is no group \"" + request.group + "\" with members; join with epoch 0");
   }
-  if (groups.size() >= kMaxGroups) {
-    return fail(ErrorCode::kOverloaded, "there are " + std::to_string(kMaxGroups) +
-                                            " groups, which is the limit; delete some");
-  }
+  if (!has_room(now, work)) return fail(full());
   return groups.emplace(request.group, Entry(Group(request.group))).first;
 }
 
@@ -91,7 +88,7 @@ void Coordinator::State::heartbeat(const protocol::native::GroupHeartbeat& reque
   const auto refuse = [&](Error error) {
     work.push_back([done = std::move(done), error = std::move(error)] { done(fail(error)); });
   };
-  auto place = group_for(request);
+  auto place = group_for(request, now, work);
   if (!place) return refuse(std::move(place).error());
   Entry& entry = (*place)->second;
   const std::string new_id = unique_text();

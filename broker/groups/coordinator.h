@@ -68,6 +68,13 @@ struct GroupListing {
   std::string protocol_type;             ///< "consumer", ...; empty if it never had members
 };
 
+/// What the limit of groups has led to since the start.
+struct GroupLimitCounts {
+  std::uint64_t forgotten = 0;  ///< empty groups that were let go of; their positions stay
+  std::uint64_t refused = 0;    ///< joins to new groups that found no place
+  friend bool operator==(const GroupLimitCounts&, const GroupLimitCounts&) = default;
+};
+
 /// What kind of request commits offsets.
 struct CommitKind {
   bool transactional = false;  ///< TxnOffsetCommit
@@ -131,6 +138,7 @@ class Coordinator {
   void run_deadlines(std::chrono::nanoseconds now);
   /// ClassicGroup::kNever if nothing waits for time.
   [[nodiscard]] std::chrono::nanoseconds next_deadline() const;
+  [[nodiscard]] GroupLimitCounts limit_counts() const;
 
   // Kafka's classic protocol. Errors are values of the replies; see ClassicGroup for which. Also
   // kNotAvailable (try again: full, being deleted, or storage failed) and, for a consumer group

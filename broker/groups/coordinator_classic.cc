@@ -75,7 +75,7 @@ void Coordinator::State::apply(Entry& entry, ClassicGroup::Effects effects, Time
 }
 
 Result<Coordinator::State::Groups::iterator> Coordinator::State::classic_group_for(
-    const classic::JoinRequest& request) {
+    const classic::JoinRequest& request, Time now, Work& work) {
   const bool joins = request.member_id.empty();
   const auto place = groups.find(request.group);
   if (place != groups.end()) {
@@ -93,7 +93,7 @@ Result<Coordinator::State::Groups::iterator> Coordinator::State::classic_group_f
     return place;
   }
   if (!joins) return fail(ErrorCode::kUnknownMember, "there is no such group");
-  if (groups.size() >= kMaxGroups) return fail(ErrorCode::kNotAvailable, "too many groups");
+  if (!has_room(now, work)) return fail(ErrorCode::kNotAvailable, full().message());
   return groups.emplace(request.group, Entry(ClassicGroup(request.group))).first;
 }
 
@@ -122,7 +122,7 @@ ReplyTicket Coordinator::join(const classic::JoinRequest& request, std::chrono::
       refuse(error, request.member_id);
     } else if (state.classic_bytes + size_of(request) > bound) {
       refuse(ErrorCode::kNotAvailable, request.member_id);
-    } else if (const auto place = state.classic_group_for(request); !place) {
+    } else if (const auto place = state.classic_group_for(request, now, work); !place) {
       const bool other = place.error().code() == ErrorCode::kInconsistentGroupProtocol;
       refuse(place.error().code(), other ? std::string() : request.member_id);
     } else {

@@ -7,15 +7,12 @@
 namespace runnel::broker {
 
 Result<Coordinator::State::Groups::iterator> Coordinator::State::group_for(
-    const ConsumerHeartbeat& request) {
+    const ConsumerHeartbeat& request, Time now, Work& work) {
   const bool joins = request.member_epoch == protocol::native::kEpochJoin;
   const auto place = groups.find(request.group);
   if (place == groups.end()) {
     if (!joins) return fail(unknown_group(request.group));
-    if (groups.size() >= kMaxGroups) {
-      return fail(ErrorCode::kNotAvailable, "there are " + std::to_string(kMaxGroups) +
-                                                " groups, which is the limit; delete some");
-    }
+    if (!has_room(now, work)) return fail(ErrorCode::kNotAvailable, full().message());
     return groups.emplace(request.group, Entry(Group(request.group))).first;
   }
   Entry& entry = place->second;
@@ -39,7 +36,7 @@ void Coordinator::State::heartbeat(const ConsumerHeartbeat& request, std::string
   const auto refuse = [&](Error error) {
     work.push_back([done = std::move(done), error = std::move(error)] { done(fail(error)); });
   };
-  auto place = group_for(request);
+  auto place = group_for(request, now, work);
   if (!place) return refuse(std::move(place).error());
   Entry& entry = (*place)->second;
   const std::string new_id = unique_text();

@@ -1,6 +1,8 @@
 // Making groups' changes durable, and letting go of groups nobody needs.
 #include "broker/groups/coordinator_state.h"
 
+#include <algorithm>
+
 #include "protocol/base/assert.h"
 #include "protocol/base/uuid.h"
 
@@ -87,6 +89,50 @@ void Coordinator::State::start_deletion(Entry& entry, Time now, Work& work) {
   when_stored(entry, {}, work);
 }
 
+bool Coordinator::State::has_room(Time now, Work& work) {
+  const std::size_t most = config.max_groups;
+  if (groups.size() < most) return true;
+  const std::size_t at_once = most / 100 + 1;
+  // Some may be on their way out, but not any number: storage may fail.
+  if (now < full_until || groups.size() >= most + 10 * at_once) {
+    ++limit_counts.refused;
+    return false;
+  }
+  std::size_t leaving = 0;
+  std::vector<Entry*> unused;
+  for (auto& [name, entry] : groups) {
+    if (entry.deleting) ++leaving;
+    if (entry.deleting || !entry.empty()) continue;
+    const ClassicGroup* classic = entry.classic();
+    if (classic != nullptr && classic->has_pending_members()) continue;
+    unused.push_back(&entry);
+  }
+  if (groups.size() - leaving < most) return true;
+  if (unused.empty()) {
+    full_until = now + kFullGroupsRetry;
+    ++limit_counts.refused;
+    return false;
+  }
+  const auto end = unused.begin() + static_cast<std::ptrdiff_t>(std::min(at_once, unused.size()));
+  std::partial_sort(unused.begin(), end, unused.end(),
+                    [](const Entry* a, const Entry* b) { return a->empty_since < b->empty_since; });
+  for (auto it = unused.begin(); it != end; ++it) {
+    start_deletion(**it, now, work);
+    ++limit_counts.forgotten;
+  }
+  return true;
+}
+
+Error Coordinator::State::full() const {
+  return Error(ErrorCode::kOverloaded, "there are " + std::to_string(config.max_groups) +
+                                           " groups with members, which is the limit; stop some");
+}
+
+GroupLimitCounts Coordinator::limit_counts() const {
+  MutexLock lock(state_->mutex);
+  return state_->limit_counts;
+}
+
 void Coordinator::State::tick_group(Entry& entry, Time now, const PartitionCount& counts,
                                     const Group::TopicMatch* match, Work& work) {
   if (entry.deleting) {
@@ -99,9 +145,10 @@ void Coordinator::State::tick_group(Entry& entry, Time now, const PartitionCount
     if (expired || moved) changed(entry, now);
   }
   when_stored(entry, {}, work);  // also what failed to be stored before
-  if (!entry.empty() || now - entry.empty_since < kEmptyGroupLinger) return;
+  if (!entry.empty()) return;
+  if (now - std::max(entry.empty_since, entry.looked_at) < kEmptyGroupLinger) return;
   if (entry.classic() && entry.classic()->has_pending_members()) return;
-  entry.empty_since = now;
+  entry.looked_at = now;
   const auto has_offsets = store->has_offsets(entry.name());
   if (has_offsets && !*has_offsets) start_deletion(entry, now, work);
 }

@@ -58,6 +58,7 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
     bool deleting = false;
     bool active = false;  ///< as the store was told
     Time empty_since{};   ///< counts while it is empty
+    Time looked_at{};     ///< when it was last seen to have offsets still
     std::vector<Waiter> waiters;
     /// A classic group as of `version`, until that is stored. It may have moved on since, to
     /// where there is nothing to store.
@@ -90,25 +91,29 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   /// Tells the store whether the group has members, if that is news.
   void tell_active(Entry& entry, Time now) RUNNEL_REQUIRES(mutex);
   void start_deletion(Entry& entry, Time now, Work& work) RUNNEL_REQUIRES(mutex);
+  /// Whether there is place for one more group. At the limit the longest empty ones are let go of.
+  [[nodiscard]] bool has_room(Time now, Work& work) RUNNEL_REQUIRES(mutex);
+  [[nodiscard]] Error full() const RUNNEL_REQUIRES(mutex);
   /// `match` is null if no topic came or went since the last time.
   void tick_group(Entry& entry, Time now, const PartitionCount& counts,
                   const Group::TopicMatch* match, Work& work) RUNNEL_REQUIRES(mutex);
 
   /// The consumer group for `request`'s; made, or made of an empty classic one, if it joins.
-  Result<Groups::iterator> group_for(const protocol::native::GroupHeartbeat& request)
-      RUNNEL_REQUIRES(mutex);
+  Result<Groups::iterator> group_for(const protocol::native::GroupHeartbeat& request, Time now,
+                                     Work& work) RUNNEL_REQUIRES(mutex);
   /// Of an empty classic group.
   void become_consumer(Entry& entry) RUNNEL_REQUIRES(mutex);
   void heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host, Time now,
                  HeartbeatCallback done, Work& work) RUNNEL_REQUIRES(mutex);
 
-  Result<Groups::iterator> group_for(const ConsumerHeartbeat& request) RUNNEL_REQUIRES(mutex);
+  Result<Groups::iterator> group_for(const ConsumerHeartbeat& request, Time now, Work& work)
+      RUNNEL_REQUIRES(mutex);
   void heartbeat(const ConsumerHeartbeat& request, std::string_view host, Time now,
                  ConsumerCallback done, Work& work) RUNNEL_REQUIRES(mutex);
 
   /// The classic group for a join; made, or made of an empty consumer group, for a new member.
-  Result<Groups::iterator> classic_group_for(const classic::JoinRequest& request)
-      RUNNEL_REQUIRES(mutex);
+  Result<Groups::iterator> classic_group_for(const classic::JoinRequest& request, Time now,
+                                             Work& work) RUNNEL_REQUIRES(mutex);
   /// The classic group of this name that is not being deleted; null.
   [[nodiscard]] Entry* find_classic(std::string_view name) RUNNEL_REQUIRES(mutex);
   ReplyTicket park(ReplyCallback done) RUNNEL_REQUIRES(mutex);
@@ -133,6 +138,8 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   std::vector<std::string> known_topics RUNNEL_GUARDED_BY(mutex);
   /// No group has anything due before this.
   Time next_deadline RUNNEL_GUARDED_BY(mutex) = ClassicGroup::kNever;
+  Time full_until RUNNEL_GUARDED_BY(mutex) = Time::min();  ///< nobody can be let go of before
+  GroupLimitCounts limit_counts RUNNEL_GUARDED_BY(mutex);
 };
 
 }  // namespace runnel::broker

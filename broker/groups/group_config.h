@@ -22,6 +22,7 @@ struct GroupConfig {
   std::chrono::milliseconds consumer_heartbeat_interval{5'000};
   /// group.consumer.max.size
   std::size_t consumer_max_size = kMaxGroupMembers;
+  std::size_t max_groups = kMaxGroups;  ///< no setting; smaller in tests
 };
 
 }  // namespace runnel::broker

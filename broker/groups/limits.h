@@ -7,7 +7,11 @@
 
 namespace runnel::broker {
 
+/// Kept in memory: groups with members, and those that had some lately. At the limit those that are
+/// empty for the longest time are let go of: their positions stay.
 inline constexpr std::size_t kMaxGroups = 10'000;
+/// After no group could be let go of, the next look for one.
+inline constexpr std::chrono::milliseconds kFullGroupsRetry{1'000};
 inline constexpr std::size_t kMaxGroupMembers = 1'000;   ///< in one group
 inline constexpr std::size_t kMaxGroupNameBytes = 249;   ///< with "group/" it is a state key
 inline constexpr std::size_t kMaxMemberTextBytes = 255;  ///< member id, instance id, client name

@@ -28,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/transactions/limits.h"
 #include "broker/transactions/transaction.h"
 #include "protocol/base/error.h"
 #include "storage/store.h"
@@ -57,6 +58,14 @@ class TransactionStore {
 struct TransactionConfig {
   std::chrono::milliseconds max_timeout{15 * 60 * 1000};     ///< transaction.max.timeout.ms
   std::chrono::milliseconds expiry{7LL * 24 * 3600 * 1000};  ///< transactional.id.expiration.ms
+  std::size_t max_ids = kMaxTransactionalIds;                ///< no setting; smaller in tests
+};
+
+/// What the limit of ids has led to since the start.
+struct IdLimitCounts {
+  std::uint64_t forgotten = 0;  ///< ids that made place for new ones before their time
+  std::uint64_t refused = 0;    ///< new ids that found no place
+  friend bool operator==(const IdLimitCounts&, const IdLimitCounts&) = default;
 };
 
 /// An id in a list or description.
@@ -143,6 +152,7 @@ class TransactionCoordinator {
   /// kTransactionalIdNotFound.
   [[nodiscard]] Result<TransactionDescription> describe(std::string_view id) const;
   [[nodiscard]] std::vector<TransactionDescription> list() const;
+  [[nodiscard]] IdLimitCounts limit_counts() const;
 
   /// Aborts transactions that were open for too long, forgets ids nobody uses, repairs what could
   /// not be stored. Cheap if called more than once a second. May block.

@@ -174,11 +174,11 @@ void TransactionCoordinator::init(const std::string& id, std::int32_t timeout_ms
   const auto start = [&]() RUNNEL_REQUIRES(state.mutex) -> Status {
     const auto found = state.entries.find(id);
     if (found == state.entries.end()) {
-      if (state.entries.size() >= kMaxTransactionalIds) {
+      if (!state.has_room(now, work)) {
         return fail(ErrorCode::kOverloaded,
-                    "there are " + std::to_string(kMaxTransactionalIds) +
-                        " transactional ids, which is the limit; use ids again, or lower "
-                        "transactional.id.expiration.ms");
+                    "there are " + std::to_string(state.config.max_ids) +
+                        " transactional ids that were used lately, which is the limit; use ids "
+                        "again instead of making up new ones");
       }
       if (!fresh) return fail(ErrorCode::kConcurrentTransactions, "the id was just forgotten");
       const storage::ProducerIdentity who{*fresh, ProducerEpoch(0)};
@@ -257,6 +257,7 @@ void TransactionCoordinator::end(std::string_view id, storage::ProducerIdentity 
 // ---------------------------------------------------------------- time
 void TransactionCoordinator::State::start_forgetting(const EntryRef& entry, Work& work) {
   entry->forgetting = true;
+  ++forgetting;
   storage::CommitRequest request;
   request.state.push_back({std::string(kTransactionKeyPrefix).append(entry->id), std::nullopt});
   submit(
@@ -264,9 +265,48 @@ void TransactionCoordinator::State::start_forgetting(const EntryRef& entry, Work
       [self = shared_from_this(), entry](const storage::CommitOutcome& outcome) {
         MutexLock lock(self->mutex);
         entry->forgetting = false;
+        --self->forgetting;
         if (outcome.result) self->entries.erase(entry->id);
       },
       work);
+}
+
+bool TransactionCoordinator::State::is_idle(const Entry& entry) {
+  return !entry.txn.open() && !entry.moving && !entry.forgetting && entry.saving == 0 &&
+         entry.writing == 0;
+}
+
+bool TransactionCoordinator::State::has_room(Timestamp now, Work& work) {
+  if (entries.size() - forgetting < config.max_ids) return true;
+  if (full_until != kNoTimestamp && now < full_until) {
+    ++limit_counts.refused;
+    return false;
+  }
+  std::vector<EntryRef> idle;
+  for (const auto& [id, entry] : entries) {
+    if (is_idle(*entry) && now - entry->txn.changed() >= kIdRest.count()) idle.push_back(entry);
+  }
+  if (idle.empty() || forgetting >= kMaxForgottenAtOnce) {
+    full_until = now + kFullIdsRetry.count();
+    ++limit_counts.refused;
+    return false;
+  }
+  const std::size_t at_once =
+      std::min({kMaxForgottenAtOnce, config.max_ids / 100 + 1, idle.size()});
+  const auto end = idle.begin() + static_cast<std::ptrdiff_t>(at_once);
+  std::partial_sort(idle.begin(), end, idle.end(), [](const EntryRef& a, const EntryRef& b) {
+    return a->txn.changed() < b->txn.changed();
+  });
+  for (auto it = idle.begin(); it != end; ++it) {
+    start_forgetting(*it, work);
+    ++limit_counts.forgotten;
+  }
+  return true;
+}
+
+IdLimitCounts TransactionCoordinator::limit_counts() const {
+  MutexLock lock(state_->mutex);
+  return state_->limit_counts;
 }
 
 void TransactionCoordinator::State::tick_entry(const EntryRef& entry, Timestamp now,
@@ -280,7 +320,7 @@ void TransactionCoordinator::State::tick_entry(const EntryRef& entry, Timestamp 
       return start_move(
           entry, txn.time_out(now), now, [](const auto&) {}, work);
     }
-  } else if (entry->saving == 0 && entry->writing == 0 && forgotten < kMaxForgottenAtOnce &&
+  } else if (is_idle(*entry) && forgotten < kMaxForgottenAtOnce &&
              now - txn.changed() >= config.expiry.count()) {
     ++forgotten;
     return start_forgetting(entry, work);

@@ -135,6 +135,11 @@ struct TransactionCoordinator::State : std::enable_shared_from_this<TransactionC
   void tick_entry(const EntryRef& entry, Timestamp now, std::size_t& forgotten, Work& work)
       RUNNEL_REQUIRES(mutex);
   void start_forgetting(const EntryRef& entry, Work& work) RUNNEL_REQUIRES(mutex);
+  /// No transaction is open and nothing is on its way.
+  [[nodiscard]] static bool is_idle(const Entry& entry);
+  /// Whether there is place for one more id. At the limit those that are idle for the longest time
+  /// are forgotten.
+  [[nodiscard]] bool has_room(Timestamp now, Work& work) RUNNEL_REQUIRES(mutex);
   /// Which partitions of `entry` take no marker of its producer.
   void look_into(const EntryRef& entry) RUNNEL_EXCLUDES(mutex);
 
@@ -154,6 +159,9 @@ struct TransactionCoordinator::State : std::enable_shared_from_this<TransactionC
   std::size_t pending_bytes RUNNEL_GUARDED_BY(mutex) = 0;
   std::uint64_t last_superseding RUNNEL_GUARDED_BY(mutex) = 0;
   Timestamp ticked RUNNEL_GUARDED_BY(mutex) = kNoTimestamp;
+  std::size_t forgetting RUNNEL_GUARDED_BY(mutex) = 0;  ///< entries whose deletion is on its way
+  Timestamp full_until RUNNEL_GUARDED_BY(mutex) = kNoTimestamp;  ///< none can be forgotten before
+  IdLimitCounts limit_counts RUNNEL_GUARDED_BY(mutex);
 };
 
 }  // namespace runnel::broker

@@ -9,8 +9,12 @@
 namespace runnel::broker {
 
 /// Remembered at the same time. An id is forgotten transactional.id.expiration.ms after its last
-/// transaction; until then a new one beyond this is refused.
+/// transaction; at this limit sooner, those first that are unused for the longest time.
 inline constexpr std::size_t kMaxTransactionalIds = 50'000;
+/// No id is forgotten for others that was used within this time.
+inline constexpr std::chrono::milliseconds kIdRest{60'000};
+/// After none could be forgotten, the next look for one.
+inline constexpr std::chrono::milliseconds kFullIdsRetry{1'000};
 inline constexpr std::size_t kMaxTransactionalIdBytes = 240;  ///< with "txn/" it is a state key
 inline constexpr std::size_t kMaxTransactionPartitions = storage::kMaxTransactionMarkers;
 inline constexpr std::size_t kMaxTransactionGroups = 100;  ///< in one transaction

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <future>
+#include <map>
 #include <thread>
 
 #include "broker/groups/classic_group.h"
@@ -291,6 +292,51 @@ TEST_F(CoordinatorClassicTest, EmptyGroupsAreDeletedOrForgotten) {
   now_ += 2 * kEmptyGroupLinger;
   coordinator_->tick(now_);
   EXPECT_TRUE(coordinator_->list_all().value().empty());
+}
+
+TEST_F(CoordinatorClassicTest, AtTheLimitTheGroupThatIsEmptyForTheLongestIsForgotten) {
+  config_.max_groups = 3;
+  coordinator_->configure(config_);
+  std::map<std::string, std::string> members;
+  const auto join_as = [&](const std::string& group) {
+    auto request = joining();
+    request.group = group;
+    const auto joined = join(request);
+    if (joined->error != ErrorCode::kOk) return joined->error;
+    members[group] = joined->member_id;
+    classic::SyncRequest sync;
+    sync.group = group;
+    sync.member_id = joined->member_id;
+    sync.generation = joined->generation;
+    coordinator_->sync(sync, now_, [](const SyncReply& r) { EXPECT_EQ(r.error, ErrorCode::kOk); });
+    return ErrorCode::kOk;
+  };
+  const auto leave = [&](const std::string& group) {
+    now_ += 1s;
+    disk_.with_offsets.insert(group);
+    const std::vector<classic::LeavingMember> leaving{{members[group], {}}};
+    EXPECT_EQ(coordinator_->leave(group, leaving, now_)[0].error, ErrorCode::kOk);
+  };
+  for (const char* group : {"a", "b", "c"}) EXPECT_EQ(join_as(group), ErrorCode::kOk);
+  EXPECT_EQ(join_as("d"), ErrorCode::kNotAvailable) << "all have members";
+  leave("b");
+  leave("a");
+  disk_.at_once = false;
+  EXPECT_EQ(join_as("d"), ErrorCode::kOk);
+  EXPECT_EQ(join_as("b"), ErrorCode::kNotAvailable) << "it is on its way out";
+  disk_.complete_all();
+  disk_.at_once = true;
+  EXPECT_FALSE(disk_.stored.contains("group/b"));
+  EXPECT_TRUE(disk_.stored.contains("group/a"));
+  EXPECT_EQ(coordinator_->describe_classic("b")->state, "Empty") << "its positions are there";
+  EXPECT_EQ(join_as("b"), ErrorCode::kOk);
+  EXPECT_FALSE(disk_.stored.contains("group/a"));
+  EXPECT_EQ(native_join(), ErrorCode::kOverloaded);
+  EXPECT_EQ(coordinator_->limit_counts(), (GroupLimitCounts{2, 2}));
+  leave("d");
+  now_ += kFullGroupsRetry;
+  EXPECT_EQ(native_join(), ErrorCode::kOk);
+  EXPECT_EQ(coordinator_->list_all()->size(), 5u);
 }
 
 TEST_F(CoordinatorClassicTest, OffsetsOfATopicThatIsReadAreNotDeleted) {

@@ -388,6 +388,35 @@ TEST(Transactions, IdsAreForgotten) {
   EXPECT_EQ(*w.add("c", c, {orders(0)}), ErrorCode::kOk);
 }
 
+TEST(Transactions, AtTheLimitTheIdThatIsIdleForTheLongestIsForgotten) {
+  TransactionWorld w;
+  w.config.max_ids = 3;
+  w.restart();
+  const ProducerIdentity a = w.init("a");
+  EXPECT_EQ(*w.write("a", a, orders(0), 0, 1, true), ErrorCode::kOk);
+  w.now = w.now + 1'000;
+  const ProducerIdentity b = w.init("b");
+  w.now = w.now + 1'000;
+  w.init("c");
+  EXPECT_EQ(w.init_error("d"), ErrorCode::kOverloaded) << "all were used lately";
+  w.now = w.now + kIdRest.count();
+  w.disk.at_once = false;
+  const auto d = w.start_init("d");
+  EXPECT_EQ(*w.add("b", b, {orders(0)}), ErrorCode::kConcurrentTransactions);
+  w.disk.complete_all();
+  w.disk.at_once = true;
+  ASSERT_TRUE(d->has_value() && **d);
+  EXPECT_EQ(*w.add("b", b, {orders(0)}), ErrorCode::kInvalidProducerIdMapping);
+  EXPECT_FALSE(w.disk.state.contains("txn/b"));
+  EXPECT_TRUE(w.coordinator->describe("c"));
+  EXPECT_NE(w.init("b").id, b.id) << "who was it before stays fenced";
+  EXPECT_FALSE(w.coordinator->describe("c"));
+  EXPECT_EQ(w.init_error("c"), ErrorCode::kOverloaded) << "a is idle for longer, but open";
+  EXPECT_EQ(w.coordinator->limit_counts(), (IdLimitCounts{2, 2}));
+  EXPECT_EQ(w.end("a", a, true, true), ErrorCode::kOk);
+  EXPECT_EQ(w.partition(0).committed(), std::vector<std::int64_t>{1});
+}
+
 TEST(Transactions, AnExhaustedProducerGetsANewId) {
   TransactionWorld w;
   ProducerIdentity a = w.init("a");

@@ -259,7 +259,7 @@ class TransactionWorld {
   void restart() {
     stop();
     coordinator = std::make_unique<TransactionCoordinator>(
-        std::make_unique<FakeTransactionStore>(disk), TransactionConfig{});
+        std::make_unique<FakeTransactionStore>(disk), config);
     const Status loaded = coordinator->load(now);
     ASSERT_TRUE(loaded) << loaded.error().to_string();
   }
@@ -380,6 +380,7 @@ class TransactionWorld {
   }
 
   FakeTransactionDisk disk;
+  TransactionConfig config;  ///< from the next restart on
   std::unique_ptr<TransactionCoordinator> coordinator;
   Timestamp now{1'000'000};
 };
