@@ -134,6 +134,8 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
   options.check_compressed = settings.enabled("check-compressed");
   options.log_directory = error ? settings.text("data") : directory.string();
   options.log = [](std::string_view line) { spdlog::debug("{}", line); };
+  options.notice = [](std::string_view line) { spdlog::info("{}", line); };
+  options.warn = [](std::string_view line) { spdlog::warn("{}", line); };
   kafka_ = std::make_unique<broker::KafkaService>(
       *store_, *coordinator_, storage::Clock::system(),
       broker::KafkaService::Shared{service_->memory().shared_from_this(),

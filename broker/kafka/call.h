@@ -47,6 +47,7 @@ struct KafkaPeer {
   Endpoint remote;
   std::shared_ptr<KafkaPosts> posts;
   std::shared_ptr<Workers::Lane> lane;  ///< its jobs that may block
+  std::shared_ptr<MemoryShare> share;   ///< what it holds of the memory for requests
 };
 
 /// Loop thread only, but for on_loop() and what does not change. Kept by whoever will answer it;
@@ -82,6 +83,7 @@ class Call {
   /// The request's bytes. Views in the decoded message point into them while the call lives.
   [[nodiscard]] const Buffer& frame() const noexcept { return frame_; }
   [[nodiscard]] const std::shared_ptr<Workers::Lane>& lane() const noexcept { return peer_->lane; }
+  [[nodiscard]] const std::shared_ptr<MemoryShare>& share() const noexcept { return peer_->share; }
   /// Runs `work`, which may answer, on the loop thread; drops it if the connection has ended.
   void on_loop(std::function<void()> work) const { peer_->posts->push(std::move(work)); }
 

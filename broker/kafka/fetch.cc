@@ -1,9 +1,13 @@
 // Fetch: record batches go from the segment files to the socket without passing through here.
 // There are no fetch sessions: every request names all its partitions, every answer lists them all.
+#include <algorithm>
+#include <map>
 #include <memory>
+#include <tuple>
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
+#include "broker/kafka/named_before.h"
 #include "broker/kafka/partitions.h"
 #include "protocol/kafka/fetch.h"
 
@@ -22,6 +26,7 @@ constexpr std::int32_t kMaxWaitMs = 24 * 3600 * 1000;
 
 struct PendingFetch {
   CallRef call;
+  MemoryLease lease;  ///< while it waits
   FetchResponse response;
   /// Where the store's results belong, and what the client has of the partition.
   struct Asked {
@@ -32,6 +37,13 @@ struct PendingFetch {
   };
   std::vector<Asked> asked;
 };
+
+/// What a partition of a fetch that waits costs: here, and in the store's lists.
+constexpr std::uint64_t kWaitingPartitionBytes = sizeof(PendingFetch::Asked) +
+                                                 sizeof(FetchResponse::Partition) +
+                                                 sizeof(storage::FetchItem) + 96;
+/// Fetches of no more partitions wait even if there is no memory: the clients would only ask again.
+constexpr std::size_t kFewPartitions = 16;
 
 void settle(FetchResponse::Partition& to, const PendingFetch::Asked& asked,
             storage::FetchedPartition& from, std::vector<storage::FileSlice>& slices) {
@@ -70,6 +82,46 @@ void answer(PendingFetch& pending, storage::FetchResult result) {
   pending.call->reply(pending.response, std::move(slices));
 }
 
+template <class T>
+bool has_twins(std::vector<T> all) {
+  std::sort(all.begin(), all.end());
+  return std::adjacent_find(all.begin(), all.end()) != all.end();
+}
+
+/// Whether a partition may stand in the request twice.
+bool may_name_twice(const FetchRequest& request) {
+  std::vector<std::pair<std::string_view, Uuid>> topics;
+  for (const auto& topic : request.topics) {
+    topics.emplace_back(topic.name, topic.topic_id);
+    std::vector<PartitionIndex> partitions;
+    for (const auto& asked : topic.partitions) partitions.push_back(asked.index);
+    if (has_twins(std::move(partitions))) return true;
+  }
+  return has_twins(std::move(topics));
+}
+
+/// As Kafka: a partition that is named twice counts once, in its first place, as it was named last.
+void name_each_once(FetchRequest& request) {
+  using Key = std::tuple<std::string_view, Uuid, PartitionIndex>;
+  std::map<Key, FetchRequest::Partition> last;
+  for (const auto& topic : request.topics) {
+    for (const auto& asked : topic.partitions) {
+      last.insert_or_assign(Key(topic.name, topic.topic_id, asked.index), asked);
+    }
+  }
+  NamedBefore<Key> named_before;
+  std::vector<FetchRequest::Topic> topics;
+  for (const auto& topic : request.topics) {
+    FetchRequest::Topic once{topic.name, topic.topic_id, {}};
+    for (const auto& asked : topic.partitions) {
+      const Key key(topic.name, topic.topic_id, asked.index);
+      if (!named_before(key)) once.partitions.push_back(last.at(key));
+    }
+    if (!once.partitions.empty()) topics.push_back(std::move(once));
+  }
+  request.topics = std::move(topics);
+}
+
 /// Resolves the request's partitions into `fetch`. True if any has an error: then nobody waits.
 bool resolve(PendingFetch& pending, const FetchRequest& request, storage::FetchRequest& fetch) {
   Call& call = *pending.call;
@@ -104,11 +156,22 @@ bool resolve(PendingFetch& pending, const FetchRequest& request, storage::FetchR
   return failed;
 }
 
+/// Pays for the wait. Who cannot is answered with what there is.
+bool may_wait(PendingFetch& pending) {
+  Call& call = *pending.call;
+  const std::size_t partitions = pending.asked.size();
+  MemoryGate& memory = call.service().memory();
+  return memory.take_standing(partitions * kWaitingPartitionBytes, memory.largest_request(),
+                              call.share(), pending.lease) ||
+         partitions <= kFewPartitions;
+}
+
 }  // namespace
 
 void handle_fetch(const CallRef& call) {
-  const auto request = call->decode<FetchRequest>();
+  auto request = call->decode<FetchRequest>();
   if (!request) return;
+  if (may_name_twice(*request)) name_each_once(*request);
   if (request->session_epoch > 0) {
     FetchResponse response;  // a later request of a session that nobody was given
     response.error = KafkaError::kFetchSessionIdNotFound;
@@ -123,6 +186,9 @@ void handle_fetch(const CallRef& call) {
   fetch.max_wait = std::chrono::milliseconds(std::clamp(request->max_wait_ms, 0, kMaxWaitMs));
   fetch.committed_only = request->isolation_level == kReadCommitted;
   if (resolve(*pending, *request, fetch)) fetch.max_wait = std::chrono::milliseconds(0);
+  if (fetch.max_wait.count() > 0 && !may_wait(*pending)) {
+    fetch.max_wait = std::chrono::milliseconds(0);
+  }
   if (fetch.items.empty()) return answer(*pending, {});
   storage::Store& store = call->store();
   const storage::FetchTicket ticket =

@@ -19,9 +19,9 @@ KafkaSession::KafkaSession(KafkaService& service, Connection& connection)
     : service_(service),
       connection_(connection),
       handle_(connection.handle()),
-      peer_(std::make_shared<KafkaPeer>(KafkaPeer{connection.local(), connection.remote(),
-                                                  std::make_shared<KafkaPosts>(handle_),
-                                                  service.workers().make_lane()})) {
+      peer_(std::make_shared<KafkaPeer>(
+          KafkaPeer{connection.local(), connection.remote(), std::make_shared<KafkaPosts>(handle_),
+                    service.workers().make_lane(), std::make_shared<MemoryShare>()})) {
   KafkaCounters::add(service_.counters().sessions, 1);
 }
 
@@ -87,12 +87,19 @@ void KafkaSession::consume(Bytes data) {
 }
 
 void KafkaSession::begin_frame() {
-  const auto largest = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-      service_.options().max_request_bytes, service_.memory().largest_request()));
-  const auto size = kafka::frame_size(head_, kafka::kMinRequestBytes, largest);
+  const auto size =
+      kafka::frame_size(head_, kafka::kMinRequestBytes, service_.options().max_request_bytes);
   if (!size) {
     KafkaCounters::add(service_.counters().malformed, 1);
     return fail(size.error());
+  }
+  const std::uint64_t admitted = service_.memory().largest_request();
+  if (**size - kafka::kLengthBytes > admitted) {
+    return fail(Error(ErrorCode::kRecordTooLarge,
+                      "a request of " + std::to_string(**size - kafka::kLengthBytes) + " bytes; " +
+                          std::to_string(admitted) +
+                          " are allowed, a quarter of what --memory leaves for requests. Raise "
+                          "--memory, or lower max.request.size and the like of the client"));
   }
   frame_size_ = **size - kafka::kLengthBytes;
   frame_done_ = 0;
@@ -103,7 +110,7 @@ void KafkaSession::begin_frame() {
 bool KafkaSession::grow_frame(std::size_t arrived) {
   const std::size_t wanted =
       std::min(frame_size_, std::max({kFirstFrameBytes, 2 * frame_.size(), arrived}));
-  if (!service_.memory().grow(wanted, share_, lease_)) {
+  if (!service_.memory().grow(wanted, peer_->share, lease_)) {
     wants_memory_ = true;
     update_pause();
     service_.wait_for_memory(
@@ -274,10 +281,8 @@ void KafkaSession::close_if_finished() {
 
 void KafkaSession::fail(const Error& why) {
   if (closed_) return;
-  if (service_.options().log) {
-    service_.options().log("closed the connection from " + peer_->remote.host + ":" +
-                           std::to_string(peer_->remote.port) + ": " + why.to_string());
-  }
+  service_.note_closed("closed the connection from " + peer_->remote.host + ":" +
+                       std::to_string(peer_->remote.port) + ": " + why.to_string());
   // What was answered before goes out first.
   while (!slots_.empty() && slots_.front().ready) {
     if (!slots_.front().output.empty()) connection_.send(std::move(slots_.front().output));

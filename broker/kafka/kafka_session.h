@@ -77,7 +77,6 @@ class KafkaSession final : public Session {
   std::size_t frame_size_ = 0;  ///< announced
   std::size_t frame_done_ = 0;
   MemoryLease lease_;
-  const std::shared_ptr<MemoryShare> share_ = std::make_shared<MemoryShare>();
   std::uint64_t frames_ = 0;  ///< begun so far
   struct Unfinished {
     std::uint64_t frame = 0;

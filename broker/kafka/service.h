@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/groups/coordinator.h"
@@ -18,6 +20,7 @@
 #include "broker/net/session.h"
 #include "broker/transactions/coordinator.h"
 #include "broker/transactions/transaction_clock.h"
+#include "protocol/base/thread_annotations.h"
 #include "protocol/native/messages.h"
 #include "storage/env/clock.h"
 #include "storage/store.h"
@@ -45,6 +48,27 @@ struct KafkaOptions {
   bool check_compressed = false;  ///< decompress every compressed batch before it is accepted
   GroupConfig groups;             ///< group.*
   NetLog log;                     ///< connections that were closed, and why; may be empty
+  NetLog notice;                  ///< some of these, at most one in kNoticeInterval; may be empty
+  NetLog warn;                    ///< what an operator should do something about; may be empty
+};
+
+/// Between two messages about the same thing.
+inline constexpr std::chrono::seconds kNoticeInterval{10};
+inline constexpr std::chrono::seconds kLimitWarningInterval{60};
+
+/// Lets one message through in an interval. Thread safe.
+class NowAndThen {
+ public:
+  explicit NowAndThen(std::chrono::nanoseconds interval) : interval_(interval) {}
+  /// Nothing: not now. Else how many were held back since the last one.
+  [[nodiscard]] std::optional<std::uint64_t> pass(std::chrono::nanoseconds now)
+      RUNNEL_EXCLUDES(mutex_);
+
+ private:
+  const std::chrono::nanoseconds interval_;
+  Mutex mutex_;
+  std::optional<std::chrono::nanoseconds> last_ RUNNEL_GUARDED_BY(mutex_);
+  std::uint64_t held_back_ RUNNEL_GUARDED_BY(mutex_) = 0;
 };
 
 /// Monotonic counts since the start, except `sessions`. Relaxed: they guide people, not code.
@@ -77,8 +101,8 @@ class KafkaService {
 
   /// Reads the configs that clients have set, and the transactions. Before the first session.
   [[nodiscard]] Status start();
-  /// What is done by time. Call about once a second or more often; may block.
-  void tick() { transactions_.tick(transaction_clock_.now()); }
+  /// What is done by time. Call about once a second or more often, on one thread; may block.
+  void tick();
   /// Makes sessions of connections whose first byte is still to come.
   [[nodiscard]] SessionFactory factory();
   /// This service's figures, each with its unit and meaning.
@@ -100,8 +124,17 @@ class KafkaService {
     shared_.wait_for_memory(session, std::move(retry));
   }
   [[nodiscard]] Workers& workers() noexcept { return shared_.workers; }
+  /// A connection was closed for what it sent.
+  void note_closed(const std::string& line);
 
  private:
+  void warn_of_limits();
+  /// Of settings that promise what cannot be.
+  void warn_of_settings() const;
+  void warn(const std::string& line) const {
+    if (options_.warn) options_.warn(line);
+  }
+
   storage::Store& store_;
   Coordinator& coordinator_;
   storage::Clock& clock_;
@@ -111,6 +144,11 @@ class KafkaService {
   const TransactionClock transaction_clock_;
   TransactionCoordinator transactions_;
   KafkaCounters counters_;
+  NowAndThen notices_{kNoticeInterval};
+  NowAndThen group_warnings_{kLimitWarningInterval};
+  NowAndThen id_warnings_{kLimitWarningInterval};
+  GroupLimitCounts warned_groups_;  ///< of tick()'s thread
+  IdLimitCounts warned_ids_;        ///< of tick()'s thread
 };
 
 }  // namespace runnel::broker
