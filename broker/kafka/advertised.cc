@@ -133,20 +133,14 @@ Result<AdvertisedListener> parse_advertised(const Endpoint& listen, std::string_
 
 Endpoint advertised_for(const std::vector<AdvertisedListener>& listeners, const Endpoint& reached) {
   const AdvertisedListener* found = nullptr;
-  const AdvertisedListener* any = nullptr;
   int best = 0;
-  int of_port = 0;
   for (const AdvertisedListener& listener : listeners) {
     if (listener.listen.port != 0 && listener.listen.port != reached.port) continue;
-    ++of_port;
-    any = &listener;
     const int fits = fit(listener.listen, reached);
     if (fits <= best) continue;
     best = fits;
     found = &listener;
   }
-  // The only one that has the port, whatever name it listens under.
-  if (found == nullptr && of_port == 1) found = any;
   if (found == nullptr) return reached;
   return {found->host.empty() ? reached.host : found->host,
           found->port == 0 ? reached.port : found->port};
