@@ -250,6 +250,9 @@ LIST = [
             "stable then; Kafka when a member next reports",
             lambda d: d.fields.get("StatesFilter") and "-c" in (
                 d.kafka if d.runnel == ABSENT else d.runnel)["GroupId"], ends=True),
+    Allowed("topic-change", "ListGroups", "Groups.GroupState",
+            "the same: the group's members have not reported yet",
+            lambda d: {d.kafka, d.runnel} <= {"Stable", "Assigning", "Reconciling"}, ends=True),
     Allowed("whole-batches", "Fetch", "*.Records.batches",
             "an answer has whole batches only, and what room they leave is the next partition's; "
             "Kafka fills it with a piece of a batch",
