@@ -105,6 +105,10 @@ class Sequence:
             except Exception as error:
                 self.fail(Difference(api, version, f"the answer of {side}", error, frame.hex()))
                 return
+        if api == "JoinGroup":
+            self.finish_joins(fields["GroupId"])
+            if self.over:
+                return
         again = self.ask_again(lane, (request, response, api), version, fields, answers)
         self.only_own(api, fields, answers)
         for side in pair.SIDES:
@@ -127,6 +131,15 @@ class Sequence:
                 self.settler.settle(self.world)
             except TimeoutError as error:
                 self.fail(Difference(api, version, "settling", f"does not show {error}", ""))
+
+    def finish_joins(self, group):
+        """Of the group's other members, each of whose own answers says which of the one broker's
+        members is which of the other's. The list that the leader gets does not."""
+        for lane in self.lanes:
+            if lane.pending is not None and not self.over:
+                (_, _, api), _, fields = lane.pending
+                if api == "JoinGroup" and fields["GroupId"] == group:
+                    self.finish(lane, BLOCK_SECONDS)
 
     @staticmethod
     def is_behind(api, answers):
