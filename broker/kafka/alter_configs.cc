@@ -204,6 +204,24 @@ Outcome alter_broker(Call& call, const Part& part) {
   return std::nullopt;
 }
 
+/// There are none: what is told is what the first change would be refused for by a broker that
+/// knows no logger of that name.
+Outcome alter_loggers(Call& call, const Part& part) {
+  if (part.replaces_all || part.name != std::to_string(call.service().options().node_id)) {
+    return Refusal{KafkaError::kInvalidRequest, "there is no broker '" + std::string(part.name) +
+                                                    "' whose loggers this request could alter"};
+  }
+  if (auto refused = check_operations(part)) return refused;
+  if (part.operations.empty()) return std::nullopt;
+  const ConfigOperation first = part.operations.front().what;
+  if (first == ConfigOperation::kAppend || first == ConfigOperation::kSubtract) {
+    return Refusal{KafkaError::kInvalidRequest,
+                   "a logger's level is no list to append to or to subtract from"};
+  }
+  return Refusal{KafkaError::kInvalidConfig,
+                 "there are no loggers to alter; the option log-level says what is logged"};
+}
+
 // ---------------------------------------------------------------- both APIs
 Outcome alter(Call& call, const Part& part) {
   switch (part.type) {
@@ -212,14 +230,7 @@ Outcome alter(Call& call, const Part& part) {
     case ConfigResource::kBroker:
       return alter_broker(call, part);
     case ConfigResource::kBrokerLogger:
-      if (part.replaces_all || part.name != std::to_string(call.service().options().node_id)) {
-        return Refusal{KafkaError::kInvalidRequest, "there is no broker '" +
-                                                        std::string(part.name) +
-                                                        "' whose loggers this request could alter"};
-      }
-      if (auto refused = check_operations(part)) return refused;
-      return Refusal{KafkaError::kInvalidConfig,
-                     "there are no loggers to alter; the option log-level says what is logged"};
+      return alter_loggers(call, part);
     default:
       return Refusal{KafkaError::kInvalidRequest,
                      "resources of type " + std::to_string(static_cast<int>(part.type)) +

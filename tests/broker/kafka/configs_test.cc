@@ -131,6 +131,10 @@ TEST_F(ConfigsTest, WhatIsWrongIsToldAsKafkaDoes) {
   EXPECT_EQ(set(kTopic, "", "retention.ms", "1"), KafkaError::kInvalidRequest);
   EXPECT_EQ(set(ConfigResource::kBrokerLogger, "1", "kafka", "INFO"), KafkaError::kInvalidConfig);
   EXPECT_EQ(
+      alter(ConfigResource::kBrokerLogger, "1", {{"kafka", ConfigOperation::kAppend, "INFO"}}),
+      KafkaError::kInvalidRequest);
+  EXPECT_EQ(alter(ConfigResource::kBrokerLogger, "1", {}), KafkaError::kNone);
+  EXPECT_EQ(
       alter(ConfigResource::kBrokerLogger, "1", {{"kafka", ConfigOperation::kSet, std::nullopt}}),
       KafkaError::kInvalidRequest);
   EXPECT_EQ(set(ConfigResource::kClientMetrics, "m", "x", "1"), KafkaError::kInvalidRequest);
