@@ -29,20 +29,6 @@ struct ConsumeArguments {
   std::uint64_t count = 0;  ///< 0: no bound
 };
 
-Result<RecordWriter> make_writer(const ConsumeArguments& arguments) {
-  const std::string text = arguments.format.empty() ? "%v\\n" : arguments.format;
-  RUNNEL_TRY_ASSIGN(auto format, RecordFormat::parse(text));
-  OutputKind kind = OutputKind::kFormat;
-  if (arguments.output == "json") kind = OutputKind::kJson;
-  if (arguments.output == "jsonl") kind = OutputKind::kJsonLines;
-  if (arguments.output == "csv") kind = OutputKind::kCsv;
-  if (arguments.output == "table") kind = OutputKind::kTable;
-  if (kind != OutputKind::kFormat && !arguments.format.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "-f and -o say the same thing differently; give one");
-  }
-  return RecordWriter(kind, std::move(format));
-}
-
 /// Prints records until the count is reached.
 class Printer {
  public:
@@ -70,55 +56,6 @@ class Printer {
   std::string out_;
 };
 
-/// An end before its beginning is a slip; times and offsets are not compared with each other.
-Status check_direction(const PlaceRange& range) {
-  const bool comparable =
-      range.from.kind == range.to.kind &&
-      (range.from.kind == Place::Kind::kOffset || range.from.kind == Place::Kind::kTime);
-  if (!range.bounded || !comparable || range.from.value <= range.to.value) return {};
-  return fail(ErrorCode::kInvalidArgument, "the range ends before it begins; swap the two places");
-}
-
-/// Where reading of a partition begins and, if it does, ends.
-struct Span {
-  TopicPartition target;
-  std::int64_t from = 0;
-  std::optional<std::int64_t> to;
-};
-
-/// The place and range arguments as offsets of every partition.
-Result<std::vector<Span>> spans_of(Client& client, const ConsumeArguments& arguments) {
-  const std::int64_t now = now_millis();
-  RUNNEL_TRY_ASSIGN(auto range, parse_range(arguments.from, now));
-  if (!arguments.to.empty()) {
-    if (range.bounded) {
-      return fail(ErrorCode::kInvalidArgument, "--from is a range already; leave --to away");
-    }
-    RUNNEL_TRY_ASSIGN(range.to, parse_place(arguments.to, now));
-    range.bounded = true;
-  }
-  RUNNEL_TRY(check_direction(range));
-  std::vector<Span> spans;
-  for (const std::string& topic : arguments.topics) {
-    RUNNEL_TRY_ASSIGN(const auto bounds, bounds_of(client, topic, arguments.partitions));
-    RUNNEL_TRY_ASSIGN(const auto from, offsets_at(client, bounds, range.from));
-    RUNNEL_TRY_ASSIGN(const auto to, offsets_at(client, bounds, range.to));
-    for (std::size_t i = 0; i < bounds.size(); ++i) {
-      Span span{bounds[i].target, std::max(from[i], bounds[i].start), std::nullopt};
-      if (span.from > bounds[i].end) {
-        note(topic + "[" + std::to_string(span.target.partition) + "] ends at offset " +
-             std::to_string(bounds[i].end) + ", before the " + std::to_string(span.from) +
-             " to begin at: nothing of it is read");
-        continue;
-      }
-      if (range.bounded) span.to = to[i];
-      if (arguments.exit_at_end) span.to = std::min(span.to.value_or(bounds[i].end), bounds[i].end);
-      spans.push_back(std::move(span));
-    }
-  }
-  return spans;
-}
-
 using OpenPartitions = std::map<TopicPartition, std::optional<std::int64_t>>;  // and their ends
 
 /// What a damaged batch leaves to read: `open` without the partitions that `consumer` stopped at.
@@ -140,7 +77,9 @@ Status go_on_without(const Consumer& consumer, const Error& failure, OpenPartiti
 /// Reads partitions of one's own choice.
 Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments,
                                Printer& printer) {
-  RUNNEL_TRY_ASSIGN(const auto spans, spans_of(client, arguments));
+  RUNNEL_TRY_ASSIGN(const auto spans,
+                    spans_of(client, {arguments.topics, arguments.partitions, arguments.from,
+                                      arguments.to, arguments.exit_at_end}));
   OpenPartitions open;
   std::string damaged;
   std::vector<std::pair<TopicPartition, Position>> assignment;
@@ -289,7 +228,7 @@ class GroupReader {
 };
 
 Result<ExitCode> run(const ConsumeArguments& arguments) {
-  RUNNEL_TRY_ASSIGN(auto writer, make_writer(arguments));
+  RUNNEL_TRY_ASSIGN(auto writer, make_writer(arguments.format, arguments.output));
   if (!arguments.group.empty() && (!arguments.partitions.empty() || !arguments.to.empty() ||
                                    (arguments.from != "start" && arguments.from != "end"))) {
     return fail(ErrorCode::kInvalidArgument,

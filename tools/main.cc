@@ -24,6 +24,7 @@ void add_commands(Cli& cli) {
   add_stats(cli);
   add_export(cli);
   add_import(cli);
+  add_replay(cli);
   add_check(cli);
   add_config(cli);
   add_bench(cli);

@@ -66,4 +66,49 @@ Result<std::vector<std::int64_t>> offsets_at(Client& client, const std::vector<B
   return out;
 }
 
+namespace {
+
+/// An end before its beginning is a slip; times and offsets are not compared with each other.
+Status check_direction(const PlaceRange& range) {
+  const bool comparable =
+      range.from.kind == range.to.kind &&
+      (range.from.kind == Place::Kind::kOffset || range.from.kind == Place::Kind::kTime);
+  if (!range.bounded || !comparable || range.from.value <= range.to.value) return {};
+  return fail(ErrorCode::kInvalidArgument, "the range ends before it begins; swap the two places");
+}
+
+}  // namespace
+
+Result<std::vector<Span>> spans_of(Client& client, const Reach& reach) {
+  const std::int64_t now = now_millis();
+  RUNNEL_TRY_ASSIGN(auto range, parse_range(reach.from, now));
+  if (!reach.to.empty()) {
+    if (range.bounded) {
+      return fail(ErrorCode::kInvalidArgument, "--from is a range already; leave --to away");
+    }
+    RUNNEL_TRY_ASSIGN(range.to, parse_place(reach.to, now));
+    range.bounded = true;
+  }
+  RUNNEL_TRY(check_direction(range));
+  std::vector<Span> spans;
+  for (const std::string& topic : reach.topics) {
+    RUNNEL_TRY_ASSIGN(const auto bounds, bounds_of(client, topic, reach.partitions));
+    RUNNEL_TRY_ASSIGN(const auto from, offsets_at(client, bounds, range.from));
+    RUNNEL_TRY_ASSIGN(const auto to, offsets_at(client, bounds, range.to));
+    for (std::size_t i = 0; i < bounds.size(); ++i) {
+      Span span{bounds[i].target, std::max(from[i], bounds[i].start), std::nullopt};
+      if (span.from > bounds[i].end) {
+        note(topic + "[" + std::to_string(span.target.partition) + "] ends at offset " +
+             std::to_string(bounds[i].end) + ", before the " + std::to_string(span.from) +
+             " to begin at: nothing of it is read");
+        continue;
+      }
+      if (range.bounded) span.to = to[i];
+      if (reach.up_to_now) span.to = std::min(span.to.value_or(bounds[i].end), bounds[i].end);
+      spans.push_back(std::move(span));
+    }
+  }
+  return spans;
+}
+
 }  // namespace runnel::tools

@@ -327,4 +327,17 @@ void RecordWriter::finish(std::string& out) {
   if (kind_ == OutputKind::kJson) out += first_ ? "[]\n" : "\n]\n";
 }
 
+Result<RecordWriter> make_writer(const std::string& format, const std::string& output) {
+  RUNNEL_TRY_ASSIGN(auto parsed, RecordFormat::parse(format.empty() ? "%v\\n" : format));
+  OutputKind kind = OutputKind::kFormat;
+  if (output == "json") kind = OutputKind::kJson;
+  if (output == "jsonl") kind = OutputKind::kJsonLines;
+  if (output == "csv") kind = OutputKind::kCsv;
+  if (output == "table") kind = OutputKind::kTable;
+  if (kind != OutputKind::kFormat && !format.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "-f and -o say the same thing differently; give one");
+  }
+  return RecordWriter(kind, std::move(parsed));
+}
+
 }  // namespace runnel::tools

@@ -56,6 +56,11 @@ class RecordWriter {
   bool first_ = true;
 };
 
+/// A writer for what `-f` and `-o` say: a format, or json, jsonl, csv, table; both empty: values, a
+/// line each. kInvalidArgument.
+[[nodiscard]] Result<RecordWriter> make_writer(const std::string& format,
+                                               const std::string& output);
+
 /// One record as a JSON object, its bytes as append_json_bytes().
 void append_json(const ShownRecord& record, std::string& out);
 /// A JSON string where `bytes` are UTF-8, {"base64": "..."} where they are not, null for none.
