@@ -107,9 +107,6 @@ Status check_header(Bytes bytes, std::int16_t version) {
     const bool damaged = protocol::crc32c(bytes.subspan(kChecksumFrom)) != batch.crc();
     return fail(damaged ? ErrorCode::kCorrupt : valid.error().code(), valid.error().message());
   }
-  if (batch.base_offset() != Offset(0)) {
-    return fail(ErrorCode::kMalformed, "a new batch begins at offset 0");
-  }
   if (batch.is_control()) {
     return fail(ErrorCode::kMalformed, "clients can't write control batches");
   }
@@ -209,7 +206,10 @@ struct Prepared {
 /// suspicious, where the topic wants to know what is in them, or if that is wished for.
 Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& partition,
                                    Bytes bytes) {
-  RUNNEL_TRY(check_header(bytes, call.version()));
+  // What is wrong is told in Kafka's order.
+  if (protocol::BatchView(bytes).base_offset() != Offset(0)) {
+    return fail(ErrorCode::kMalformed, "a new batch begins at offset 0");
+  }
   const storage::RecordRules rules = call.store().record_rules(partition);
   // Here, and before what is wrong with single records: the store goes by the config of a moment
   // later, which may let it pass without a look at them.
@@ -218,6 +218,7 @@ Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& part
                                                 " bytes, max.message.bytes of the topic is " +
                                                 std::to_string(rules.max_batch_bytes));
   }
+  RUNNEL_TRY(check_header(bytes, call.version()));
   const Timestamp now = call.service().clock().now();
   if (!call.service().options().check_compressed &&
       !needs_walk(protocol::BatchView(bytes), rules, now)) {

@@ -1,4 +1,5 @@
-// Producers that want no answer learn from their connection's end that something was not stored.
+// What is wrong with a batch, in Kafka's order; and that producers who want no answer learn from
+// their connection's end that something was not stored.
 #include "protocol/kafka/produce.h"
 
 #include "protocol/kafka/api_versions.h"
@@ -54,6 +55,29 @@ TEST_F(UnansweredProduce, WhatIsTooLargeForTheTopicClosesIt) {
   w.store.rules.max_batch_bytes = 10;
   send(c);
   EXPECT_TRUE(c.connection.closed);
+}
+
+TEST(RefusedProduce, OfSeveralMistakesKafkasFirstIsTold) {
+  constexpr std::size_t kCrcAt = 17;
+  constexpr std::size_t kBaseOffsetEndsAt = 7;
+  KafkaWorld w;
+  KafkaClient c = w.connect();
+  protocol::BatchBuilder builder{protocol::BatchOptions{}};
+  builder.add({Timestamp(1), "key", "value", {}});
+  Buffer batch = builder.finish().value();
+  const auto answer = [&] {
+    kafka::ProduceRequest request;
+    request.acks = -1;
+    request.topics.push_back({"orders", {}, {{PartitionIndex(0), batch.bytes()}}});
+    return c.call<kafka::ProduceResponse>(9, request).topics.at(0).partitions.at(0).error;
+  };
+  EXPECT_EQ(answer(), KafkaError::kNone);
+  batch.mutable_bytes()[kCrcAt] ^= std::byte{1};
+  EXPECT_EQ(answer(), KafkaError::kCorruptMessage);
+  w.store.rules.max_batch_bytes = 10;
+  EXPECT_EQ(answer(), KafkaError::kMessageTooLarge);
+  batch.mutable_bytes()[kBaseOffsetEndsAt] = std::byte{5};
+  EXPECT_EQ(answer(), KafkaError::kInvalidRecord);
 }
 
 }  // namespace
