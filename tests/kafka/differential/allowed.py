@@ -6,8 +6,8 @@ from typing import Callable
 import batches
 from compare import ABSENT
 from proofs import (group_named, groups_dead, groups_not_found, groups_unlisted, has_error,
-                    is_classic_group, is_consumer_group, is_forgotten, is_no_writer, is_repeated,
-                    is_shared_out)
+                    is_classic_group, is_consumer_group, is_even_vote, is_forgotten,
+                    is_no_writer, is_repeated, is_shared_out)
 
 
 @dataclass(frozen=True)
@@ -257,6 +257,9 @@ LIST = [
             "an answer has whole batches only, and what room they leave is the next partition's; "
             "Kafka fills it with a piece of a batch",
             lambda d: len(d.kafka) < len(d.runnel) and ends_in_a_piece(d)),
+    Allowed("protocol-vote", "JoinGroup", "ProtocolName",
+            "of protocols that as many members prefer, Runnel takes the leader's, Kafka any",
+            lambda d: d.kafka and d.runnel, ends=True, proof=is_even_vote),
     Allowed("group-leader", "JoinGroup", "[ML]e*",
             "after a leader has left, the next one is any member: the first of each broker's table",
             lambda d: d.answers["runnel"]["GenerationId"] > 1 and

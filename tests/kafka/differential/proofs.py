@@ -61,6 +61,13 @@ def is_consumer_group(ask, difference):
     return described["Groups"][0]["ErrorCode"] == 0
 
 
+def is_even_vote(ask, difference):
+    """Proves that two protocols may have as many votes each: the members are even in number."""
+    counts = {len(ask(side, "DescribeGroups", 5, {"Groups": group_named(difference)})["Groups"][0][
+        "Members"]) for side in SIDES}
+    return len(counts) == 1 and counts.pop() % 2 == 0
+
+
 def is_classic_group(ask, difference):
     """Proves that Runnel has a group of the classic protocol by that name, with members."""
     described = ask("runnel", "DescribeGroups", 5, {"Groups": group_named(difference)})
