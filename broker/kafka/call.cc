@@ -8,6 +8,7 @@ void KafkaPosts::push(std::function<void()> work) {
   bool first = false;
   {
     MutexLock lock(mutex_);
+    if (ended_) return;
     first = items_.empty();
     items_.push_back(std::move(work));
   }
@@ -15,6 +16,13 @@ void KafkaPosts::push(std::function<void()> work) {
   session_->post([self = shared_from_this()](Session& session) {
     static_cast<KafkaSession&>(session).run(self->take());
   });
+}
+
+void KafkaPosts::end() {
+  std::vector<std::function<void()>> dropped;  // destroyed outside the lock
+  MutexLock lock(mutex_);
+  ended_ = true;
+  dropped.swap(items_);
 }
 
 Call::~Call() {

@@ -29,6 +29,8 @@ class KafkaPosts : public std::enable_shared_from_this<KafkaPosts> {
   explicit KafkaPosts(std::shared_ptr<SessionHandle> session) : session_(std::move(session)) {}
   /// Runs `work` on the loop thread while the session lives, else drops it. Never inside the call.
   void push(std::function<void()> work) RUNNEL_EXCLUDES(mutex_);
+  /// The session ends. What was and will be pushed is dropped: it keeps calls, and these keep this.
+  void end() RUNNEL_EXCLUDES(mutex_);
 
  private:
   [[nodiscard]] std::vector<std::function<void()>> take() RUNNEL_EXCLUDES(mutex_) {
@@ -39,6 +41,7 @@ class KafkaPosts : public std::enable_shared_from_this<KafkaPosts> {
   const std::shared_ptr<SessionHandle> session_;
   Mutex mutex_;
   std::vector<std::function<void()>> items_ RUNNEL_GUARDED_BY(mutex_);
+  bool ended_ RUNNEL_GUARDED_BY(mutex_) = false;
 };
 
 /// What a connection tells about its ends. Does not change.

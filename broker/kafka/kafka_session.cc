@@ -31,6 +31,7 @@ KafkaSession::~KafkaSession() {
   for (const Slot& slot : slots_) {
     if (const CallRef call = slot.call.lock(); call && call->cancel_) call->cancel_();
   }
+  peer_->posts->end();
   service_.counters().sessions.fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -2,10 +2,14 @@
 // order, and who sends nonsense loses that connection only.
 #include <gtest/gtest.h>
 
+#include <future>
+#include <thread>
+
 #include "protocol/kafka/api_versions.h"
 #include "protocol/kafka/find_coordinator.h"
 #include "protocol/kafka/heartbeat.h"
 #include "protocol/kafka/list_groups.h"
+#include "protocol/kafka/list_offsets.h"
 #include "protocol/kafka/metadata.h"
 #include "protocol/kafka/offset_commit.h"
 #include "protocol/kafka/offset_fetch.h"
@@ -190,6 +194,34 @@ TEST(KafkaSession, AnnouncingALengthCostsNobodyAnything) {
   kafka::ListGroupsRequest large;
   large.states_filter.assign(1000, std::string(500, 's'));
   honest.call<kafka::ListGroupsResponse>(5, large);
+}
+
+TEST(KafkaSession, WhatIsDoneAfterItsClientHasGoneLeavesNothing) {
+  KafkaWorld w;
+  std::promise<void> begun;
+  std::promise<void> gone;
+  w.store.set_find_offset([&, is_gone = gone.get_future().share()] {
+    begun.set_value();
+    is_gone.wait();
+  });
+  {
+    KafkaClient client = w.connect();
+    kafka::ListOffsetsRequest request;
+    request.topics.resize(1);
+    request.topics[0].name = "orders";
+    request.topics[0].partitions.resize(1);
+    request.topics[0].partitions[0].index = PartitionIndex(1);
+    request.topics[0].partitions[0].timestamp = Timestamp(5);
+    client.send(7, request);
+    begun.get_future().wait();
+    EXPECT_GT(w.store.memory().held_bytes(), 0u);
+  }
+  gone.set_value();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (w.store.memory().held_bytes() > 0 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(w.store.memory().held_bytes(), 0u);
 }
 
 TEST(KafkaSession, SmallRequestsDoNotWaitForLargeOnes) {
