@@ -63,12 +63,18 @@ std::optional<std::vector<Step>> parse_path(std::string_view path) {
   return steps;
 }
 
+struct Child;
+
 /// A value as it was written: numbers keep their digits, so that 12.34 stays 12.34.
 struct Node {
   enum class Kind { kNull, kScalar, kString, kArray, kObject };
   Kind kind = Kind::kNull;
-  std::string text;                                    ///< of a string, a number, true or false
-  std::vector<std::pair<std::string, Node>> children;  ///< of an array without names
+  std::string text;             ///< of a string, a number, true or false
+  std::vector<Child> children;  ///< of an array without names
+};
+struct Child {
+  std::string name;
+  Node node;
 };
 
 /// Receives what Boost.JSON's parser finds and builds the tree.
@@ -122,7 +128,7 @@ struct TreeBuilder {
   }
   Node& place() {
     if (nesting.empty()) return root;
-    return nesting.back()->children.emplace_back(std::exchange(key, {}), Node()).second;
+    return nesting.back()->children.emplace_back(Child{std::exchange(key, {}), {}}).node;
   }
   bool open(Node::Kind kind) {
     Node& node = place();
@@ -147,7 +153,7 @@ const Node* find(const Node& root, std::string_view path) {
   for (const Step& step : *steps) {
     const Node* next = nullptr;
     if (step.is_index && at->kind == Node::Kind::kArray && step.index < at->children.size()) {
-      next = &at->children[step.index].second;
+      next = &at->children[step.index].node;
     }
     if (!step.is_index && at->kind == Node::Kind::kObject) {
       // The last of several with one name, as most readers have it.
