@@ -10,8 +10,11 @@ namespace runnel::broker {
 namespace {
 
 /// A frame's memory is taken in steps, as its bytes arrive: announcing a length costs nobody
-/// anything. The first step is what has come, or this.
+/// anything. The first step is what has come, or this ...
 constexpr std::size_t kFirstFrameBytes = 4u << 10;
+/// ... or this, while memory is ample: most frames are then received in two pieces, right where
+/// they stay.
+constexpr std::size_t kAmpleFrameBytes = 128u << 10;
 
 }  // namespace
 
@@ -109,8 +112,8 @@ void KafkaSession::begin_frame() {
 /// More room for the frame's bytes, of which `arrived` more are there. False if the memory for it
 /// is not there now.
 bool KafkaSession::grow_frame(std::size_t arrived) {
-  const std::size_t wanted =
-      std::min(frame_size_, std::max({kFirstFrameBytes, 2 * frame_.size(), arrived}));
+  const std::size_t first = service_.memory().is_ample() ? kAmpleFrameBytes : kFirstFrameBytes;
+  const std::size_t wanted = std::min(frame_size_, std::max({first, 2 * frame_.size(), arrived}));
   if (!service_.memory().grow(wanted, peer_->share, lease_)) {
     wants_memory_ = true;
     update_pause();

@@ -87,6 +87,9 @@ class MemoryGate : public std::enable_shared_from_this<MemoryGate> {
   void wait(std::weak_ptr<SessionHandle> session, std::function<void(Session&)> retry)
       RUNNEL_EXCLUDES(mutex_);
   [[nodiscard]] bool has_waiters() const noexcept { return waiting_.load(); }
+  /// Less than half of what arriving frames may take is taken: one of them may have room for more
+  /// than has come.
+  [[nodiscard]] bool is_ample() const noexcept { return growing_.load() < growing_limit() / 2; }
   /// Time for a frame to become complete, or to show that it goes on.
   [[nodiscard]] std::chrono::seconds frame_grace() const noexcept {
     return turn_taken_.load() ? kFrameGraceWhenShort : kFrameGrace;

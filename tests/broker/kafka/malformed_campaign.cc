@@ -60,7 +60,7 @@ constexpr std::uint64_t kFramesOfAWorld = 20'000;
 constexpr std::uint64_t kFramesBetweenGood = 250;
 /// The first piece of a frame's memory, which is taken for what a length announces, and a message
 /// about what is wrong.
-constexpr std::int64_t kSlackBytes = (4 << 10) + (64 << 10);
+constexpr std::int64_t kSlackBytes = (128 << 10) + (64 << 10);
 /// From this size on a frame may hold enough empty elements to use up the slack that decoding
 /// promises to keep to.
 constexpr std::int64_t kLargeFrameBytes = 4096;
