@@ -51,6 +51,7 @@ void add_produce(Cli& cli);
 void add_consume(Cli& cli);
 void add_group(Cli& cli);
 void add_stats(Cli& cli);
+void add_top(Cli& cli);
 void add_replay(Cli& cli);
 void add_check(Cli& cli);
 void add_export(Cli& cli);

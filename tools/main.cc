@@ -22,6 +22,7 @@ void add_commands(Cli& cli) {
   add_consume(cli);
   add_group(cli);
   add_stats(cli);
+  add_top(cli);
   add_export(cli);
   add_import(cli);
   add_replay(cli);

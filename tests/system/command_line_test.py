@@ -3,15 +3,18 @@
 
 usage: command_line_test.py BINARY auto|epoll|io_uring [unittest arguments]
 """
+import fcntl
 import json
 import os
 import pathlib
 import pty
 import shlex
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -20,6 +23,40 @@ from harness import PATIENCE_SECONDS, BrokerCase, clean_environment
 BINARY = ""
 
 OK, USAGE, TIMEOUT, INTERRUPTED = 0, 2, 8, 130
+
+
+class Top(BrokerCase):
+    def test_on_a_terminal_it_is_a_screen_that_q_ends(self):
+        broker = self.start()
+        broker.out("topic", "create", "donations")
+        broker.run("produce", "donations", text="1\n2\n")
+        broker.out("consume", "donations", "-g", "mail", "-n", "1")
+        terminal, screen = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 60, 0, 0))
+        top = subprocess.Popen([BINARY, "top", "--every", "100ms"], stdin=screen, stdout=screen,
+                               env=clean_environment(RUNNEL_BROKER=broker.address))
+        self.addCleanup(top.kill)
+        os.close(screen)
+        shown = b""
+        while b"mail" not in shown or b"commits/s" not in shown:
+            shown += os.read(terminal, 4096)
+        first = shown.split(b"\x1b[H")[1].split(b"\x1b[J")[0].replace(b"\x1b[K", b"")
+        lines = first.decode().split("\r\n")
+        self.assertLessEqual(len(lines), 12)
+        self.assertLessEqual(max(map(len, lines)), 60)
+        os.write(terminal, b"q")
+        self.assertEqual(top.wait(PATIENCE_SECONDS), OK)
+        while b"\x1b[?1049l" not in shown:  # the terminal is as it was
+            shown += os.read(terminal, 4096)
+
+    def test_off_a_terminal_it_prints_lines(self):
+        broker = self.start()
+        broker.out("topic", "create", "donations", "-p", "3")
+        shown = broker.out("top", "-n", "2", "--every", "100ms")
+        self.assertEqual(shown.count("commits a sync"), 2)
+        self.assertRegex(shown, r"donations +3 ")
+        self.assertNotIn("\x1b", shown)
 
 
 class Interrupts(BrokerCase):

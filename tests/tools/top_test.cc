@@ -1,0 +1,58 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tools/top/screen.h"
+
+namespace runnel::tools {
+namespace {
+
+using testing::HasSubstr;
+
+std::string text(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& line : lines) out += line + '\n';
+  return out;
+}
+
+BrokerLook look(double seconds, std::uint64_t count) {
+  BrokerLook out;
+  out.seconds = seconds;
+  out.statistics = {{"store.appended_bytes", count * 1024},
+                    {"store.appended_records", count},
+                    {"store.commits", count},
+                    {"store.syncs", count / 4},
+                    {"store.segments", 3},
+                    {"store.low_space", 1}};
+  out.topics["quiet"] = {1, 5, 5, 100};
+  out.topics["busy"] = {2, count, count, count * 10};
+  out.groups["near"] = {"stable", 1};
+  out.groups["far"] = {"empty", 1000};
+  return out;
+}
+
+TEST(Top, RatesAreThoseBetweenTheLooks) {
+  const auto shown = text(render_top(look(10, 1000), look(12, 9000), "title", 200, 100));
+  EXPECT_THAT(shown, HasSubstr("title\n"));
+  EXPECT_THAT(shown, HasSubstr("3.91 MiB/s   4.0k records/s"));
+  EXPECT_THAT(shown, HasSubstr("1.0k syncs/s   4.0 commits a sync"));
+  EXPECT_THAT(shown, HasSubstr("LOW"));
+  EXPECT_LT(shown.find("busy"), shown.find("quiet"));
+  EXPECT_LT(shown.find("far"), shown.find("near"));
+  EXPECT_THAT(shown, HasSubstr(" 4000\n"));
+}
+
+TEST(Top, ABrokerStartedAnewHasNoNegativeRate) {
+  const auto shown = text(render_top(look(10, 9000), look(11, 10), "t", 200, 100));
+  EXPECT_THAT(shown, HasSubstr("in     0 B/s   0 records/s"));
+}
+
+TEST(Top, NothingIsLargerThanTheTerminal) {
+  for (std::size_t height = 1; height < 20; ++height) {
+    const auto lines = render_top(look(1, 1), look(2, 2), "a long title indeed", 10, height);
+    EXPECT_LE(lines.size(), height);
+    for (const std::string& line : lines) EXPECT_LE(line.size(), 10U);
+  }
+}
+
+}  // namespace
+}  // namespace runnel::tools
