@@ -42,7 +42,7 @@ class Top(BrokerCase):
         while b"mail" not in shown or b"commits/s" not in shown:
             shown += os.read(terminal, 4096)
         first = shown.split(b"\x1b[H")[1].split(b"\x1b[J")[0].replace(b"\x1b[K", b"")
-        lines = first.decode().split("\r\n")
+        lines = [line.rstrip("\r") for line in first.decode().split("\n")]
         self.assertLessEqual(len(lines), 12)
         self.assertLessEqual(max(map(len, lines)), 60)
         os.write(terminal, b"q")
