@@ -63,6 +63,10 @@ struct StoreOptions {
   std::uint64_t page_cache_bytes = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t low_space_bytes = 256u << 20;  ///< below this much free, producers are rejected
   std::uint64_t ballast_bytes = 16u << 20;     ///< dropped so that a full disk can be opened
+  /// What compaction and the cleaner read and write together at most, unless more than half of that
+  /// is appended: then twice as much as that. 0: no limit.
+  std::uint64_t cleaner_bytes_per_second = 64u << 20;
+  std::chrono::milliseconds cleaner_interval{15'000};  ///< how often they look for work
   std::chrono::milliseconds maintenance_interval{1000};  ///< retention, expiry, space checks
   /// How often retention.ms is looked at, so that records which were old when they were written can
   /// be read for a while; the first time 30 s after the start at the latest, and at once when space
@@ -364,6 +368,11 @@ struct StoreStats {
   std::uint64_t duplicates = 0;
   std::uint64_t segments = 0;
   std::uint64_t segment_bytes = 0;
+  std::uint64_t cleaner_read_bytes = 0;
+  std::uint64_t cleaner_written_bytes = 0;  ///< to data segments, by compaction and cleaner
+  std::uint64_t compacted_bytes = 0;        ///< that compaction removed
+  std::uint64_t cleaner_debt_bytes = 0;     ///< due to be read or moved, when last looked
+  std::uint64_t cleaner_rate = 0;           ///< bytes a second, when it last did something
   std::uint64_t topics = 0;
   std::uint64_t partitions = 0;
   std::uint64_t memory_held_bytes = 0;
@@ -490,7 +499,7 @@ class Store {
   /// Entries of the state map whose key begins with `prefix`, in order.
   [[nodiscard]] virtual Result<StateEntries> read_state(std::string_view prefix) const = 0;
 
-  /// Retention, expiry, dead segments, space: what runs in the background, once, now.
+  /// Retention, expiry, compaction, segments, space: what runs in the background, once, now.
   [[nodiscard]] virtual Status run_maintenance() = 0;
   [[nodiscard]] virtual StoreStats stats() const = 0;
   [[nodiscard]] virtual MemoryBudget& memory() = 0;

@@ -98,6 +98,7 @@ Status BrokerProcess::open_store(const Settings& settings) {
   options.group_bytes = settings.bytes("commit-group-bytes");
   options.page_cache_bytes = settings.bytes("page-cache");
   options.low_space_bytes = settings.bytes("low-space");
+  options.cleaner_bytes_per_second = settings.bytes("cleaner-rate");
   options.ballast_bytes = settings.bytes("ballast");
   options.maintenance_interval = settings.duration("maintenance-interval");
   options.age_check_interval = std::chrono::milliseconds(

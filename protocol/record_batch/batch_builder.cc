@@ -4,6 +4,7 @@
 #include "protocol/record_batch/compression.h"
 #include "protocol/record_batch/crc32c.h"
 #include "protocol/record_batch/record_batch.h"
+#include "protocol/record_batch/record_writer.h"
 
 namespace runnel::protocol {
 namespace {
@@ -42,21 +43,25 @@ std::size_t body_bytes(const NewRecord& record, std::int64_t timestamp_delta, st
 
 }  // namespace
 
+void write_record(ByteWriter& to, const NewRecord& record, std::int64_t timestamp_delta,
+                  std::int32_t offset_delta) {
+  to.varint(static_cast<std::int64_t>(body_bytes(record, timestamp_delta, offset_delta)));
+  to.be(std::int8_t{0}).varint(timestamp_delta).varint(offset_delta);
+  write_nullable(to, record.key);
+  write_nullable(to, record.value);
+  to.varint(static_cast<std::int64_t>(record.headers.size()));
+  for (const RecordHeader& h : record.headers) {
+    write_nullable(to, h.key);
+    write_nullable(to, h.value);
+  }
+}
+
 BatchBuilder::BatchBuilder(BatchOptions options) : options_(options) {}
 
 void BatchBuilder::add(const NewRecord& record) {
   if (count_ == 0) base_timestamp_ = max_timestamp_ = record.timestamp;
   max_timestamp_ = std::max(max_timestamp_, record.timestamp);
-  const std::int64_t delta = record.timestamp - base_timestamp_;
-  records_.varint(static_cast<std::int64_t>(body_bytes(record, delta, count_)));
-  records_.be(std::int8_t{0}).varint(delta).varint(count_);
-  write_nullable(records_, record.key);
-  write_nullable(records_, record.value);
-  records_.varint(static_cast<std::int64_t>(record.headers.size()));
-  for (const RecordHeader& h : record.headers) {
-    write_nullable(records_, h.key);
-    write_nullable(records_, h.value);
-  }
+  write_record(records_, record, record.timestamp - base_timestamp_, count_);
   most_headers_ = std::max(most_headers_, record.headers.size());
   ++count_;
 }

@@ -28,13 +28,15 @@ Status check_magic(std::int8_t magic) {
   return malformed("magic is " + std::to_string(magic) + ", expected 2");
 }
 
-Status check_counts(const BatchView& batch, std::size_t size) {
+Status check_counts(const BatchView& batch, std::size_t size, Gaps gaps) {
   const std::int32_t count = batch.record_count();
   if (count < 1)
     return malformed("record count is " + std::to_string(count) + ", expected 1 or more");
-  if (batch.last_offset_delta() != count - 1) {
-    return malformed("last offset delta is " + std::to_string(batch.last_offset_delta()) +
-                     ", expected record count - 1 = " + std::to_string(count - 1));
+  const std::int32_t last = batch.last_offset_delta();
+  if (gaps == Gaps::kRefused ? last != count - 1 : last < count - 1) {
+    return malformed("last offset delta is " + std::to_string(last) +
+                     ", expected record count - 1 = " + std::to_string(count - 1) +
+                     (gaps == Gaps::kRefused ? "" : " or more"));
   }
   const unsigned codec = batch.attributes() & kCodecMask;
   if (codec >= kCodecNames.size()) {
@@ -95,7 +97,7 @@ void stamp_create_time(MutableBytes batch, Timestamp latest) noexcept {
   stamp_times(batch, BatchView(batch).attributes() & ~kLogAppendTimeBit, latest);
 }
 
-Result<std::size_t> validate_batch(Bytes bytes, Depth depth) {
+Result<std::size_t> validate_batch(Bytes bytes, Depth depth, Gaps gaps) {
   if (bytes.size() > kMagicAt) RUNNEL_TRY(check_magic(load_be<std::int8_t>(&bytes[kMagicAt])));
   if (bytes.size() < kBatchHeaderBytes) {
     return malformed("a header has 61 bytes, only " + std::to_string(bytes.size()) + " are there");
@@ -107,7 +109,7 @@ Result<std::size_t> validate_batch(Bytes bytes, Depth depth) {
                      std::to_string(bytes.size()) + " are there");
   }
   const BatchView view(bytes);
-  RUNNEL_TRY(check_counts(view, *size));
+  RUNNEL_TRY(check_counts(view, *size, gaps));
   if (depth == Depth::kHeader) return *size;
   const std::uint32_t crc = crc32c(bytes.subspan(kCrcFrom, *size - kCrcFrom));
   if (crc != view.crc()) {

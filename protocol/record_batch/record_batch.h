@@ -8,8 +8,10 @@
 //       17    4 CRC-32C                  of everything from byte 21 to the end
 //       21    2 attributes               bits 0-2 codec, 3 LogAppendTime, 4 transactional,
 //                                        5 control, 6 delete horizon
-//       23    4 last offset delta        record count - 1 as produced
-//       27    8 base timestamp           milliseconds
+//       23    4 last offset delta        record count - 1 as produced; stays where compaction
+//                                        removes records
+//       27    8 base timestamp           milliseconds; with bit 6 the delete horizon: from then on
+//                                        compaction may remove deletion marks and markers
 //       35    8 max timestamp            milliseconds
 //       43    8 producer id              -1: not idempotent
 //       51    2 producer epoch
@@ -59,6 +61,7 @@ inline constexpr std::uint16_t kCodecMask = 0x07;
 inline constexpr std::uint16_t kLogAppendTimeBit = 0x08;
 inline constexpr std::uint16_t kTransactionalBit = 0x10;
 inline constexpr std::uint16_t kControlBit = 0x20;
+inline constexpr std::uint16_t kDeleteHorizonBit = 0x40;
 
 /// The fields of a batch header, read from bytes that hold at least kBatchHeaderBytes.
 /// A view: the bytes must outlive it. Says nothing about validity; see validate_batch.
@@ -98,6 +101,11 @@ class BatchView {
   [[nodiscard]] Timestamp max_timestamp() const noexcept {
     return Timestamp(load_be<std::int64_t>(p_ + 35));
   }
+  /// Set by compaction, which may remove deletion marks and markers from that time on.
+  [[nodiscard]] std::optional<Timestamp> delete_horizon() const noexcept {
+    if (!(attributes() & kDeleteHorizonBit)) return std::nullopt;
+    return base_timestamp();
+  }
   [[nodiscard]] ProducerId producer_id() const noexcept {
     return ProducerId(load_be<std::int64_t>(p_ + 43));
   }
@@ -129,9 +137,14 @@ enum class Depth {
   kRecords,  ///< and every record's structure; decompresses, bounded
 };
 
+/// Whether records may be missing between a batch's first and last offset. They are where
+/// compaction removed them, never in what a producer sends.
+enum class Gaps { kRefused, kAllowed };
+
 /// Checks that `bytes` begin with one whole, valid batch and returns its size. Errors: kMalformed
 /// (what field, what was expected), kCorrupt (checksum), kUnsupported (magic 0 or 1).
-[[nodiscard]] Result<std::size_t> validate_batch(Bytes bytes, Depth depth);
+[[nodiscard]] Result<std::size_t> validate_batch(Bytes bytes, Depth depth,
+                                                 Gaps gaps = Gaps::kRefused);
 
 /// One header of a record: the value may be null.
 struct RecordHeader {
@@ -153,7 +166,7 @@ struct Record {
 /// by the next call to next().
 class RecordReader {
  public:
-  /// `batch` must hold one whole batch (validate_batch at kHeader passed).
+  /// `batch` must hold one whole batch (validate_batch at kHeader passed). It may have gaps.
   /// Errors: kMalformed, or kRecordTooLarge when more than `max_bytes` come out of the codec.
   [[nodiscard]] static Result<RecordReader> open(Bytes batch,
                                                  std::size_t max_bytes = kMaxDecompressedBytes);
@@ -172,6 +185,8 @@ class RecordReader {
   std::size_t at_ = 0;
   std::int32_t count_ = 0;
   std::int32_t index_ = 0;
+  std::int32_t last_delta_ = 0;   ///< of the batch's last offset
+  std::int32_t least_delta_ = 0;  ///< the next record has at least this one
   Offset base_offset_;
   Timestamp base_timestamp_;
   std::optional<Timestamp> append_time_;  ///< replaces every record's own time

@@ -19,7 +19,7 @@ bool read_nullable(ByteReader& in, std::optional<std::string_view>& out) {
 }  // namespace
 
 Result<RecordReader> RecordReader::open(Bytes batch, std::size_t max_bytes) {
-  RUNNEL_TRY_ASSIGN(const std::size_t size, validate_batch(batch, Depth::kHeader));
+  RUNNEL_TRY_ASSIGN(const std::size_t size, validate_batch(batch, Depth::kHeader, Gaps::kAllowed));
   const BatchView view(batch);
   RecordReader reader;
   reader.records_ = batch.subspan(kBatchHeaderBytes, size - kBatchHeaderBytes);
@@ -30,6 +30,7 @@ Result<RecordReader> RecordReader::open(Bytes batch, std::size_t max_bytes) {
     reader.records_ = reader.decompressed_.bytes();
   }
   reader.count_ = view.record_count();
+  reader.last_delta_ = view.last_offset_delta();
   reader.base_offset_ = view.base_offset();
   reader.base_timestamp_ = view.base_timestamp();
   if (view.is_log_append_time()) reader.append_time_ = view.max_timestamp();
@@ -52,7 +53,8 @@ Result<std::optional<Record>> RecordReader::next() {
   const std::int64_t timestamp_delta = in.varint();
   const std::int32_t offset_delta = in.varint32();
   if (!in.ok()) return stop("it ends within its deltas");
-  if (offset_delta != index_) {
+  // Ascending, with room for those that follow; without gaps that leaves one.
+  if (offset_delta < least_delta_ || offset_delta > last_delta_ - (count_ - 1 - index_)) {
     return stop("its offset delta is " + std::to_string(offset_delta));
   }
   Record record;
@@ -64,6 +66,7 @@ Result<std::optional<Record>> RecordReader::next() {
   if (!in.at_end()) return stop("bytes follow its headers");
   record.headers = headers_;
   at_ = records_.size() - all.remaining();
+  least_delta_ = offset_delta + 1;
   ++index_;
   return record;
 }

@@ -12,18 +12,16 @@
 #include "storage/index/index.h"
 #include "storage/index/manifest_tail.h"
 #include "storage/log/directory.h"
+#include "storage/log/entry_check.h"
 #include "storage/log/recovery.h"
 #include "storage/segments/anchor.h"
+#include "storage/segments/data_segments.h"
 #include "storage/segments/journal.h"
 #include "storage/segments/segment_files.h"
 #include "storage/store.h"
 
 namespace runnel::storage {
 namespace {
-
-std::string segment_name(std::uint32_t number) {
-  return "segment " + std::to_string(number);
-}
 
 /// Whether the damage and the entry have bytes in common.
 bool touches(const Damage& damage, const IndexEntry& entry) {
@@ -98,6 +96,9 @@ class Check {
   /// The journal goes on to where somebody knew of synced bytes.
   Status check_end();
   void check_spans();
+  /// What lies in data segments is only known to the index.
+  Status check_moved(const Partition& partition);
+  void check_moved_entry(const Partition& partition, const IndexEntry& entry);
   void check_span(const Partition& partition, const Span& span);
 
   const DirectoryPaths& paths_;
@@ -106,6 +107,7 @@ class Check {
   CheckReport& report_;
   std::set<std::uint32_t> segments_;
   std::map<std::pair<std::uint32_t, PartitionId>, Found> found_;
+  std::map<std::uint32_t, std::shared_ptr<File>> moved_files_;
   std::map<std::uint32_t, std::size_t> missing_;  // segment -> its place in the report's damages
 
   bool has_index_ = false;
@@ -160,6 +162,8 @@ Status Check::list_segments() {
   RUNNEL_TRY_ASSIGN(const auto entries, fs_.list(paths_.segments));
   for (const DirectoryEntry& entry : entries) {
     if (const auto number = parse_segment_file_name(entry.name)) segments_.insert(*number);
+    const auto moved = parse_data_segment_file_name(entry.name);
+    if (moved) segments_.insert(*moved);
   }
   return {};
 }
@@ -259,10 +263,56 @@ void Check::check_span(const Partition& partition, const Span& span) {
     report_.damages[it->second].records.push_back(std::move(records));
     return;
   }
+  if (is_data_segment(span.segment)) return;  // check_moved() looks at what is in it
   const auto it = found_.find({span.segment, partition.id()});
   if (it != found_.end() && it->second.first <= span.first && it->second.last >= span.last) return;
   damage(segment_name(span.segment), 0, 0, "not all records that the index knows are there");
   report_.damages.back().records.push_back(std::move(records));
+}
+
+void Check::check_moved_entry(const Partition& partition, const IndexEntry& entry) {
+  const std::uint32_t number = entry.position.segment;
+  if (!segments_.contains(number)) return;  // said of its span already
+  const auto check = [&]() -> Status {
+    auto& file = moved_files_[number];
+    if (!file) {
+      RUNNEL_TRY_ASSIGN(file, fs_.open(paths_.segments + "/" + data_segment_file_name(number), {}));
+    }
+    RUNNEL_TRY_ASSIGN(const Buffer batches, read_entry(entry, *file));
+    for (Bytes rest = batches.bytes(); !rest.empty();) {
+      RUNNEL_TRY_ASSIGN(
+          const std::size_t size,
+          protocol::validate_batch(rest, protocol::Depth::kRecords, protocol::Gaps::kAllowed));
+      const protocol::BatchView batch(rest);
+      ++report_.batches;
+      if (!batch.is_control()) {
+        report_.records += static_cast<std::uint64_t>(batch.record_count());
+      }
+      rest = rest.subspan(size);
+    }
+    report_.bytes += entry.bytes;
+    return {};
+  };
+  const Status sound = check();
+  if (sound) return;
+  damage(segment_name(number), entry.position.offset, entry.bytes,
+         sound.error().within(partition.name()).message());
+}
+
+Status Check::check_moved(const Partition& partition) {
+  Status status;
+  const PartitionId id = partition.id();
+  RUNNEL_TRY(index_->scan(Family::kIndex, keys::index_entry(id, Offset(0)),
+                          keys::index_entry(id + 1, Offset(0)),
+                          [&](std::string_view key, std::string_view value) {
+                            const auto entry = decode_index_entry(key, value);
+                            if (!entry) status = fail(entry.error());
+                            if (entry && is_data_segment(entry->position.segment)) {
+                              check_moved_entry(partition, *entry);
+                            }
+                            return status.has_value();
+                          }));
+  return status;
 }
 
 void Check::check_spans() {
@@ -288,6 +338,7 @@ void Check::check_spans() {
     for (const PartitionRef& partition : topics.all_partitions()) {
       const Span open = partition->view().open_span;
       if (open.segment != 0) check_span(*partition, open);
+      RUNNEL_TRY(check_moved(*partition));
     }
     return {};
   };

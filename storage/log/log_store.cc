@@ -104,15 +104,40 @@ CommitterOptions LogStore::committer_options() {
   return committer;
 }
 
+CleanerOptions LogStore::cleaner_options() {
+  constexpr std::uint64_t kMemoryPart = 8;
+  CleanerOptions cleaner;
+  cleaner.directory = options_.directory;
+  cleaner.file_system = options_.file_system;
+  cleaner.clock = options_.clock;
+  cleaner.random = options_.random;
+  cleaner.memory_bytes = options_.memory_bytes / kMemoryPart;
+  cleaner.segment_bytes = options_.segment_bytes;
+  cleaner.bytes_per_second = options_.cleaner_bytes_per_second;
+  cleaner.keep_free_bytes = options_.low_space_bytes;
+  cleaner.interval = options_.cleaner_interval;
+  cleaner.now = [this] {
+    MutexLock lock(maintenance_mutex_);
+    bool doubted = false;
+    return retention_clock_.now(*options_.clock, doubted);
+  };
+  cleaner.report = [this](const Error& error) {
+    log(LogLevel::kError, "cleaning: " + error.to_string());
+  };
+  return cleaner;
+}
+
 /// All others are served; a fetch of what is missing answers kCorrupt.
 void LogStore::report_missing_segments() const {
   for (const std::uint32_t number : segments_.live()) {
-    const auto file = journal_->segment(number);
+    const auto file = is_data_segment(number) ? data_->file(number) : journal_->segment(number);
     if (file) continue;
     log(LogLevel::kError, Error(ErrorCode::kCorrupt,
                                 file.error().message() +
                                     ", but records that are not deleted lie in it; stop and put " +
-                                    segment_file_name(number) + " back from a backup")
+                                    (is_data_segment(number) ? data_segment_file_name(number)
+                                                             : segment_file_name(number)) +
+                                    " back from a backup")
                               .to_string());
   }
 }
@@ -137,7 +162,9 @@ Status LogStore::start() {
 
   RUNNEL_TRY_ASSIGN(index_, Index::open(index_options()));
   RUNNEL_TRY_ASSIGN(journal_, Journal::open(journal_options()));
-  reader_ = std::make_unique<Reader>(*journal_, *index_);
+  RUNNEL_TRY_ASSIGN(data_, DataSegments::open({paths_.segments, options_.segment_bytes,
+                                               directory_.id, &fs, options_.clock}));
+  reader_ = std::make_unique<Reader>(*journal_, *data_, *index_);
   stager_ = std::make_unique<Stager>(topics_, *index_, segments_, producers_);
   Recovery recovery(*index_, producers_);
   RUNNEL_TRY(recovery.replay(*journal_));
@@ -164,7 +191,10 @@ Status LogStore::start() {
   committer_ =
       std::make_unique<Committer>(committer_options(), *journal_, *index_, *stager_, *reader_);
   committer_->start();
+  cleaner_ = std::make_unique<Cleaner>(cleaner_options(), *journal_, *data_, *index_, *reader_,
+                                       *committer_, topics_, segments_);
   look_at_space();
+  if (options_.background) cleaner_->start();
   if (options_.background) background_ = std::thread([this] { run_background(); });
 
   recovery_micros_ = static_cast<std::uint64_t>(
@@ -193,6 +223,7 @@ Status LogStore::close() {
   }
   if (background_.joinable()) background_.join();
   if (!committer_) return {};
+  if (cleaner_) cleaner_->stop();
   Status status;
   {
     MutexLock lock(maintenance_mutex_);
@@ -289,15 +320,21 @@ StoreStats LogStore::stats() const {
   s.appended_bytes = committer_->appended_bytes();
   s.appended_records = committer_->appended_records();
   s.appended_batches = committer_->appended_batches();
-  s.written_bytes = journal_->written_bytes();
+  s.written_bytes = journal_->written_bytes() + data_->written_bytes();
   s.commits = committer_->commits();
   s.syncs = journal_->syncs();
   s.fetches = reader_->fetches();
   s.fetched_bytes = reader_->fetched_bytes();
   s.waiting_fetches = reader_->waiting();
   s.duplicates = stager_->duplicates();
-  s.segments = journal_->segments().size();
-  s.segment_bytes = journal_->disk_bytes();
+  s.segments = journal_->segments().size() + data_->segments().size();
+  s.segment_bytes = journal_->disk_bytes() + data_->disk_bytes();
+  const CleanerStats cleaner = cleaner_->stats();
+  s.cleaner_read_bytes = cleaner.read_bytes;
+  s.cleaner_written_bytes = cleaner.written_bytes;
+  s.compacted_bytes = cleaner.compacted_bytes;
+  s.cleaner_debt_bytes = cleaner.debt_bytes;
+  s.cleaner_rate = cleaner.rate;
   s.topics = topics_.all().size();
   s.partitions = topics_.partition_count();
   s.memory_held_bytes = memory_.held_bytes();

@@ -10,12 +10,14 @@
 #include "storage/commit/committer.h"
 #include "storage/commit/stager.h"
 #include "storage/index/index.h"
+#include "storage/log/cleaner.h"
 #include "storage/log/directory.h"
 #include "storage/log/reader.h"
 #include "storage/log/retention_clock.h"
 #include "storage/log/segment_ledger.h"
 #include "storage/log/topics.h"
 #include "storage/log/worker.h"
+#include "storage/segments/data_segments.h"
 #include "storage/segments/journal.h"
 #include "storage/segments/space_guard.h"
 #include "storage/store.h"
@@ -115,7 +117,24 @@ class LogStore final : public Store {
     PartitionRef partition;
     LogStart start;
     Offset kept_base;  ///< base of the entry that holds the new start; the start if none does
+    std::uint64_t moves = 0;  ///< Partition::View::moves when it was planned
   };
+  /// How many of a partition's bytes lie before a place. In one that was never compacted each entry
+  /// says it; else it is counted from the log start on.
+  struct ByteCount {
+    std::uint64_t at = 0;
+    bool running = false;
+  };
+  /// Before `first`, which holds the log start or comes from a partition that was not compacted.
+  [[nodiscard]] Result<ByteCount> count_bytes(const Partition::View& view,
+                                              const IndexEntry& first) const;
+  [[nodiscard]] Result<std::uint64_t> bytes_removed_before(const Partition& partition,
+                                                           const Partition::View& view,
+                                                           const IndexEntry& entry) const;
+  /// No record that the partition has in the segment was written later; nothing for the segment
+  /// being written.
+  [[nodiscard]] std::optional<Timestamp> written_before(const Partition& partition,
+                                                        std::uint32_t segment) const;
   [[nodiscard]] Result<Trim> plan_trim(const PartitionRef& partition, Offset before) const;
   [[nodiscard]] Status trim(std::vector<Trim> trims);
   /// `by_age`: whether retention.ms counts this time.
@@ -125,6 +144,8 @@ class LogStore final : public Store {
   // maintenance.cc
   void run_background();
   void became_durable();  ///< any thread
+  [[nodiscard]] Status maintain();
+  [[nodiscard]] CleanerOptions cleaner_options();
   [[nodiscard]] Status anchor_if_behind();
   /// Forgets states not used since `expired` and saves the others a few at a time, so that a
   /// checkpoint holds up no commit.
@@ -155,9 +176,11 @@ class LogStore final : public Store {
   std::atomic<bool> loaded_{false};
   std::unique_ptr<Index> index_;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<DataSegments> data_;
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<Stager> stager_;
   std::unique_ptr<Committer> committer_;
+  std::unique_ptr<Cleaner> cleaner_;
   std::atomic<bool> driven_{false};  ///< somebody calls drive_commits()
   Worker recompression_;             ///< compresses anew, off the threads that serve sockets
   RetentionClock retention_clock_;

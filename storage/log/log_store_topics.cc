@@ -125,6 +125,7 @@ void LogStore::erase_partition(const Partition& partition, Mutations& to) const 
   to.erase_range(Family::kIndex, keys::aborted(id, Offset(0)), keys::aborted(id + 1, Offset(0)));
   to.erase(Family::kMeta, keys::partition_state(id));
   to.erase(Family::kMeta, keys::log_start(id));
+  to.erase(Family::kMeta, keys::clean_point(id));
   to.erase_range(Family::kMeta, keys::producers_of(id), keys::producers_of(id + 1));
 }
 

@@ -52,7 +52,7 @@ void LogStore::run_background() {
     }
     if (std::chrono::steady_clock::now() < next_maintenance) continue;
     next_maintenance = std::chrono::steady_clock::now() + options_.maintenance_interval;
-    if (const Status s = run_maintenance(); !s) {
+    if (const Status s = maintain(); !s) {
       log(LogLevel::kError, "maintenance: " + s.error().to_string());
     }
   }
@@ -73,6 +73,13 @@ Status LogStore::anchor_if_behind() {
 }
 
 Status LogStore::run_maintenance() {
+  RUNNEL_TRY(maintain());
+  RUNNEL_TRY(cleaner_->run());
+  MutexLock lock(maintenance_mutex_);
+  return remove_dead_segments();
+}
+
+Status LogStore::maintain() {
   MutexLock lock(maintenance_mutex_);
   look_at_space();
   RUNNEL_TRY(apply_retention());

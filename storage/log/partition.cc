@@ -46,7 +46,9 @@ void Partition::publish(const PartitionUpdate& update, std::vector<WaiterRef>& r
   view_.high_watermark = update.next;
   view_.bytes = update.bytes;
   view_.open_span = update.open_span;
-  if (update.stable.offset > view_.stable.offset) view_.stable = update.stable;
+  if (update.stable.offset > view_.stable.offset) {
+    view_.stable = {update.stable.offset, std::max(view_.stable.bytes, update.stable.bytes)};
+  }
   view_.last_abort = std::max(view_.last_abort, update.last_abort);
   if (news.bytes == 0) return;
   waiters_.for_each([&](WaitNode& node) {
@@ -64,9 +66,18 @@ void Partition::set_start(const LogStart& start, const Span& open_span) {
   view_.start = start;
   view_.open_span = open_span;
   if (view_.stable.offset < start.offset) {
-    view_.stable = {start.offset, std::max(view_.stable.bytes, start.bytes)};
+    view_.stable = {start.offset, std::max(view_.stable.bytes, std::min(start.bytes, view_.bytes))};
   }
   std::erase_if(recent_, [&](const IndexEntry& e) { return e.last < start.offset; });
+}
+
+void Partition::set_moved(const Moved& moved) {
+  MutexLock lock(mutex_);
+  ++view_.moves;
+  view_.start.bytes += moved.removed_bytes;
+  view_.open_span = moved.open_span;
+  view_.cleaned = moved.cleaned;
+  std::erase_if(recent_, [&](const IndexEntry& e) { return e.base < moved.end; });
 }
 
 void Partition::set_deleted(std::vector<WaiterRef>& ready) {
@@ -80,7 +91,8 @@ void Partition::set_deleted(std::vector<WaiterRef>& ready) {
 }
 
 void Partition::restore(const PartitionState& state, const LogStart& start,
-                        const std::optional<StablePoint>& first_open, Offset last_abort) {
+                        const std::optional<StablePoint>& first_open, Offset last_abort,
+                        const CleanPoint& cleaned) {
   MutexLock lock(mutex_);
   writer_.state = state;
   writer_.staged_next = state.next;
@@ -89,8 +101,11 @@ void Partition::restore(const PartitionState& state, const LogStart& start,
   view_.bytes = state.bytes;
   view_.open_span = state.open_span;
   view_.stable = first_open.value_or(StablePoint{state.next, state.bytes});
-  if (view_.stable.offset < start.offset) view_.stable = {start.offset, start.bytes};
+  if (view_.stable.offset < start.offset) {
+    view_.stable = {start.offset, std::min(start.bytes, state.bytes)};
+  }
   view_.last_abort = last_abort;
+  view_.cleaned = cleaned;
 }
 
 bool Partition::add_waiter(WaitNode& node, Offset from, const Seen& seen) {

@@ -1,6 +1,7 @@
 // A partition in memory: what its writer needs, what its readers need, who waits for it.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,7 +57,14 @@ class Partition {
     StablePoint stable;
     /// Marker of the last transaction that was aborted; behind it no reader needs to look for any.
     Offset last_abort = kNoOffset;
+    CleanPoint cleaned;
+    /// Grows whenever batches were moved. Who found a segment missing, and finds this changed,
+    /// looks again: the batches lie elsewhere now.
+    std::uint64_t moves = 0;
     bool deleted = false;
+
+    /// Of what is left of the log.
+    [[nodiscard]] std::uint64_t live_bytes() const noexcept { return bytes - start.bytes; }
   };
   [[nodiscard]] View view() const RUNNEL_EXCLUDES(mutex_);
   [[nodiscard]] TopicConfig config() const RUNNEL_EXCLUDES(mutex_);
@@ -72,12 +80,20 @@ class Partition {
       RUNNEL_EXCLUDES(mutex_);
   /// After a trim: the new start, and the open span where the trim closed it.
   void set_start(const LogStart& start, const Span& open_span) RUNNEL_EXCLUDES(mutex_);
+  /// What a move changed.
+  struct Moved {
+    Offset end;                       ///< all that was moved lies before it
+    std::uint64_t removed_bytes = 0;  ///< that compaction left out
+    Span open_span;
+    CleanPoint cleaned;
+  };
+  void set_moved(const Moved& moved) RUNNEL_EXCLUDES(mutex_);
   /// Marks the partition as gone; gives everybody who waits.
   void set_deleted(std::vector<WaiterRef>& ready) RUNNEL_EXCLUDES(mutex_);
   /// Recovery: what is there after replay.
   void restore(const PartitionState& state, const LogStart& start,
-               const std::optional<StablePoint>& first_open, Offset last_abort)
-      RUNNEL_EXCLUDES(mutex_);
+               const std::optional<StablePoint>& first_open, Offset last_abort,
+               const CleanPoint& cleaned) RUNNEL_EXCLUDES(mutex_);
 
   /// How much a reader saw: View::bytes and StablePoint::bytes.
   struct Seen {
@@ -107,6 +123,14 @@ class Partition {
     Timestamp max_timestamp;
   };
   Oldest oldest;
+
+  /// What the cleaner saw when it last found too little to compact. Cleaner only.
+  struct Uncleaned {
+    std::uint64_t bytes = 0;  ///< View::bytes then
+    std::uint32_t segment = 0;
+    std::chrono::nanoseconds look_again{0};  ///< monotonic; what was too young is older then
+  };
+  Uncleaned uncleaned;
 
  private:
   const PartitionId id_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/log/batch_walker.h"
+#include "storage/log/entry_check.h"
 
 namespace runnel::storage {
 namespace {
@@ -26,7 +27,8 @@ Status Reader::for_each_entry(const Partition& partition, Offset from, Offset en
   std::vector<IndexEntry> recent;
   if (partition.recent_entries(from, recent)) {
     for (const IndexEntry& e : recent) {
-      if (e.base >= end || !visit(e)) break;
+      if (e.base >= end) break;
+      if (e.last >= from && !visit(e)) break;
     }
     return {};
   }
@@ -47,7 +49,8 @@ Status Reader::for_each_entry(const Partition& partition, Offset from, Offset en
 }
 
 Result<std::shared_ptr<const File>> Reader::file_of(const IndexEntry& entry) const {
-  auto file = journal_.segment(entry.position.segment);
+  const std::uint32_t number = entry.position.segment;
+  auto file = is_data_segment(number) ? data_.file(number) : journal_.segment(number);
   if (!file && file.error().code() == ErrorCode::kNotFound) {
     return fail(ErrorCode::kCorrupt, file.error().message() + ", which holds the batch at offset " +
                                          std::to_string(entry.base.value()) +
@@ -76,10 +79,17 @@ Status Reader::cut(const IndexEntry& entry, const File& file, Offset from, Offse
   std::uint64_t end = 0;
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto step, walker.next());
-    if (!step || step->base >= end_offset) break;
+    if (!step) {
+      next = entry.last + 1;  // also where compaction removed what came last
+      break;
+    }
+    if (step->base >= end_offset) break;
     if (step->last < from) continue;
     if (end == 0) {
-      if (step->bytes > limits.budget && !limits.first_batch_free) return {};
+      if (step->bytes > limits.budget && !limits.first_batch_free) {
+        next = from;
+        return {};
+      }
       piece.slice.position = step->position;
       piece.position = {entry.position.segment, static_cast<std::uint32_t>(step->position)};
       piece.base = step->base;
@@ -93,12 +103,65 @@ Status Reader::cut(const IndexEntry& entry, const File& file, Offset from, Offse
   return {};
 }
 
-void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
-                            Answer& answer) const {
+bool Reader::plan_entry(const IndexEntry& entry, const FetchItem& item, Offset end, Limits limits,
+                        bool blocking, Answer& answer, Status& status) const {
+  FetchedPartition& out = answer.result.back();
+  if (entry.base > out.next) {
+    status = fail(ErrorCode::kCorrupt, "the index knows nothing of the records from offset " +
+                                           std::to_string(out.next.value()) + " to " +
+                                           std::to_string(entry.base.value() - 1) +
+                                           "; see 'runnel check'");
+    return false;
+  }
+  if (entry.bytes == 0) {
+    out.next = std::min(entry.last + 1, end);
+    return true;
+  }
+  auto file = file_of(entry);
+  if (!file) {
+    status = fail(file.error());
+    return false;
+  }
+  const std::uint64_t budget = std::min<std::uint64_t>(limits.budget, item.max_bytes);
+  const std::uint64_t left = budget - std::min(budget, out.bytes);
+  const bool must = out.bytes == 0 && limits.first_batch_free;
+  Piece piece{
+      {*file, entry.position.offset, entry.bytes}, entry.position, entry.base, entry.last, entry};
+  Offset next = entry.last + 1;
+  const bool whole = entry.base >= out.next && entry.last < end && entry.bytes <= left;
+  if (!whole) {
+    if (!blocking && !(*file)->resident(entry.position.offset, entry.bytes)) {
+      answer.may_block = true;  // finding the batch would wait for the disk: plan in the pool
+      return false;
+    }
+    piece.slice.length = 0;
+    next = out.next;
+    status = cut(entry, **file, out.next, end, {left, must, false}, piece, next);
+    if (!status) return false;
+    if (piece.slice.length == 0) {
+      const bool behind = next > entry.last;
+      out.next = std::min(next, end);
+      return behind;
+    }
+  }
+  out.bytes += piece.slice.length;
+  out.next = std::min(next, end);
+  piece.last = Offset(next.value() - 1);
+  if (!verified_.covers(piece.position, piece.slice.length) ||
+      !(*file)->resident(piece.slice.position, piece.slice.length)) {
+    answer.may_block = true;
+  }
+  answer.pieces.back().push_back(std::move(piece));
+  // What was cut off here comes first in the next fetch: nothing may be taken from behind it.
+  return next > entry.last && out.bytes < budget;
+}
+
+void Reader::plan_once(const FetchItem& item, Limits limits, bool blocking, Answer& answer) const {
   FetchedPartition& out = answer.result.emplace_back();
   std::vector<Piece>& pieces = answer.pieces.emplace_back();
   const Partition::View view = item.partition->view();
   answer.seen.push_back({view.bytes, view.stable.bytes});
+  answer.moves.push_back(view.moves);
   out.high_watermark = view.high_watermark;
   out.log_start = view.start.offset;
   out.last_stable = view.stable.offset;
@@ -114,47 +177,10 @@ void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
   const Offset end = limits.committed_only ? view.stable.offset : view.high_watermark;
   if (item.from >= end) return;
 
-  const std::uint64_t budget = std::min<std::uint64_t>(limits.budget, item.max_bytes);
   Status status;
   const Status scanned =
       for_each_entry(*item.partition, item.from, end, [&](const IndexEntry& entry) {
-        if (entry.base > out.next) {
-          status = fail(ErrorCode::kCorrupt, "the index knows nothing of the records from offset " +
-                                                 std::to_string(out.next.value()) + " to " +
-                                                 std::to_string(entry.base.value() - 1) +
-                                                 "; see 'runnel check'");
-          return false;
-        }
-        auto file = file_of(entry);
-        if (!file) {
-          status = fail(file.error());
-          return false;
-        }
-        const std::uint64_t left = budget - std::min(budget, out.bytes);
-        const bool must = out.bytes == 0 && limits.first_batch_free;
-        Piece piece{
-            {*file, entry.position.offset, entry.bytes}, entry.position, entry.base, entry.last};
-        Offset next = entry.last + 1;
-        const bool whole = entry.base >= out.next && entry.last < end && entry.bytes <= left;
-        if (!whole) {
-          if (!blocking && !(*file)->resident(entry.position.offset, entry.bytes)) {
-            answer.may_block = true;  // finding the batch would wait for the disk: plan in the pool
-            return false;
-          }
-          piece.slice.length = 0;
-          status = cut(entry, **file, out.next, end, {left, must}, piece, next);
-          if (!status || piece.slice.length == 0) return false;
-        }
-        out.bytes += piece.slice.length;
-        out.next = next;
-        piece.last = Offset(next.value() - 1);
-        if (!verified_.covers(piece.position, piece.slice.length) ||
-            !(*file)->resident(piece.slice.position, piece.slice.length)) {
-          answer.may_block = true;
-        }
-        pieces.push_back(std::move(piece));
-        // What was cut off here comes first in the next fetch: nothing may be taken from behind it.
-        return next > entry.last && out.bytes < budget;
+        return plan_entry(entry, item, end, limits, blocking, answer, status);
       });
   if (!scanned) status = scanned;
   if (!status && pieces.empty()) {
@@ -162,6 +188,19 @@ void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
     const Partition::View now = item.partition->view();
     out.error = item.from < now.start.offset ? out_of_range(*item.partition, item.from, now)
                                              : status.error().within(item.partition->name());
+  }
+}
+
+void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
+                            Answer& answer) const {
+  while (true) {
+    plan_once(item, limits, blocking, answer);
+    const bool moved = item.partition->view().moves != answer.moves.back();
+    if (!answer.result.back().error || !moved) return;
+    answer.result.pop_back();
+    answer.pieces.pop_back();
+    answer.seen.pop_back();
+    answer.moves.pop_back();
   }
 }
 
@@ -177,6 +216,37 @@ Reader::Answer Reader::plan(const FetchRequest& request, bool blocking) const {
   return answer;
 }
 
+Result<std::size_t> Reader::verify_piece(const Piece& piece, std::vector<std::byte>& bytes,
+                                         Offset& next, Status& status) const {
+  if (is_data_segment(piece.position.segment)) {
+    // Where batches have gaps between them, a whole entry tells whether their heads are sound.
+    bytes.resize(piece.entry.bytes);
+    RUNNEL_TRY(piece.slice.file->read_exactly(piece.entry.position.offset, bytes));
+    status = check_entry(piece.entry, bytes);
+    if (status) next = piece.last + 1;
+    return status ? piece.slice.length : 0;
+  }
+  bytes.resize(piece.slice.length);
+  RUNNEL_TRY(piece.slice.file->read_exactly(piece.slice.position, bytes));
+  std::size_t good = 0;
+  while (good < bytes.size()) {
+    const Bytes rest = Bytes(bytes).subspan(good);
+    const auto size = protocol::validate_batch(rest, protocol::Depth::kCrc);
+    if (!size) {
+      status = fail(size.error());
+      break;
+    }
+    const protocol::BatchView batch(rest);
+    if (batch.base_offset() != next) {
+      status = fail(ErrorCode::kCorrupt, "its base offset is damaged");
+      break;
+    }
+    next = batch.last_offset() + 1;
+    good += *size;
+  }
+  return good;
+}
+
 void Reader::verify(Answer& answer) {
   std::vector<std::byte> bytes;
   for (std::size_t i = 0; i < answer.result.size(); ++i) {
@@ -184,26 +254,16 @@ void Reader::verify(Answer& answer) {
     auto& pieces = answer.pieces[i];
     for (std::size_t k = 0; k < pieces.size(); ++k) {
       Piece& piece = pieces[k];
-      bytes.resize(piece.slice.length);
-      Status status = piece.slice.file->read_exactly(piece.slice.position, bytes);
-      std::size_t good = 0;
+      Status status;
       Offset expected = piece.base;
-      while (status && good < bytes.size()) {
-        const Bytes rest = Bytes(bytes).subspan(good);
-        const auto size = protocol::validate_batch(rest, protocol::Depth::kCrc);
-        if (!size) {
-          status = fail(size.error());
-          break;
-        }
-        const protocol::BatchView batch(rest);
-        if (batch.base_offset() != expected) {
-          status = fail(ErrorCode::kCorrupt, "its base offset is damaged");
-          break;
-        }
-        expected = batch.last_offset() + 1;
-        good += *size;
+      const auto sound = verify_piece(piece, bytes, expected, status);
+      if (!sound) status = fail(sound.error());
+      const std::size_t good = sound.value_or(0);
+      if (status && is_data_segment(piece.position.segment)) {
+        verified_.add(piece.entry.position, piece.entry.bytes);
+      } else {
+        verified_.add(piece.position, good);
       }
-      verified_.add(piece.position, good);
       if (status) continue;
       // Serve what is whole before the damage; the damaged batch answers for itself alone.
       out.next = expected;
@@ -228,20 +288,39 @@ void Reader::verify(Answer& answer) {
   }
 }
 
+bool Reader::moved_since(const FetchRequest& request, const Answer& answer) {
+  if (!request.committed_only) return false;
+  for (std::size_t i = 0; i < request.items.size(); ++i) {
+    if (request.items[i].partition->view().moves != answer.moves[i]) return true;
+  }
+  return false;
+}
+
+void Reader::answer_blocking(const FetchRequest& request, const FetchCallback& done) {
+  Answer answer;
+  do {
+    answer = plan(request, /*blocking=*/true);
+    verify(answer);
+    static_cast<void>(add_aborted(request, /*anyhow=*/true, answer));
+  } while (moved_since(request, answer));
+  hand_over(std::move(answer), done);
+}
+
 void Reader::deliver(const FetchRequest& request, Answer answer, const FetchCallback& done) {
   if (answer.may_block) {
     // The pool reads the bytes once: this checks them and warms the page cache for sendfile.
-    in_pool([this, request, done] {
-      Answer again = plan(request, /*blocking=*/true);
-      verify(again);
-      static_cast<void>(add_aborted(request, /*anyhow=*/true, again));
-      hand_over(std::move(again), done);
-    });
+    in_pool([this, request, done] { answer_blocking(request, done); });
     return;
   }
-  if (add_aborted(request, /*anyhow=*/false, answer)) return hand_over(std::move(answer), done);
+  const bool listed = add_aborted(request, /*anyhow=*/false, answer);
+  if (listed && !moved_since(request, answer)) return hand_over(std::move(answer), done);
+  if (listed) {
+    in_pool([this, request, done] { answer_blocking(request, done); });
+    return;
+  }
   in_pool([this, request, done, answer = std::make_shared<Answer>(std::move(answer))] {
     static_cast<void>(add_aborted(request, /*anyhow=*/true, *answer));
+    if (moved_since(request, *answer)) return answer_blocking(request, done);
     hand_over(std::move(*answer), done);
   });
 }

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <thread>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "storage/index/index.h"
 #include "storage/log/partition.h"
 #include "storage/log/verified.h"
+#include "storage/segments/data_segments.h"
 #include "storage/segments/journal.h"
 #include "storage/store.h"
 
@@ -29,7 +31,8 @@ using WaitingFetchRef = std::shared_ptr<WaitingFetch>;
 /// answered by a thread of their own, never by who publishes.
 class Reader {
  public:
-  Reader(Journal& journal, Index& index) : journal_(journal), index_(index) {}
+  Reader(Journal& journal, const DataSegments& data, Index& index)
+      : journal_(journal), data_(data), index_(index) {}
   ~Reader() { close(); }
 
   FetchTicket fetch(FetchRequest request, FetchCallback done);
@@ -42,14 +45,28 @@ class Reader {
 
   /// Reads files on the caller's thread. kTime without a match: kNoOffset.
   [[nodiscard]] Result<OffsetAnswer> find_offset(const Partition& partition,
-                                                 OffsetQuery query) const;
+                                                 OffsetQuery query) const {
+    return again_if_moved(partition, [&] { return find_once(partition, query); });
+  }
   /// The greatest timestamp of what is left of the partition; kNoTimestamp if nothing is. Reads
   /// files only where a batch run is partly trimmed.
   [[nodiscard]] Result<Timestamp> max_timestamp(const Partition& partition) const {
-    const Partition::View view = partition.view();
-    return max_timestamp(partition, view, view.high_watermark);
+    return again_if_moved(partition, [&] {
+      const Partition::View view = partition.view();
+      return max_timestamp(partition, view, view.high_watermark);
+    });
   }
-  /// What the partition has in each segment, oldest first, without what is trimmed whole.
+  /// Runs `f` again where it failed while batches of the partition were moved: it may have looked
+  /// for them where they are no longer.
+  template <class F>
+  [[nodiscard]] static std::invoke_result_t<F> again_if_moved(const Partition& partition, F&& f) {
+    while (true) {
+      const std::uint64_t moves = partition.view().moves;
+      auto result = f();
+      if (result || partition.view().moves == moves) return result;
+    }
+  }
+  /// What the partition has in each segment, by first offset, without what is trimmed whole.
   [[nodiscard]] Result<std::vector<Span>> spans_of(const Partition& partition,
                                                    const Partition::View& view) const;
   /// Where `offset` lies: the entry that holds it. For trimming; kOffsetOutOfRange.
@@ -57,6 +74,9 @@ class Reader {
   /// Entries from the one that holds `from` on, in order, until `visit` returns false.
   [[nodiscard]] Status for_each_entry(const Partition& partition, Offset from, Offset end,
                                       const std::function<bool(const IndexEntry&)>& visit) const;
+  /// The transactions whose data or abort markers touch [from, next).
+  [[nodiscard]] Result<std::vector<AbortedRecord>> aborted_between(const Partition& partition,
+                                                                   Offset from, Offset next) const;
   /// The segment with the entry's batches. kCorrupt, naming it, if it is missing.
   [[nodiscard]] Result<std::shared_ptr<const File>> file_of(const IndexEntry& entry) const;
   [[nodiscard]] VerifiedRanges& verified() noexcept { return verified_; }
@@ -73,17 +93,20 @@ class Reader {
     Position position;
     Offset base;  ///< of its first batch
     Offset last;  ///< of its last record
+    IndexEntry entry;
   };
   struct Answer {
     FetchResult result;
     std::vector<std::vector<Piece>> pieces;  ///< one list a partition
     std::uint64_t bytes = 0;
     std::vector<Partition::Seen> seen;  ///< of each partition as it was read
+    std::vector<std::uint64_t> moves;   ///< View::moves of each partition as it was read
     bool may_block = false;
     bool final = false;  ///< has an error: answered without waiting
   };
   using Clock = std::chrono::steady_clock;
 
+  [[nodiscard]] Result<OffsetAnswer> find_once(const Partition& partition, OffsetQuery query) const;
   /// The same of the records before `end`, which is where a batch begins.
   [[nodiscard]] Result<Timestamp> max_timestamp(const Partition& partition,
                                                 const Partition::View& view, Offset end) const;
@@ -96,9 +119,20 @@ class Reader {
     bool committed_only = false;
   };
   void plan_partition(const FetchItem& item, Limits limits, bool blocking, Answer& answer) const;
+  void plan_once(const FetchItem& item, Limits limits, bool blocking, Answer& answer) const;
+  /// Plans the piece of one entry; false ends the plan, `status` says whether by an error.
+  [[nodiscard]] bool plan_entry(const IndexEntry& entry, const FetchItem& item, Offset end,
+                                Limits limits, bool blocking, Answer& answer, Status& status) const;
   /// Cuts the piece of `entry` that holds batches of [from, end).
+  /// Gives no piece where nothing of it is left there; `next` is behind the entry then.
   [[nodiscard]] Status cut(const IndexEntry& entry, const File& file, Offset from, Offset end,
                            const Limits& limits, Piece& piece, Offset& next) const;
+  /// Checks a piece; gives how many of its bytes are sound, and in `next` the offset behind them.
+  [[nodiscard]] Result<std::size_t> verify_piece(const Piece& piece, std::vector<std::byte>& bytes,
+                                                 Offset& next, Status& status) const;
+  /// True if aborted records may be in an answer whose list of aborted transactions is newer.
+  [[nodiscard]] static bool moved_since(const FetchRequest& request, const Answer& answer);
+  void answer_blocking(const FetchRequest& request, const FetchCallback& done);
   // reader_aborted.cc
   /// Adds the lists of aborted transactions. False: that takes longer than the caller's thread may
   /// be kept, nothing was added; never with `anyhow`, which is for the pool.
@@ -127,6 +161,7 @@ class Reader {
   void in_pool(std::function<void()> job);
 
   Journal& journal_;
+  const DataSegments& data_;
   Index& index_;
   VerifiedRanges verified_;
   std::atomic<std::uint64_t> fetches_{0};

@@ -42,6 +42,19 @@ Result<std::vector<AbortedMap::Range>> Reader::mapped_aborted(const Partition& p
   return aborted.map.find(from, next);
 }
 
+Result<std::vector<AbortedRecord>> Reader::aborted_between(const Partition& partition, Offset from,
+                                                           Offset next) const {
+  std::vector<AbortedRecord> found;
+  RUNNEL_TRY_ASSIGN(const auto ranges, mapped_aborted(partition, from, next));
+  for (const AbortedMap::Range& range : ranges) {
+    RUNNEL_TRY(walk_aborted(partition, range, [&](const AbortedRecord& aborted) {
+      if (aborted.first < next) found.push_back(aborted);
+      return aborted.stable < next;
+    }));
+  }
+  return found;
+}
+
 Result<bool> Reader::find_aborted(const Partition& partition, Offset from, bool anyhow,
                                   FetchedPartition& out) const {
   const Offset last_abort = partition.view().last_abort;

@@ -22,7 +22,8 @@ Result<std::optional<OffsetAnswer>> search_batch(const File& file, const BatchWa
                                                  Offset start, const Search& search) {
   Buffer batch = Buffer::allocate(step.bytes);
   RUNNEL_TRY(file.read_exactly(step.position, batch.mutable_bytes()));
-  RUNNEL_TRY(protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc));
+  RUNNEL_TRY(
+      protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc, protocol::Gaps::kAllowed));
   RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch.bytes()));
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto record, records.next());
@@ -53,6 +54,8 @@ Result<std::vector<Span>> Reader::spans_of(const Partition& partition,
                          }));
   if (!status) return fail(status.error());
   if (view.open_span.segment != 0) spans.push_back(view.open_span);
+  std::sort(spans.begin(), spans.end(),
+            [](const Span& a, const Span& b) { return a.first < b.first; });
   return spans;
 }
 
@@ -62,7 +65,8 @@ namespace {
 Result<Timestamp> max_in_batch(const File& file, const BatchWalker::Step& step, Offset start) {
   Buffer batch = Buffer::allocate(step.bytes);
   RUNNEL_TRY(file.read_exactly(step.position, batch.mutable_bytes()));
-  RUNNEL_TRY(protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc));
+  RUNNEL_TRY(
+      protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc, protocol::Gaps::kAllowed));
   RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch.bytes()));
   Timestamp max = kNoTimestamp;
   while (true) {
@@ -98,14 +102,15 @@ Result<Timestamp> Reader::max_timestamp(const Partition& partition, const Partit
   RUNNEL_TRY_ASSIGN(const auto spans, spans_of(partition, view));
   for (const Span& span : spans) {
     if (span.last < view.start.offset || span.first >= end) continue;
-    if (span.first >= view.start.offset && span.last < end) {
+    const bool known = span.max_timestamp != kTimestampUnknown;
+    if (known && span.first >= view.start.offset && span.last < end) {
       max = std::max(max, span.max_timestamp);
       continue;
     }
     std::vector<IndexEntry> entries;
-    RUNNEL_TRY(for_each_entry(partition, view.start.offset, std::min(span.last + 1, end),
-                              [&](const IndexEntry& e) {
-                                entries.push_back(e);
+    RUNNEL_TRY(for_each_entry(partition, std::max(span.first, view.start.offset),
+                              std::min(span.last + 1, end), [&](const IndexEntry& e) {
+                                if (e.bytes != 0) entries.push_back(e);
                                 return true;
                               }));
     for (const IndexEntry& entry : entries) {
@@ -120,7 +125,7 @@ Result<Timestamp> Reader::max_timestamp(const Partition& partition, const Partit
   return max;
 }
 
-Result<OffsetAnswer> Reader::find_offset(const Partition& partition, OffsetQuery query) const {
+Result<OffsetAnswer> Reader::find_once(const Partition& partition, OffsetQuery query) const {
   const Partition::View view = partition.view();
   if (view.deleted) return fail(topic_gone(partition));
   if (query.kind == OffsetQuery::Kind::kEarliest) return OffsetAnswer{view.start.offset, {}};
@@ -139,7 +144,8 @@ Result<OffsetAnswer> Reader::find_offset(const Partition& partition, OffsetQuery
     std::vector<IndexEntry> entries;
     RUNNEL_TRY(for_each_entry(partition, std::max(span.first, view.start.offset),
                               std::min(span.last + 1, end), [&](const IndexEntry& e) {
-                                if (search.may_hold(e.max_timestamp)) entries.push_back(e);
+                                if (e.bytes != 0 && search.may_hold(e.max_timestamp))
+                                  entries.push_back(e);
                                 return true;
                               }));
     for (const IndexEntry& entry : entries) {

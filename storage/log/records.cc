@@ -60,6 +60,9 @@ std::string partition_state(PartitionId partition) {
 std::string log_start(PartitionId partition) {
   return partition_key('s', partition).take();
 }
+std::string clean_point(PartitionId partition) {
+  return partition_key('k', partition).take();
+}
 std::string producer(PartitionId partition, ProducerId producer) {
   return partition_key('r', partition).be(producer.value()).take();
 }
@@ -160,6 +163,7 @@ std::string encode(const IndexEntry& e) {
   ByteWriter w;
   w.uvarint(static_cast<std::uint64_t>(e.last - e.base)).uvarint(e.position.pack());
   w.uvarint(e.bytes).varint(e.max_timestamp.value()).uvarint(e.bytes_before);
+  if (is_data_segment(e.position.segment)) w.le(e.heads);
   return w.take();
 }
 
@@ -174,6 +178,7 @@ Result<IndexEntry> decode_index_entry(std::string_view key, std::string_view val
   e.bytes = static_cast<std::uint32_t>(r.uvarint());
   e.max_timestamp = Timestamp(r.varint());
   e.bytes_before = r.uvarint();
+  if (is_data_segment(e.position.segment)) e.heads = r.le<std::uint64_t>();
   if (!r.at_end() || e.last < e.base) return unreadable("index entry");
   return e;
 }
@@ -183,6 +188,7 @@ void write_span(ByteWriter& w, const Span& s) {
   w.uvarint(static_cast<std::uint64_t>(s.first.value()));
   w.uvarint(static_cast<std::uint64_t>(s.last.value()));
   w.uvarint(s.bytes).varint(s.max_timestamp.value());
+  if (is_data_segment(s.segment)) w.varint(s.newest.value());
 }
 Span read_span(ByteReader& r, std::uint32_t segment) {
   Span s;
@@ -191,6 +197,7 @@ Span read_span(ByteReader& r, std::uint32_t segment) {
   s.last = Offset(static_cast<std::int64_t>(r.uvarint()));
   s.bytes = r.uvarint();
   s.max_timestamp = Timestamp(r.varint());
+  if (is_data_segment(segment)) s.newest = Timestamp(r.varint());
   return s;
 }
 }  // namespace
@@ -274,6 +281,21 @@ Result<LogStart> decode_log_start(std::string_view value) {
   s.bytes = r.uvarint();
   if (!r.at_end()) return unreadable("log start");
   return s;
+}
+
+std::string encode(const CleanPoint& p) {
+  ByteWriter w;
+  w.uvarint(static_cast<std::uint64_t>(p.offset.value())).uvarint(p.bytes);
+  return w.take();
+}
+
+Result<CleanPoint> decode_clean_point(std::string_view value) {
+  ByteReader r(as_bytes(value));
+  CleanPoint p;
+  p.offset = Offset(static_cast<std::int64_t>(r.uvarint()));
+  p.bytes = r.uvarint();
+  if (!r.at_end()) return unreadable("clean point");
+  return p;
 }
 
 std::string encode(const AbortedRecord& a) {

@@ -10,6 +10,7 @@
 //   meta    't' topic name                            TopicRecord
 //   meta    'p' partition u32                         PartitionState, as of the last checkpoint
 //   meta    's' partition u32                         LogStart
+//   meta    'k' partition u32                         CleanPoint: up to where it was compacted
 //   meta    'r' partition u32, producer u64           ProducerState, as of the last checkpoint
 //   meta    'g' group 0x00 topic 0x00 partition u32   OffsetRecord
 //   meta    'e' group                                 time the group became empty (i64)
@@ -25,6 +26,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,24 +41,31 @@
 
 namespace runnel::storage {
 
-/// A run of one partition's batches that lie one behind the other in a segment.
+/// A run of one partition's batches that lie one behind the other in a segment. Entries follow each
+/// other without gaps: where compaction removed batches, an entry's offsets reach over them.
 struct IndexEntry {
   Offset base;
   Offset last;
   Position position;
-  std::uint32_t bytes = 0;
+  std::uint32_t bytes = 0;  ///< 0: compaction left nothing; there is no position either
   Timestamp max_timestamp = kNoTimestamp;
-  /// Bytes of the partition's batches before this entry, since its creation.
+  /// Bytes that were appended to the partition before this entry's first batch, since its creation.
   std::uint64_t bytes_before = 0;
+  std::uint64_t heads = 0;  ///< heads_checksum() of the batches; only in data segments
 };
 
-/// What one partition has in one segment.
+/// Of a span that lost batches: the greatest timestamp must be looked up in its entries.
+inline constexpr Timestamp kTimestampUnknown{std::numeric_limits<std::int64_t>::max()};
+
+/// What one partition has in one segment. Where batches were moved, others between its offsets may
+/// lie elsewhere.
 struct Span {
   std::uint32_t segment = 0;  ///< 0: none
   Offset first;
   Offset last;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;  ///< what was trimmed included
   Timestamp max_timestamp = kNoTimestamp;
+  Timestamp newest = kNoTimestamp;  ///< no record was written later; only in data segments
 };
 
 struct TopicRecord {
@@ -89,7 +98,16 @@ struct AbortedRecord {
 
 struct LogStart {
   Offset offset{0};
-  std::uint64_t bytes = 0;  ///< appended since creation and removed again
+  /// Appended since creation and removed again, also by compaction. A batch without some of its
+  /// records can be larger than before, if they compress worse: the difference to
+  /// PartitionState::bytes is what counts, also where it wraps around.
+  std::uint64_t bytes = 0;
+};
+
+/// Before it a compacted partition has each key once, or its deletion mark.
+struct CleanPoint {
+  Offset offset{0};
+  std::uint64_t bytes = 0;  ///< appended to the partition before it, since its creation
 };
 
 /// What is remembered of one idempotent producer in one partition: its last batches, oldest first,
@@ -133,6 +151,7 @@ namespace keys {
 [[nodiscard]] std::string topic(std::string_view name);
 [[nodiscard]] std::string partition_state(PartitionId partition);
 [[nodiscard]] std::string log_start(PartitionId partition);
+[[nodiscard]] std::string clean_point(PartitionId partition);
 [[nodiscard]] std::string producer(PartitionId partition, ProducerId producer);
 [[nodiscard]] std::string producers_of(PartitionId partition);  ///< prefix
 [[nodiscard]] std::string group_offset(std::string_view group, std::string_view topic,
@@ -150,6 +169,7 @@ namespace keys {
 inline constexpr std::string_view kTopics = "t";
 inline constexpr std::string_view kPartitionStates = "p";
 inline constexpr std::string_view kLogStarts = "s";
+inline constexpr std::string_view kCleanPoints = "k";
 inline constexpr std::string_view kProducers = "r";
 inline constexpr std::string_view kGroupOffsets = "g";
 inline constexpr std::string_view kGroupsEmptySince = "e";
@@ -191,6 +211,7 @@ struct GroupOffsetKey {
 [[nodiscard]] std::string encode(const TopicRecord& topic);
 [[nodiscard]] std::string encode(const PartitionState& state);
 [[nodiscard]] std::string encode(const LogStart& start);
+[[nodiscard]] std::string encode(const CleanPoint& point);
 [[nodiscard]] std::string encode(const AbortedRecord& aborted);
 [[nodiscard]] std::string encode(const ProducerState& state);
 [[nodiscard]] std::string encode(const OffsetRecord& record);
@@ -204,6 +225,7 @@ struct GroupOffsetKey {
 [[nodiscard]] Result<TopicRecord> decode_topic(std::string_view value);
 [[nodiscard]] Result<PartitionState> decode_partition_state(std::string_view value);
 [[nodiscard]] Result<LogStart> decode_log_start(std::string_view value);
+[[nodiscard]] Result<CleanPoint> decode_clean_point(std::string_view value);
 /// The marker's offset comes from the key.
 [[nodiscard]] Result<AbortedRecord> decode_aborted(std::string_view key, std::string_view value);
 [[nodiscard]] Result<ProducerState> decode_producer(std::string_view value);

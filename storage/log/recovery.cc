@@ -52,6 +52,7 @@ Status Recovery::apply(const FrameView& frame) {
     }
     if (auto* change = std::get_if<Mutations::Change>(&*operation)) {
       if (change->kind == Mutations::Kind::kErase) RUNNEL_TRY(note_erase(*change));
+      if (change->kind == Mutations::Kind::kPut) RUNNEL_TRY(note_put(*change));
       pending_.add(std::move(*change));
       continue;
     }
@@ -119,6 +120,16 @@ Status Recovery::note_erase(const Mutations::Change& change) {
   return {};
 }
 
+Status Recovery::note_put(const Mutations::Change& change) {
+  if (change.family != Family::kIndex) return {};
+  const auto key = keys::parse_span(change.key);
+  if (!key) return {};
+  // A move took a part of it: what is left is in the index from here on.
+  RUNNEL_TRY_ASSIGN(PartitionState* const state, carried(key->partition));
+  if (state->open_span.segment == key->segment) state->open_span = {};
+  return {};
+}
+
 Result<PartitionState*> Recovery::carried(PartitionId partition) {
   const auto [it, is_new] = carried_.try_emplace(partition);
   if (!is_new) return &it->second;
@@ -155,6 +166,7 @@ Status Recovery::load(Topics& topics, SegmentLedger& segments, Stager& stager) {
 Status Recovery::load_topics(Topics& topics) {
   std::unordered_map<PartitionId, PartitionState> states;
   std::unordered_map<PartitionId, LogStart> starts;
+  std::unordered_map<PartitionId, CleanPoint> cleaned;
   Status status;
   const auto read_all = [&](std::string_view prefix, auto decode, auto& into) {
     return index_.scan_prefix(Family::kMeta, prefix,
@@ -169,6 +181,7 @@ Status Recovery::load_topics(Topics& topics) {
   };
   RUNNEL_TRY(read_all(keys::kPartitionStates, decode_partition_state, states));
   RUNNEL_TRY(read_all(keys::kLogStarts, decode_log_start, starts));
+  RUNNEL_TRY(read_all(keys::kCleanPoints, decode_clean_point, cleaned));
   RUNNEL_TRY(status);
   for (const auto& [id, state] : carried_) states[id] = state;
   std::unordered_map<PartitionId, Offset> last_aborts;
@@ -198,7 +211,7 @@ Status Recovery::load_topics(Topics& topics) {
               id, PartitionIndex(static_cast<std::int32_t>(i)), topic->name, *config);
           const auto abort = last_aborts.find(id);
           partition->restore(states[id], starts[id], producers_.first_open(id),
-                             abort == last_aborts.end() ? kNoOffset : abort->second);
+                             abort == last_aborts.end() ? kNoOffset : abort->second, cleaned[id]);
           partition->writer().dirty = carried_.contains(id);
           topic->partitions.push_back(std::move(partition));
         }

@@ -36,6 +36,7 @@ class Recovery {
   [[nodiscard]] Status replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
                                      Position position);
   [[nodiscard]] Status note_erase(const Mutations::Change& change);
+  [[nodiscard]] Status note_put(const Mutations::Change& change);
   [[nodiscard]] Result<PartitionState*> carried(PartitionId partition);
   [[nodiscard]] Status apply_pending(std::size_t at_least);
   /// The index may hold it already, made when all that came before was known: that one is right.

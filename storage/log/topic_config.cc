@@ -18,12 +18,10 @@ constexpr std::int64_t kMiB = 1 << 20;
 // habit and lose nothing by it. A value that promises what is not kept is refused.
 constexpr std::array kTable = {
     TopicConfigRow{"cleanup.policy", "list", "delete",
-                   "What happens to old records: delete removes them by time and size. With "
-                   "compact alone nothing is ever removed: a key's last record stays, and so do "
-                   "the ones before it, because compaction is not done yet. A "
-                   "record without a key is refused where compact is set, if it comes by Kafka's "
-                   "protocol. An empty value removes "
-                   "nothing either.",
+                   "What happens to old records: delete removes them by time and size, compact "
+                   "removes those whose key has a newer one. A record without a key is refused "
+                   "where compact is set, if it comes by Kafka's protocol; one that is there "
+                   "already stays. An empty value removes nothing.",
                    "log.cleanup.policy", 0, 0, "compact|delete"},
     TopicConfigRow{"compression.gzip.level", "int", "-1",
                    "No effect here: the codec's usual level is taken where batches are compressed "
@@ -42,7 +40,8 @@ constexpr std::array kTable = {
                    "anew.",
                    "compression.zstd.level", -131072, 22},
     TopicConfigRow{"delete.retention.ms", "long", "86400000",
-                   "No effect here: there is no compaction that would remove deletion marks.",
+                   "Milliseconds that compaction keeps a record without a value, which deletes "
+                   "its key, and a transaction's end, counted from when it first could go.",
                    "log.cleaner.delete.retention.ms", 0, kLong},
     TopicConfigRow{"file.delete.delay.ms", "long", "60000",
                    "No effect here: a segment's file goes when nothing in it is needed.",
@@ -67,8 +66,9 @@ constexpr std::array kTable = {
                    "No effect here: all records are local, retention.ms says how long.",
                    "log.local.retention.ms", -2, kLong},
     TopicConfigRow{"max.compaction.lag.ms", "long", "9223372036854775807",
-                   "No effect here: there is no compaction.", "log.cleaner.max.compaction.lag.ms",
-                   1, kLong},
+                   "Milliseconds after which a record is compacted at the latest, however little "
+                   "there is to gain.",
+                   "log.cleaner.max.compaction.lag.ms", 1, kLong},
     TopicConfigRow{"max.message.bytes", "int", "1048588",
                    "Largest record batch that is accepted, in bytes as it arrives and as it is "
                    "stored.",
@@ -89,9 +89,10 @@ constexpr std::array kTable = {
                    "CreateTime keeps the producer's timestamps, LogAppendTime stamps the broker's.",
                    "log.message.timestamp.type", 0, 0, "CreateTime|LogAppendTime"},
     TopicConfigRow{"min.cleanable.dirty.ratio", "double", "0.5",
-                   "No effect here: there is no compaction.", "log.cleaner.min.cleanable.ratio", 0,
-                   1},
-    TopicConfigRow{"min.compaction.lag.ms", "long", "0", "No effect here: there is no compaction.",
+                   "How large a part of a partition's bytes must be new before it is compacted.",
+                   "log.cleaner.min.cleanable.ratio", 0, 1},
+    TopicConfigRow{"min.compaction.lag.ms", "long", "0",
+                   "Milliseconds during which a record is not compacted.",
                    "log.cleaner.min.compaction.lag.ms", 0, kLong},
     TopicConfigRow{"min.insync.replicas", "int", "1", "There is one node: only 1 is accepted.",
                    "min.insync.replicas", 1, 1},
@@ -242,7 +243,15 @@ void take(std::string_view name, std::string_view value, TopicConfig& to, bool& 
     to.max_message_bytes = static_cast<std::int32_t>(*parse_number(value));
   } else if (name == "cleanup.policy") {
     removes = value.find("delete") != std::string_view::npos;
-    to.records.needs_keys = value.find("compact") != std::string_view::npos;
+    to.compact = to.records.needs_keys = value.find("compact") != std::string_view::npos;
+  } else if (name == "delete.retention.ms") {
+    to.delete_retention_ms = *parse_number(value);
+  } else if (name == "min.compaction.lag.ms") {
+    to.min_compaction_lag_ms = *parse_number(value);
+  } else if (name == "max.compaction.lag.ms") {
+    to.max_compaction_lag_ms = *parse_number(value);
+  } else if (name == "min.cleanable.dirty.ratio") {
+    std::from_chars(value.data(), value.data() + value.size(), to.min_dirty_ratio);
   } else if (name == "message.timestamp.type") {
     to.records.log_append_time = value == "LogAppendTime";
   } else if (name == "message.timestamp.before.max.ms") {

@@ -29,23 +29,63 @@ Status erase_entries(const Index& index, const std::string& begin, const std::st
 
 }  // namespace
 
-Result<LogStore::Trim> LogStore::plan_trim(const PartitionRef& partition, Offset before) const {
-  const Partition::View view = partition->view();
-  if (view.deleted) return fail(topic_gone(*partition));
-  Trim trim{partition, {before, view.bytes}, before};
-  if (before == view.high_watermark) return trim;
-  RUNNEL_TRY_ASSIGN(const IndexEntry entry, reader_->entry_at(*partition, before));
-  trim.kept_base = entry.base;
-  trim.start.bytes = entry.bytes_before;
-  if (before == entry.base) return trim;
-  RUNNEL_TRY_ASSIGN(const auto file, reader_->file_of(entry));
-  BatchWalker walker(*file, entry.position.offset, entry.bytes);
+Result<LogStore::ByteCount> LogStore::count_bytes(const Partition::View& view,
+                                                  const IndexEntry& first) const {
+  if (view.cleaned.offset == Offset(0)) return ByteCount{first.bytes_before, false};
+  // Compaction took bytes out, so that what was appended before a place says nothing of what is
+  // left behind it.
+  ByteCount count{view.start.bytes, true};
+  if (first.bytes == 0 || first.base >= view.start.offset) return count;
+  RUNNEL_TRY_ASSIGN(const auto file, reader_->file_of(first));
+  BatchWalker walker(*file, first.position.offset, first.bytes);
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto step, walker.next());
-    if (!step || step->last >= before) break;
-    trim.start.bytes += step->bytes;
+    if (!step || step->last >= view.start.offset) return count;
+    count.at -= step->bytes;
   }
-  return trim;
+}
+
+Result<LogStore::Trim> LogStore::plan_trim(const PartitionRef& partition, Offset before) const {
+  return Reader::again_if_moved(*partition, [&]() -> Result<Trim> {
+    const Partition::View view = partition->view();
+    if (view.deleted) return fail(topic_gone(*partition));
+    Trim trim{partition, {before, view.bytes}, before, view.moves};
+    if (before == view.high_watermark) return trim;
+    RUNNEL_TRY_ASSIGN(const IndexEntry entry, reader_->entry_at(*partition, before));
+    trim.kept_base = entry.base;
+    RUNNEL_TRY_ASSIGN(trim.start.bytes, bytes_removed_before(*partition, view, entry));
+    if (before == entry.base || entry.bytes == 0) return trim;
+    RUNNEL_TRY_ASSIGN(const auto file, reader_->file_of(entry));
+    BatchWalker walker(*file, entry.position.offset, entry.bytes);
+    while (true) {
+      RUNNEL_TRY_ASSIGN(const auto step, walker.next());
+      if (!step || step->last >= before) break;
+      trim.start.bytes += step->bytes;
+    }
+    return trim;
+  });
+}
+
+Result<std::uint64_t> LogStore::bytes_removed_before(const Partition& partition,
+                                                     const Partition::View& view,
+                                                     const IndexEntry& entry) const {
+  std::optional<ByteCount> count;
+  Status status;
+  RUNNEL_TRY(reader_->for_each_entry(
+      partition, view.cleaned.offset == Offset(0) ? entry.base : view.start.offset, entry.base + 1,
+      [&](const IndexEntry& e) {
+        if (!count) {
+          auto counted = count_bytes(view, e);
+          if (!counted) status = fail(counted.error());
+          if (!counted) return false;
+          count = *counted;
+        }
+        if (e.base >= entry.base) return false;
+        count->at += e.bytes;
+        return true;
+      }));
+  RUNNEL_TRY(status);
+  return count ? count->at : view.start.bytes;
 }
 
 Status LogStore::trim(std::vector<Trim> trims) {
@@ -60,6 +100,9 @@ Status LogStore::trim(std::vector<Trim> trims) {
       if (view.deleted || t.start.offset <= view.start.offset) {
         t.partition = nullptr;  // somebody else was faster
         continue;
+      }
+      if (t.moves != view.moves) {
+        RUNNEL_TRY_ASSIGN(t, plan_trim(t.partition, t.start.offset));
       }
       const PartitionId id = partition.id();
       m.put(Family::kMeta, keys::log_start(id), encode(t.start));
@@ -124,7 +167,7 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
   // A batch without a timestamp is as old as its segment's last write.
   const auto time_of = [&](Timestamp max_timestamp, std::uint32_t segment) {
     if (max_timestamp != kNoTimestamp) return max_timestamp;
-    return journal_->closed_at(segment).value_or(now);
+    return written_before(*partition, segment).value_or(now);
   };
   if (!by_size && partition->oldest.start == view.start.offset &&
       partition->oldest.max_timestamp >= oldest_kept) {
@@ -136,23 +179,34 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
     return by_size &&
            view.bytes - bytes_before > static_cast<std::uint64_t>(config.retention_bytes);
   };
-  Trim trim{partition, view.start, view.start.offset};
+  Trim trim{partition, view.start, view.start.offset, view.moves};
   std::optional<IndexEntry> boundary;
+  std::optional<ByteCount> count;
+  Status status;
   RUNNEL_TRY(reader_->for_each_entry(
       *partition, view.start.offset, view.high_watermark, [&](const IndexEntry& entry) {
-        const std::uint64_t last_byte = entry.bytes_before + entry.bytes - 1;
+        if (!count || !count->running) {
+          auto counted = count_bytes(view, entry);
+          if (!counted) status = fail(counted.error());
+          if (!counted) return false;
+          count = *counted;
+        }
+        if (entry.bytes == 0) return true;
+        const std::uint64_t last_byte = count->at + entry.bytes - 1;
         if (goes(time_of(entry.max_timestamp, entry.position.segment), last_byte)) {
-          trim.start = {entry.last + 1, entry.bytes_before + entry.bytes};
+          count->at += entry.bytes;
+          trim.start = {entry.last + 1, count->at};
           trim.kept_base = trim.start.offset;
           return true;
         }
         boundary = entry;
         return false;
       }));
+  RUNNEL_TRY(status);
   if (boundary) {
     RUNNEL_TRY_ASSIGN(const auto file, reader_->file_of(*boundary));
     BatchWalker walker(*file, boundary->position.offset, boundary->bytes);
-    std::uint64_t bytes_before = boundary->bytes_before;
+    std::uint64_t bytes_before = count->at;
     while (true) {
       RUNNEL_TRY_ASSIGN(const auto step, walker.next());
       if (!step) break;
@@ -170,6 +224,15 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
   }
   if (trim.start.offset <= view.start.offset) return std::optional<Trim>();
   return std::optional<Trim>(std::move(trim));
+}
+
+std::optional<Timestamp> LogStore::written_before(const Partition& partition,
+                                                  std::uint32_t segment) const {
+  if (!is_data_segment(segment)) return journal_->closed_at(segment);
+  const auto value = index_->get(Family::kIndex, keys::span(partition.id(), segment));
+  if (!value || !*value) return std::nullopt;
+  const auto span = decode_span(segment, **value);
+  return span ? std::optional<Timestamp>(span->newest) : std::nullopt;
 }
 
 bool LogStore::age_check_is_due() {

@@ -5,7 +5,7 @@
 namespace runnel::storage {
 
 bool VerifiedRanges::covers(Position from, std::uint64_t length) const {
-  if (from >= trusted_from_) return true;
+  if (!is_data_segment(from.segment) && from >= trusted_from_) return true;
   MutexLock lock(mutex_);
   const auto segment = ranges_.find(from.segment);
   if (segment == ranges_.end()) return false;

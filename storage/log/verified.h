@@ -14,7 +14,7 @@ namespace runnel::storage {
 /// Thread safe. Bounded: a segment with too many separate ranges forgets them and is checked again.
 class VerifiedRanges {
  public:
-  /// Everything from here on needs no check. Set once, before readers.
+  /// Everything in the journal from here on needs no check. Set once, before readers.
   void trust_from(Position position) { trusted_from_ = position; }
 
   [[nodiscard]] bool covers(Position from, std::uint64_t length) const;

@@ -257,6 +257,11 @@ Status Journal::ensure_room(std::uint64_t frame_bytes, RoomFor purpose) {
   return impl.prepared->sync();
 }
 
+void Journal::leave_segment() {
+  MutexLock lock(impl_->mutex);
+  impl_->capacity = impl_->end.position.offset;
+}
+
 JournalPoint Journal::end() const {
   MutexLock lock(impl_->mutex);
   return impl_->end;

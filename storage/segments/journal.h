@@ -102,6 +102,8 @@ class Journal {
   /// Errors: kLowSpace, kRecordTooLarge, kIo.
   enum class RoomFor { kRecords, kChanges, kMakingRoom };
   [[nodiscard]] Status ensure_room(std::uint64_t frame_bytes, RoomFor purpose);
+  /// The next frame begins a new segment, so that the current one can be cleaned.
+  void leave_segment();
   /// End of what was written; where the next frame goes if it fits.
   [[nodiscard]] JournalPoint end() const;
   /// Bytes a frame of this content would take.

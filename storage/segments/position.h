@@ -1,4 +1,4 @@
-// Where a byte lies in the journal: segment number and offset within it, ordered.
+// Where a byte lies: segment number and offset within it, ordered within the journal.
 #pragma once
 
 #include <compare>
@@ -6,6 +6,17 @@
 #include <string>
 
 namespace runnel::storage {
+
+/// Of a data segment's number; the journal's segments have it clear.
+inline constexpr std::uint32_t kDataSegmentBit = 0x8000'0000;
+[[nodiscard]] constexpr bool is_data_segment(std::uint32_t number) noexcept {
+  return (number & kDataSegmentBit) != 0;
+}
+/// "segment 12", "data segment 3"
+[[nodiscard]] inline std::string segment_name(std::uint32_t number) {
+  if (!is_data_segment(number)) return "segment " + std::to_string(number);
+  return "data segment " + std::to_string(number & ~kDataSegmentBit);
+}
 
 /// Orders the whole journal. Segment numbers start at 1; {0, 0} is before everything.
 struct Position {
@@ -20,7 +31,7 @@ struct Position {
   }
   /// "segment 12 byte 4096"
   [[nodiscard]] std::string to_string() const {
-    return "segment " + std::to_string(segment) + " byte " + std::to_string(offset);
+    return segment_name(segment) + " byte " + std::to_string(offset);
   }
   friend constexpr auto operator<=>(const Position&, const Position&) = default;
 };

@@ -177,8 +177,9 @@ class Fetcher {
       const std::size_t end = at + part.bytes;
       while (at < end) {
         const Bytes rest = frame.attachment.bytes().subspan(at, end - at);
-        RUNNEL_TRY_ASSIGN(const std::size_t size,
-                          protocol::validate_batch(rest, protocol::Depth::kHeader));
+        RUNNEL_TRY_ASSIGN(
+            const std::size_t size,
+            protocol::validate_batch(rest, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
         const protocol::BatchView batch(rest);
         if (!batch.is_control()) records += static_cast<std::uint64_t>(batch.record_count());
         request_.partitions[i].offset = batch.last_offset() + 1;

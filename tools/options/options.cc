@@ -74,6 +74,10 @@ constexpr OptionRow kTable[] = {
      "With less than this free on the disk, producers are turned away with an error to retry; "
      "reads, deletes and offset commits go on.",
      kOnce, kAtStart},
+    {"cleaner-rate", kSize, 0, 1024 * kGiB, "", "64MiB", "",
+     "What compaction and the cleaner read and write in a second at most, or twice what producers "
+     "append if that is more. 0: no limit.",
+     kOnce, kAtStart},
     {"ballast", kSize, 0, kGiB, "", "16MiB", "",
      "Space set aside so that a broker on a full disk can still start and delete.", kOnce,
      kAtStart},

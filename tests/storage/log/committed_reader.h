@@ -18,7 +18,8 @@ inline bool for_each_committed(Bytes batches, const std::vector<AbortedTransacti
   std::set<ProducerId> aborting;
   auto next = aborted.begin();
   while (!batches.empty()) {
-    const auto size = protocol::validate_batch(batches, protocol::Depth::kRecords);
+    const auto size =
+        protocol::validate_batch(batches, protocol::Depth::kRecords, protocol::Gaps::kAllowed);
     if (!size) return false;
     const Bytes bytes = batches.first(*size);
     const protocol::BatchView batch(bytes);

@@ -57,6 +57,29 @@ TEST(Records, TheDocumentedIndexEntryIsTheEncodedOne) {
   EXPECT_EQ(back->bytes_before, entry.bytes_before);
 }
 
+TEST(Records, WhatWasMovedIsEncodedAsDocumented) {
+  const std::uint32_t segment = kDataSegmentBit | 1;
+  IndexEntry entry{Offset(258), Offset(267), {segment, 4096}, 200, Timestamp(7), 50};
+  entry.heads = 0x1122334455667788;
+  const std::string key = keys::index_entry(PartitionId(3), entry.base);
+  EXPECT_EQ(hex(key), documented("moved", "key"));
+  EXPECT_EQ(hex(encode(entry)), documented("moved", "value"));
+  const auto back = decode_index_entry(key, encode(entry));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->position, entry.position);
+  EXPECT_EQ(back->heads, entry.heads);
+  const Span span{segment, Offset(258), Offset(267), 200, Timestamp(7), Timestamp(1700000000000)};
+  EXPECT_EQ(hex(keys::span(PartitionId(3), segment)), documented("moved", "span"));
+  EXPECT_EQ(hex(encode(span)), documented("moved", "has"));
+  const auto read = decode_span(segment, encode(span));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->newest, span.newest);
+  EXPECT_EQ(read->last, span.last);
+  const CleanPoint point{Offset(268), 5000};
+  EXPECT_EQ(hex(encode(point)), documented("moved", "clean"));
+  EXPECT_EQ(decode_clean_point(encode(point))->bytes, point.bytes);
+}
+
 TEST(Records, TheDocumentedAbortedTransactionIsTheEncodedOne) {
   const AbortedRecord aborted{Offset(300), ProducerId(1000), Offset(258), Offset(290)};
   const std::string key = keys::aborted(PartitionId(3), aborted.marker);
