@@ -169,6 +169,11 @@ Status Cleaner::compact_topics(bool paced) {
     if (status) debt_found_ -= d.what.bytes;
     debt_ = debt_found_;
     if (!status && first) first = status;
+    if (!status) {
+      // What is damaged, or finds no room, is not read again and again.
+      d.partition->uncleaned = {d.partition->view().bytes, journal_.current_segment(),
+                                options_.clock->monotonic() + kLookAgain};
+    }
     if (!status && status.error().code() == ErrorCode::kShuttingDown) return status;
   }
   return first;

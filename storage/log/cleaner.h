@@ -115,6 +115,7 @@ class Cleaner {
   Mutex round_mutex_;
   /// What the victims were last looked for with: nothing changes while this does not.
   std::uint64_t looked_at_written_ RUNNEL_GUARDED_BY(round_mutex_) = 0;
+  std::chrono::nanoseconds look_again_ RUNNEL_GUARDED_BY(round_mutex_){0};
   std::uint64_t debt_found_ RUNNEL_GUARDED_BY(round_mutex_) = 0;
 
   std::chrono::steady_clock::time_point pace_from_;  ///< the round's thread only

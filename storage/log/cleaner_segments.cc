@@ -12,9 +12,11 @@ namespace {
 constexpr double kWorthIt = 0.4;
 /// ... and more of them, the emptiest first, while all together take more than this of what is
 /// live, and two segments.
-constexpr double kSpacePerLive = 1.3;
+constexpr double kSpacePerLive = 1.2;
 constexpr std::uint64_t kSegmentsAllowed = 2;
 constexpr double kNeverWorthIt = 0.9;
+/// A store that little is written to is looked at this often.
+constexpr std::chrono::minutes kLookAgain{5};
 constexpr std::size_t kMoveEntries = 4096;
 constexpr std::uint64_t kMoveBytes = 8u << 20;
 
@@ -55,9 +57,8 @@ Result<std::vector<Cleaner::Victim>> Cleaner::find_victims(
     if (view.open_span.segment != 0) count(view, view.open_span);
   }
   std::vector<Victim> all;
-  std::uint64_t disk = 0;
+  std::uint64_t disk = journal_.disk_bytes() + data_.disk_bytes();
   const auto add = [&](const SegmentInfo& segment) {
-    disk += segment.bytes;
     all.push_back({segment.number, segment.bytes, live[segment.number]});
   };
   const std::uint32_t current = journal_.current_segment();
@@ -110,6 +111,10 @@ Status Cleaner::clean_segments(bool paced) {
     // Whatever makes a segment emptier writes a frame.
     const std::uint64_t written = journal_.written_bytes() + data_.written_bytes();
     if (written == looked_at_written_) return {};
+    // To look at every span takes a while where there are many.
+    const bool much = written - looked_at_written_ >= options_.segment_bytes / 8;
+    if (paced && !much && options_.clock->monotonic() < look_again_) return {};
+    look_again_ = options_.clock->monotonic() + kLookAgain;
     RUNNEL_TRY_ASSIGN(const std::vector<Victim> victims, find_victims(tried, newest));
     if (victims.empty()) {
       looked_at_written_ = written;

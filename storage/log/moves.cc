@@ -1,6 +1,7 @@
 #include "storage/log/moves.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "storage/log/entry_builder.h"
 
@@ -78,6 +79,7 @@ class Mover::Change {
     Partition::View view;
     Partition::Moved moved;
     bool open_span_closed = false;
+    std::unordered_set<Offset> gone;  ///< bases of the entries that these moves replace
   };
   struct SpanChange {
     std::optional<Span> before;
@@ -89,8 +91,8 @@ class Mover::Change {
   [[nodiscard]] Result<SpanChange*> span_of(Partition& partition, std::uint32_t segment);
   /// Takes the move's offsets out of a span.
   [[nodiscard]] Status shrink(const Move& move, std::uint64_t bytes, SpanChange& span) const;
-  [[nodiscard]] Result<bool> has_entries(const Partition& partition, std::uint32_t segment,
-                                         Offset from, Offset end) const;
+  [[nodiscard]] Result<bool> has_entries(Partition& partition, std::uint32_t segment, Offset from,
+                                         Offset end) const;
   void extend(const Move& move, Timestamp newest, SpanChange& span) const;
   void put_spans();
 
@@ -121,12 +123,13 @@ Result<Mover::Change::SpanChange*> Mover::Change::span_of(Partition& partition,
   return &span;
 }
 
-Result<bool> Mover::Change::has_entries(const Partition& partition, std::uint32_t segment,
-                                        Offset from, Offset end) const {
+Result<bool> Mover::Change::has_entries(Partition& partition, std::uint32_t segment, Offset from,
+                                        Offset end) const {
   bool found = false;
   if (from >= end) return found;
+  const auto& gone = partitions_.at(&partition).gone;
   RUNNEL_TRY(mover_.reader_.for_each_entry(partition, from, end, [&](const IndexEntry& e) {
-    found = e.bytes != 0 && e.position.segment == segment && e.base >= from;
+    found = e.bytes != 0 && e.position.segment == segment && !gone.contains(e.base);
     return !found;
   }));
   return found;
@@ -177,6 +180,7 @@ Status Mover::Change::add(const Move& move) {
     return fail(overtaken(partition));
   }
   const PartitionId id = partition.id();
+  change.gone.insert(move.replaced.begin(), move.replaced.end());
   Timestamp newest = kNoTimestamp;
   for (const auto& [segment, bytes] : move.sources) {
     RUNNEL_TRY_ASSIGN(SpanChange* const span, span_of(partition, segment));

@@ -265,7 +265,8 @@ Status LogStore::apply_retention() {
   const bool by_age = age_check_is_due();
   std::vector<Trim> trims;
   for (const auto& partition : topics_.all_partitions()) {
-    auto planned = plan_retention(partition, now, by_age);
+    auto planned =
+        Reader::again_if_moved(*partition, [&] { return plan_retention(partition, now, by_age); });
     if (!planned) {
       log(LogLevel::kError,
           "retention of " + partition->name() + ": " + planned.error().to_string());

@@ -293,6 +293,33 @@ TEST_F(CompactionTest, WhatIsLeftOfAMostlyDeadSegmentMoves) {
   EXPECT_FALSE(report) << "the store has it";
 }
 
+TEST_F(CompactionTest, ASegmentStaysWhileItsFirstEntryIsTrimmedInto) {
+  // One segment holds a large entry that nothing is removed from, and behind it what is compacted:
+  // the moves that take the latter must not take the segment.
+  store.reset();
+  StoreOptions o = options();
+  o.segment_bytes = 32u << 20;
+  store = std::move(*Store::open(std::move(o)));
+  create_compacted({{"max.message.bytes", "20000000"}});
+  std::vector<KeyValue> large;
+  for (int i = 0; i < 9; ++i)
+    large.push_back({"l" + std::to_string(i), std::string(1u << 20, 'l')});
+  put(large);
+  for (int i = 0; i < 5; ++i) put({{"a", std::to_string(i)}});
+  ASSERT_TRUE(store->delete_records(ref("t"), Offset(3)));
+  for (int i = 0; i < 30; ++i) {
+    if (i == 0) create("filler");
+    ASSERT_TRUE(append("filler", make_batch({std::string(1'000'000, 'f')})).result);
+  }
+  put({{"z", "last"}});
+  clock.advance(std::chrono::seconds(10));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->run_maintenance());
+  const Reads all = seen();
+  ASSERT_EQ(all.size(), 8U);
+  EXPECT_EQ(all.front().offset, 3);
+  EXPECT_EQ(all[6].value, "4");
+}
+
 TEST_F(CompactionTest, ADeadDataSegmentGoes) {
   create_compacted();
   for (int i = 0; i < 50; ++i) put({{"a", std::string(1000, 'a')}, {"b", std::to_string(i)}});

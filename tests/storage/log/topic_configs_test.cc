@@ -41,12 +41,13 @@ TEST(TopicConfigs, ValuesAreCheckedByTypeRangeAndChoice) {
   }
 }
 
-TEST(TopicConfigs, ATopicThatOnlyCompactsKeepsEverything) {
+TEST(TopicConfigs, NothingIsTooOldInATopicThatOnlyCompacts) {
   const auto config = read_topic_config(
       {{"cleanup.policy", "compact"}, {"retention.ms", "5"}, {"retention.bytes", "5"}});
   ASSERT_TRUE(config);
   EXPECT_EQ(config->retention_ms, -1);
   EXPECT_EQ(config->retention_bytes, -1);
+  EXPECT_TRUE(config->compact);
   EXPECT_EQ(read_topic_config({{"cleanup.policy", "compact,delete"}, {"retention.ms", "5"}})
                 ->retention_ms,
             5);
