@@ -184,16 +184,18 @@ class GroupReader {
     const std::string self = consumer_.membership().member_id;
     if (self.empty() || now_millis() - looked_at_ < kLookAtGroupMillis) return false;
     looked_at_ = now_millis();
-    RUNNEL_TRY_ASSIGN(const auto group,
-                      settle(client_.admin().describe_group(arguments_.group).get()));
+    // What fails here for a moment is for poll() to tell, if it lasts.
+    const auto group = settle(client_.admin().describe_group(arguments_.group).get());
+    if (!group) return false;
     std::set<TopicPartition> held;
-    for (const GroupMember& member : group.members) {
+    for (const GroupMember& member : group->members) {
       if (member.member_id == self) continue;
       held.insert(member.assignment.begin(), member.assignment.end());
     }
     for (const std::string& topic : arguments_.topics) {
-      RUNNEL_TRY_ASSIGN(const auto bounds, bounds_of(client_, topic));
-      for (const Bounds& one : bounds) {
+      const auto bounds = bounds_of(client_, topic);
+      if (!bounds) return false;
+      for (const Bounds& one : *bounds) {
         if (!held.contains(one.target)) return false;
       }
     }

@@ -60,9 +60,11 @@ Result<Limits> limits_of(const ExportArguments& arguments) {
   return limits;
 }
 
-Result<ExportPlan> plan_of(const ExportArguments& arguments, const Client& client) {
+Result<ExportPlan> plan_of(const ExportArguments& arguments, const Client& client,
+                           const TopicState& topic) {
   ExportPlan plan;
   plan.topic = arguments.topic;
+  plan.topic_id = topic.id;
   plan.cluster = client.server().cluster_id;
   RUNNEL_TRY_ASSIGN(plan.format, export_format_named(arguments.format));
   RUNNEL_TRY_ASSIGN(plan.codec, file_codec_named(arguments.compression));
@@ -85,6 +87,9 @@ class Exporter {
         watch_(client, arguments.broker),
         consumer_(client.consumer(options())) {}
 
+  /// False: it was interrupted before the end that it was to reach.
+  [[nodiscard]] bool complete() const { return !arguments_.exit_at_end || at_end(); }
+
   /// Whatever ends it, what was read whole is published.
   Status run() {
     const Status status = read();
@@ -105,6 +110,10 @@ class Exporter {
     while (!interrupted() && !at_end()) {
       auto batch = settle(consumer_.poll(kPollWait).get());
       watch_.look();
+      if (!batch && batch.error().code() == ErrorCode::kOffsetOutOfRange) {
+        RUNNEL_TRY(start_over());
+        continue;
+      }
       if (!batch) return fail(batch.error());
       for (const Record& record : *batch) RUNNEL_TRY(take(record));
       progress.update(done_);
@@ -117,36 +126,54 @@ class Exporter {
     return {};
   }
 
+  /// Retention has passed the export: as after a start.
+  Status start_over() {
+    RUNNEL_TRY(directory_.publish_all());
+    position_.clear();
+    end_.clear();
+    return look_for_partitions();
+  }
+
   /// Begins with the topic's partitions, and again where more have come.
   Status look_for_partitions() {
     look_again_ = now_millis() + kLookForPartitionsMillis;
     RUNNEL_TRY_ASSIGN(const auto bounds, bounds_of(client_, arguments_.topic));
     if (bounds.size() == position_.size()) return {};
-    RUNNEL_TRY_ASSIGN(const Place place, parse_place(arguments_.from, now_millis()));
-    RUNNEL_TRY_ASSIGN(const auto from, offsets_at(client_, bounds, place));
+    RUNNEL_TRY(begin_new(bounds));
     std::vector<std::pair<TopicPartition, Position>> assignment;
-    for (std::size_t i = 0; i < bounds.size(); ++i) {
-      const TopicPartition& target = bounds[i].target;
-      if (!position_.contains(target.partition)) {
-        RUNNEL_TRY(begin(bounds[i], std::max(from[i], bounds[i].start)));
-      }
+    for (const Bounds& one : bounds) {
+      const TopicPartition& target = one.target;
+      if (!position_.contains(target.partition)) RUNNEL_TRY(go_on(one));
       assignment.emplace_back(target, Position::at(position_[target.partition]));
     }
     return settle(consumer_.assign(std::move(assignment)).get());
   }
 
-  Status begin(const Bounds& bounds, std::int64_t from) {
+  /// `--from` is for the first start alone; a partition that comes later is exported whole.
+  Status begin_new(const std::vector<Bounds>& bounds) {
+    const bool first = directory_.next().empty();
+    RUNNEL_TRY_ASSIGN(const Place place,
+                      parse_place(first ? arguments_.from : "start", now_millis()));
+    RUNNEL_TRY_ASSIGN(const auto from, offsets_at(client_, bounds, place));
+    std::map<std::int32_t, std::int64_t> begins;
+    for (std::size_t i = 0; i < bounds.size(); ++i) {
+      const std::int32_t partition = bounds[i].target.partition;
+      if (directory_.next().contains(partition)) continue;
+      // Whatever is gone of a new one was never there to be exported.
+      begins[partition] = std::max(from[i], bounds[i].start);
+    }
+    return directory_.begin_at(begins);
+  }
+
+  Status go_on(const Bounds& bounds) {
     const std::int32_t partition = bounds.target.partition;
-    const auto known = directory_.next().find(partition);
-    if (known == directory_.next().end()) {
-      directory_.begin_at(partition, from);
-    } else if (known->second < bounds.start) {
-      RUNNEL_TRY(lost(bounds, known->second));
-    } else if (known->second > bounds.end) {
+    const std::int64_t next = directory_.next().at(partition);
+    if (next < bounds.start) RUNNEL_TRY(lost(bounds, next));
+    if (next > bounds.end) {
       return fail(ErrorCode::kInvalidArgument,
-                  name_of(partition) + " was exported up to offset " +
-                      std::to_string(known->second) + " and ends at " + std::to_string(bounds.end) +
-                      " now: this is another topic of that name; name another directory");
+                  name_of(partition) + " was exported up to offset " + std::to_string(next) +
+                      " and ends at " + std::to_string(bounds.end) +
+                      " now, as after a restore; name another directory");
     }
     const std::int64_t at = directory_.next().at(partition);
     position_[partition] = at;
@@ -216,10 +243,11 @@ Result<ExitCode> run(const ExportArguments& arguments) {
   RUNNEL_TRY_ASSIGN(const Limits limits, limits_of(arguments));
   watch_interrupts();
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
-  RUNNEL_TRY(describe_topic(client, arguments.topic));
-  RUNNEL_TRY_ASSIGN(const ExportPlan plan, plan_of(arguments, client));
+  RUNNEL_TRY_ASSIGN(const TopicState topic, describe_topic(client, arguments.topic));
+  RUNNEL_TRY_ASSIGN(const ExportPlan plan, plan_of(arguments, client, topic));
   RUNNEL_TRY_ASSIGN(const auto directory, ExportDirectory::open(arguments.out, plan));
-  const Status status = Exporter(client, arguments, limits, *directory).run();
+  Exporter exporter(client, arguments, limits, *directory);
+  const Status status = exporter.run();
   note("exported " + std::to_string(directory->records()) + " records in " +
        std::to_string(directory->files()) + " files to " + arguments.out);
   if (directory->unreadable() > 0) {
@@ -227,7 +255,7 @@ Result<ExitCode> run(const ExportArguments& arguments) {
          " of the records are no JSON: their cells of JSON paths are empty");
   }
   if (!status) return fail(status.error());
-  return ExitCode::kOk;
+  return exporter.complete() ? ExitCode::kOk : ExitCode::kInterrupted;
 }
 
 }  // namespace

@@ -6,13 +6,15 @@
 
 #include "tools/cli.h"
 #include "tools/text/progress.h"
+#include "tools/text/units.h"
 #include "tools/transfer/export_directory.h"
 
 namespace runnel::tools {
 namespace {
 
 constexpr std::chrono::milliseconds kLookEvery{200};
-/// Begins the source of the records' dedup keys; the exported cluster's id follows.
+/// Begins the source of the records' dedup keys; the ids of both topics follow, as the keys are the
+/// whole store's.
 constexpr std::string_view kDedupSource = "runnel-export:";
 
 struct ImportArguments {
@@ -77,13 +79,13 @@ Status verify(const ImportArguments& arguments, const Manifest& manifest) {
 class Importer {
  public:
   Importer(Client& client, const ImportArguments& arguments, const Manifest& manifest,
-           Producer producer, std::shared_ptr<Tally> tally)
+           const TopicState& topic, Producer producer, std::shared_ptr<Tally> tally)
       : arguments_(arguments),
         manifest_(manifest),
         producer_(std::move(producer)),
         tally_(std::move(tally)),
         watch_(client, arguments.broker),
-        source_(std::string(kDedupSource) + manifest.plan.cluster) {}
+        source_(std::string(kDedupSource) + manifest.plan.topic_id + ">" + topic.id) {}
 
   Status run() {
     std::uint64_t total = 0;
@@ -108,7 +110,7 @@ class Importer {
   Status send(std::int32_t partition, const StoredRecord& record) {
     std::vector<Header> headers;
     for (const auto& [key, value] : record.headers) headers.push_back({key, value});
-    const std::string source_id = manifest_.plan.topic + "/" + std::to_string(partition);
+    const std::string source_id = std::to_string(partition);
     const std::string data_id = std::to_string(record.offset);
     Message message;
     message.topic = arguments_.topic;
@@ -171,6 +173,27 @@ Status check_partitions(const ImportArguments& arguments, const Manifest& manife
   return {};
 }
 
+/// Retention goes by the records' own timestamps: what is older goes soon after it has come.
+void warn_of_retention(const Manifest& manifest, const TopicState& topic) {
+  constexpr std::int64_t kDefaultMillis = 7LL * 24 * 3600 * 1000;
+  std::int64_t kept = kDefaultMillis;
+  for (const auto& [name, value] : topic.configs) {
+    if (name != "retention.ms") continue;
+    if (const auto millis = parse_integer(value)) kept = *millis;
+  }
+  if (kept < 0) return;
+  std::uint64_t old = 0;
+  for (const ExportEntry& entry : manifest.entries) {
+    if (!entry.file.empty() && entry.first_time < now_millis() - kept) ++old;
+  }
+  if (old == 0) return;
+  note(std::to_string(old) + " files hold records older than " +
+       format_duration(std::chrono::milliseconds(kept)) + ", the retention of " + topic.name +
+       (kept == kDefaultMillis ? " unless the broker's default is another" : "") +
+       ": they are removed again soon. `runnel topic alter " + topic.name +
+       " --retention ...` keeps them");
+}
+
 Result<ExitCode> run(const ImportArguments& arguments) {
   watch_interrupts();
   RUNNEL_TRY_ASSIGN(const Manifest manifest, read_manifest(arguments.directory));
@@ -178,12 +201,13 @@ Result<ExitCode> run(const ImportArguments& arguments) {
   RUNNEL_TRY_ASSIGN(const TopicState topic, describe_topic(client, arguments.topic));
   RUNNEL_TRY(check_partitions(arguments, manifest, topic));
   RUNNEL_TRY(verify(arguments, manifest));
+  warn_of_retention(manifest, topic);
   ProducerOptions options;
   options.compression = compression_named(arguments.compression);
   options.send_timeout = kLookEvery;  // Importer tries again
   const auto tally = std::make_shared<Tally>();
   const Status status =
-      Importer(client, arguments, manifest, client.producer(options), tally).run();
+      Importer(client, arguments, manifest, topic, client.producer(options), tally).run();
   note("imported " + std::to_string(tally->stored()) + " records; " +
        std::to_string(tally->known()) + " were there already");
   if (!status) return fail(status.error());

@@ -24,7 +24,8 @@ def manifest(directory):
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [json.loads(line) for line in lines[1:]]
+    entries = [json.loads(line) for line in lines[1:]]
+    return [entry for entry in entries if "begins" not in entry]
 
 
 def offsets(directory):
@@ -104,6 +105,18 @@ class Export(BrokerCase):
         self.assertEqual(exporter.wait(PATIENCE_SECONDS), 0)
         self.assertIn("exported 3 records in 3 files", exporter.stderr.read())
 
+    def test_where_it_began_is_kept(self):
+        broker = self.start()
+        out = self.directory() + "/out"
+        broker.out("topic", "create", "a", "-p", "1")
+        broker.run("produce", "a", text="0\n1\n")
+        self.export(broker, "a", "--out", out, "--from", "end", "-e")
+        broker.run("produce", "a", text="2\n3\n")
+        broker.out("topic", "alter", "a", "-p", "2")
+        broker.run("produce", "a", "-p", "1", text="new\n")
+        self.export(broker, "a", "--out", out, "--from", "end", "-e")
+        self.assertEqual(offsets(out), {0: [2, 3], 1: [0]})
+
     def test_what_retention_took_is_told(self):
         broker = self.start()
         out = self.directory() + "/out"
@@ -152,6 +165,10 @@ class Export(BrokerCase):
             again = other.run("import", "b", out)
             self.assertIn(f"imported 0 records; {len(before)} were", again.stderr)
             self.assertEqual(self.records(other, "b"), before)
+            # Another topic is another place for them.
+            other.out("topic", "create", "c", "-p", "2")
+            self.assertIn(f"imported {len(before)} records", other.run("import", "c", out).stderr)
+            self.assertEqual(self.records(other, "c"), before)
 
     def records(self, broker, topic):
         lines = broker.out("consume", topic, "-e", "-o", "jsonl").splitlines()

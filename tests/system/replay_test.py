@@ -88,6 +88,30 @@ class Replay(BrokerCase):
         self.assertIn("another run of replay n", first.stderr.read())
         self.assertEqual(len(self.records(broker, "b")), 800)
 
+    def test_takeovers_at_full_speed_lose_and_repeat_nothing(self):
+        broker = self.start()
+        broker.out("topic", "create", "a", "-p", "1")
+        broker.run("produce", "a", text="".join(f"{i}\n" for i in range(150_000)))
+        for take in range(4):
+            broker.out("topic", "create", f"b{take}", "-p", "1")
+            same = ("a", "--into", f"b{take}", "--name", f"n{take}")
+            runs = [self.begin(broker, *same) for _ in range(3)]
+            codes = [run.wait(PATIENCE_SECONDS) for run in runs]
+            self.assertLessEqual(set(codes), {0, REFUSED})
+            broker.run("replay", *same)
+            values = broker.out("consume", f"b{take}", "-e").split()
+            self.assertEqual(values, [str(i) for i in range(150_000)])
+
+    def test_records_of_more_than_a_batch_may_hold(self):
+        broker = self.start()
+        broker.out("topic", "create", "a", "-p", "1")
+        for topic, more in (("b", ()), ("c", ("-c", "max.message.bytes=2000"))):
+            broker.out("topic", "create", topic, "-p", "1", *more)
+        broker.run("produce", "a", text="".join(f"{i:0500}\n" for i in range(6000)))
+        for topic in "bc":
+            broker.run("replay", "a", "--into", topic)
+            self.assertEqual(len(broker.out("consume", topic, "-e").split()), 6000)
+
     def test_ranges_conditions_and_standard_output(self):
         broker = self.start()
         self.donations(broker, 1)

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "tools/transfer/export_directory.h"
@@ -36,7 +37,7 @@ class Exports : public testing::Test {
   }
 
   static ExportPlan plan(ExportFormat format, FileCodec codec = FileCodec::kNone) {
-    ExportPlan out{"t", "c", format, codec, {}};
+    ExportPlan out{"t", "id", "c", format, codec, {}};
     if (format == ExportFormat::kCsv) out.columns = *parse_columns("");
     return out;
   }
@@ -91,7 +92,7 @@ TEST_F(Exports, EveryFormatGivesBackWhatItTook) {
       const std::string base = path;
       path = base + "/" + std::string(name_of(format)) + std::string(name_of(codec));
       auto directory = open(plan(format, codec));
-      directory->begin_at(0, 3);
+      ASSERT_TRUE(directory->begin_at({{0, 3}}));
       ASSERT_TRUE(directory->add(record(3, "k", "v")));
       ASSERT_TRUE(directory->add(record(4, std::nullopt, std::nullopt)));
       // An empty text is no null; line breaks of every kind, quotes and commas are kept.
@@ -130,7 +131,7 @@ TEST_F(Exports, EveryFormatGivesBackWhatItTook) {
 
 TEST_F(Exports, WhatCsvCannotHoldIsRefusedAndTheFileStaysWhole) {
   auto directory = open(plan(ExportFormat::kCsv));
-  directory->begin_at(0, 0);
+  ASSERT_TRUE(directory->begin_at({{0, 0}}));
   ASSERT_TRUE(directory->add(record(0, "k", "v")));
   const Status refused = directory->add(record(1, "k", kBytes));
   ASSERT_FALSE(refused);
@@ -144,7 +145,7 @@ TEST_F(Exports, JsonPathsAreColumnsAndNumbersKeepTheirDigits) {
   ExportPlan p = plan(ExportFormat::kCsv);
   p.columns = *parse_columns("offset,amount=.amount,.donor.name,tags=.tags");
   auto directory = open(p);
-  directory->begin_at(0, 0);
+  ASSERT_TRUE(directory->begin_at({{0, 0}}));
   ASSERT_TRUE(directory->add(
       record(0, "k", R"({"amount":12.340,"donor":{"name":"A, B"},"tags":[1.50,"x"]})")));
   ASSERT_TRUE(directory->add(record(1, "k", "no JSON")));
@@ -168,11 +169,11 @@ TEST_F(Exports, ACrashAtAnyStepLeavesNeitherGapNorOverlap) {
   const std::string file = "t-0-00000000000000000000.jsonl";
   {
     auto directory = open(p);
-    directory->begin_at(0, 0);
+    ASSERT_TRUE(directory->begin_at({{0, 0}}));
     ASSERT_TRUE(directory->add(record(0, "k", "v")));
     ASSERT_TRUE(directory->publish_all());
   }
-  const ExportEntry entry = read_manifest(path)->entries.at(0);
+  const ExportEntry entry = read_manifest(path)->entries.back();
   const std::string whole = manifest_line(p) + manifest_line(entry);
   const auto put = [&](const std::string& name, const std::string& text) {
     std::ofstream(path + "/" + name, std::ios::trunc) << text;
@@ -187,7 +188,7 @@ TEST_F(Exports, ACrashAtAnyStepLeavesNeitherGapNorOverlap) {
   bytes << std::ifstream(packed).rdbuf();
   EXPECT_EQ(open(p)->next().count(0), 0U);
   EXPECT_EQ(names(), (std::vector<std::string>{".lock", "manifest.jsonl"}));
-  // The final name and no line, or half of one: it is counted.
+  // The final name and no line, or half of one: it is counted, even if somebody has collected it.
   for (const std::string& manifest : {manifest_line(p), whole.substr(0, whole.size() - 5)}) {
     put("manifest.jsonl", manifest);
     put(file, bytes.str());
@@ -195,15 +196,62 @@ TEST_F(Exports, ACrashAtAnyStepLeavesNeitherGapNorOverlap) {
     EXPECT_EQ(open(p)->next().at(0), 1);
     EXPECT_EQ(read_back().size(), 1U);
   }
+  put("manifest.jsonl", manifest_line(p));
+  fs::remove(kept);
+  put("." + file + ".entry", manifest_line(entry));
+  EXPECT_EQ(open(p)->next().at(0), 1);
+  put(file, bytes.str());
   // The line too, and the entry not yet removed: it is counted once.
   put("." + file + ".entry", manifest_line(entry));
   EXPECT_EQ(open(p)->next().at(0), 1);
   EXPECT_EQ(read_back().size(), 1U);
 }
 
+TEST_F(Exports, WhereAPartitionBeginsIsKept) {
+  const ExportPlan p = plan(ExportFormat::kJsonLines);
+  ASSERT_TRUE(open(p)->begin_at({{0, 7}, {2, 9}}));
+  const std::map<std::int32_t, std::int64_t> begun = {{0, 7}, {2, 9}};
+  EXPECT_EQ(open(p)->next(), begun);
+}
+
+TEST_F(Exports, AFileThatLostARecordGetsNoName) {
+  auto directory = open(plan(ExportFormat::kBatch));
+  ASSERT_TRUE(directory->begin_at({{0, 0}}));
+  ASSERT_TRUE(directory->add(record(0, "k", "v")));
+  ShownRecord wrong = record(1, "k", "v");
+  wrong.headers.resize((1u << 16) + 1);  // more than a batch may have, which shows when it is built
+  ASSERT_TRUE(directory->add(wrong));
+  EXPECT_FALSE(directory->publish_all());
+  EXPECT_TRUE(read_back().empty());
+  EXPECT_TRUE(directory->publish_all());  // nothing is left to publish
+  EXPECT_EQ(directory->files(), 0U);
+}
+
+TEST_F(Exports, TopicsOfAnyNameHaveFilesThatAreSeen) {
+  for (const std::string& topic : {std::string(".x"), std::string(249, 't')}) {
+    const std::string base = path;
+    path = base + "/" + std::to_string(topic.size());
+    ExportPlan p = plan(ExportFormat::kJsonLines, FileCodec::kZstd);
+    p.topic = topic;
+    auto directory = open(p);
+    ASSERT_TRUE(directory->begin_at({{2'000'000'000, 0}}));
+    ShownRecord one = record(0, "k", "v");
+    one.partition = 2'000'000'000;
+    ASSERT_TRUE(directory->add(one));
+    ASSERT_TRUE(directory->publish_all());
+    EXPECT_EQ(read_back().size(), 1U);
+    directory.reset();
+    EXPECT_EQ(open(p)->next().at(2'000'000'000), 1);
+    path = base;
+  }
+}
+
 TEST_F(Exports, OtherPeoplesDirectoriesAreRefused) {
   { auto directory = open(plan(ExportFormat::kJsonLines)); }
   EXPECT_THAT(open_error(plan(ExportFormat::kBatch)), HasSubstr("as jsonl, compression none"));
+  ExportPlan again = plan(ExportFormat::kJsonLines);
+  again.topic_id = "another";
+  EXPECT_THAT(open_error(again), HasSubstr("another topic of that name"));
   std::ofstream(path + "/t-0-00000000000000000007.jsonl") << "x";
   EXPECT_THAT(open_error(plan(ExportFormat::kJsonLines)), HasSubstr("which its manifest does not"));
   fs::remove(path + "/t-0-00000000000000000007.jsonl");
@@ -243,7 +291,7 @@ TEST_F(Exports, ThePageShowsTheManifest) {
   std::string again = manifest_line(manifest->plan);
   for (const ExportEntry& entry : manifest->entries) again += manifest_line(entry);
   EXPECT_EQ(again, shown);
-  EXPECT_EQ(manifest->entries.size(), 3U);
+  EXPECT_EQ(manifest->entries.size(), 4U);
 }
 
 }  // namespace

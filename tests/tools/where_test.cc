@@ -60,12 +60,15 @@ TEST(Where, JsonPathsCompareNumbersExactly) {
   EXPECT_TRUE(holds({".amount<12.3400000000000000001"}, with));
   EXPECT_TRUE(holds({".deep.n[1]>20000000000000000002"}, with));
   EXPECT_TRUE(holds({".id=007"}, with));
+  EXPECT_FALSE(holds({".id=7"}, with));  // a name, not a number
+  EXPECT_TRUE(holds({".id<8"}, with));
   EXPECT_TRUE(holds({".amount!=12.35"}, with));
   EXPECT_FALSE(holds({".amount!=12.34"}, with));
   EXPECT_FALSE(holds({".none<1"}, with));
   EXPECT_TRUE(holds({".none!=1"}, with));
   EXPECT_FALSE(holds({".amount>1"}, record("k", "no JSON")));
   EXPECT_FALSE(holds({".amount!=1"}, record("k", "no JSON")));
+  EXPECT_EQ(Where::parse({".a=1"})->judge(record("k", "no JSON")), Where::Verdict::kUnreadable);
 }
 
 TEST(Where, NumbersHaveOneOrder) {

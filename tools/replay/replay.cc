@@ -11,6 +11,7 @@
 #include "tools/text/progress.h"
 #include "tools/text/record_format.h"
 #include "tools/text/table.h"
+#include "tools/text/units.h"
 #include "tools/text/where.h"
 #include "tools/transfer/pace.h"
 
@@ -63,6 +64,16 @@ std::string plan_text(const ReplayArguments& arguments) {
   return text;
 }
 
+Result<std::uint64_t> max_message_bytes(const TopicState& topic) {
+  constexpr std::uint64_t kDefault = 1'048'588;  // Kafka's and ours
+  for (const auto& [name, value] : topic.configs) {
+    if (name != "max.message.bytes") continue;
+    RUNNEL_TRY_ASSIGN(const std::int64_t bytes, parse_integer(value));
+    return static_cast<std::uint64_t>(bytes);
+  }
+  return kDefault;
+}
+
 Result<std::unique_ptr<ReplaySink>> into_topic(Client& client, const ReplayArguments& arguments,
                                                const std::string& name) {
   if (name == arguments.topic) {
@@ -78,7 +89,12 @@ Result<std::unique_ptr<ReplaySink>> into_topic(Client& client, const ReplayArgum
                     "; add partitions with `runnel topic alter`, or let the keys decide with "
                     "--by-key");
   }
-  return topic_sink({name, static_cast<std::int32_t>(topic.partitions.size()), arguments.by_key});
+  const std::string mark = arguments.name.empty()
+                               ? arguments.topic + "-" + std::to_string(now_millis())
+                               : arguments.name;
+  RUNNEL_TRY_ASSIGN(const std::uint64_t largest, max_message_bytes(topic));
+  return topic_sink(
+      {name, static_cast<std::int32_t>(topic.partitions.size()), arguments.by_key, largest, mark});
 }
 
 Result<std::unique_ptr<ReplaySink>> sink_of(Client& client, const ReplayArguments& arguments) {
@@ -113,7 +129,7 @@ class Replay {
   }
 
   [[nodiscard]] std::uint64_t replayed() const { return replayed_; }
-  [[nodiscard]] std::uint64_t passed() const { return passed_; }
+  [[nodiscard]] std::uint64_t unreadable() const { return unreadable_; }
   [[nodiscard]] bool complete() const {
     return std::all_of(session_.left().begin(), session_.left().end(), at_end);
   }
@@ -159,7 +175,9 @@ class Replay {
       const auto& span = session_.left().at({std::string(record.topic), record.partition});
       if (record.offset < span.from || record.offset >= *span.to) continue;
       ShownRecord view = shown(record);
-      if (!where_.holds(view)) continue;
+      const Where::Verdict verdict = where_.judge(view);
+      if (verdict == Where::Verdict::kUnreadable) ++unreadable_;
+      if (verdict != Where::Verdict::kHolds) continue;
       bytes += view.key.value_or("").size() + view.value.value_or("").size();
       chosen_.push_back(std::move(view));
     }
@@ -216,6 +234,7 @@ class Replay {
   Consumer consumer_;
   std::vector<ShownRecord> chosen_;
   std::uint64_t replayed_ = 0;
+  std::uint64_t unreadable_ = 0;
   std::uint64_t passed_ = 0;
   std::int64_t committed_at_ = now_millis();
 };
@@ -243,13 +262,12 @@ Result<ExitCode> into_group(Client& client, const ReplayArguments& arguments,
   return seek_group(client, {group, {arguments.topic}, place, arguments.execute});
 }
 
-std::string name_of(const ReplayArguments& arguments, Target::Kind kind) {
-  if (!arguments.name.empty() || kind == Target::Kind::kStandardOutput) return arguments.name;
-  return arguments.topic + "-" + std::to_string(now_millis());
-}
-
 Result<ExitCode> run(const ReplayArguments& arguments) {
   RUNNEL_TRY_ASSIGN(auto where, Where::parse(arguments.where));
+  if (arguments.dry_run && !arguments.name.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--dry-run shows what a replay from its beginning would read; leave --name away");
+  }
   Pace pace;
   if (!arguments.rate.empty()) {
     const auto parsed = Pace::parse(arguments.rate);
@@ -271,7 +289,7 @@ Result<ExitCode> run(const ReplayArguments& arguments) {
     RUNNEL_TRY(session.open(std::move(spans)));
     return show_plan(session);
   }
-  ReplaySession session(client, name_of(arguments, target.kind), plan_text(arguments));
+  ReplaySession session(client, arguments.name, plan_text(arguments));
   RUNNEL_TRY(session.open(std::move(spans)));
   if (session.has_name()) {
     note("replay " + session.name() + (session.resumed() ? " goes on" : " begins") + ": " +
@@ -280,6 +298,10 @@ Result<ExitCode> run(const ReplayArguments& arguments) {
   Replay replay(client, arguments, session, std::move(where), pace, *sink);
   const Status status = replay.run();
   note("replayed " + std::to_string(replay.replayed()) + " records");
+  if (replay.unreadable() > 0) {
+    note(std::to_string(replay.unreadable()) +
+         " records are no JSON, which --where asks for: they were left out");
+  }
   if (session.has_name() && !replay.complete()) {
     note("to go on: the same command with --name " + session.name());
   }

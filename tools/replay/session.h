@@ -3,8 +3,8 @@
 //
 //   group     runnel-replay.NAME
 //   offset    of each source partition: the next one to replay
-//   metadata  "1 PLAN END": the version, a hash of what is replayed and where to, in hex, and the
-//             offset that the replay ends before
+//   metadata  "1 PLAN END TOKEN": the version, a hash of what is replayed and where to, in hex, the
+//             offset that the replay ends before, and the fencing token of the run that wrote it
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ class ReplaySession {
   [[nodiscard]] Status open(std::vector<Span> fresh);
   /// What is left of each partition; `to` is set.
   [[nodiscard]] const std::map<TopicPartition, Span>& left() const noexcept { return left_; }
-  /// Offsets of the whole replay, those already passed included.
+  /// Offsets that were left when the session was opened.
   [[nodiscard]] std::uint64_t total() const noexcept { return total_; }
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
   [[nodiscard]] bool has_name() const noexcept { return !name_.empty(); }
@@ -50,12 +50,13 @@ class ReplaySession {
  private:
   [[nodiscard]] std::string group() const { return std::string(kReplayGroupPrefix) + name_; }
   [[nodiscard]] std::string metadata(const Span& span) const;
+  [[nodiscard]] Result<std::vector<GroupOffset>> committed() const;
   [[nodiscard]] Status take_up(const std::vector<GroupOffset>& offsets);
 
   Client& client_;
   const std::string name_;
   const std::string plan_hash_;
-  const std::uint64_t token_;
+  std::uint64_t token_;
   std::map<TopicPartition, Span> left_;
   std::map<TopicPartition, std::int64_t> passed_;
   std::uint64_t total_ = 0;

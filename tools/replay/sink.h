@@ -25,11 +25,13 @@ class ReplaySink {
 
 struct TopicSinkOptions {
   std::string topic;
-  std::int32_t partitions = 0;  ///< of the topic
-  bool by_key = false;          ///< else a record keeps its partition's number
+  std::int32_t partitions = 0;          ///< of the topic
+  bool by_key = false;                  ///< else a record keeps its partition's number
+  std::uint64_t max_message_bytes = 0;  ///< of the topic
+  std::string mark;                     ///< value of the header runnel.replay
 };
-/// Exactly once: records and the session's offsets are one write. Each record is marked with the
-/// headers runnel.replay (the session's name) and runnel.replay.origin (TOPIC/PARTITION/OFFSET).
+/// Exactly once where the session has a name: records and its offsets are one write. Each record is
+/// marked with the headers runnel.replay and runnel.replay.origin (TOPIC/PARTITION/OFFSET).
 [[nodiscard]] std::unique_ptr<ReplaySink> topic_sink(TopicSinkOptions options);
 /// At least once: what was printed is committed within a second.
 [[nodiscard]] std::unique_ptr<ReplaySink> print_sink(RecordWriter writer);

@@ -271,6 +271,12 @@ std::optional<std::string> JsonDocument::text_at(std::string_view path) const {
   return out;
 }
 
+bool JsonDocument::is_number(std::string_view path) const {
+  const Node* found = find(impl_->root, path);
+  return found != nullptr && found->kind == Node::Kind::kScalar && found->text != "true" &&
+         found->text != "false";
+}
+
 bool JsonDocument::has(std::string_view path) const {
   return find(impl_->root, path) != nullptr;
 }

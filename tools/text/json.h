@@ -28,6 +28,8 @@ class JsonDocument {
   /// else as JSON, numbers digit by digit as they were written. nullopt: there is none, or it is
   /// null. `path` has passed check_json_path.
   [[nodiscard]] std::optional<std::string> text_at(std::string_view path) const;
+  /// Whether a number is there.
+  [[nodiscard]] bool is_number(std::string_view path) const;
   /// Whether something is there, be it null.
   [[nodiscard]] bool has(std::string_view path) const;
   /// The integer at a path; nullopt if there is something else.

@@ -100,8 +100,10 @@ struct Where::Condition {
   std::optional<Decimal> number;  ///< the operand, where numbers are compared
   std::unique_ptr<re2::RE2> pattern;
 
-  [[nodiscard]] bool holds(const std::optional<std::string_view>& text) const {
-    const bool equal = text && (*text == operand || equal_numbers(*text));
+  /// `is_number`: a JSON number, not a text that looks like one.
+  [[nodiscard]] bool holds(const std::optional<std::string_view>& text,
+                           bool is_number = false) const {
+    const bool equal = text && (*text == operand || (is_number && equal_numbers(*text)));
     if (comparison == Comparison::kEqual) return equal;
     if (comparison == Comparison::kUnequal) return !equal;
     if (!text) return false;
@@ -119,7 +121,7 @@ struct Where::Condition {
  private:
   /// 12.30 is 12.3, at a path.
   [[nodiscard]] bool equal_numbers(std::string_view text) const {
-    if (subject != Subject::kPath || !number) return false;
+    if (!number) return false;
     const auto value = parse_decimal(text);
     return value && compare(*value, *number) == 0;
   }
@@ -177,11 +179,11 @@ Result<Where> Where::parse(const std::vector<std::string>& conditions) {
   return where;
 }
 
-bool Where::holds(const ShownRecord& record) const {
+Where::Verdict Where::judge(const ShownRecord& record) const {
   std::optional<Result<JsonDocument>> document;
   for (const auto& condition : conditions_) {
     if (condition->subject == Condition::Subject::kKey) {
-      if (!condition->holds(record.key)) return false;
+      if (!condition->holds(record.key)) return Verdict::kFails;
     } else if (condition->subject == Condition::Subject::kHeader) {
       // Without such a header: as with a null one.
       bool any = false;
@@ -191,15 +193,15 @@ bool Where::holds(const ShownRecord& record) const {
         seen = true;
         any = any || condition->holds(value);
       }
-      if (!(seen ? any : condition->holds(std::nullopt))) return false;
+      if (!(seen ? any : condition->holds(std::nullopt))) return Verdict::kFails;
     } else {
       if (!document) document = JsonDocument::parse(record.value.value_or("null"));
-      if (!*document) return false;
+      if (!*document) return Verdict::kUnreadable;
       const auto text = (**document).text_at(condition->name);
-      if (!condition->holds(text)) return false;
+      if (!condition->holds(text, (**document).is_number(condition->name))) return Verdict::kFails;
     }
   }
-  return true;
+  return Verdict::kHolds;
 }
 
 }  // namespace runnel::tools

@@ -3,7 +3,8 @@
 //   key=K  key!=K  key~REGEX      on the key; a null key equals nothing and matches nothing
 //   header.NAME=V  ...            on any header of that name
 //   .path=V  .path>=12.34  ...    on what stands at a JSON path of the value; < <= > >= compare
-//                                 numbers, exactly
+//                                 numbers, exactly, also where they stand in a JSON string;
+//                                 = and != take 12.30 for 12.3 where it is a JSON number
 #pragma once
 
 #include <memory>
@@ -21,7 +22,15 @@ class Where {
  public:
   /// kInvalidArgument: which condition is none, and what could stand there.
   [[nodiscard]] static Result<Where> parse(const std::vector<std::string>& conditions);
-  [[nodiscard]] bool holds(const ShownRecord& record) const;
+  enum class Verdict {
+    kHolds,
+    kFails,
+    kUnreadable,  ///< a JSON path is asked for and the value is no JSON
+  };
+  [[nodiscard]] Verdict judge(const ShownRecord& record) const;
+  [[nodiscard]] bool holds(const ShownRecord& record) const {
+    return judge(record) == Verdict::kHolds;
+  }
   [[nodiscard]] bool empty() const noexcept { return conditions_.empty(); }
 
  private:

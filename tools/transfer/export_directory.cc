@@ -24,10 +24,18 @@ constexpr std::string_view kPart = ".part";
 constexpr std::string_view kPacked = ".packed";
 constexpr std::string_view kEntry = ".entry";
 
+/// What the names of a topic's files begin with: not hidden, and short enough for what is added.
+std::string stem_of(const std::string& topic) {
+  constexpr std::size_t kMostBytes = 180;
+  std::string stem = topic.substr(0, kMostBytes);
+  if (stem.starts_with('.')) stem.replace(0, 1, "_");
+  return stem + "-";
+}
+
 std::string file_name(const ExportPlan& plan, std::int32_t partition, std::int64_t from) {
   std::string digits = std::to_string(from);
   digits.insert(0, 20 - std::min<std::size_t>(20, digits.size()), '0');
-  return plan.topic + "-" + std::to_string(partition) + "-" + digits + "." +
+  return stem_of(plan.topic) + std::to_string(partition) + "-" + digits + "." +
          std::string(name_of(plan.format)) + std::string(suffix_of(plan.codec));
 }
 
@@ -50,6 +58,7 @@ Result<ExportPlan> plan_of(const JsonDocument& line) {
   }
   ExportPlan plan;
   RUNNEL_TRY_ASSIGN(plan.topic, text(line, ".topic"));
+  RUNNEL_TRY_ASSIGN(plan.topic_id, text(line, ".topic_id"));
   RUNNEL_TRY_ASSIGN(plan.cluster, text(line, ".cluster"));
   RUNNEL_TRY_ASSIGN(const auto format, text(line, ".format"));
   RUNNEL_TRY_ASSIGN(plan.format, export_format_named(format));
@@ -67,7 +76,7 @@ Result<ExportEntry> entry_of(const JsonDocument& line) {
   entry.partition = static_cast<std::int32_t>(partition);
   RUNNEL_TRY_ASSIGN(entry.from, integer(line, ".from"));
   RUNNEL_TRY_ASSIGN(entry.to, integer(line, ".to"));
-  if (line.has(".lost")) return entry;
+  if (line.has(".lost") || line.has(".begins")) return entry;
   RUNNEL_TRY_ASSIGN(entry.file, text(line, ".file"));
   if (entry.file.empty() || entry.file.front() == '.' ||
       entry.file.find('/') != std::string::npos) {
@@ -90,10 +99,27 @@ Result<std::string> content_of(const std::string& path) {
   if (!in) return fail(file_error("read", path));
   std::ostringstream out;
   out << in.rdbuf();
+  if (in.bad() || out.bad()) return fail(file_error("read all of", path));
   return out.str();
 }
 
-Error other_plan(const std::string& path, const ExportPlan& there) {
+Result<std::vector<std::string>> names_in(const std::string& path) {
+  std::error_code failed;
+  std::vector<std::string> names;
+  for (fs::directory_iterator at(path, failed), end; !failed && at != end; at.increment(failed)) {
+    names.push_back(at->path().filename());
+  }
+  if (failed) return fail(ErrorCode::kIo, "cannot list " + path + ": " + failed.message());
+  return names;
+}
+
+Error other_plan(const std::string& path, const ExportPlan& there, const ExportPlan& asked) {
+  if (there.topic == asked.topic && there.topic_id != asked.topic_id) {
+    return Error(ErrorCode::kInvalidArgument,
+                 path +
+                     " holds an export of another topic of that name, which was deleted; name "
+                     "another directory");
+  }
   return Error(ErrorCode::kInvalidArgument,
                path + " holds an export of topic " + there.topic + " of cluster " + there.cluster +
                    " as " + std::string(name_of(there.format)) + ", compression " +
@@ -106,7 +132,8 @@ Error other_plan(const std::string& path, const ExportPlan& there) {
 
 std::string manifest_line(const ExportPlan& plan) {
   std::string out = "{\"runnel_export\":" + std::to_string(kManifestVersion);
-  out += ",\"topic\":" + json_string(plan.topic) + ",\"cluster\":" + json_string(plan.cluster);
+  out += ",\"topic\":" + json_string(plan.topic) + ",\"topic_id\":" + json_string(plan.topic_id) +
+         ",\"cluster\":" + json_string(plan.cluster);
   out += ",\"format\":" + json_string(name_of(plan.format));
   out += ",\"compression\":" + json_string(name_of(plan.codec));
   if (!plan.columns.empty()) out += ",\"columns\":" + json_string(text_of(plan.columns));
@@ -117,7 +144,9 @@ std::string manifest_line(const ExportEntry& entry) {
   std::string out = "{\"partition\":" + std::to_string(entry.partition) +
                     ",\"from\":" + std::to_string(entry.from) +
                     ",\"to\":" + std::to_string(entry.to);
-  if (entry.file.empty()) return out + ",\"lost\":true}\n";
+  if (entry.file.empty()) {
+    return out + (entry.from == entry.to ? ",\"begins\":true}\n" : ",\"lost\":true}\n");
+  }
   out += ",\"file\":" + json_string(entry.file) + ",\"records\":" + std::to_string(entry.records) +
          ",\"unreadable\":" + std::to_string(entry.unreadable) +
          ",\"first_time\":" + std::to_string(entry.first_time) +
@@ -160,6 +189,7 @@ Result<std::unique_ptr<ExportDirectory>> ExportDirectory::open(const std::string
   if (failed) {
     return fail(ErrorCode::kIo, "cannot create " + path + ": " + failed.message());
   }
+  RUNNEL_TRY(sync_path(fs::absolute(path, failed).lexically_normal().parent_path()));
   std::unique_ptr<ExportDirectory> made(new ExportDirectory(path, plan));
   RUNNEL_TRY(made->lock());
   RUNNEL_TRY(made->take_up());
@@ -200,7 +230,7 @@ Status ExportDirectory::take_up() {
       return fail(file_error("write", manifest()));
     }
   } else {
-    if (manifest_there->plan != plan_) return fail(other_plan(path_, manifest_there->plan));
+    if (manifest_there->plan != plan_) return fail(other_plan(path_, manifest_there->plan, plan_));
     for (const ExportEntry& entry : manifest_there->entries) {
       next_[entry.partition] = entry.to;
       if (!entry.file.empty()) named_[entry.file] = entry;
@@ -217,41 +247,61 @@ Status ExportDirectory::take_up() {
   return sync_path(path_);
 }
 
-/// A crash between a file's final name and its line in the manifest.
+/// A crash between a file's final name and its line in the manifest. Whoever collects the files may
+/// have taken it meanwhile; that it got its name shows in the other name being gone.
 Status ExportDirectory::finish_entries() {
-  std::error_code failed;
-  for (const auto& item : fs::directory_iterator(path_, failed)) {
-    const std::string name = item.path().filename();
+  RUNNEL_TRY_ASSIGN(const auto names, names_in(path_));
+  std::error_code none;
+  for (const std::string& name : names) {
     if (!name.starts_with('.') || !name.ends_with(kEntry)) continue;
-    RUNNEL_TRY_ASSIGN(const std::string line, content_of(item.path()));
+    RUNNEL_TRY_ASSIGN(const std::string line, content_of(path_ + "/" + name));
     const auto document = JsonDocument::parse(line);
     const auto entry = document ? entry_of(*document) : fail(document.error());
     const bool whole = entry && line.ends_with('\n');
-    if (whole && fs::exists(path_ + "/" + entry->file) && !named_.contains(entry->file)) {
+    if (whole && !fs::exists(hidden(entry->file, kPacked), none) && !named_.contains(entry->file)) {
       RUNNEL_TRY(append_synced(manifest(), line));
       next_[entry->partition] = entry->to;
       named_[entry->file] = *entry;
     }
-    fs::remove(item.path());
+    fs::remove(path_ + "/" + name, none);
   }
-  if (failed) return fail(ErrorCode::kIo, "cannot list " + path_ + ": " + failed.message());
-  return {};
+  // Before the packed files go: an entry without one counts.
+  return sync_path(path_);
 }
 
 Status ExportDirectory::remove_parts() {
-  std::error_code failed;
-  for (const auto& item : fs::directory_iterator(path_, failed)) {
-    const std::string name = item.path().filename();
+  RUNNEL_TRY_ASSIGN(const auto names, names_in(path_));
+  std::error_code none;
+  for (const std::string& name : names) {
     const bool part = name.ends_with(kPart) || name.ends_with(kPacked) || name.ends_with(".new");
-    if (name.starts_with('.') && part) fs::remove(item.path());
+    if (name.starts_with('.') && part) fs::remove(path_ + "/" + name, none);
     if (name.starts_with('.') || name == "manifest.jsonl" || named_.contains(name)) continue;
-    if (!name.starts_with(plan_.topic + "-")) continue;
+    if (!name.starts_with(stem_of(plan_.topic))) continue;
     return fail(ErrorCode::kInvalidArgument,
                 path_ + " holds " + name +
                     ", which its manifest does not name; move it away, or name another directory");
   }
-  if (failed) return fail(ErrorCode::kIo, "cannot list " + path_ + ": " + failed.message());
   return {};
+}
+
+Status ExportDirectory::note_entries(const std::vector<ExportEntry>& entries) {
+  std::string lines;
+  for (const ExportEntry& entry : entries) lines += manifest_line(entry);
+  const Status noted = append_synced(manifest(), lines);
+  stopped_ = stopped_ || !noted;  // half a line may stand at its end
+  RUNNEL_TRY(noted);
+  for (const ExportEntry& entry : entries) next_[entry.partition] = entry.to;
+  return {};
+}
+
+Status ExportDirectory::begin_at(const std::map<std::int32_t, std::int64_t>& offsets) {
+  std::vector<ExportEntry> entries;
+  for (const auto& [partition, offset] : offsets) {
+    ExportEntry& entry = entries.emplace_back();
+    entry.partition = partition;
+    entry.from = entry.to = offset;
+  }
+  return entries.empty() ? Status() : note_entries(entries);
 }
 
 Status ExportDirectory::skip_to(std::int32_t partition, std::int64_t to) {
@@ -259,9 +309,7 @@ Status ExportDirectory::skip_to(std::int32_t partition, std::int64_t to) {
   entry.partition = partition;
   entry.from = next_[partition];
   entry.to = to;
-  RUNNEL_TRY(append_synced(manifest(), manifest_line(entry)));
-  next_[partition] = to;
-  return {};
+  return note_entries({entry});
 }
 
 Result<ExportDirectory::OpenFile*> ExportDirectory::file_for(std::int32_t partition) {
@@ -290,9 +338,14 @@ Result<ExportDirectory::OpenFile*> ExportDirectory::file_for(std::int32_t partit
 Status ExportDirectory::add(const ShownRecord& record) {
   RUNNEL_TRY_ASSIGN(OpenFile* const file, file_for(record.partition));
   scratch_.clear();
-  RUNNEL_TRY(file->encoder->add(record, scratch_));
+  const Status added = file->encoder->add(record, scratch_);
+  file->broken = file->broken || file->encoder->broken();
+  RUNNEL_TRY(added);
   file->out << scratch_;
-  if (!file->out) return fail(file_error("write all of", hidden(file->name, kPart)));
+  if (!file->out) {
+    file->broken = true;
+    return fail(file_error("write all of", hidden(file->name, kPart)));
+  }
   // Batches are held back, and counted by what they will hold.
   const bool held_back = plan_.format == ExportFormat::kBatch;
   file->bytes += held_back ? kRecordOverhead + record.key.value_or("").size() +
@@ -313,17 +366,38 @@ std::uint64_t ExportDirectory::open_bytes(std::int32_t partition) const {
   return found == open_.end() || found->second.entry.records == 0 ? 0 : found->second.bytes;
 }
 
+void ExportDirectory::drop(std::int32_t partition) {
+  const auto found = open_.find(partition);
+  if (found == open_.end()) return;
+  found->second.out.close();
+  ::unlink(hidden(found->second.name, kPart).c_str());
+  open_.erase(found);
+}
+
 Status ExportDirectory::publish(std::int32_t partition) {
   const auto found = open_.find(partition);
   if (found == open_.end()) return {};
   OpenFile& file = found->second;
-  const std::string part = hidden(file.name, kPart);
-  const std::string packed = hidden(file.name, kPacked);
-  if (file.entry.records == 0) {  // its first record could not be written
-    ::unlink(part.c_str());
-    open_.erase(found);
+  if (stopped_ || file.broken || file.entry.records == 0) {
+    drop(partition);
     return {};
   }
+  const Status given = give_name(file);
+  if (!given) {
+    stopped_ = true;
+    drop(partition);
+    return given;
+  }
+  ++files_;
+  records_ += file.entry.records;
+  unreadable_ += file.entry.unreadable;
+  open_.erase(found);
+  return {};
+}
+
+Status ExportDirectory::give_name(OpenFile& file) {
+  const std::string part = hidden(file.name, kPart);
+  const std::string packed = hidden(file.name, kPacked);
   scratch_.clear();
   RUNNEL_TRY(file.encoder->end(scratch_));
   file.out << scratch_;
@@ -334,23 +408,17 @@ Status ExportDirectory::publish(std::int32_t partition) {
   RUNNEL_TRY_ASSIGN(file.entry.sum, sum_of(packed));
   file.entry.unreadable = file.encoder->unreadable();
   const std::string entry = hidden(file.name, kEntry);
-  const std::string line = manifest_line(file.entry);
   std::error_code none;
   fs::remove(entry, none);
-  RUNNEL_TRY(append_synced(entry, line));
+  RUNNEL_TRY(append_synced(entry, manifest_line(file.entry)));
   RUNNEL_TRY(sync_path(path_));
   if (std::rename(packed.c_str(), (path_ + "/" + file.name).c_str()) != 0) {
     return fail(file_error("write", path_ + "/" + file.name));
   }
   RUNNEL_TRY(sync_path(path_));
-  RUNNEL_TRY(append_synced(manifest(), line));
+  RUNNEL_TRY(note_entries({file.entry}));
   fs::remove(entry, none);
-  next_[partition] = file.entry.to;
   named_[file.name] = file.entry;
-  ++files_;
-  records_ += file.entry.records;
-  unreadable_ += file.entry.unreadable;
-  open_.erase(found);
   return {};
 }
 

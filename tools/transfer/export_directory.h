@@ -26,6 +26,7 @@ namespace runnel::tools {
 /// What the first line of a manifest says. Persisted by these names.
 struct ExportPlan {
   std::string topic;
+  std::string topic_id;  ///< another one: a topic that was deleted and made again
   std::string cluster;
   ExportFormat format = ExportFormat::kCsv;
   FileCodec codec = FileCodec::kNone;
@@ -34,7 +35,8 @@ struct ExportPlan {
 };
 
 /// A line of the manifest: the records of a partition with offsets from `from` up to, not
-/// including, `to` that existed. Where `file` is empty they were lost before they were exported.
+/// including, `to` that existed. Where `file` is empty they were lost before they were exported or,
+/// with `from` equal to `to`, the export of the partition begins here.
 struct ExportEntry {
   std::string file;
   std::int32_t partition = 0;
@@ -73,17 +75,18 @@ class ExportDirectory {
 
   /// Where each partition goes on: the end of its last entry.
   [[nodiscard]] const std::map<std::int32_t, std::int64_t>& next() const noexcept { return next_; }
-  /// Where a partition that has no entry begins.
-  void begin_at(std::int32_t partition, std::int64_t offset) { next_[partition] = offset; }
+  /// Notes where partitions that have no entry begin. kIo.
+  [[nodiscard]] Status begin_at(const std::map<std::int32_t, std::int64_t>& offsets);
   /// Notes that the records of a partition up to `to` are gone. kIo.
   [[nodiscard]] Status skip_to(std::int32_t partition, std::int64_t to);
 
-  /// Adds a record to its partition's open file, which begins where the last one ended. After an
-  /// error the file is not to be published. As RecordEncoder::add, kIo.
+  /// Adds a record to its partition's open file, which begins where the last one ended. A file that
+  /// could not take what it was given is not published. As RecordEncoder::add, kIo.
   [[nodiscard]] Status add(const ShownRecord& record);
   /// Bytes of the partition's open file, uncompressed; 0: none is open.
   [[nodiscard]] std::uint64_t open_bytes(std::int32_t partition) const;
-  /// Gives the partition's open file, if there is one, its final name. kIo.
+  /// Gives the partition's open file, if there is one, its final name. kIo: nothing more is
+  /// published.
   [[nodiscard]] Status publish(std::int32_t partition);
   [[nodiscard]] Status publish_all();
 
@@ -98,6 +101,7 @@ class ExportDirectory {
     std::unique_ptr<RecordEncoder> encoder;
     ExportEntry entry;
     std::uint64_t bytes = 0;
+    bool broken = false;
   };
 
   ExportDirectory(std::string path, ExportPlan plan)
@@ -106,6 +110,9 @@ class ExportDirectory {
   [[nodiscard]] Status take_up();
   [[nodiscard]] Status finish_entries();
   [[nodiscard]] Status remove_parts();
+  [[nodiscard]] Status note_entries(const std::vector<ExportEntry>& entries);
+  [[nodiscard]] Status give_name(OpenFile& file);
+  void drop(std::int32_t partition);
   [[nodiscard]] Result<OpenFile*> file_for(std::int32_t partition);
   [[nodiscard]] std::string hidden(const std::string& name, std::string_view what) const;
   [[nodiscard]] std::string manifest() const { return path_ + "/manifest.jsonl"; }
@@ -117,6 +124,7 @@ class ExportDirectory {
   std::map<std::string, ExportEntry> named_;  ///< of the manifest, by file
   std::map<std::int32_t, OpenFile> open_;
   std::string scratch_;
+  bool stopped_ = false;  ///< something could not be published
   std::uint64_t files_ = 0;
   std::uint64_t records_ = 0;
   std::uint64_t unreadable_ = 0;

@@ -17,6 +17,9 @@ namespace {
 /// A record batch of an export is not much larger than this, uncompressed.
 constexpr std::size_t kExportBatchBytes = 1u << 20;
 
+/// The end of the year 9999, in milliseconds since 1970: later ones have no ISO form.
+constexpr std::int64_t kLatestTime = 253'402'300'799'999;
+
 void append_headers(const ShownRecord& record, std::string& out) {
   out += '[';
   for (const auto& [key, value] : record.headers) {
@@ -26,6 +29,18 @@ void append_headers(const ShownRecord& record, std::string& out) {
     out += '}';
   }
   out += ']';
+}
+
+/// JSON's names have to be text.
+Status check_header_names(const ShownRecord& record) {
+  for (const auto& [key, value] : record.headers) {
+    if (is_utf8(key)) continue;
+    return fail(ErrorCode::kInvalidArgument, "a header's name at " + std::string(record.topic) +
+                                                 "[" + std::to_string(record.partition) +
+                                                 "] offset " + std::to_string(record.offset) +
+                                                 " is no UTF-8 text; export with --format batch");
+  }
+  return {};
 }
 
 class CsvEncoder final : public RecordEncoder {
@@ -58,6 +73,13 @@ class CsvEncoder final : public RecordEncoder {
       } else if (document) {
         append_cell(document->text_at(column.path), row);
       }
+    }
+    if (row.size() > kMaxCsvRowBytes || record.timestamp > kLatestTime) {
+      return fail(ErrorCode::kInvalidArgument,
+                  std::string(record.topic) + "[" + std::to_string(record.partition) + "] offset " +
+                      std::to_string(record.offset) +
+                      " is too large for a row of CSV, or later than the year 9999; export with "
+                      "--format jsonl or batch");
     }
     out += row;
     out += "\r\n";
@@ -96,6 +118,7 @@ class CsvEncoder final : public RecordEncoder {
     if (name == "key") return append_bytes(name, record.key, record, row);
     if (name == "value") return append_bytes(name, record.value, record, row);
     if (name == "headers") {
+      RUNNEL_TRY(check_header_names(record));
       std::string headers;
       append_headers(record, headers);
       append_csv_field(headers, row);
@@ -112,6 +135,7 @@ class JsonLinesEncoder final : public RecordEncoder {
  public:
   void begin(std::string&) override {}
   Status add(const ShownRecord& record, std::string& out) override {
+    RUNNEL_TRY(check_header_names(record));
     append_json(record, out);
     out += '\n';
     return {};
@@ -136,15 +160,20 @@ class BatchEncoder final : public RecordEncoder {
 
   Status end(std::string& out) override {
     if (builder_.count() == 0) return {};
-    RUNNEL_TRY_ASSIGN(auto batch, builder_.finish());
+    auto finished = builder_.finish();
+    broken_ = broken_ || !finished;
+    RUNNEL_TRY_ASSIGN(auto batch, std::move(finished));
     protocol::stamp_batch(batch.mutable_bytes(), Offset(base_), LeaderEpoch(0));
     out += as_text(batch.bytes());
     return {};
   }
 
+  bool broken() const override { return broken_; }
+
  private:
   protocol::BatchBuilder builder_;
   std::int64_t base_ = 0;
+  bool broken_ = false;
 };
 
 Error no_record(std::uint64_t line, const std::string& why) {

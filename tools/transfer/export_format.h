@@ -45,6 +45,8 @@ class RecordEncoder {
   [[nodiscard]] virtual Status add(const ShownRecord& record, std::string& out) = 0;
   /// What is held back until the file ends. kRecordTooLarge.
   [[nodiscard]] virtual Status end(std::string& out) = 0;
+  /// What was taken earlier is lost: the file is not to be used.
+  [[nodiscard]] virtual bool broken() const { return false; }
   /// Records whose value was no JSON though a column is a JSON path; their cells are empty.
   [[nodiscard]] virtual std::uint64_t unreadable() const { return 0; }
 };

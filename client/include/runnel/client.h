@@ -137,7 +137,8 @@ class RUNNEL_API Client {
   [[nodiscard]] Admin admin();
 
   /// Writes `transaction` as one atomic request, repeated safely after a lost answer. Those under
-  /// way at the same time are stored in the order of the calls, unless one has to be repeated.
+  /// way at the same time are stored in the order of the calls, unless one has to be repeated; one
+  /// whose topics cannot be looked up holds up those behind it, until its time-out.
   /// Errors: precondition_failed, fenced, dedup_conflict, record_too_large, unknown_topic, timeout.
   Pending<Committed> commit(const Transaction& transaction);
   /// One answer an item, in order.
