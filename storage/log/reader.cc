@@ -195,8 +195,11 @@ void Reader::plan_partition(const FetchItem& item, Limits limits, bool blocking,
                             Answer& answer) const {
   while (true) {
     plan_once(item, limits, blocking, answer);
+    // Where batches were moved meanwhile they may have been looked for in the wrong place, or what
+    // was the log's last batch may be gone because another one is.
     const bool moved = item.partition->view().moves != answer.moves.back();
-    if (!answer.result.back().error || !moved) return;
+    const FetchedPartition& out = answer.result.back();
+    if (!moved || (!out.error && out.bytes != 0)) return;
     answer.result.pop_back();
     answer.pieces.pop_back();
     answer.seen.pop_back();
