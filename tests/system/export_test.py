@@ -201,8 +201,9 @@ class Export(BrokerCase):
         self.assertIn("is not what was exported", refused.stderr)
         self.assertEqual(broker.out("consume", "b", "-e"), "")
         running = self.begin(broker, "a", "--out", out, "--every", "1h")
-        self.wait_for(lambda: self.export(broker, "a", "--out", out, "--every", "1h", "-e",
-                                          expect=None).returncode == LOCKED)
+        inode = f":{pathlib.Path(out, '.lock').stat().st_ino} "
+        self.wait_for(lambda: inode in pathlib.Path("/proc/locks").read_text(encoding="ascii"))
+        self.export(broker, "a", "--out", out, "-e", expect=LOCKED)
         running.kill()
         running.wait()
 
