@@ -66,7 +66,7 @@ struct StoreOptions {
   /// What compaction and the cleaner read and write together at most, unless more than half of that
   /// is appended: then twice as much as that. 0: no limit.
   std::uint64_t cleaner_bytes_per_second = 64u << 20;
-  std::chrono::milliseconds cleaner_interval{15'000};  ///< how often they look for work
+  std::chrono::milliseconds cleaner_interval{15'000};    ///< how often they look for work
   std::chrono::milliseconds maintenance_interval{1000};  ///< retention, expiry, space checks
   /// How often retention.ms is looked at, so that records which were old when they were written can
   /// be read for a while; the first time 30 s after the start at the latest, and at once when space
