@@ -29,6 +29,9 @@ class Scan {
  private:
   /// The checksum that the segment after `number` continues; nothing if it has no header.
   Result<std::optional<std::uint64_t>> continued_by_next(std::uint32_t number) const;
+  /// Somebody knows that something behind `at` was synced: the anchor, a frame that was read, or
+  /// one in a later segment.
+  Result<bool> durable_behind(Position at) const;
   void damage(Position at, std::uint64_t end, std::string what) {
     damages_.push_back({at, end > at.offset ? end - at.offset : 0, std::move(what)});
   }
@@ -41,6 +44,7 @@ class Scan {
   const std::function<Status(const FrameView&)>& on_frame_;
   std::vector<JournalDamage> damages_;
   Position end_;                     // behind the last whole frame
+  bool ended_ = false;               // what lies in further segments was never durable
   std::uint64_t last_checksum_ = 0;  // of it
 };
 
@@ -52,7 +56,23 @@ Result<std::optional<std::uint64_t>> Scan::continued_by_next(std::uint32_t numbe
   return header ? std::optional(header->previous_checksum) : std::nullopt;
 }
 
+Result<bool> Scan::durable_behind(Position at) const {
+  if (durable_ > at) return true;
+  for (auto it = files_.upper_bound(at.segment); it != files_.end(); ++it) {
+    FrameReader reader(it->second.file, it->first, it->second.bytes, seed_);
+    for (std::uint64_t offset = kSegmentHeaderBytes;;) {
+      RUNNEL_TRY_ASSIGN(const auto view, reader.find(offset));
+      if (!view) break;
+      const FrameHeader& frame = view->header;
+      if (frame.durable <= frame.position && frame.durable > at) return true;
+      offset = frame.position.offset + frame.total_bytes();
+    }
+  }
+  return false;
+}
+
 Status Scan::segment(std::uint32_t number, const ScannedFile& scanned) {
+  if (ended_) return {};
   FrameReader reader(scanned.file, number, scanned.bytes, seed_);
   RUNNEL_TRY_ASSIGN(const auto header, reader.header());
   const std::string header_why = reader.why();
@@ -102,9 +122,13 @@ Status Scan::tail(FrameReader& reader, std::uint32_t number, std::uint64_t offse
                   const std::string& why) {
   end_ = std::max(end_, Position{number, static_cast<std::uint32_t>(offset)});
   RUNNEL_TRY_ASSIGN(const auto continued, continued_by_next(number));
-  if (continued && *continued != last_checksum_) {
-    damage({number, static_cast<std::uint32_t>(offset)}, reader.file_size(),
-           why + "; the next segment continues a frame that is not here");
+  if (!continued || *continued == last_checksum_) return {};
+  // A power cut may keep the next segment's beginning and drop what was written before it.
+  const Position at{number, static_cast<std::uint32_t>(offset)};
+  RUNNEL_TRY_ASSIGN(const bool durable, durable_behind(at));
+  ended_ = !durable;
+  if (durable) {
+    damage(at, reader.file_size(), why + "; the next segment continues a frame that is not here");
   }
   return {};
 }
