@@ -9,12 +9,11 @@ import json
 import pathlib
 import random
 import signal
-import subprocess
 import sys
 import time
 import unittest
 
-from harness import PATIENCE_SECONDS, BrokerCase, clean_environment
+from harness import PATIENCE_SECONDS, BrokerCase
 
 DAMAGED, NOT_FOUND, USAGE, LOCKED = 6, 5, 2, 7
 
@@ -43,20 +42,6 @@ class Export(BrokerCase):
     def export(self, broker, *arguments, **more):
         return broker.run("export", *arguments, **more)
 
-    def begin(self, broker, *arguments):
-        process = subprocess.Popen(
-            [self.binary, "export", *arguments, "-b", broker.address], text=True,
-            stderr=subprocess.PIPE, env=clean_environment())
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)
-        return process
-
-    def wait_for(self, what):
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not what():
-            self.assertLess(time.monotonic(), deadline, "it did not come to that in time")
-            time.sleep(0.01)
-
     def test_killed_at_any_moment_it_goes_on_without_gap_or_overlap(self):
         seed = random.randrange(1 << 32)
         print("seed", seed)
@@ -66,7 +51,7 @@ class Export(BrokerCase):
         broker.out("topic", "create", "a", "-p", "3")
         total = 0
         for _ in range(8):
-            exporter = self.begin(broker, "a", "--out", out, "--chunk", "1KiB")
+            exporter = self.begin(broker, "export", "a", "--out", out, "--chunk", "1KiB")
             for _ in range(dice.randrange(1, 4)):
                 broker.run("produce", "a", text="".join(
                     f"{i} {'x' * dice.randrange(40)}\n" for i in range(total, total + 300)))
@@ -93,7 +78,8 @@ class Export(BrokerCase):
         broker = self.start()
         out = self.directory() + "/out"
         broker.out("topic", "create", "a", "-p", "1")
-        exporter = self.begin(broker, "a", "--out", out, "--every", "1s", "--format", "jsonl")
+        exporter = self.begin(broker, "export", "a", "--out", out, "--every", "1s", "--format",
+                              "jsonl")
         broker.run("produce", "a", text="1\n")
         self.wait_for(lambda: manifest(out))
         broker.run("produce", "a", text="2\n")
@@ -200,7 +186,7 @@ class Export(BrokerCase):
         refused = broker.run("import", "b", out, expect=DAMAGED)
         self.assertIn("is not what was exported", refused.stderr)
         self.assertEqual(broker.out("consume", "b", "-e"), "")
-        running = self.begin(broker, "a", "--out", out, "--every", "1h")
+        running = self.begin(broker, "export", "a", "--out", out, "--every", "1h")
         inode = f":{pathlib.Path(out, '.lock').stat().st_ino} "
         self.wait_for(lambda: inode in pathlib.Path("/proc/locks").read_text(encoding="ascii"))
         self.export(broker, "a", "--out", out, "-e", expect=LOCKED)

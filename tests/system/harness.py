@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 # Longest wait for anything; a test that needs it has failed.
@@ -106,6 +107,22 @@ class BrokerCase(unittest.TestCase):
         broker = Broker(self.binary, self.net, directory, arguments, listen)
         self.addCleanup(broker.remove)
         return broker
+
+    def begin(self, broker, *arguments):
+        """Starts a command against `broker` that ends by itself, or with the test."""
+        process = subprocess.Popen(
+            [self.binary, *arguments, "-b", broker.address], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=clean_environment())
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        return process
+
+    def wait_for(self, what):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not what():
+            self.assertLess(time.monotonic(), deadline, "it did not come to that in time")
+            time.sleep(0.01)
 
     def directory(self):
         temporary = tempfile.TemporaryDirectory()

@@ -7,32 +7,16 @@ import json
 import pathlib
 import random
 import signal
-import subprocess
 import sys
 import time
 import unittest
 
-from harness import PATIENCE_SECONDS, BrokerCase, clean_environment
+from harness import PATIENCE_SECONDS, BrokerCase
 
 FAILED, USAGE, NOT_FOUND, REFUSED, INTERRUPTED = 1, 2, 5, 9, 130
 
 
 class Replay(BrokerCase):
-    def begin(self, broker, *arguments):
-        process = subprocess.Popen(
-            [self.binary, "replay", *arguments, "-b", broker.address], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment())
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)
-        return process
-
-    def wait_for(self, what):
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not what():
-            self.assertLess(time.monotonic(), deadline, "it did not come to that in time")
-            time.sleep(0.01)
-
     def records(self, broker, topic):
         lines = broker.out("consume", topic, "-e", "-o", "jsonl").splitlines()
         return [json.loads(line) for line in lines]
@@ -53,7 +37,7 @@ class Replay(BrokerCase):
         broker.out("topic", "create", "b", "-p", "2")
         same = ("a", "--into", "b", "--name", "n", "--rate", "500/s")
         for _ in range(4):
-            process = self.begin(broker, *same)
+            process = self.begin(broker, "replay", *same)
             self.assertIn("replay n", process.stderr.readline())
             time.sleep(dice.random() / 3)  # any moment
             process.kill()
@@ -80,7 +64,7 @@ class Replay(BrokerCase):
         self.donations(broker)
         broker.out("topic", "create", "b", "-p", "2")
         same = ("a", "--into", "b", "--name", "n", "--rate")
-        first = self.begin(broker, *same, "20/s")
+        first = self.begin(broker, "replay", *same, "20/s")
         self.assertIn("begins", first.stderr.readline())
         self.wait_for(lambda: self.records(broker, "b"))
         broker.run("replay", *same, "100k/s")
@@ -95,7 +79,7 @@ class Replay(BrokerCase):
         for take in range(4):
             broker.out("topic", "create", f"b{take}", "-p", "1")
             same = ("a", "--into", f"b{take}", "--name", f"n{take}")
-            runs = [self.begin(broker, *same) for _ in range(3)]
+            runs = [self.begin(broker, "replay", *same) for _ in range(3)]
             codes = [run.wait(PATIENCE_SECONDS) for run in runs]
             self.assertLessEqual(set(codes), {0, REFUSED})
             broker.run("replay", *same)
@@ -162,7 +146,7 @@ class Replay(BrokerCase):
             done = broker.run("replay", *arguments, expect=code)
             self.assertIn(text, done.stderr)
         self.assertEqual(self.records(broker, "small"), [])
-        process = self.begin(broker, "a", "--rate", "1/s", "--name", "slow")
+        process = self.begin(broker, "replay", "a", "--rate", "1/s", "--name", "slow")
         self.assertTrue(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(PATIENCE_SECONDS), INTERRUPTED)
