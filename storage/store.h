@@ -25,6 +25,7 @@
 #include "storage/env/file_system.h"
 #include "storage/env/memory_budget.h"
 #include "storage/env/random.h"
+#include "storage/topic_configs.h"
 
 namespace runnel::storage {
 
@@ -89,8 +90,6 @@ struct StoreOptions {
 };
 
 // ---------------------------------------------------------------- topics
-using ConfigMap = std::map<std::string, std::string, std::less<>>;
-
 struct TopicSpec {
   std::string name;
   std::int32_t partitions = 1;
@@ -124,31 +123,6 @@ struct TopicInfo {
   std::vector<PartitionInfo> partitions;
   ConfigMap configs;  ///< only what was set
 };
-
-/// Greatest max.message.bytes a topic can have: a batch must fit into one answer of any protocol.
-inline constexpr std::uint32_t kLargestMaxMessageBytes = 32u << 20;
-
-/// One topic config: its name, default and meaning. The whole table: topic_config_table().
-struct TopicConfigRow {
-  std::string_view name;
-  std::string_view type;  ///< "long", "int", "double", "string", "boolean", "list"
-  std::string_view default_value;
-  std::string_view text;
-  /// The name under which Kafka's brokers have the default of this config; empty: none.
-  std::string_view broker_name = {};
-  std::int64_t min = 0;  ///< of numbers
-  std::int64_t max = 0;
-  std::string_view choices = {};  ///< of text and of a list's items, separated by '|'; empty: any
-};
-[[nodiscard]] std::span<const TopicConfigRow> topic_config_table();
-/// False for configs that are only stored and shown; their text says so.
-[[nodiscard]] bool has_effect(const TopicConfigRow& row);
-/// nullptr: there is no such config.
-[[nodiscard]] const TopicConfigRow* find_topic_config(std::string_view name);
-/// Names and values. kInvalidConfig says which config, and what is allowed.
-[[nodiscard]] Status validate_topic_configs(const ConfigMap& configs);
-/// kInvalidTopicName with the reason, or ok.
-[[nodiscard]] Status validate_topic_name(std::string_view name);
 
 // ---------------------------------------------------------------- writing
 enum class Durability : std::uint8_t {
@@ -506,28 +480,5 @@ class Store {
   /// Random, made with the directory; shown to clients as the cluster id.
   [[nodiscard]] virtual const Uuid& id() const = 0;
 };
-
-// ---------------------------------------------------------------- offline check
-struct Damage {
-  std::string file;  ///< relative to the directory
-  std::uint64_t position = 0;
-  std::uint64_t length = 0;
-  std::string what;
-  /// Records that lie there, as far as the index knows: "orders[0] offsets 400 to 499".
-  std::vector<std::string> records = {};
-};
-struct CheckReport {
-  std::uint64_t frames = 0;
-  std::uint64_t batches = 0;
-  std::uint64_t records = 0;
-  std::uint64_t bytes = 0;
-  std::vector<Damage> damages;
-  std::vector<std::string> notes;  ///< harmless findings, e.g. a torn tail
-};
-/// Verifies every checksum of a directory that no process has open; changes nothing. `progress` is
-/// called with (bytes done, bytes in all).
-[[nodiscard]] Result<CheckReport> check_directory(
-    const std::string& directory, FileSystem& fs,
-    const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
 
 }  // namespace runnel::storage

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "storage/check.h"
 #include "storage/store.h"
 #include "tools/cli.h"
 #include "tools/text/progress.h"

@@ -7,6 +7,7 @@
 
 #include "protocol/record_batch/control_record.h"
 #include "protocol/record_batch/record_batch.h"
+#include "storage/check.h"
 #include "storage/commit/operations.h"
 #include "storage/commit/stager.h"
 #include "storage/index/index.h"

@@ -12,6 +12,7 @@
 #include <future>
 #include <random>
 
+#include "storage/check.h"
 #include "storage/log/log_store.h"
 #include "tests/storage/log/committed_reader.h"
 #include "tests/storage/log/store_fixture.h"

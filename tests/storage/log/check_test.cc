@@ -1,5 +1,6 @@
 // `runnel check` on a directory whose files are sound and yet not all there.
 
+#include "storage/check.h"
 #include "storage/index/index.h"
 #include "storage/log/log_store.h"
 #include "tests/storage/log/store_fixture.h"

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "protocol/record_batch/control_record.h"
+#include "storage/check.h"
 #include "storage/log/log_store.h"
 #include "tests/storage/log/committed_reader.h"
 #include "tests/storage/log/store_fixture.h"

@@ -1,6 +1,7 @@
 // Compaction and the cleaner, case by case.
 #include <algorithm>
 
+#include "storage/check.h"
 #include "storage/log/key_map.h"
 #include "storage/log/log_store.h"
 #include "tests/storage/log/store_fixture.h"

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "storage/check.h"
 #include "storage/log/log_store.h"
 #include "tests/storage/log/transaction_model.h"
 

@@ -1,4 +1,5 @@
 // Transactions in the store: markers, fencing, atomic ends, what survives.
+#include "storage/check.h"
 #include "storage/ledger/producers.h"
 #include "tests/storage/log/transactions_fixture.h"
 
