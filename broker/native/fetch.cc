@@ -34,13 +34,27 @@ std::uint64_t NativeSession::start_fetch(PendingFetch pending, storage::FetchReq
   return fetch;
 }
 
-void NativeSession::handle(std::uint64_t id, const native::Fetch& request) {
+Result<std::shared_ptr<const protocol::RecordFilter>> NativeSession::filter_of(
+    const std::vector<std::string>& conditions) {
+  if (conditions.empty()) return nullptr;
+  if (!last_filter_ || conditions != last_conditions_) {
+    RUNNEL_TRY_ASSIGN(auto parsed, protocol::RecordFilter::parse(conditions));
+    last_filter_ = std::make_shared<const protocol::RecordFilter>(std::move(parsed));
+    last_conditions_ = conditions;
+  }
+  return last_filter_;
+}
+
+void NativeSession::handle(std::uint64_t id, native::Fetch& request) {
   if (request.partitions.empty() || request.partitions.size() > kMaxRequestPartitions) {
     return fail_request(
         id, Error(ErrorCode::kInvalidArgument, "a fetch needs between 1 and 10000 partitions"));
   }
+  auto filter = filter_of(request.filter);
+  if (!filter) return fail_request(id, filter.error().within("the filter"));
   PendingFetch pending;
   pending.correlation = id;
+  pending.filter = *std::move(filter);
   if (const Status paid = charge(request.partitions.size(), pending.lease); !paid) {
     return fail_request(id, paid.error());
   }
@@ -50,13 +64,17 @@ void NativeSession::handle(std::uint64_t id, const native::Fetch& request) {
   fetch.min_bytes = std::min<std::uint64_t>(request.min_bytes, fetch.max_bytes);
   fetch.max_wait =
       std::chrono::milliseconds(finishing_ ? 0 : std::min(request.max_wait_ms, kMaxFetchWaitMs));
+  pending.max_bytes = fetch.max_bytes;
+  if (pending.filter) fetch.max_bytes = kMaxFilterScanBytes;
   for (const native::FetchPartition& p : request.partitions) {
     native::FetchedPartition head;
     head.target = p.target;
     auto found = partition(p.target);
     if (found) {
       pending.asked.push_back(static_cast<std::uint32_t>(pending.heads.size()));
-      fetch.items.push_back({std::move(*found), p.offset, p.max_bytes});
+      const auto most = static_cast<std::uint32_t>(kMaxFilterScanBytes);
+      fetch.items.push_back({std::move(*found), p.offset, pending.filter ? most : p.max_bytes});
+      if (pending.filter) pending.wanted.push_back(p);
     } else {
       head.error = found.error().code();
       head.error_message = found.error().message();
@@ -82,6 +100,8 @@ void NativeSession::fetched(FetchDone done) {
   fetches_.erase(found);
   if (pending.subscription != 0) {
     deliver(pending, std::move(done.result));
+  } else if (pending.filter) {
+    filter_fetch(pending, std::move(done.result));
   } else {
     answer_fetch(pending, std::move(done.result));
   }
@@ -89,7 +109,7 @@ void NativeSession::fetched(FetchDone done) {
 
 void NativeSession::answer_fetch(PendingFetch& pending, storage::FetchResult result) {
   RUNNEL_ASSERT(result.size() == pending.asked.size());
-  std::vector<storage::FileSlice> slices;
+  Output slices;
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < result.size(); ++i) {
     storage::FetchedPartition& from = result[i];
@@ -104,12 +124,52 @@ void NativeSession::answer_fetch(PendingFetch& pending, storage::FetchResult res
     }
     head.bytes = static_cast<std::uint32_t>(from.bytes);
     head.aborted = aborted_of(from);
+    head.next = from.next;
     bytes += from.bytes;
-    for (storage::FileSlice& slice : from.slices) slices.push_back(std::move(slice));
+    for (storage::FileSlice& slice : from.slices) slices.emplace_back(std::move(slice));
   }
   answer(pending.correlation, native::FetchReply{std::move(pending.heads)}, std::move(slices),
          bytes);
   request_done();
+}
+
+void NativeSession::filter_fetch(PendingFetch& pending, storage::FetchResult result) {
+  RUNNEL_ASSERT(result.size() == pending.wanted.size());
+  std::vector<FilteredFetch::Item> items;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    storage::FetchedPartition& from = result[i];
+    native::FetchedPartition& head = pending.heads[pending.asked[i]];
+    head.high_watermark = from.last_stable;
+    head.log_start = from.log_start;
+    if (from.error) {
+      head.error = from.error->code();
+      head.error_message = from.error->message();
+      if (head.error == ErrorCode::kUnknownTopic) forget_partitions();
+      continue;
+    }
+    bytes += from.bytes;
+    const native::FetchPartition& wanted = pending.wanted[i];
+    items.push_back({pending.asked[i], wanted.offset, wanted.max_bytes, std::move(from)});
+  }
+  // What is read, and about as much for what passes.
+  MemoryLease lease;
+  if (!service_.memory().try_take(2 * bytes, lease)) {
+    return fail_request(pending.correlation,
+                        Error(ErrorCode::kOverloaded,
+                              "the broker's memory is used up, and a filter needs some; try again "
+                              "later or raise its memory limit"));
+  }
+  auto fetch = std::make_shared<FilteredFetch>(pending.filter, std::move(pending.heads),
+                                               std::move(items), pending.max_bytes);
+  add_job(
+      [replies = replies_, id = pending.correlation, fetch, &clock = service_.clock()] {
+        if (!fetch->work(clock)) return false;
+        auto batches = fetch->take_batches();
+        replies->push({id, JobDone{native::Response(fetch->take_reply()), std::move(batches)}});
+        return true;
+      },
+      std::move(lease));
 }
 
 void NativeSession::cancel_fetches() {

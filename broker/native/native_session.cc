@@ -294,7 +294,7 @@ void NativeSession::answer(std::uint64_t correlation, const native::Response& re
 }
 
 bool NativeSession::answer(std::uint64_t correlation, const native::Response& response,
-                           std::vector<storage::FileSlice> slices, std::uint64_t bytes) {
+                           Output attachment, std::uint64_t bytes) {
   Buffer head = native::encode(correlation, response, bytes);
   const bool fits = !head.empty();
   if (!fits) {
@@ -303,12 +303,13 @@ bool NativeSession::answer(std::uint64_t correlation, const native::Response& re
         correlation, native::Response(failure_of(
                          Error(ErrorCode::kRecordTooLarge,
                                "the answer does not fit into a frame; ask for less at once"))));
-    slices.clear();
+    attachment.clear();
     bytes = 0;
   }
   output_bytes_ += head.size() + bytes;
   output_.emplace_back(std::move(head));
-  for (storage::FileSlice& slice : slices) output_.emplace_back(std::move(slice));
+  output_.insert(output_.end(), std::move_iterator(attachment.begin()),
+                 std::move_iterator(attachment.end()));
   NativeCounters::add(service_.counters().sent_record_bytes, bytes);
   if (output_bytes_ > kOutputLowMark) flush();  // tells whether the client keeps up
   return fits;
@@ -357,14 +358,22 @@ void NativeSession::completed(std::vector<Completion> completions) {
     } else if (const auto* news = std::get_if<WatchChanged>(&completion.what)) {
       changed(news->subscription);
     } else {
-      const auto* job = std::get_if<JobDone>(&completion.what);
+      auto* job = std::get_if<JobDone>(&completion.what);
       if (job != nullptr) job_at_work_ = false;
       const native::Response& response =
           job != nullptr ? job->response : std::get<native::Response>(completion.what);
       if (std::holds_alternative<native::Failure>(response)) {
         NativeCounters::add(service_.counters().failures, 1);
       }
-      answer(completion.correlation, response);
+      Output attachment;
+      std::uint64_t bytes = 0;
+      if (job != nullptr) {
+        for (Buffer& batch : job->batches) {
+          bytes += batch.size();
+          attachment.emplace_back(std::move(batch));
+        }
+      }
+      static_cast<void>(answer(completion.correlation, response, std::move(attachment), bytes));
       request_done();
     }
   }

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "broker/native/filtered_fetch.h"
 #include "broker/native/replies.h"
 #include "broker/native/service.h"
 #include "protocol/native/codec.h"
@@ -71,6 +72,9 @@ class NativeSession final : public Session {
     /// Where the store's answers belong: places in `heads`, or in the subscription's partitions.
     std::vector<std::uint32_t> asked;
     MemoryLease lease;
+    std::shared_ptr<const protocol::RecordFilter> filter;  ///< null: none
+    std::uint64_t max_bytes = 0;                           ///< that may pass it
+    std::vector<native::FetchPartition> wanted;            ///< with a filter: as `asked`
   };
   struct SubscribedPartition {
     native::TopicPartition target;
@@ -110,8 +114,8 @@ class NativeSession final : public Session {
   // Answers (native_session.cc).
   void answer(std::uint64_t correlation, const native::Response& response);
   /// False if it does not fit into a frame; a Failure was sent instead.
-  bool answer(std::uint64_t correlation, const native::Response& response,
-              std::vector<storage::FileSlice> slices, std::uint64_t bytes);
+  bool answer(std::uint64_t correlation, const native::Response& response, Output attachment,
+              std::uint64_t bytes);
   void fail_request(std::uint64_t correlation, const Error& error);
   /// Answers and ends the connection: what follows cannot be trusted.
   void fail_connection(std::uint64_t correlation, const Error& error);
@@ -122,7 +126,7 @@ class NativeSession final : public Session {
   // Dispatch.
   void dispatch(native::RequestFrame& frame, MemoryLease lease);
   void handle(std::uint64_t id, const native::Hello& request);
-  void handle(std::uint64_t id, const native::Fetch& request);
+  void handle(std::uint64_t id, native::Fetch& request);
   void handle(std::uint64_t id, native::Subscribe& request);
   void handle(std::uint64_t id, const native::Credit& request);
   void handle(std::uint64_t id, const native::Unsubscribe& request);
@@ -153,6 +157,10 @@ class NativeSession final : public Session {
   std::uint64_t start_fetch(PendingFetch pending, storage::FetchRequest request);
   void fetched(FetchDone done);
   void answer_fetch(PendingFetch& pending, storage::FetchResult result);
+  void filter_fetch(PendingFetch& pending, storage::FetchResult result);
+  /// Parses what was not the last one asked for.
+  [[nodiscard]] Result<std::shared_ptr<const protocol::RecordFilter>> filter_of(
+      const std::vector<std::string>& conditions);
   void changed(std::uint64_t subscription);
   void pump(std::uint64_t id, Subscription& subscription);
   void pump_all();
@@ -236,6 +244,8 @@ class NativeSession final : public Session {
   std::uint64_t output_bytes_ = 0;  ///< of output_
   std::string client_name_;
   std::unordered_map<std::uint64_t, PendingFetch> fetches_;
+  std::vector<std::string> last_conditions_;
+  std::shared_ptr<const protocol::RecordFilter> last_filter_;  ///< of these
   std::unordered_map<std::uint64_t, Subscription> subscriptions_;
   std::unordered_map<std::string, std::unordered_map<std::int32_t, storage::PartitionRef>>
       partitions_;

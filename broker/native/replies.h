@@ -25,6 +25,7 @@ struct WatchChanged {
 /// A job has answered, and the connection's next may begin.
 struct JobDone {
   protocol::native::Response response;
+  std::vector<Buffer> batches = {};  ///< the response's attachment
 };
 struct Completion {
   std::uint64_t correlation = 0;

@@ -135,7 +135,7 @@ void NativeSession::deliver(PendingFetch& pending, storage::FetchResult result) 
   subscription.fetch = 0;
   native::Delivery delivery;
   delivery.subscription = found->first;
-  std::vector<storage::FileSlice> slices;
+  Output slices;
   std::uint64_t bytes = 0;
   std::vector<std::uint32_t> waiting;  // there was no room for them
   std::optional<Error> last_error;
@@ -159,8 +159,9 @@ void NativeSession::deliver(PendingFetch& pending, storage::FetchResult result) 
     } else {
       head.bytes = static_cast<std::uint32_t>(from.bytes);
       head.aborted = aborted_of(from);
+      head.next = from.next;
       bytes += from.bytes;
-      for (storage::FileSlice& slice : from.slices) slices.push_back(std::move(slice));
+      for (storage::FileSlice& slice : from.slices) slices.emplace_back(std::move(slice));
       p.next = from.next;
       if (p.next < from.last_stable && !std::exchange(p.queued, true)) {
         subscription.to_read.push_back(place);  // behind those that wait

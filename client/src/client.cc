@@ -68,6 +68,7 @@ Pending<std::vector<FetchedPartition>> Client::fetch(FetchRequest request) {
   fetch.max_bytes = request.max_bytes;
   fetch.min_bytes = request.min_bytes;
   fetch.max_wait_ms = static_cast<std::uint32_t>(request.max_wait.count());
+  fetch.filter = std::move(request.filter);
   auto convert = [](native::FetchReply reply,
                     Buffer attachment) -> Outcome<std::vector<FetchedPartition>> {
     auto owner = std::make_shared<const Buffer>(std::move(attachment));
@@ -82,6 +83,9 @@ Pending<std::vector<FetchedPartition>> Client::fetch(FetchRequest request) {
       f.batches = owner->bytes().subspan(at, p.bytes);
       f.owner = owner;
       f.aborted = from_wire(p.aborted);
+      f.next = p.next.value();
+      f.filtered = p.filtered;
+      f.unreadable = p.unreadable;
       at += p.bytes;
       out.push_back(std::move(f));
     }

@@ -115,6 +115,7 @@ void ConsumerCore::answer_poll(bool even_empty) {
     if (take > 0) impl->owners.push_back(std::make_shared<const Batch>(chunk.batch));
     chunk.used += take;
     if (take > 0) part.position = from.back().offset + 1;
+    impl->unreadable += std::exchange(chunk.unreadable, 0);
     if (chunk.used < chunk.batch.size()) break;
     part.position = chunk.next;
     buffered_ -= chunk.bytes;
@@ -170,6 +171,7 @@ void ConsumerCore::fetch() {
   const std::uint64_t id = ++fetch_id_;
   request.max_bytes = options_.fetch_bytes;
   request.min_bytes = options_.min_bytes;
+  request.filter = options_.filter;
   const Milliseconds wait = all_at_end ? options_.fetch_wait : Milliseconds(0);
   request.max_wait_ms = static_cast<std::uint32_t>(wait.count());
   core->connection->request(
@@ -212,34 +214,51 @@ void ConsumerCore::take(const native::FetchedPartition& p, Bytes bytes,
     return fail(Failure(failure.errc(), failure.action(),
                         tp.topic + "[" + std::to_string(tp.partition) + "]: " + failure.message()));
   }
-  if (!bytes.empty()) {
-    auto batch = decode_batches(tp, bytes, owner, part.fetch_from, from_wire(p.aborted));
-    if (!batch) {
-      part.paused = true;
-      return fail(batch.error());
-    }
-    const std::int64_t first = protocol::BatchView(bytes).base_offset().value();
-    std::int64_t next = part.fetch_from;
-    for (Bytes rest = bytes; !rest.empty();) {
-      const protocol::BatchView view(rest);
-      next = std::max(next, view.last_offset().value() + 1);
-      rest = rest.subspan(view.total_bytes());
-    }
-    // Batches of another place or partition must not be taken for what was asked for.
-    if (first > part.fetch_from || next == part.fetch_from || next > p.high_watermark.value()) {
-      part.paused = true;
-      return fail(Failure(Errc::corrupt, tp.topic + "[" + std::to_string(tp.partition) +
-                                             "] gave offsets " + std::to_string(first) + " to " +
-                                             std::to_string(next - 1) + " for a fetch from " +
-                                             std::to_string(part.fetch_from)));
-    }
-    part.fetch_from = next;
+  const auto next = next_after(p, bytes, part);
+  auto batch = next ? decode_batches(tp, bytes, owner, part.fetch_from, from_wire(p.aborted))
+                    : Outcome<Batch>(next.error());
+  if (!batch) {
+    part.paused = true;
+    return fail(batch.error());
+  }
+  if (*next > part.fetch_from) {
+    part.fetch_from = *next;
     part.end_told = false;
     buffered_ += bytes.size();
     served_last_ = tp;
-    chunks_.push_back({tp, std::move(*batch), 0, bytes.size(), next, p.high_watermark.value()});
+    chunks_.push_back(
+        {tp, std::move(*batch), 0, bytes.size(), *next, p.high_watermark.value(), p.unreadable});
   }
   part.end_seen = part.fetch_from >= p.high_watermark.value();
+}
+
+Outcome<std::int64_t> ConsumerCore::next_after(const native::FetchedPartition& p, Bytes bytes,
+                                               const Part& part) const {
+  const std::string name = p.target.topic + "[" + std::to_string(p.target.partition.value()) + "]";
+  if (!options_.filter.empty() && !p.filtered) {
+    return Failure(Errc::unsupported, "the broker of " + name +
+                                          " is of a version that has no filters; leave the filter "
+                                          "away or upgrade the broker");
+  }
+  std::int64_t next = std::max(part.fetch_from, p.next.value());
+  if (bytes.empty()) return next;
+  const std::int64_t first = protocol::BatchView(bytes).base_offset().value();
+  std::int64_t end = part.fetch_from;
+  for (Bytes rest = bytes; !rest.empty();) {
+    const protocol::BatchView view(rest);
+    end = std::max(end, view.last_offset().value() + 1);
+    rest = rest.subspan(view.total_bytes());
+  }
+  next = std::max(next, end);
+  // Batches of another place or partition must not be taken for what was asked for.
+  const bool says_next = p.next != kNoOffset;
+  const bool elsewhere = says_next ? end > p.next.value() : first > part.fetch_from;
+  if (elsewhere || end == part.fetch_from || next > p.high_watermark.value()) {
+    return Failure(Errc::corrupt, name + " gave offsets " + std::to_string(first) + " to " +
+                                      std::to_string(end - 1) + " for a fetch from " +
+                                      std::to_string(part.fetch_from));
+  }
+  return next;
 }
 
 void ConsumerCore::out_of_range(const TopicPartition& tp, Part& part, const Failure& failure) {

@@ -66,6 +66,7 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
     std::size_t bytes = 0;
     std::int64_t next = 0;  ///< position behind it
     std::int64_t high_watermark = 0;
+    std::uint64_t unreadable = 0;
   };
   struct Poll {
     Callback<Batch> done;
@@ -76,6 +77,9 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void fetched(std::uint64_t id, Answer answer);
   void take(const native::FetchedPartition& p, Bytes bytes,
             const std::shared_ptr<const Buffer>& owner);
+  /// The offset behind what came, or a failure where that is not what was asked for.
+  [[nodiscard]] Outcome<std::int64_t> next_after(const native::FetchedPartition& p, Bytes bytes,
+                                                 const Part& part) const;
   void out_of_range(const TopicPartition& tp, Part& part, const Failure& failure);
   void refetch();
   void answer_poll(bool even_empty);

@@ -3,9 +3,8 @@
 #include <xxhash.h>
 
 #include <optional>
-#include <set>
 
-#include "protocol/record_batch/control_record.h"
+#include "protocol/record_batch/abort_filter.h"
 
 namespace runnel {
 namespace detail {
@@ -46,6 +45,10 @@ std::span<const Record> Batch::records() const noexcept {
 }
 std::span<const TopicPartition> Batch::ends() const noexcept {
   return impl_ ? std::span<const TopicPartition>(impl_->ends) : std::span<const TopicPartition>();
+}
+
+std::uint64_t Batch::unreadable() const noexcept {
+  return impl_ ? impl_->unreadable : 0;
 }
 
 std::int32_t murmur2(std::string_view key) noexcept {
@@ -157,34 +160,14 @@ Outcome<Client> make_client(ClientOptions options, TransportFactory factory) {
 
 namespace {
 
-/// Follows the transactions through a partition's batches, to tell those that were aborted.
-class AbortFilter {
- public:
-  explicit AbortFilter(std::span<const AbortedTransaction> aborted) : rest_(aborted) {}
-
-  /// For each batch, in order: whether its records are to be left out.
-  [[nodiscard]] Outcome<bool> leaves_out(const protocol::BatchView& batch, Bytes bytes) {
-    while (!rest_.empty() && rest_.front().first <= batch.last_offset().value()) {
-      open_.insert(rest_.front().producer);
-      rest_ = rest_.subspan(1);
-    }
-    if (!batch.is_control()) {
-      return batch.is_transactional() && open_.contains(batch.producer_id().value());
-    }
-    if (open_.empty()) return true;
-    const auto marker = protocol::read_end_txn_batch(bytes);
-    if (marker && marker->type == protocol::ControlType::kAbort) {
-      open_.erase(batch.producer_id().value());
-    } else if (!marker && marker.error().code() != ErrorCode::kUnsupported) {
-      return to_failure(marker.error());
-    }
-    return true;
+std::vector<protocol::AbortedFrom> to_protocol(std::span<const AbortedTransaction> aborted) {
+  std::vector<protocol::AbortedFrom> out;
+  out.reserve(aborted.size());
+  for (const AbortedTransaction& t : aborted) {
+    out.push_back({ProducerId(t.producer), Offset(t.first)});
   }
-
- private:
-  std::span<const AbortedTransaction> rest_;
-  std::set<std::int64_t> open_;  ///< producers
-};
+  return out;
+}
 
 }  // namespace
 
@@ -195,7 +178,7 @@ Outcome<Batch> decode_batches(const TopicPartition& target, Bytes batches,
   auto impl = std::make_shared<Batch::Impl>();
   impl->owners.push_back(std::move(owner));
   const std::string& name = impl->topics.emplace_back(target.topic);
-  AbortFilter filter(aborted);
+  protocol::AbortFilter filter(to_protocol(aborted));
   std::optional<std::int64_t> expected;
   while (!batches.empty()) {
     auto size = protocol::validate_batch(batches, protocol::Depth::kCrc, protocol::Gaps::kAllowed);
@@ -209,8 +192,8 @@ Outcome<Batch> decode_batches(const TopicPartition& target, Bytes batches,
                                         std::to_string(*expected) + " or more follows");
     }
     expected = view.last_offset().value() + 1;
-    const auto left_out = filter.leaves_out(view, batches.first(*size));
-    if (!left_out) return left_out.error();
+    const auto left_out = filter.leaves_out(batches.first(*size));
+    if (!left_out) return to_failure(left_out.error());
     if (!*left_out && view.last_offset().value() >= from) {
       auto opened = protocol::RecordReader::open(batches.first(*size));
       if (!opened) return to_failure(opened.error());

@@ -206,6 +206,7 @@ struct Admin::Impl {
 struct Batch::Impl {
   std::vector<Record> records;
   std::vector<TopicPartition> ends;
+  std::uint64_t unreadable = 0;
   std::deque<std::string> topics;
   std::deque<std::vector<Header>> headers;
   std::deque<protocol::RecordReader> readers;

@@ -105,6 +105,16 @@ Append read(Decoder& d, const wire::Append& v) {
   return out;
 }
 
+// ---- lists of texts
+std::string read_text(Decoder& d, const flatbuffers::String& v) {
+  return d.text(&v);
+}
+
+/// Texts may be empty strings in a list, where a missing one could not be told from the next.
+Ref<flatbuffers::String> put_name(Builder& b, const std::string& name) {
+  return b.CreateString(name);
+}
+
 // ---- fetch and subscribe
 Ref<wire::FetchPartition> put_fetch_partition(Builder& b, const FetchPartition& v) {
   return wire::CreateFetchPartition(b, put(b, v.target.topic), v.target.partition.value(),
@@ -116,12 +126,13 @@ FetchPartition read_fetch_partition(Decoder& d, const wire::FetchPartition& v) {
 
 Built put_request(Builder& b, const Fetch& v) {
   const auto partitions = put_list(b, v.partitions, put_fetch_partition);
+  const auto filter = put_list(b, v.filter, put_name);
   return built(wire::Body::Fetch,
-               wire::CreateFetch(b, partitions, v.max_bytes, v.min_bytes, v.max_wait_ms));
+               wire::CreateFetch(b, partitions, v.max_bytes, v.min_bytes, v.max_wait_ms, filter));
 }
 Fetch read(Decoder& d, const wire::Fetch& v) {
   return {d.list(v.partitions(), read_fetch_partition), v.max_bytes(), v.min_bytes(),
-          v.max_wait_ms()};
+          v.max_wait_ms(), d.list(v.filter(), read_text)};
 }
 
 Built put_request(Builder& b, const Subscribe& v) {
@@ -165,10 +176,6 @@ ListOffsets read(Decoder& d, const wire::ListOffsets& v) {
 }
 
 // ---- topics
-std::string read_text(Decoder& d, const flatbuffers::String& v) {
-  return d.text(&v);
-}
-
 Built put_request(Builder& b, const CreateTopic& v) {
   const auto name = put(b, v.name);
   const auto configs = put_list(b, v.configs, put_config);
@@ -184,11 +191,6 @@ Built put_request(Builder& b, const DeleteTopic& v) {
 }
 DeleteTopic read(Decoder& d, const wire::DeleteTopic& v) {
   return {d.text(v.name())};
-}
-
-/// Names may be empty strings in a list, where a missing one could not be told from the next.
-Ref<flatbuffers::String> put_name(Builder& b, const std::string& name) {
-  return b.CreateString(name);
 }
 
 Built put_request(Builder& b, const AlterTopic& v) {

@@ -99,7 +99,7 @@ Ref<wire::FetchedPartition> put_fetched(Builder& b, const FetchedPartition& v) {
   const auto aborted = put_list(b, v.aborted, put_aborted);
   return wire::CreateFetchedPartition(b, topic, v.target.partition.value(), number(v.error),
                                       message, v.high_watermark.value(), v.log_start.value(),
-                                      v.bytes, aborted);
+                                      v.bytes, aborted, v.next.value(), v.filtered, v.unreadable);
 }
 FetchedPartition read_fetched(Decoder& d, const wire::FetchedPartition& v) {
   FetchedPartition out;
@@ -110,6 +110,9 @@ FetchedPartition read_fetched(Decoder& d, const wire::FetchedPartition& v) {
   out.log_start = Offset(v.log_start());
   out.bytes = v.bytes();
   out.aborted = d.list(v.aborted(), read_aborted);
+  out.next = Offset(v.next());
+  out.filtered = v.filtered();
+  out.unreadable = v.unreadable();
   return out;
 }
 Built put_response(Builder& b, const FetchReply& v) {

@@ -130,6 +130,8 @@ struct Fetch {
   std::uint32_t max_bytes = 16u << 20;
   std::uint32_t min_bytes = 1;
   std::uint32_t max_wait_ms = 0;
+  /// Conditions that all have to hold for a record to come (protocol/filter/record_filter.h).
+  std::vector<std::string> filter = {};
   friend bool operator==(const Fetch&, const Fetch&) = default;
 };
 /// Its producer's transactional batches from `first` up to the abort marker are to be left out.
@@ -146,6 +148,11 @@ struct FetchedPartition {
   Offset log_start;
   std::uint32_t bytes = 0;                  ///< of the attachment, in order
   std::vector<AbortedTransaction> aborted;  ///< those among the bytes, by ascending `first`
+  /// The offset to ask for next, also where nothing passed the filter; kNoOffset from a broker of a
+  /// version that does not say.
+  Offset next = kNoOffset;
+  bool filtered = false;         ///< the request's filter was applied
+  std::uint64_t unreadable = 0;  ///< records left out that are no JSON, which the filter asks for
   friend bool operator==(const FetchedPartition&, const FetchedPartition&) = default;
 };
 struct FetchReply {

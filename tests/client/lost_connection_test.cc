@@ -179,7 +179,7 @@ class LostConnectionReal : public RealFixture {
 
 TEST_F(LostConnectionReal, AWaitingFetchGoesOnOverANewConnection) {
   make_topic("t");
-  auto fetched = client->fetch({{{{"t", 0}, 0}}, 1u << 20, 1, 20s});
+  auto fetched = client->fetch({{{{"t", 0}, 0}}, 1u << 20, 1, 20s, {}});
   // Requests of one connection are read in order: the broker has the fetch, too.
   ASSERT_TRUE(client->admin().list_topics().get());
   broker->cut_connections();
@@ -192,7 +192,7 @@ TEST_F(LostConnectionReal, AWaitingFetchGoesOnOverANewConnection) {
 
 TEST_F(LostConnectionReal, AReadOutlivesARestartOfTheBroker) {
   make_topic("t");
-  auto fetched = client->fetch({{{{"t", 0}, 0}}, 1u << 20, 1, 20s});
+  auto fetched = client->fetch({{{{"t", 0}, 0}}, 1u << 20, 1, 20s, {}});
   ASSERT_TRUE(client->admin().list_topics().get());
   broker->stop_gracefully();
   broker->start();

@@ -7,13 +7,12 @@
 #include <string_view>
 
 #include "protocol/base/error.h"
+#include "protocol/filter/json_text.h"
 
 namespace runnel::tools {
 
-/// `text` as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD.
-[[nodiscard]] std::string json_string(std::string_view text);
-/// Whether `text` is valid UTF-8.
-[[nodiscard]] bool is_utf8(std::string_view text);
+using protocol::is_utf8;
+using protocol::json_string;
 
 /// A parsed JSON text.
 class JsonDocument {
@@ -28,8 +27,6 @@ class JsonDocument {
   /// else as JSON, numbers digit by digit as they were written. nullopt: there is none, or it is
   /// null. `path` has passed check_json_path.
   [[nodiscard]] std::optional<std::string> text_at(std::string_view path) const;
-  /// Whether a number is there.
-  [[nodiscard]] bool is_number(std::string_view path) const;
   /// Whether something is there, be it null.
   [[nodiscard]] bool has(std::string_view path) const;
   /// The integer at a path; nullopt if there is something else.

@@ -29,6 +29,7 @@
 #include "runnel/error.h"
 #include "runnel/pending.h"
 #include "runnel/producer.h"
+#include "runnel/replay.h"
 #include "runnel/types.h"
 
 namespace runnel {
@@ -98,6 +99,8 @@ struct FetchRequest {
   std::uint32_t max_bytes = 16u << 20;
   std::uint32_t min_bytes = 1;
   std::chrono::milliseconds max_wait{0};
+  /// As ConsumerOptions::filter. An answer may then have no batches and a greater `next`.
+  std::vector<std::string> filter;
 };
 /// A Kafka client's transaction that was aborted: its producer's transactional batches from `first`
 /// up to the abort marker are no records.
@@ -115,6 +118,10 @@ struct FetchedPartition {
   std::span<const std::byte> batches;
   std::shared_ptr<const void> owner;
   std::vector<AbortedTransaction> aborted;  ///< among the batches, by ascending `first`
+  /// The offset to ask for next; kNoPosition from a broker of a version that does not say.
+  std::int64_t next = kNoPosition;
+  bool filtered = false;         ///< false although there is a filter: the broker is too old for it
+  std::uint64_t unreadable = 0;  ///< records left out that are no JSON, which the filter asks for
   /// The records from `from` on, decompressed, without those of aborted transactions.
   /// Errc::corrupt, Errc::malformed.
   [[nodiscard]] RUNNEL_API Outcome<Batch> decode(std::int64_t from) const;

@@ -59,6 +59,12 @@ struct ConsumerOptions {
   std::chrono::milliseconds fetch_wait{500};  ///< how long the broker may wait for min_bytes
   bool report_ends = false;  ///< poll() also returns when a partition's end is reached
 
+  /// Conditions on records that the broker applies; all of them have to hold: "key=K", "key~REGEX",
+  /// "header.NAME=V", ".json.path>=12.5", with = != ~ < <= > >=. At most 16 of 4096 bytes together.
+  /// Positions move on where nothing passes. One that is no condition is what poll() answers,
+  /// Errc::invalid_argument; Errc::unsupported: the broker is older than filters.
+  std::vector<std::string> filter;
+
   /// Group changes; called on the I/O thread, must not block. Revocation happens only between
   /// polls: after the call of poll() that says the records returned before it are dealt with.
   std::function<void(const Partitions&)> on_assigned;

@@ -98,6 +98,9 @@ class RUNNEL_API Batch {
   [[nodiscard]] const Record& operator[](std::size_t i) const { return records()[i]; }
   /// Partitions whose end was reached with this batch (ConsumerOptions::report_ends).
   [[nodiscard]] std::span<const TopicPartition> ends() const noexcept;
+  /// Records that ConsumerOptions::filter left out, since the batch before this one, because it
+  /// asks for a place in a JSON value and theirs is no JSON.
+  [[nodiscard]] std::uint64_t unreadable() const noexcept;
 
   struct Impl;
   explicit Batch(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

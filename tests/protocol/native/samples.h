@@ -31,7 +31,11 @@ inline std::vector<Request> sample_requests() {
   return {
       Hello{"ledger", "2.1", 3, 9},
       append,
-      Fetch{{{target, Offset(5), 4096}, {{"b", PartitionIndex(1)}, Offset(-1), 0}}, 1, 2, 3},
+      Fetch{{{target, Offset(5), 4096}, {{"b", PartitionIndex(1)}, Offset(-1), 0}},
+            1,
+            2,
+            3,
+            {"key=7", "", ".a>1"}},
       Subscribe{{{target, Offset(5), 4096}}, 17},
       Credit{3, 1ull << 40},
       Unsubscribe{3},
@@ -63,7 +67,10 @@ inline std::vector<Response> sample_responses() {
        Offset(8),
        Offset(1),
        0,
-       {{ProducerId(4), Offset(2)}, {ProducerId(1), Offset(5)}}},
+       {{ProducerId(4), Offset(2)}, {ProducerId(1), Offset(5)}},
+       Offset(6),
+       true,
+       1ull << 33},
   };
   const GroupMember member{"member-1", "host-a", "ledger", "127.0.0.1", 5, {target}};
   return {

@@ -13,26 +13,24 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/base/error.h"
 #include "runnel/client.h"
-#include "tools/places.h"
 
-namespace runnel::tools {
+namespace runnel::client {
 
 inline constexpr std::string_view kReplayGroupPrefix = "runnel-replay.";
 
-/// Not thread safe.
+/// Not thread safe. Waits for the broker.
 class ReplaySession {
  public:
-  /// Without a name: nothing is kept, commits do nothing. `plan`: what must be the same when the
-  /// session goes on.
-  ReplaySession(Client& client, std::string name, std::string_view plan);
+  /// Without a name nothing is kept, and commits write records only. `plan`: what must be the same
+  /// when the session goes on.
+  ReplaySession(Client client, std::string name, std::string_view plan);
 
   /// Goes on where the session of this name was, or begins with `fresh`. Whoever has it open
-  /// elsewhere can commit no more. kInvalidArgument: it was begun with another plan.
-  [[nodiscard]] Status open(std::vector<Span> fresh);
-  /// What is left of each partition; `to` is set.
-  [[nodiscard]] const std::map<TopicPartition, Span>& left() const noexcept { return left_; }
+  /// elsewhere can commit no more. Errc::invalid_argument: it was begun with another plan.
+  [[nodiscard]] Outcome<void> open(const std::vector<ReplayRange>& fresh);
+  /// What is left of each partition.
+  [[nodiscard]] const std::map<TopicPartition, ReplayRange>& left() const noexcept { return left_; }
   /// Offsets that were left when the session was opened.
   [[nodiscard]] std::uint64_t total() const noexcept { return total_; }
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
@@ -41,26 +39,27 @@ class ReplaySession {
 
   /// `target` has been replayed up to `next`; kept with the next commit.
   void pass(const TopicPartition& target, std::int64_t next);
-  /// Commits what was passed together with the records of `with`, in one write. kFenced: another
-  /// run has the session now.
-  [[nodiscard]] Status commit(Transaction with = {});
-  /// There is something to commit.
-  [[nodiscard]] bool behind() const noexcept { return !passed_.empty(); }
+  /// Commits what was passed together with the records of `with`, in one write. Errc::fenced:
+  /// another run has the session now.
+  [[nodiscard]] Outcome<void> commit(Transaction with = {});
+  /// There is something to keep.
+  [[nodiscard]] bool behind() const noexcept { return has_name() && !passed_.empty(); }
 
  private:
   [[nodiscard]] std::string group() const { return std::string(kReplayGroupPrefix) + name_; }
-  [[nodiscard]] std::string metadata(const Span& span) const;
-  [[nodiscard]] Result<std::vector<GroupOffset>> committed() const;
-  [[nodiscard]] Status take_up(const std::vector<GroupOffset>& offsets);
+  [[nodiscard]] std::string metadata(const ReplayRange& range) const;
+  [[nodiscard]] Outcome<std::vector<GroupOffset>> committed();
+  [[nodiscard]] Outcome<void> take_up(const std::vector<GroupOffset>& offsets);
+  [[nodiscard]] Outcome<std::vector<GroupOffset>> take_over();
 
-  Client& client_;
+  Client client_;
   const std::string name_;
   const std::string plan_hash_;
   std::uint64_t token_;
-  std::map<TopicPartition, Span> left_;
+  std::map<TopicPartition, ReplayRange> left_;
   std::map<TopicPartition, std::int64_t> passed_;
   std::uint64_t total_ = 0;
   bool resumed_ = false;
 };
 
-}  // namespace runnel::tools
+}  // namespace runnel::client

@@ -1,0 +1,50 @@
+// Conditions on records, as a fetch's filter and the command line's `--where` have them:
+//
+//   key=K  key!=K  key~REGEX      on the key; a null key equals nothing and matches nothing
+//   header.NAME=V  ...            on any header of that name
+//   .path=V  .path>=12.34  ...    on what stands at a JSON path of the value; < <= > >= compare
+//                                 numbers, exactly, also where they stand in a JSON string;
+//                                 = and != take 12.30 for 12.3 where it is a JSON number
+//
+// Regular expressions are RE2's, which take time in proportion to the text, whatever it is.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "protocol/filter/json_text.h"
+#include "protocol/record_batch/record_batch.h"
+
+namespace runnel::protocol {
+
+inline constexpr std::size_t kMaxFilterConditions = 16;
+inline constexpr std::size_t kMaxFilterBytes = 4096;  ///< of all conditions together
+/// Of one compiled regular expression.
+inline constexpr std::int64_t kMaxPatternMemory = 256 << 10;
+
+/// Conditions that all have to hold. Immutable; thread safe.
+class RecordFilter {
+ public:
+  /// kInvalidArgument: which condition is none, at which character, and what could stand there.
+  [[nodiscard]] static Result<RecordFilter> parse(const std::vector<std::string>& conditions);
+  enum class Verdict {
+    kHolds,
+    kFails,
+    kUnreadable,  ///< a JSON path is asked for and the value is no JSON
+  };
+  [[nodiscard]] Verdict judge(const Record& record) const;
+  [[nodiscard]] bool empty() const noexcept { return conditions_.empty(); }
+
+ private:
+  struct Condition;
+  [[nodiscard]] static Result<std::shared_ptr<Condition>> parse_condition(std::string_view text);
+  [[nodiscard]] static bool any_header_holds(const Condition& condition, const Record& record);
+
+  std::vector<std::shared_ptr<const Condition>> conditions_;
+  std::vector<JsonPath> paths_;  ///< that conditions ask for, each once
+};
+
+}  // namespace runnel::protocol
