@@ -15,8 +15,9 @@ constexpr std::array<std::byte, kFrameAlignment> kPadding{};
 // A file system keeps preallocated blocks marked as unwritten, and the first write to one makes its
 // sync write the file's own metadata as well: half as much again for a small frame. Zeros written
 // ahead, many blocks at once, spare that. Large frames pay it once for many blocks anyway, and
-// zeros would double what they write.
+// zeros would double what they write; so would those before a small frame among large ones.
 constexpr std::uint64_t kSmallFrameBytes = 32u << 10;
+constexpr std::uint32_t kSmallFramesInARow = 8;
 constexpr std::uint64_t kZerosAhead = 256u << 10;
 
 // Pages are released in steps of at least this.
@@ -149,7 +150,11 @@ Result<std::shared_ptr<File>> Journal::Impl::roll(JournalPoint& at, std::uint64_
 Status Journal::Impl::write_zeros_ahead(File& file, Position at, std::uint64_t frame_bytes,
                                         std::uint64_t segment_bytes) {
   static std::byte zeros[kZerosAhead];  // never touched: costs no memory
-  if (frame_bytes > kSmallFrameBytes) return {};
+  if (frame_bytes > kSmallFrameBytes) {
+    small_frames = 0;
+    return {};
+  }
+  if (++small_frames < kSmallFramesInARow) return {};
   if (zeroed.segment == at.segment && at.offset + frame_bytes <= zeroed.offset) return {};
   const std::uint64_t bytes = std::min(kZerosAhead, segment_bytes - at.offset);
   RUNNEL_TRY(file.write(at.offset, Bytes(zeros, bytes)));

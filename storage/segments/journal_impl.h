@@ -79,8 +79,9 @@ struct Journal::Impl {
   std::atomic<bool> replayed{false};
   std::atomic<std::uint64_t> durable{0};  // packed; durable_point's, for readers without the lock
   std::atomic<std::uint64_t> written{0};
-  Position zeroed;  // end of the zeros written ahead; append's alone
-  Position cold;    // pages before it were released, or lie in segments older than this process
+  Position zeroed;                 // end of the zeros written ahead; append's alone
+  std::uint32_t small_frames = 0;  // written in a row; append's alone
+  Position cold;  // pages before it were released, or lie in segments older than this process
   std::atomic<std::uint64_t> sync_count{0};
 
   // Taken before `mutex` where both are.

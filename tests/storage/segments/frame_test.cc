@@ -41,14 +41,32 @@ TEST(Frame, AFlipOfAnyBitIsNoticedWhereverItIs) {
 TEST(Frame, ZerosAheadOfSmallFramesAreOverwrittenAndEndTheJournal) {
   JournalBox box;
   box.open();
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(box.append("op", std::string(100, 'p')));
+  constexpr std::size_t kFrames = 12;
+  for (std::size_t i = 0; i < kFrames; ++i) {
+    ASSERT_TRUE(box.append("op", std::string(100, 'p')));
+  }
   ASSERT_TRUE(box.journal->sync());
-  EXPECT_GT(box.journal->written_bytes(), 5 * 5000u) << "zeros count as written";
+  EXPECT_GT(box.journal->written_bytes(), kFrames * 5000u) << "zeros count as written";
   box.disk.power_cut(CutMode::kDropAll);
   const auto replayed = box.open();
   ASSERT_TRUE(replayed.status);
-  EXPECT_EQ(replayed.frames.size(), 5u);
+  EXPECT_EQ(replayed.frames.size(), kFrames);
   EXPECT_FALSE(replayed.report.torn_tail);
+}
+
+// They would be written over at once by the next large frame, and have cost a write for nothing.
+TEST(Frame, NoZerosAheadOfASmallFrameAmongLargeOnes) {
+  JournalBox box;
+  box.open();
+  const std::uint64_t before = box.journal->written_bytes();
+  std::uint64_t frames = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::string payload(i % 4 == 3 ? 40'000 : 100, 'p');
+    const auto header = box.append("op", payload);
+    ASSERT_TRUE(header);
+    frames += header->total_bytes();
+  }
+  EXPECT_EQ(box.journal->written_bytes() - before, frames);
 }
 
 }  // namespace
