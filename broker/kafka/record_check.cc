@@ -70,8 +70,8 @@ Result<CheckedRecords> check_records(Bytes bytes, const RecordRules& rules, Time
   CheckedRecords checked;
   Timestamp latest = kUnstamped;
   for (std::int32_t index = 0;; ++index) {
-    RUNNEL_TRY_ASSIGN(const auto record, reader.next());
-    if (!record) break;
+    RUNNEL_TRY_ASSIGN(const Record* record, reader.next_in_place());
+    if (record == nullptr) break;
     latest = std::max(latest, record->timestamp);
     const KafkaError error = error_of(*record, batch, rules, now);
     if (error == KafkaError::kNone) continue;

@@ -172,13 +172,13 @@ class RecordReader {
                                                  std::size_t max_bytes = kMaxDecompressedBytes);
   /// The next record; nullopt after the last. After an error the reader is at its end.
   [[nodiscard]] Result<std::optional<Record>> next();
+  /// The same record, not copied: it changes with the next call. nullptr after the last.
+  [[nodiscard]] Result<const Record*> next_in_place();
 
  private:
   RecordReader() = default;
   /// Moves to the end and describes what is wrong with the record at hand.
   [[nodiscard]] tl::unexpected<Error> stop(std::string_view what);
-  /// Reads the headers of one record; null or what is wrong with them.
-  [[nodiscard]] const char* read_headers(ByteReader& in);
 
   Buffer decompressed_;
   Bytes records_;
@@ -191,6 +191,7 @@ class RecordReader {
   Timestamp base_timestamp_;
   std::optional<Timestamp> append_time_;  ///< replaces every record's own time
   std::vector<RecordHeader> headers_;
+  Record record_;
 };
 
 /// Input to BatchBuilder::add; everything is copied.

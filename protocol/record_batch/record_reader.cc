@@ -4,16 +4,102 @@
 namespace runnel::protocol {
 namespace {
 
-// A varint length, then that many bytes; -1 is null. False if the bytes do not hold it.
-bool read_nullable(ByteReader& in, std::optional<std::string_view>& out) {
-  const std::int32_t size = in.varint32();
-  out.reset();
-  if (!in.ok() || size < -1) return false;
-  if (size == -1) return true;
-  const Bytes bytes = in.take(static_cast<std::size_t>(size));
-  if (!in.ok()) return false;
-  out = as_text(bytes);
-  return true;
+// Bytes of one record. Every record that a producer brings is walked, and nearly all of a record's
+// varints are one or two bytes long: those are read here, the others by ByteReader.
+class RecordBytes {
+ public:
+  explicit RecordBytes(Bytes bytes) : p_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+
+  [[nodiscard]] bool at_end() const { return p_ == end_; }
+  [[nodiscard]] std::size_t remaining() const { return static_cast<std::size_t>(end_ - p_); }
+
+  bool skip_byte() {
+    if (p_ == end_) return false;
+    ++p_;
+    return true;
+  }
+  bool varint32(std::int32_t& out) {
+    std::uint32_t raw = 0;
+    if (!short_varint(raw)) {
+      ByteReader in = rest();
+      out = in.varint32();
+      return take_up(in);
+    }
+    out = static_cast<std::int32_t>(unzigzag(raw));
+    return true;
+  }
+  bool varint64(std::int64_t& out) {
+    std::uint32_t raw = 0;
+    if (!short_varint(raw)) {
+      ByteReader in = rest();
+      out = in.varint();
+      return take_up(in);
+    }
+    out = unzigzag(raw);
+    return true;
+  }
+  bool bytes(std::int32_t size, std::string_view& out) {
+    if (size < 0 || static_cast<std::size_t>(size) > remaining()) return false;
+    out = as_text({p_, static_cast<std::size_t>(size)});
+    p_ += size;
+    return true;
+  }
+  /// A length, then that many bytes; -1 is null.
+  bool nullable(std::optional<std::string_view>& out) {
+    std::int32_t size = 0;
+    if (!varint32(size)) return false;
+    if (size == -1) {
+      out.reset();
+      return true;
+    }
+    return bytes(size, out.emplace());
+  }
+
+ private:
+  bool short_varint(std::uint32_t& out) {
+    if (remaining() < 2) return false;
+    const auto first = std::to_integer<std::uint32_t>(p_[0]);
+    const auto second = std::to_integer<std::uint32_t>(p_[1]);
+    if (first < 0x80) {
+      out = first;
+      ++p_;
+      return true;
+    }
+    out = (first & 0x7f) | second << 7;
+    if (second >= 0x80) return false;
+    p_ += 2;
+    return true;
+  }
+  [[nodiscard]] ByteReader rest() const { return ByteReader(Bytes{p_, remaining()}); }
+  bool take_up(const ByteReader& in) {
+    p_ = end_ - in.remaining();
+    return in.ok();
+  }
+
+  const std::byte* p_;
+  const std::byte* end_;
+};
+
+/// Reads the headers of one record; null or what is wrong with them.
+const char* read_headers(RecordBytes& in, std::vector<RecordHeader>& out) {
+  out.clear();
+  std::int32_t count = 0;
+  constexpr std::size_t kLeastHeaderBytes = 2;  // two lengths
+  if (!in.varint32(count) || count < 0) return "its header count is not a valid varint";
+  const auto headers = static_cast<std::size_t>(count);
+  if (headers > in.remaining() / kLeastHeaderBytes) {
+    return "its header count exceeds the bytes that remain";
+  }
+  if (headers > kMaxRecordHeaders) return "it has more than 65536 headers";
+  for (std::size_t i = 0; i < headers; ++i) {
+    std::optional<std::string_view> key;
+    RecordHeader header;
+    if (!in.nullable(key) || !key) return "a header's key length does not fit";
+    if (!in.nullable(header.value)) return "a header's value length does not fit";
+    header.key = *key;
+    out.push_back(header);
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -38,58 +124,45 @@ Result<RecordReader> RecordReader::open(Bytes batch, std::size_t max_bytes) {
 }
 
 Result<std::optional<Record>> RecordReader::next() {
+  RUNNEL_TRY_ASSIGN(const Record* record, next_in_place());
+  if (record == nullptr) return std::nullopt;
+  return *record;
+}
+
+Result<const Record*> RecordReader::next_in_place() {
   if (index_ == count_) {
     if (at_ != records_.size()) return stop("bytes follow the last record");
-    return std::nullopt;
+    return nullptr;
   }
-  ByteReader all(records_.subspan(at_));
-  const std::int32_t length = all.varint32();
-  if (!all.ok() || length < 0) return stop("its length is not a valid varint");
-  const Bytes body = all.take(static_cast<std::size_t>(length));
-  if (!all.ok()) return stop("its length exceeds the bytes that remain");
+  RecordBytes all(records_.subspan(at_));
+  std::int32_t length = 0;
+  if (!all.varint32(length) || length < 0) return stop("its length is not a valid varint");
+  std::string_view body;
+  if (!all.bytes(length, body)) return stop("its length exceeds the bytes that remain");
 
-  ByteReader in(body);
-  in.be<std::int8_t>();  // Attributes: no bit has a meaning yet.
-  const std::int64_t timestamp_delta = in.varint();
-  const std::int32_t offset_delta = in.varint32();
-  if (!in.ok()) return stop("it ends within its deltas");
+  RecordBytes in(as_bytes(body));
+  std::int64_t timestamp_delta = 0;
+  std::int32_t offset_delta = 0;
+  // Attributes: no bit has a meaning yet.
+  if (!in.skip_byte() || !in.varint64(timestamp_delta) || !in.varint32(offset_delta)) {
+    return stop("it ends within its deltas");
+  }
   // Ascending, with room for those that follow; without gaps that leaves one.
   if (offset_delta < least_delta_ || offset_delta > last_delta_ - (count_ - 1 - index_)) {
     return stop("its offset delta is " + std::to_string(offset_delta));
   }
-  Record record;
+  Record& record = record_;
   record.offset = base_offset_ + offset_delta;
   record.timestamp = append_time_.value_or(base_timestamp_ + timestamp_delta);
-  if (!read_nullable(in, record.key)) return stop("its key length does not fit");
-  if (!read_nullable(in, record.value)) return stop("its value length does not fit");
-  if (const char* wrong = read_headers(in)) return stop(wrong);
+  if (!in.nullable(record.key)) return stop("its key length does not fit");
+  if (!in.nullable(record.value)) return stop("its value length does not fit");
+  if (const char* wrong = read_headers(in, headers_)) return stop(wrong);
   if (!in.at_end()) return stop("bytes follow its headers");
   record.headers = headers_;
   at_ = records_.size() - all.remaining();
   least_delta_ = offset_delta + 1;
   ++index_;
-  return record;
-}
-
-const char* RecordReader::read_headers(ByteReader& in) {
-  headers_.clear();
-  const std::int32_t count = in.varint32();
-  constexpr std::size_t kLeastHeaderBytes = 2;  // two lengths
-  if (!in.ok() || count < 0) return "its header count is not a valid varint";
-  const auto headers = static_cast<std::size_t>(count);
-  if (headers > in.remaining() / kLeastHeaderBytes) {
-    return "its header count exceeds the bytes that remain";
-  }
-  if (headers > kMaxRecordHeaders) return "it has more than 65536 headers";
-  for (std::size_t i = 0; i < headers; ++i) {
-    std::optional<std::string_view> key;
-    RecordHeader header;
-    if (!read_nullable(in, key) || !key) return "a header's key length does not fit";
-    if (!read_nullable(in, header.value)) return "a header's value length does not fit";
-    header.key = *key;
-    headers_.push_back(header);
-  }
-  return nullptr;
+  return &record;
 }
 
 tl::unexpected<Error> RecordReader::stop(std::string_view what) {
