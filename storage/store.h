@@ -25,6 +25,7 @@
 #include "storage/env/file_system.h"
 #include "storage/env/memory_budget.h"
 #include "storage/env/random.h"
+#include "storage/snapshot.h"
 #include "storage/topic_configs.h"
 
 namespace runnel::storage {
@@ -472,6 +473,12 @@ class Store {
   virtual void set_group_active(std::string_view group, bool active) = 0;
   /// Entries of the state map whose key begins with `prefix`, in order.
   [[nodiscard]] virtual Result<StateEntries> read_state(std::string_view prefix) const = 0;
+
+  /// Holds the store's files as they are now in place for whoever copies them; appends go on
+  /// meanwhile. Who reads them holds the lock on `directory`/LOCK (flock) within a minute; they go
+  /// when nobody does, or when the store is opened anew. Blocking. Errors: kLowSpace, kOverloaded
+  /// where several are held already, kShuttingDown, kIo.
+  [[nodiscard]] virtual Result<Snapshot> take_snapshot() = 0;
 
   /// Retention, expiry, compaction, segments, space: what runs in the background, once, now.
   [[nodiscard]] virtual Status run_maintenance() = 0;

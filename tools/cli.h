@@ -53,6 +53,7 @@ void add_group(Cli& cli);
 void add_stats(Cli& cli);
 void add_top(Cli& cli);
 void add_replay(Cli& cli);
+void add_backup(Cli& cli);
 void add_check(Cli& cli);
 void add_export(Cli& cli);
 void add_import(Cli& cli);

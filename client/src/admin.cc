@@ -137,6 +137,12 @@ Pending<void> Admin::seek_group(std::string group, std::vector<GroupOffset> offs
   return impl_->core->ask<native::AppendReply, void>(
       std::move(append), [](native::AppendReply, Buffer) -> Outcome<void> { return {}; });
 }
+Pending<SnapshotFiles> Admin::take_snapshot() {
+  return impl_->core->ask<native::SnapshotReply, SnapshotFiles>(
+      native::TakeSnapshot{}, [](native::SnapshotReply r, Buffer) -> Outcome<SnapshotFiles> {
+        return SnapshotFiles{std::move(r.directory), from_wire(r.taken)};
+      });
+}
 Pending<std::vector<Statistic>> Admin::statistics() {
   return impl_->core->ask<native::StatisticsReply, std::vector<Statistic>>(
       native::Statistics{},

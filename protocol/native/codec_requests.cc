@@ -293,6 +293,14 @@ native::Statistics read(Decoder&, const wire::Statistics&) {
   return {};
 }
 
+// ---- snapshots
+Built put_request(Builder& b, const TakeSnapshot&) {
+  return built(wire::Body::TakeSnapshot, wire::CreateTakeSnapshot(b));
+}
+TakeSnapshot read(Decoder&, const wire::TakeSnapshot&) {
+  return {};
+}
+
 }  // namespace
 
 Built build(Builder& b, const Request& request) {
@@ -329,6 +337,7 @@ Request read_request(Decoder& d, const wire::Message& message) {
     RUNNEL_READ(DescribeGroup);
     RUNNEL_READ(DeleteGroup);
     RUNNEL_READ(Statistics);
+    RUNNEL_READ(TakeSnapshot);
 #undef RUNNEL_READ
     default:
       return UnknownRequest{};

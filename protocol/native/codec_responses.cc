@@ -303,6 +303,13 @@ Built put_response(Builder& b, const StatisticsReply& v) {
 StatisticsReply read(Decoder& d, const wire::StatisticsReply& v) {
   return {d.list(v.values(), read_statistic)};
 }
+Built put_response(Builder& b, const SnapshotReply& v) {
+  return built(wire::Body::SnapshotReply,
+               wire::CreateSnapshotReply(b, put(b, v.directory), v.taken.value()));
+}
+SnapshotReply read(Decoder& d, const wire::SnapshotReply& v) {
+  return {d.text(v.directory()), Timestamp(v.taken())};
+}
 
 }  // namespace
 
@@ -341,6 +348,7 @@ Response read_response(Decoder& d, const wire::Message& message) {
     RUNNEL_READ(GroupOffsetsReply);
     RUNNEL_READ(GroupsReply);
     RUNNEL_READ(StatisticsReply);
+    RUNNEL_READ(SnapshotReply);
 #undef RUNNEL_READ
     default:
       d.set_failed("it is a response of a kind that this version does not know");

@@ -367,6 +367,18 @@ struct StatisticsReply {
   friend bool operator==(const StatisticsReply&, const StatisticsReply&) = default;
 };
 
+// ---- snapshots
+/// Asks for the store's files as they are now; answered with SnapshotReply.
+struct TakeSnapshot {
+  friend bool operator==(const TakeSnapshot&, const TakeSnapshot&) = default;
+};
+/// Where they are held; storage/snapshot.h.
+struct SnapshotReply {
+  std::string directory;  ///< absolute, on the broker's machine
+  Timestamp taken = kNoTimestamp;
+  friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
+};
+
 /// Answers DeleteTopic, Unsubscribe, DeleteGroup.
 struct Done {
   friend bool operator==(const Done&, const Done&) = default;
@@ -395,10 +407,10 @@ struct UnknownRequest {
 using Request = std::variant<UnknownRequest, Hello, Append, Fetch, Subscribe, Credit, Unsubscribe,
                              ListOffsets, CreateTopic, DeleteTopic, AlterTopic, DescribeTopics,
                              DeleteRecords, InitProducer, GroupHeartbeat, FetchGroupOffsets,
-                             ListGroups, DescribeGroup, DeleteGroup, Statistics>;
-using Response =
-    std::variant<Failure, Done, HelloReply, AppendReply, FetchReply, SubscribeReply, Delivery,
-                 ListOffsetsReply, TopicsReply, DeleteRecordsReply, InitProducerReply,
-                 GroupHeartbeatReply, GroupOffsetsReply, GroupsReply, StatisticsReply>;
+                             ListGroups, DescribeGroup, DeleteGroup, Statistics, TakeSnapshot>;
+using Response = std::variant<Failure, Done, HelloReply, AppendReply, FetchReply, SubscribeReply,
+                              Delivery, ListOffsetsReply, TopicsReply, DeleteRecordsReply,
+                              InitProducerReply, GroupHeartbeatReply, GroupOffsetsReply,
+                              GroupsReply, StatisticsReply, SnapshotReply>;
 
 }  // namespace runnel::protocol::native

@@ -5,6 +5,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/utilities/write_batch_with_index.h>
 #include <rocksdb/write_batch.h>
 
@@ -333,6 +334,15 @@ Status Index::flush() {
   options.allow_write_stall = true;
   const auto s = impl_->db->Flush(options, impl_->families);
   if (!s.ok()) return fail(error_of(s, "cannot flush"));
+  return {};
+}
+
+Status Index::checkpoint(const std::string& directory) {
+  rocksdb::Checkpoint* made = nullptr;
+  auto s = rocksdb::Checkpoint::Create(impl_->db.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (s.ok()) s = checkpoint->CreateCheckpoint(directory);
+  if (!s.ok()) return fail(error_of(s, "cannot save a copy in " + directory));
   return {};
 }
 

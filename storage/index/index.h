@@ -113,6 +113,9 @@ class Index {
 
   /// Makes all that was applied durable in the index itself (all families together).
   [[nodiscard]] Status flush();
+  /// Saves all that was applied and leaves the files that hold it in `directory`, which must not
+  /// exist: links where that is possible, for they never change. Any thread.
+  [[nodiscard]] Status checkpoint(const std::string& directory);
   /// Verifies every block's checksum. For offline checks.
   [[nodiscard]] Status verify() const;
 

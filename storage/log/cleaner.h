@@ -59,6 +59,8 @@ class Cleaner {
   /// One round now, as fast as it goes. The first error; what else could be done was done.
   [[nodiscard]] Status run();
   [[nodiscard]] CleanerStats stats() const;
+  /// While it is locked no data segment is removed.
+  [[nodiscard]] Mutex& removals() noexcept { return removals_; }
 
  private:
   struct Victim {
@@ -92,7 +94,7 @@ class Cleaner {
   [[nodiscard]] Result<std::vector<Piece>> pieces_of(const std::vector<Victim>& victims) const;
   [[nodiscard]] Status move_pieces(const std::vector<Piece>& pieces, bool paced)
       RUNNEL_REQUIRES(round_mutex_);
-  [[nodiscard]] Status remove_dead_data() RUNNEL_REQUIRES(round_mutex_);
+  [[nodiscard]] Status remove_dead_data() RUNNEL_REQUIRES(round_mutex_) RUNNEL_EXCLUDES(removals_);
   [[nodiscard]] Status pace(std::uint64_t bytes, bool paced);
   [[nodiscard]] Status check_room() const;
 
@@ -112,6 +114,7 @@ class Cleaner {
   std::atomic<std::uint64_t> debt_{0};
   std::atomic<std::uint64_t> rate_{0};
 
+  Mutex removals_;
   Mutex round_mutex_;
   /// What the victims were last looked for with: nothing changes while this does not.
   std::uint64_t looked_at_written_ RUNNEL_GUARDED_BY(round_mutex_) = 0;

@@ -245,6 +245,7 @@ Status Cleaner::move_pieces(const std::vector<Piece>& pieces, bool paced) {
 }
 
 Status Cleaner::remove_dead_data() {
+  MutexLock lock(removals_);
   for (const SegmentInfo& segment : data_.segments()) {
     if (!segments_.is_dead(segment.number)) continue;
     if (data_.is_current(segment.number)) data_.leave_current();

@@ -21,13 +21,15 @@ struct DirectoryPaths {
         anchor(root + "/anchor"),
         ballast(root + "/ballast"),
         segments(root + "/segments"),
-        index(root + "/index") {}
+        index(root + "/index"),
+        snapshots(root + "/snapshots") {}
   std::string lock;
   std::string format;
   std::string anchor;
   std::string ballast;
   std::string segments;
   std::string index;
+  std::string snapshots;
 };
 
 /// What FORMAT says.

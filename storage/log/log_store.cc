@@ -158,6 +158,9 @@ Status LogStore::start() {
   fit_to_disk(options_, space.total_bytes);
   space_ = std::make_unique<SpaceGuard>(SpaceGuardOptions{
       options_.directory, paths_.ballast, options_.low_space_bytes, options_.ballast_bytes, &fs});
+  if (const Status s = remove_old_snapshots(); !s) {
+    log(LogLevel::kError, "what is left of a backup can't be removed: " + s.error().message());
+  }
   RUNNEL_TRY(space_->open());
 
   RUNNEL_TRY_ASSIGN(index_, Index::open(index_options()));

@@ -73,6 +73,7 @@ class LogStore final : public Store {
   void set_group_active(std::string_view group, bool active) override;
   Result<StateEntries> read_state(std::string_view prefix) const override;
 
+  Result<Snapshot> take_snapshot() override RUNNEL_EXCLUDES(maintenance_mutex_);
   Status run_maintenance() override;
   StoreStats stats() const override;
   MemoryBudget& memory() override { return memory_; }
@@ -140,6 +141,14 @@ class LogStore final : public Store {
   /// `by_age`: whether retention.ms counts this time.
   [[nodiscard]] Result<std::optional<Trim>> plan_retention(const PartitionRef& partition,
                                                            Timestamp now, bool by_age) const;
+
+  // snapshot.cc
+  [[nodiscard]] Status fill_snapshot(Snapshot& snapshot) RUNNEL_REQUIRES(maintenance_mutex_);
+  /// Those that nobody reads any more.
+  [[nodiscard]] Status remove_snapshots() RUNNEL_REQUIRES(maintenance_mutex_);
+  /// Those of an earlier run.
+  [[nodiscard]] Status remove_old_snapshots();
+  [[nodiscard]] bool is_closed() RUNNEL_EXCLUDES(background_mutex_);
 
   // maintenance.cc
   void run_background();
@@ -212,6 +221,9 @@ class LogStore final : public Store {
   std::chrono::nanoseconds last_checkpoint_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
   std::chrono::nanoseconds last_expiry_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
   std::chrono::nanoseconds next_age_check_ RUNNEL_GUARDED_BY(maintenance_mutex_){0};
+
+  /// Name and when it was taken, monotonic.
+  std::map<std::string, std::chrono::nanoseconds> snapshots_ RUNNEL_GUARDED_BY(maintenance_mutex_);
 
   Mutex background_mutex_;
   std::condition_variable_any background_changed_;

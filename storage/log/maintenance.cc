@@ -85,6 +85,7 @@ Status LogStore::maintain() {
   RUNNEL_TRY(apply_retention());
   RUNNEL_TRY(expire_offsets());
   if (checkpoint_is_due()) RUNNEL_TRY(checkpoint());
+  RUNNEL_TRY(remove_snapshots());
   return remove_dead_segments();
 }
 

@@ -94,6 +94,8 @@ Status DataSegments::load() {
                                            " belongs to another store; move it back to where it "
                                            "came from");
     }
+    // What the index points to was synced before; the rest does not count.
+    segment.durable = segment.bytes;
     last_number_ = std::max(last_number_, *number);
     segments_[*number] = std::move(segment);
   }
@@ -113,6 +115,15 @@ std::vector<SegmentInfo> DataSegments::segments() const {
   std::vector<SegmentInfo> all;
   for (const auto& [number, segment] : segments_) all.push_back({number, segment.bytes});
   return all;
+}
+
+std::vector<SegmentInfo> DataSegments::durable_segments() const {
+  MutexLock lock(mutex_);
+  std::vector<SegmentInfo> durable;
+  for (const auto& [number, segment] : segments_) {
+    if (segment.durable != 0) durable.push_back({number, segment.durable});
+  }
+  return durable;
 }
 
 std::uint64_t DataSegments::disk_bytes() const {
@@ -139,7 +150,7 @@ Status DataSegments::begin_segment() {
   const Status written = file->write(0, Bytes(header));
   {
     MutexLock lock(mutex_);
-    segments_[number] = {file, kHeaderBytes};
+    segments_[number] = {file, kHeaderBytes, 0};
   }
   RUNNEL_TRY(written);
   current_ = std::move(file);
@@ -184,6 +195,8 @@ Status DataSegments::sync() {
     return status;
   }
   name_is_new_ = false;
+  MutexLock lock(mutex_);
+  segments_[current_number_].durable = end_;
   return {};
 }
 

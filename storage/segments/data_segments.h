@@ -67,6 +67,8 @@ class DataSegments {
   /// kNotFound if it is not there. Holding it keeps it readable.
   [[nodiscard]] Result<std::shared_ptr<const File>> file(std::uint32_t number) const;
   [[nodiscard]] std::vector<SegmentInfo> segments() const;
+  /// Those that hold something durable, with the bytes up to which all of it is.
+  [[nodiscard]] std::vector<SegmentInfo> durable_segments() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
   [[nodiscard]] std::uint64_t written_bytes() const noexcept { return written_; }
 
@@ -91,6 +93,7 @@ class DataSegments {
   struct Segment {
     std::shared_ptr<File> file;
     std::uint64_t bytes = 0;
+    std::uint64_t durable = 0;  ///< of `bytes`
   };
 
   explicit DataSegments(DataSegmentOptions options) : options_(std::move(options)) {}

@@ -63,7 +63,8 @@ def shown_commands(text):
 def unknown_flags(binary, text):
     problems = []
     for words in shown_commands(text):
-        path = words[:2] if words[0] in ("topic", "group", "config", "bench") else words[:1]
+        path = words[:2] if words[0] in ("topic", "group", "config", "bench",
+                                             "backup") else words[:1]
         done = subprocess.run([binary, *path, "--help"], capture_output=True, text=True,
                               check=False, timeout=PATIENCE_SECONDS)
         name = "runnel " + " ".join(path)

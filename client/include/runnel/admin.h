@@ -82,6 +82,14 @@ struct Statistic {
   std::string text;  ///< what it is and what its rise means
 };
 
+/// The broker's files as they were at one moment, in its own file system, for whoever copies them,
+/// as `runnel backup` does. `directory`/SNAPSHOT lists them. They go a minute later unless
+/// `directory`/LOCK is locked (flock), and in any case when the broker starts again.
+struct SnapshotFiles {
+  std::string directory;
+  Time taken{};
+};
+
 /// A cheap handle: copies are the same.
 class RUNNEL_API Admin {
  public:
@@ -110,6 +118,8 @@ class RUNNEL_API Admin {
   Pending<void> seek_group(std::string group, std::vector<GroupOffset> offsets);
 
   Pending<std::vector<Statistic>> statistics();
+  /// Errc::io, low_space, overloaded where several are held already.
+  Pending<SnapshotFiles> take_snapshot();
 
   struct Impl;
   explicit Admin(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

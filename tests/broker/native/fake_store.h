@@ -265,6 +265,7 @@ class FakeStore final : public Store {
     }
     return found;
   }
+  Result<Snapshot> take_snapshot() override { return Snapshot{"here", Timestamp(0), {}, {}}; }
   Status run_maintenance() override { return {}; }
   StoreStats stats() const override { return {}; }
   MemoryBudget& memory() override { return budget_; }

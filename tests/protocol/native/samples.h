@@ -53,6 +53,7 @@ inline std::vector<Request> sample_requests() {
       DescribeGroup{"billing"},
       DeleteGroup{"billing"},
       Statistics{},
+      TakeSnapshot{},
   };
 }
 
@@ -98,6 +99,7 @@ inline std::vector<Response> sample_responses() {
       GroupHeartbeatReply{"member-1", 4, 3000, {target}},
       GroupOffsetsReply{{{target, Offset(4), LeaderEpoch(2), "note", Timestamp(8)}}},
       GroupsReply{{{"billing", "stable", 5, "range", {member, member}}}},
+      SnapshotReply{"/data/snapshots/1", Timestamp(1'700'000'000'000)},
       StatisticsReply{{{"appends", 5, "requests", "Append requests answered"}}},
   };
 }

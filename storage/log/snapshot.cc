@@ -1,0 +1,147 @@
+// Snapshots: see storage/snapshot.h.
+#include "storage/snapshot.h"
+
+#include "storage/log/log_store.h"
+#include "storage/segments/segment_files.h"
+
+namespace runnel::storage {
+namespace {
+
+/// Whoever asked for it has that long to lock it.
+constexpr std::chrono::seconds kSnapshotPatience{60};
+/// Each keeps the space of what is deleted meanwhile.
+constexpr std::size_t kMostSnapshots = 4;
+
+/// The directory and what is in it, to any depth.
+Status remove_tree(FileSystem& fs, const std::string& directory) {
+  RUNNEL_TRY_ASSIGN(const auto entries, fs.list(directory));
+  for (const DirectoryEntry& entry : entries) {
+    const std::string path = directory + "/" + entry.name;
+    RUNNEL_TRY(entry.is_directory ? remove_tree(fs, path) : fs.remove(path));
+  }
+  return fs.remove_directory(directory);
+}
+
+Result<std::uint64_t> size_of(FileSystem& fs, const std::string& path) {
+  RUNNEL_TRY_ASSIGN(const auto file, fs.open(path, {}));
+  return file->size();
+}
+
+}  // namespace
+
+Result<Snapshot> LogStore::take_snapshot() {
+  FileSystem& fs = *options_.file_system;
+  if (low_space_) return fail(out_of_space());
+  MutexLock lock(maintenance_mutex_);
+  if (is_closed()) return fail(ErrorCode::kShuttingDown, "the store is being closed");
+  if (snapshots_.size() >= kMostSnapshots) {
+    return fail(ErrorCode::kOverloaded, std::to_string(kMostSnapshots) +
+                                            " backups are being made already; try again when one "
+                                            "of them is done");
+  }
+  RUNNEL_TRY(fs.create_directory(paths_.snapshots));
+  // Never a name of an earlier run: somebody may still believe to read that one.
+  const std::string name = std::to_string(options_.random->next());
+  Snapshot snapshot;
+  snapshot.directory = paths_.snapshots + "/" + name;
+  const Status status = fill_snapshot(snapshot);
+  if (!status) {
+    if (const Status s = remove_tree(fs, snapshot.directory); !s) {
+      log(LogLevel::kError, "what is left of a snapshot can't be removed: " + s.error().message());
+    }
+    return fail(status.error());
+  }
+  snapshots_[name] = options_.clock->monotonic();
+  return snapshot;
+}
+
+bool LogStore::is_closed() {
+  MutexLock lock(background_mutex_);
+  return closed_;
+}
+
+Status LogStore::fill_snapshot(Snapshot& snapshot) {
+  FileSystem& fs = *options_.file_system;
+  const std::string& to = snapshot.directory;
+  // What the copy of the index points to, and the journal it is replayed from, stays until it is
+  // linked: the one lock keeps the data segments, the other, which the caller has, the journal's.
+  MutexLock lock(cleaner_->removals());
+  RUNNEL_TRY(fs.create_directory(to));
+  RUNNEL_TRY(fs.create_directory(to + "/segments"));
+  RUNNEL_TRY(fs.open(to + "/LOCK", {.write = true, .create = true}));
+  RUNNEL_TRY(checkpoint());  // little is left to replay then
+  RUNNEL_TRY(index_->checkpoint(to + "/index"));
+  // Only what is durable enters the index: the journal is at least as far by now.
+  Position end;
+  std::vector<SegmentInfo> data;
+  Committer::Exclusive moment;
+  moment.build = [&](const JournalPoint& at) {
+    end = at.position;
+    data = data_->durable_segments();
+    for (const TopicRef& topic : topics_.all()) {
+      for (const PartitionRef& p : topic->partitions) {
+        const Partition::View view = p->view();
+        snapshot.partitions.push_back(
+            {p->id(), p->index(), view.start.offset, view.high_watermark, topic->name});
+      }
+    }
+    return Result<Mutations>(Mutations());
+  };
+  moment.applied = [] {};
+  RUNNEL_TRY(committer_->run(std::move(moment)));
+  snapshot.taken = options_.clock->now();
+
+  const auto link = [&](const std::string& name, std::uint64_t bytes, std::uint64_t size) {
+    snapshot.files.push_back({name, bytes, size});
+    return fs.link(options_.directory + "/" + name, to + "/" + name);
+  };
+  RUNNEL_TRY_ASSIGN(const std::uint64_t format_bytes, size_of(fs, paths_.format));
+  RUNNEL_TRY(link("FORMAT", format_bytes, format_bytes));
+  for (const SegmentInfo& segment : journal_->segments()) {
+    if (segment.number > end.segment) continue;
+    const std::uint64_t bytes = segment.number == end.segment ? end.offset : segment.bytes;
+    RUNNEL_TRY(link("segments/" + segment_file_name(segment.number), bytes, segment.bytes));
+  }
+  for (const SegmentInfo& segment : data) {
+    RUNNEL_TRY(
+        link("segments/" + data_segment_file_name(segment.number), segment.bytes, segment.bytes));
+  }
+  RUNNEL_TRY_ASSIGN(const auto index, fs.list(to + "/index"));
+  for (const DirectoryEntry& entry : index) {
+    const std::string name = "index/" + entry.name;
+    RUNNEL_TRY_ASSIGN(const std::uint64_t bytes, size_of(fs, to + "/" + name));
+    snapshot.files.push_back({name, bytes, bytes});
+  }
+  return fs.replace_file(to + "/SNAPSHOT", as_bytes(snapshot_text(snapshot)));
+}
+
+Status LogStore::remove_snapshots() {
+  FileSystem& fs = *options_.file_system;
+  for (auto it = snapshots_.begin(); it != snapshots_.end();) {
+    const std::string directory = paths_.snapshots + "/" + it->first;
+    if (fs.exists(directory)) {
+      const bool fresh = options_.clock->monotonic() - it->second < kSnapshotPatience;
+      const auto unread =
+          fresh ? Result<std::unique_ptr<FileLock>>() : fs.lock(directory + "/LOCK");
+      if (fresh || (!unread && unread.error().code() == ErrorCode::kLocked)) {
+        ++it;
+        continue;
+      }
+      RUNNEL_TRY(remove_tree(fs, directory));
+    }
+    it = snapshots_.erase(it);
+  }
+  return {};
+}
+
+Status LogStore::remove_old_snapshots() {
+  FileSystem& fs = *options_.file_system;
+  if (!fs.exists(paths_.snapshots)) return {};
+  RUNNEL_TRY_ASSIGN(const auto entries, fs.list(paths_.snapshots));
+  for (const DirectoryEntry& entry : entries) {
+    RUNNEL_TRY(remove_tree(fs, paths_.snapshots + "/" + entry.name));
+  }
+  return {};
+}
+
+}  // namespace runnel::storage

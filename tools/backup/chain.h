@@ -1,0 +1,34 @@
+// Backups that follow each other, put together so that a moment between two of them can be
+// restored.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "storage/log/cut.h"
+#include "tools/backup/manifest.h"
+
+namespace runnel::tools {
+
+struct Chain {
+  /// The last backup before the moment, with what later ones have of the segments behind it.
+  Backup backup;
+  /// The journal as the backup itself has it ends here; nothing before it may be cut off.
+  storage::Position from;
+  /// Why the later ones do not lead on to the moment, if they do not: what was written meanwhile is
+  /// in none of them. It may still lie before that.
+  std::string broken;
+};
+
+/// `backups` by the time they were taken.
+/// kNotFound: there is none that early.
+[[nodiscard]] Result<Chain> chain_to_time(const std::vector<Backup>& backups, std::int64_t time);
+/// Of several limits the one that is passed first counts. kNotFound: the first backup is beyond one
+/// of them already, or none knows the partition.
+[[nodiscard]] Result<Chain> chain_to_limits(const std::vector<Backup>& backups,
+                                            const std::vector<storage::OffsetLimit>& limits);
+
+/// "orders[0]=5000". kInvalidArgument.
+[[nodiscard]] Result<storage::OffsetLimit> parse_limit(std::string_view text);
+
+}  // namespace runnel::tools
