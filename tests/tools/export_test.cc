@@ -86,6 +86,27 @@ class Exports : public testing::Test {
   std::string path;
 };
 
+TEST_F(Exports, ManyPartitionsNeedFewOpenFiles) {
+  constexpr std::int32_t kPartitions = 3 * kMaxExportStreams;
+  const auto open_files = [] {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), {}));
+  };
+  const std::size_t before = open_files();
+  auto directory = open(plan(ExportFormat::kJsonLines));
+  std::size_t most = 0;
+  for (std::int64_t offset = 0; offset < 3; ++offset) {
+    for (std::int32_t partition = 0; partition < kPartitions; ++partition) {
+      ShownRecord r = record(offset, "k", "v");
+      r.partition = partition;
+      ASSERT_TRUE(directory->add(r));
+    }
+    most = std::max(most, open_files());
+  }
+  EXPECT_LE(most, before + kMaxExportStreams + 8);
+  ASSERT_TRUE(directory->publish_all());
+  EXPECT_EQ(read_back().size(), 3U * kPartitions);
+}
+
 TEST_F(Exports, EveryFormatGivesBackWhatItTook) {
   for (const auto format : {ExportFormat::kCsv, ExportFormat::kJsonLines, ExportFormat::kBatch}) {
     for (const auto codec : {FileCodec::kNone, FileCodec::kGzip, FileCodec::kZstd}) {

@@ -322,11 +322,10 @@ Result<ExportDirectory::OpenFile*> ExportDirectory::file_for(std::int32_t partit
   file.entry.file = file.name;
   file.encoder = make_encoder(plan_.format, plan_.columns);
   const std::string path = hidden(file.name, kPart);
-  file.out.open(path, std::ios::binary | std::ios::trunc);
-  if (!file.out) {
-    const Error error = file_error("write", path);
+  ::unlink(path.c_str());  // of a run that was cut off
+  if (const Status opened = use(file); !opened) {
     open_.erase(partition);
-    return fail(error);
+    return fail(opened.error());
   }
   scratch_.clear();
   file.encoder->begin(scratch_);
@@ -335,8 +334,35 @@ Result<ExportDirectory::OpenFile*> ExportDirectory::file_for(std::int32_t partit
   return &file;
 }
 
+Status ExportDirectory::use(OpenFile& file) {
+  file.used = ++uses_;
+  if (file.out.is_open()) return {};
+  RUNNEL_TRY(make_room_for_stream());
+  const std::string path = hidden(file.name, kPart);
+  file.out.open(path, std::ios::binary | std::ios::app);
+  if (file.out) return {};
+  file.broken = true;
+  return fail(file_error("write", path));
+}
+
+Status ExportDirectory::make_room_for_stream() {
+  std::size_t streams = 0;
+  OpenFile* longest = nullptr;
+  for (auto& [partition, file] : open_) {
+    if (!file.out.is_open()) continue;
+    ++streams;
+    if (longest == nullptr || file.used < longest->used) longest = &file;
+  }
+  if (streams < kMaxExportStreams) return {};
+  longest->out.close();
+  if (longest->out) return {};
+  longest->broken = true;
+  return fail(file_error("write all of", hidden(longest->name, kPart)));
+}
+
 Status ExportDirectory::add(const ShownRecord& record) {
   RUNNEL_TRY_ASSIGN(OpenFile* const file, file_for(record.partition));
+  RUNNEL_TRY(use(*file));
   scratch_.clear();
   const Status added = file->encoder->add(record, scratch_);
   file->broken = file->broken || file->encoder->broken();
@@ -400,6 +426,7 @@ Status ExportDirectory::give_name(OpenFile& file) {
   const std::string packed = hidden(file.name, kPacked);
   scratch_.clear();
   RUNNEL_TRY(file.encoder->end(scratch_));
+  RUNNEL_TRY(use(file));
   file.out << scratch_;
   file.out.close();
   if (!file.out) return fail(file_error("write all of", part));

@@ -61,6 +61,10 @@ struct Manifest {
 /// left out.
 [[nodiscard]] Result<Manifest> read_manifest(const std::string& directory);
 
+/// Files that are written to stay open up to this many; of more partitions, those that waited
+/// longest are closed for the while.
+inline constexpr std::size_t kMaxExportStreams = 128;
+
 /// Writes an export. Not thread safe.
 class ExportDirectory {
  public:
@@ -101,6 +105,7 @@ class ExportDirectory {
     std::unique_ptr<RecordEncoder> encoder;
     ExportEntry entry;
     std::uint64_t bytes = 0;
+    std::uint64_t used = 0;  ///< greater: later
     bool broken = false;
   };
 
@@ -114,6 +119,9 @@ class ExportDirectory {
   [[nodiscard]] Status give_name(OpenFile& file);
   void drop(std::int32_t partition);
   [[nodiscard]] Result<OpenFile*> file_for(std::int32_t partition);
+  /// Opens the file's stream where it was closed to make room for others.
+  [[nodiscard]] Status use(OpenFile& file);
+  [[nodiscard]] Status make_room_for_stream();
   [[nodiscard]] std::string hidden(const std::string& name, std::string_view what) const;
   [[nodiscard]] std::string manifest() const { return path_ + "/manifest.jsonl"; }
 
@@ -123,6 +131,7 @@ class ExportDirectory {
   std::map<std::int32_t, std::int64_t> next_;
   std::map<std::string, ExportEntry> named_;  ///< of the manifest, by file
   std::map<std::int32_t, OpenFile> open_;
+  std::uint64_t uses_ = 0;
   std::string scratch_;
   bool stopped_ = false;  ///< something could not be published
   std::uint64_t files_ = 0;
