@@ -25,6 +25,7 @@
 #include "storage/env/file_system.h"
 #include "storage/env/memory_budget.h"
 #include "storage/env/random.h"
+#include "storage/erasure.h"
 #include "storage/snapshot.h"
 #include "storage/topic_configs.h"
 
@@ -479,6 +480,18 @@ class Store {
   /// when nobody does, or when the store is opened anew. Blocking. Errors: kLowSpace, kOverloaded
   /// where several are held already, kShuttingDown, kIo.
   [[nodiscard]] virtual Result<Snapshot> take_snapshot() = 0;
+  /// Begins to erase the records of `topic` that have this key now, in all partitions: from the log
+  /// first, then from every file of the directory. What is written later stays. Durable when it
+  /// returns, and taken up again after a restart. The same id once more answers what became of the
+  /// first request. Errors: kUnknownTopic, kInvalidArgument, kOverloaded.
+  [[nodiscard]] virtual Result<Erasure> erase_key(std::string_view id, std::string_view topic,
+                                                  std::string_view key) {
+    static_cast<void>(id), static_cast<void>(topic), static_cast<void>(key);
+    return fail(ErrorCode::kUnsupported, "this store erases nothing");
+  }
+  /// Receipts, by the time of their requests: those that are not finished, and the latest
+  /// kMaxErasures in all.
+  [[nodiscard]] virtual std::vector<Erasure> erasures() const { return {}; }
 
   /// Retention, expiry, compaction, segments, space: what runs in the background, once, now.
   [[nodiscard]] virtual Status run_maintenance() = 0;

@@ -54,6 +54,7 @@ void add_stats(Cli& cli);
 void add_top(Cli& cli);
 void add_replay(Cli& cli);
 void add_backup(Cli& cli);
+void add_erase(Cli& cli);
 void add_check(Cli& cli);
 void add_export(Cli& cli);
 void add_import(Cli& cli);

@@ -27,6 +27,7 @@ void add_commands(Cli& cli) {
   add_import(cli);
   add_replay(cli);
   add_backup(cli);
+  add_erase(cli);
   add_check(cli);
   add_config(cli);
   add_bench(cli);

@@ -144,6 +144,8 @@ class NativeSession final : public Session {
   void handle(std::uint64_t id, native::DeleteGroup& request);
   void handle(std::uint64_t id, const native::Statistics& request);
   void handle(std::uint64_t id, const native::TakeSnapshot& request);
+  void handle(std::uint64_t id, native::EraseKey& request);
+  void handle(std::uint64_t id, native::ListErasures& request);
   void handle(std::uint64_t id, const native::UnknownRequest& request);
 
   // append.cc

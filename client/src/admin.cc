@@ -43,6 +43,32 @@ Outcome<std::vector<GroupState>> all_groups(native::GroupsReply reply, Buffer) {
   }
   return out;
 }
+ErasureState erasure_state(native::Erasure e) {
+  ErasureState out;
+  out.id = std::move(e.id);
+  out.topic = std::move(e.topic);
+  out.requested = optional_time(e.requested);
+  out.removed = optional_time(e.removed);
+  out.gone = optional_time(e.gone);
+  for (const auto& p : e.parts) {
+    out.records += p.records;
+    if (p.partition.value() >= 0)
+      out.parts.push_back({p.partition.value(), p.end.value(), p.records});
+  }
+  for (const auto& r : e.ranges) {
+    out.ranges.push_back({r.partition.value(), r.first.value(), r.last.value()});
+  }
+  out.ranges_cut = e.ranges_cut;
+  out.dedup_keys = e.dedup_keys;
+  out.segments_left = e.segments_left;
+  out.problem = std::move(e.problem);
+  return out;
+}
+Outcome<std::vector<ErasureState>> all_erasures(native::ErasuresReply reply, Buffer) {
+  std::vector<ErasureState> out;
+  for (auto& e : reply.erasures) out.push_back(erasure_state(std::move(e)));
+  return out;
+}
 Outcome<void> done_reply(native::Done, Buffer) {
   return {};
 }
@@ -142,6 +168,20 @@ Pending<SnapshotFiles> Admin::take_snapshot() {
       native::TakeSnapshot{}, [](native::SnapshotReply r, Buffer) -> Outcome<SnapshotFiles> {
         return SnapshotFiles{std::move(r.directory), from_wire(r.taken)};
       });
+}
+Pending<ErasureState> Admin::erase_key(std::string topic, std::string key, std::string id) {
+  if (id.empty()) id = client::new_id();
+  return impl_->core->ask<native::ErasuresReply, ErasureState>(
+      native::EraseKey{std::move(id), std::move(topic), std::move(key)},
+      [](native::ErasuresReply r, Buffer b) -> Outcome<ErasureState> {
+        auto all = all_erasures(std::move(r), std::move(b));
+        if (all->size() != 1) return client::wrong_reply();
+        return std::move(all->front());
+      });
+}
+Pending<std::vector<ErasureState>> Admin::erasures(std::string id) {
+  return impl_->core->ask<native::ErasuresReply, std::vector<ErasureState>>(
+      native::ListErasures{std::move(id)}, all_erasures);
 }
 Pending<std::vector<Statistic>> Admin::statistics() {
   return impl_->core->ask<native::StatisticsReply, std::vector<Statistic>>(

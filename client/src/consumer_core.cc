@@ -1,9 +1,6 @@
 #include "client/src/consumer_core.h"
 
 #include <algorithm>
-#include <random>
-
-#include "protocol/base/uuid.h"
 
 namespace runnel::client {
 
@@ -55,16 +52,8 @@ void resolve_positions(const std::shared_ptr<Core>& core, Places places,
       });
 }
 
-namespace {
-std::string new_member_id() {
-  std::random_device random;
-  const auto half = [&] { return (std::uint64_t{random()} << 32) | random(); };
-  return Uuid::from_random(half(), half()).to_string();
-}
-}  // namespace
-
 ConsumerCore::ConsumerCore(std::shared_ptr<Core> c, ConsumerOptions options)
-    : core(std::move(c)), options_(std::move(options)), member_id_(new_member_id()) {}
+    : core(std::move(c)), options_(std::move(options)), member_id_(new_id()) {}
 
 Consumer::Membership ConsumerCore::current_membership() const {
   if (!is_member()) return {options_.group, "", -1};

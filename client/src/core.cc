@@ -3,7 +3,9 @@
 #include <xxhash.h>
 
 #include <optional>
+#include <random>
 
+#include "protocol/base/uuid.h"
 #include "protocol/record_batch/abort_filter.h"
 
 namespace runnel {
@@ -82,6 +84,7 @@ namespace runnel::client {
 Effect effect_of(const native::Request& request) {
   if (const auto* create = std::get_if<native::CreateTopic>(&request))
     return create->if_not_exists ? Effect::kOnce : Effect::kTwice;
+  if (std::holds_alternative<native::EraseKey>(request)) return Effect::kOnce;  // by its id
   // An id that nobody uses is no harm.
   if (std::holds_alternative<native::InitProducer>(request)) return Effect::kOnce;
   const bool reads = std::holds_alternative<native::Fetch>(request) ||
@@ -90,8 +93,15 @@ Effect effect_of(const native::Request& request) {
                      std::holds_alternative<native::FetchGroupOffsets>(request) ||
                      std::holds_alternative<native::ListGroups>(request) ||
                      std::holds_alternative<native::DescribeGroup>(request) ||
+                     std::holds_alternative<native::ListErasures>(request) ||
                      std::holds_alternative<native::Statistics>(request);
   return reads ? Effect::kNone : Effect::kTwice;
+}
+
+std::string new_id() {
+  std::random_device random;
+  const auto half = [&] { return (std::uint64_t{random()} << 32) | random(); };
+  return Uuid::from_random(half(), half()).to_string();
 }
 
 std::uint64_t payload_hash(std::string_view value) {

@@ -163,6 +163,8 @@ using KeeperPtr = std::shared_ptr<const Keeper>;
   return static_cast<protocol::Codec>(c);
 }
 [[nodiscard]] std::uint64_t payload_hash(std::string_view value);
+/// Random, nobody else's.
+[[nodiscard]] std::string new_id();
 
 /// A Message with its own memory.
 struct OwnedMessage {

@@ -301,6 +301,23 @@ TakeSnapshot read(Decoder&, const wire::TakeSnapshot&) {
   return {};
 }
 
+// ---- erasure
+Built put_request(Builder& b, const EraseKey& v) {
+  const auto id = put(b, v.id);
+  const auto topic = put(b, v.topic);
+  return built(wire::Body::EraseKey, wire::CreateEraseKey(b, id, topic, put(b, v.key)));
+}
+EraseKey read(Decoder& d, const wire::EraseKey& v) {
+  return {d.text(v.id()), d.text(v.topic()), d.text(v.key())};
+}
+
+Built put_request(Builder& b, const ListErasures& v) {
+  return built(wire::Body::ListErasures, wire::CreateListErasures(b, put(b, v.id)));
+}
+ListErasures read(Decoder& d, const wire::ListErasures& v) {
+  return {d.text(v.id())};
+}
+
 }  // namespace
 
 Built build(Builder& b, const Request& request) {
@@ -338,6 +355,8 @@ Request read_request(Decoder& d, const wire::Message& message) {
     RUNNEL_READ(DeleteGroup);
     RUNNEL_READ(Statistics);
     RUNNEL_READ(TakeSnapshot);
+    RUNNEL_READ(EraseKey);
+    RUNNEL_READ(ListErasures);
 #undef RUNNEL_READ
     default:
       return UnknownRequest{};

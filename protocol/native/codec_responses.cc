@@ -311,6 +311,51 @@ SnapshotReply read(Decoder& d, const wire::SnapshotReply& v) {
   return {d.text(v.directory()), Timestamp(v.taken())};
 }
 
+// ---- erasure
+Ref<wire::ErasedPart> put_erased_part(Builder& b, const ErasedPart& v) {
+  return wire::CreateErasedPart(b, v.partition.value(), v.end.value(), v.records);
+}
+ErasedPart read_erased_part(Decoder&, const wire::ErasedPart& v) {
+  return {PartitionIndex(v.partition()), Offset(v.end()), v.records()};
+}
+Ref<wire::ErasedRange> put_erased_range(Builder& b, const ErasedRange& v) {
+  return wire::CreateErasedRange(b, v.partition.value(), v.first.value(), v.last.value());
+}
+ErasedRange read_erased_range(Decoder&, const wire::ErasedRange& v) {
+  return {PartitionIndex(v.partition()), Offset(v.first()), Offset(v.last())};
+}
+Ref<wire::Erasure> put_erasure(Builder& b, const Erasure& v) {
+  const auto id = put(b, v.id);
+  const auto topic = put(b, v.topic);
+  const auto parts = put_list(b, v.parts, put_erased_part);
+  const auto ranges = put_list(b, v.ranges, put_erased_range);
+  return wire::CreateErasure(b, id, topic, v.requested.value(), v.removed.value(), v.gone.value(),
+                             parts, ranges, v.ranges_cut, v.dedup_keys, v.segments_left,
+                             put(b, v.problem));
+}
+Erasure read_erasure(Decoder& d, const wire::Erasure& v) {
+  Erasure out;
+  out.id = d.text(v.id());
+  out.topic = d.text(v.topic());
+  out.requested = Timestamp(v.requested());
+  out.removed = Timestamp(v.removed());
+  out.gone = Timestamp(v.gone());
+  out.parts = d.list(v.parts(), read_erased_part);
+  out.ranges = d.list(v.ranges(), read_erased_range);
+  out.ranges_cut = v.ranges_cut();
+  out.dedup_keys = v.dedup_keys();
+  out.segments_left = v.segments_left();
+  out.problem = d.text(v.problem());
+  return out;
+}
+Built put_response(Builder& b, const ErasuresReply& v) {
+  return built(wire::Body::ErasuresReply,
+               wire::CreateErasuresReply(b, put_list(b, v.erasures, put_erasure)));
+}
+ErasuresReply read(Decoder& d, const wire::ErasuresReply& v) {
+  return {d.list(v.erasures(), read_erasure)};
+}
+
 }  // namespace
 
 Built build(Builder& b, const Response& response) {
@@ -349,6 +394,7 @@ Response read_response(Decoder& d, const wire::Message& message) {
     RUNNEL_READ(GroupsReply);
     RUNNEL_READ(StatisticsReply);
     RUNNEL_READ(SnapshotReply);
+    RUNNEL_READ(ErasuresReply);
 #undef RUNNEL_READ
     default:
       d.set_failed("it is a response of a kind that this version does not know");

@@ -399,18 +399,62 @@ struct Failure {
   std::vector<Duplicate> duplicates;
   friend bool operator==(const Failure&, const Failure&) = default;
 };
+// ---- erasure
+/// The same id again answers what became of the first request.
+struct EraseKey {
+  std::string id;
+  std::string topic;
+  std::string key;
+  friend bool operator==(const EraseKey&, const EraseKey&) = default;
+};
+struct ListErasures {
+  std::string id;  ///< empty: all, without their parts and ranges
+  friend bool operator==(const ListErasures&, const ListErasures&) = default;
+};
+struct ErasedPart {
+  PartitionIndex partition;
+  Offset end;  ///< records before it are meant
+  std::uint64_t records = 0;
+  friend bool operator==(const ErasedPart&, const ErasedPart&) = default;
+};
+struct ErasedRange {
+  PartitionIndex partition;
+  Offset first;
+  Offset last;
+  friend bool operator==(const ErasedRange&, const ErasedRange&) = default;
+};
+struct Erasure {
+  std::string id;
+  std::string topic;
+  Timestamp requested = kNoTimestamp;
+  Timestamp removed = kNoTimestamp;  ///< from then on nobody can read them
+  Timestamp gone = kNoTimestamp;     ///< from then on no file holds them
+  std::vector<ErasedPart> parts;
+  std::vector<ErasedRange> ranges;
+  bool ranges_cut = false;  ///< there were more
+  std::uint64_t dedup_keys = 0;
+  std::uint64_t segments_left = 0;
+  std::string problem;
+  friend bool operator==(const Erasure&, const Erasure&) = default;
+};
+struct ErasuresReply {
+  std::vector<Erasure> erasures;
+  friend bool operator==(const ErasuresReply&, const ErasuresReply&) = default;
+};
+
 /// A request whose kind this version does not know. Made by decoding only; answered with Failure.
 struct UnknownRequest {
   friend bool operator==(const UnknownRequest&, const UnknownRequest&) = default;
 };
 
-using Request = std::variant<UnknownRequest, Hello, Append, Fetch, Subscribe, Credit, Unsubscribe,
-                             ListOffsets, CreateTopic, DeleteTopic, AlterTopic, DescribeTopics,
-                             DeleteRecords, InitProducer, GroupHeartbeat, FetchGroupOffsets,
-                             ListGroups, DescribeGroup, DeleteGroup, Statistics, TakeSnapshot>;
+using Request =
+    std::variant<UnknownRequest, Hello, Append, Fetch, Subscribe, Credit, Unsubscribe, ListOffsets,
+                 CreateTopic, DeleteTopic, AlterTopic, DescribeTopics, DeleteRecords, InitProducer,
+                 GroupHeartbeat, FetchGroupOffsets, ListGroups, DescribeGroup, DeleteGroup,
+                 Statistics, TakeSnapshot, EraseKey, ListErasures>;
 using Response = std::variant<Failure, Done, HelloReply, AppendReply, FetchReply, SubscribeReply,
                               Delivery, ListOffsetsReply, TopicsReply, DeleteRecordsReply,
                               InitProducerReply, GroupHeartbeatReply, GroupOffsetsReply,
-                              GroupsReply, StatisticsReply, SnapshotReply>;
+                              GroupsReply, StatisticsReply, SnapshotReply, ErasuresReply>;
 
 }  // namespace runnel::protocol::native

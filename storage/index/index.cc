@@ -346,6 +346,15 @@ Status Index::checkpoint(const std::string& directory) {
   return {};
 }
 
+Status Index::compact(Family family) {
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  const auto s = impl_->db->CompactRange(options, impl_->of(family), nullptr, nullptr);
+  if (!s.ok()) return fail(error_of(s, "cannot compact"));
+  return {};
+}
+
 Status Index::verify() const {
   const auto s = impl_->db->VerifyChecksum();
   if (!s.ok()) return fail(error_of(s, "checksum verification failed"));

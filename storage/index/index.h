@@ -116,6 +116,9 @@ class Index {
   /// Saves all that was applied and leaves the files that hold it in `directory`, which must not
   /// exist: links where that is possible, for they never change. Any thread.
   [[nodiscard]] Status checkpoint(const std::string& directory);
+  /// Rewrites a family on disk, so that no file holds what was erased from it. Takes as long as
+  /// reading and writing all of it; reads and writes go on. What was not flushed is not touched.
+  [[nodiscard]] Status compact(Family family);
   /// Verifies every block's checksum. For offline checks.
   [[nodiscard]] Status verify() const;
 

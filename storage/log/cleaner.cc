@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/log/directory.h"
+
 namespace runnel::storage {
 namespace {
 
@@ -9,6 +11,8 @@ namespace {
 constexpr std::chrono::seconds kLookAgain{60};
 /// So often a pass begins anew because the log was trimmed in its way.
 constexpr int kAttempts = 3;
+/// So often is looked whether an erasure's last copies are gone.
+constexpr std::chrono::milliseconds kWhileErasing{500};
 /// Needed for what one move writes.
 constexpr std::uint64_t kRoomForMove = 32u << 20;
 
@@ -28,7 +32,10 @@ Cleaner::Cleaner(CleanerOptions options, Journal& journal, DataSegments& data, I
       committer_(committer),
       topics_(topics),
       segments_(segments),
-      mover_(journal, data, index, reader, committer, segments) {
+      mover_(journal, data, index, reader, committer, segments),
+      eraser_({journal, data, index, reader, committer, topics, segments, mover_, *options_.clock,
+               *options_.random, options_.frame_seed, *options_.file_system,
+               DirectoryPaths(options_.directory).snapshots}) {
   for (const std::uint32_t number : segments.live()) data.skip_to(number);
 }
 
@@ -45,24 +52,53 @@ void Cleaner::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+bool Cleaner::wait(bool failed) {
+  MutexLock lock(mutex_);
+  const auto begun = std::chrono::steady_clock::now();
+  while (!stopping_) {
+    const bool soon = eraser_.has_work() && !failed;
+    const auto due =
+        begun + (soon ? std::min(kWhileErasing, options_.interval) : options_.interval);
+    if (std::chrono::steady_clock::now() >= due) return true;
+    changed_.wait_until(lock, due);
+  }
+  return false;
+}
+
 void Cleaner::work() {
-  while (true) {
-    {
-      MutexLock lock(mutex_);
-      const auto until = std::chrono::steady_clock::now() + options_.interval;
-      while (!stopping_ && std::chrono::steady_clock::now() < until) {
-        changed_.wait_until(lock, until);
-      }
-      if (stopping_) return;
-    }
-    Status status;
-    {
-      MutexLock lock(round_mutex_);
-      status = round(/*paced=*/true);
-    }
+  Status status;
+  while (wait(/*failed=*/!status)) {
+    MutexLock lock(round_mutex_);
+    status = round(/*paced=*/true);
     if (status || status.error().code() == ErrorCode::kShuttingDown) continue;
     options_.report(status.error());
   }
+}
+
+Result<Erasure> Cleaner::request_erasure(std::string_view id, std::string_view topic,
+                                         std::string_view key) {
+  RUNNEL_TRY_ASSIGN(Erasure erasure, eraser_.request(id, topic, key));
+  MutexLock lock(mutex_);
+  changed_.notify_all();
+  return erasure;
+}
+
+Status Cleaner::erase_keys(bool paced) {
+  if (!eraser_.has_work()) return {};
+  RUNNEL_TRY(check_room());
+  Eraser::Help help;
+  help.pace = [this, paced](std::uint64_t bytes) {
+    read_bytes_ += bytes;
+    return pace(bytes, paced);
+  };
+  help.empty = [this, paced](const std::vector<std::uint32_t>& segments)
+                   RUNNEL_REQUIRES(round_mutex_) -> Status {
+    std::vector<Victim> victims;
+    for (const std::uint32_t number : segments) victims.push_back({number, 0, 0});
+    RUNNEL_TRY_ASSIGN(const std::vector<Piece> pieces, pieces_of(victims));
+    return move_pieces(pieces, paced);
+  };
+  return eraser_.work(help);
 }
 
 Status Cleaner::run() {
@@ -77,7 +113,8 @@ Status Cleaner::round(bool paced) {
   appended_at_pace_ = committer_.appended_bytes();
   debt_found_ = 0;
   Status first = remove_dead_data();
-  for (const Status& s : {compact_topics(paced), clean_segments(paced), remove_dead_data()}) {
+  for (const Status& s :
+       {erase_keys(paced), compact_topics(paced), clean_segments(paced), remove_dead_data()}) {
     if (first && !s) first = s;
   }
   debt_ = debt_found_;

@@ -1,5 +1,6 @@
 // The cleaner: compacts the topics that ask for it, and gives back the space of what was deleted or
 // trimmed inside segments by moving what is left of them into data segments, sorted by partition.
+// Erasures are its work as well.
 #pragma once
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include "protocol/base/thread_annotations.h"
 #include "storage/env/random.h"
 #include "storage/log/compaction.h"
+#include "storage/log/eraser.h"
 #include "storage/log/moves.h"
 #include "storage/log/topics.h"
 
@@ -31,6 +33,7 @@ struct CleanerOptions {
   std::uint64_t bytes_per_second = 0;
   std::uint64_t keep_free_bytes = 0;  ///< half of it is left alone
   std::chrono::milliseconds interval{15'000};
+  std::uint64_t frame_seed = 0;    ///< the store's
   std::function<Timestamp()> now;  ///< as retention believes it
   std::function<void(const Error&)> report;
 };
@@ -62,6 +65,13 @@ class Cleaner {
   /// While it is locked no data segment is removed.
   [[nodiscard]] Mutex& removals() noexcept { return removals_; }
 
+  /// Before start().
+  [[nodiscard]] Status load_erasures() { return eraser_.load(); }
+  /// Eraser::request(); it is begun at once where there is a thread.
+  [[nodiscard]] Result<Erasure> request_erasure(std::string_view id, std::string_view topic,
+                                                std::string_view key) RUNNEL_EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<Erasure> erasures() const { return eraser_.list(); }
+
  private:
   struct Victim {
     std::uint32_t number = 0;
@@ -74,7 +84,10 @@ class Cleaner {
   };
 
   void work();
+  /// Until the next round is due; false: stop.
+  [[nodiscard]] bool wait(bool failed) RUNNEL_EXCLUDES(mutex_);
   [[nodiscard]] Status round(bool paced) RUNNEL_REQUIRES(round_mutex_);
+  [[nodiscard]] Status erase_keys(bool paced) RUNNEL_REQUIRES(round_mutex_);
   [[nodiscard]] Status compact_topics(bool paced) RUNNEL_REQUIRES(round_mutex_);
   /// Nothing: there is no need to look.
   [[nodiscard]] Result<std::optional<Compactable>> look_at(const CompactionEnvironment& environment,
@@ -107,6 +120,7 @@ class Cleaner {
   Topics& topics_;
   SegmentLedger& segments_;
   Mover mover_;
+  Eraser eraser_;
 
   std::atomic<std::uint64_t> read_bytes_{0};
   std::atomic<std::uint64_t> compacted_bytes_{0};

@@ -116,6 +116,7 @@ CleanerOptions LogStore::cleaner_options() {
   cleaner.bytes_per_second = options_.cleaner_bytes_per_second;
   cleaner.keep_free_bytes = options_.low_space_bytes;
   cleaner.interval = options_.cleaner_interval;
+  cleaner.frame_seed = directory_.frame_seed;
   cleaner.now = [this] {
     MutexLock lock(maintenance_mutex_);
     bool doubted = false;
@@ -196,6 +197,7 @@ Status LogStore::start() {
   committer_->start();
   cleaner_ = std::make_unique<Cleaner>(cleaner_options(), *journal_, *data_, *index_, *reader_,
                                        *committer_, topics_, segments_);
+  RUNNEL_TRY(cleaner_->load_erasures());
   look_at_space();
   if (options_.background) cleaner_->start();
   if (options_.background) background_ = std::thread([this] { run_background(); });

@@ -74,6 +74,12 @@ class LogStore final : public Store {
   Result<StateEntries> read_state(std::string_view prefix) const override;
 
   Result<Snapshot> take_snapshot() override RUNNEL_EXCLUDES(maintenance_mutex_);
+  Result<Erasure> erase_key(std::string_view id, std::string_view topic,
+                            std::string_view key) override {
+    return cleaner_->request_erasure(id, topic, key);
+  }
+  std::vector<Erasure> erasures() const override { return cleaner_->erasures(); }
+
   Status run_maintenance() override;
   StoreStats stats() const override;
   MemoryBudget& memory() override { return memory_; }

@@ -69,7 +69,8 @@ Result<Move> MoveBuilder::finish(DataSegments& data) {
 /// One commit's worth of moves: builds the changes, then makes them in memory.
 class Mover::Change {
  public:
-  Change(Mover& mover, std::vector<Move> moves) : mover_(mover), moves_(std::move(moves)) {}
+  Change(Mover& mover, std::vector<Move> moves, Mutations with)
+      : mover_(mover), moves_(std::move(moves)), mutations_(std::move(with)) {}
 
   Result<Mutations> build();
   void applied();
@@ -257,9 +258,9 @@ void Mover::Change::applied() {
   }
 }
 
-Status Mover::commit(std::vector<Move> moves) {
+Status Mover::commit(std::vector<Move> moves, Mutations with) {
   RUNNEL_TRY(data_.sync());
-  Change change(*this, std::move(moves));
+  Change change(*this, std::move(moves), std::move(with));
   Committer::Exclusive work;
   work.build = [&](const JournalPoint&) { return change.build(); };
   work.applied = [&] { change.applied(); };

@@ -77,8 +77,8 @@ class Mover {
 
   /// All of them or none. A partition's moves are in order, and planned one upon the other.
   /// kPreconditionFailed if the log was trimmed meanwhile to where they would bring something back:
-  /// plan again.
-  [[nodiscard]] Status commit(std::vector<Move> moves);
+  /// plan again. `with` is committed along.
+  [[nodiscard]] Status commit(std::vector<Move> moves, Mutations with = {});
   /// Changes nothing but a partition's clean point.
   [[nodiscard]] Status set_clean(const PartitionRef& partition, const CleanPoint& point,
                                  bool in_new_segment);

@@ -88,6 +88,9 @@ std::string fence(std::string_view name) {
 std::string broker_state(std::string_view key) {
   return prefixed('b', key);
 }
+std::string erasure(std::string_view id) {
+  return prefixed('x', id);
+}
 std::string checkpoint() {
   return "c";
 }

@@ -16,6 +16,7 @@
 //   meta    'e' group                                 time the group became empty (i64)
 //   meta    'f' fence name                            greatest token (u64)
 //   meta    'b' key                                   broker state
+//   meta    'x' id                                    ErasureRecord (erasure_record.h)
 //   meta    'c'                                       Checkpoint: where replay starts
 //   meta    'w'                                       time retention believed at the checkpoint
 //   (u64) meta    'n' 'p' / 'n' 'r'                         next partition id / next producer id
@@ -160,6 +161,7 @@ namespace keys {
 [[nodiscard]] std::string group_empty_since(std::string_view group);
 [[nodiscard]] std::string fence(std::string_view name);
 [[nodiscard]] std::string broker_state(std::string_view key);
+[[nodiscard]] std::string erasure(std::string_view id);
 [[nodiscard]] std::string checkpoint();
 [[nodiscard]] std::string next_partition();
 [[nodiscard]] std::string next_producer();
@@ -175,6 +177,7 @@ inline constexpr std::string_view kGroupOffsets = "g";
 inline constexpr std::string_view kGroupsEmptySince = "e";
 inline constexpr std::string_view kFences = "f";
 inline constexpr std::string_view kBrokerState = "b";
+inline constexpr std::string_view kErasures = "x";
 inline constexpr std::string_view kSpans = "\x02";
 inline constexpr std::string_view kAborted = "\x03";
 /// Of an aborted transaction's key: what all of a partition have in common.

@@ -90,6 +90,32 @@ struct SnapshotFiles {
   Time taken{};
 };
 
+/// What became of an erasure. Names no key: it is kept when the key is gone.
+struct ErasureState {
+  struct Part {
+    std::int32_t partition = 0;
+    std::int64_t end = 0;  ///< records before it are meant
+    std::uint64_t records = 0;
+  };
+  struct Range {
+    std::int32_t partition = 0;
+    std::int64_t first = 0;
+    std::int64_t last = 0;
+  };
+  std::string id;
+  std::string topic;
+  std::optional<Time> requested;
+  std::optional<Time> removed;      ///< from then on nobody can read the records
+  std::optional<Time> gone;         ///< from then on no file of the data directory holds them
+  std::uint64_t records = 0;        ///< that were removed
+  std::vector<Part> parts;          ///< of one that was asked for by its id, as are `ranges`
+  std::vector<Range> ranges;        ///< offsets that were removed, the first 1000 ranges
+  bool ranges_cut = false;          ///< there were more
+  std::uint64_t dedup_keys = 0;     ///< that guarded these records and went with them
+  std::uint64_t segments_left = 0;  ///< files that may hold them still
+  std::string problem;              ///< why it got no further, for now
+};
+
 /// A cheap handle: copies are the same.
 class RUNNEL_API Admin {
  public:
@@ -116,6 +142,14 @@ class RUNNEL_API Admin {
                                                   std::vector<TopicPartition> partitions = {});
   /// Sets committed offsets from outside. Errc::group_not_empty while it has members.
   Pending<void> seek_group(std::string group, std::vector<GroupOffset> offsets);
+
+  /// Erases every record of `topic` that has this key now, in all partitions; what is written later
+  /// stays. Answers when the request is durable: it goes on by itself, also after a restart. An
+  /// empty `id` gets one made; the same id again answers what became of the first request.
+  /// Errc::unknown_topic.
+  Pending<ErasureState> erase_key(std::string topic, std::string key, std::string id = {});
+  /// All that are known, or the one with this id: Errc::not_found.
+  Pending<std::vector<ErasureState>> erasures(std::string id = {});
 
   Pending<std::vector<Statistic>> statistics();
   /// Errc::io, low_space, overloaded where several are held already.

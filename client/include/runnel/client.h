@@ -100,7 +100,7 @@ struct FetchRequest {
   std::uint32_t min_bytes = 1;
   std::chrono::milliseconds max_wait{0};
   /// As ConsumerOptions::filter. An answer may then have no batches and a greater `next`.
-  std::vector<std::string> filter;
+  std::vector<std::string> filter = {};
 };
 /// A Kafka client's transaction that was aborted: its producer's transactional batches from `first`
 /// up to the abort marker are no records.

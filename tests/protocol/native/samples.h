@@ -54,6 +54,8 @@ inline std::vector<Request> sample_requests() {
       DeleteGroup{"billing"},
       Statistics{},
       TakeSnapshot{},
+      EraseKey{"e1", "orders", "ann"},
+      ListErasures{"e1"},
   };
 }
 
@@ -101,6 +103,17 @@ inline std::vector<Response> sample_responses() {
       GroupsReply{{{"billing", "stable", 5, "range", {member, member}}}},
       SnapshotReply{"/data/snapshots/1", Timestamp(1'700'000'000'000)},
       StatisticsReply{{{"appends", 5, "requests", "Append requests answered"}}},
+      ErasuresReply{{{"e1",
+                      "orders",
+                      Timestamp(5),
+                      Timestamp(6),
+                      Timestamp(7),
+                      {{PartitionIndex(3), Offset(9), 2}},
+                      {{PartitionIndex(3), Offset(4), Offset(5)}},
+                      true,
+                      8,
+                      1,
+                      "damaged"}}},
   };
 }
 
