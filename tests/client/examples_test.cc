@@ -18,7 +18,7 @@ class ExamplesTest : public RealFixture {
  protected:
   void SetUp() override { connect_client(); }
 
-  /// Starts `program` with standard input and output in files. Its pid.
+  /// Starts `program` with standard input, output and error in files. Its pid.
   static pid_t start(const std::vector<std::string>& words, const std::string& in,
                      const std::string& out) {
     std::vector<char*> argv;
@@ -30,6 +30,7 @@ class ExamplesTest : public RealFixture {
     const int output = ::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ::dup2(input, 0);
     ::dup2(output, 1);
+    ::dup2(output, 2);
     ::execv(argv[0], argv.data());
     ::_exit(127);
   }
@@ -103,6 +104,48 @@ TEST_F(ExamplesTest, TheFollowersTotalsAreRightThoughItIsKilled) {
     ::kill(again, SIGKILL);
     wait_for(again);
   }
+}
+
+/// The same, without a broker.
+class EmbeddedExampleTest : public ExamplesTest {
+ protected:
+  void SetUp() override {}
+  int run(std::string& printed) {
+    const std::string out = directory.path() + "/embedded.out";
+    const pid_t pid = start({RUNNEL_EMBEDDED, store()}, "/dev/null", out);
+    const int code = wait_for(pid);
+    printed = text_of(out);
+    return code;
+  }
+  std::string store() { return directory.path() + "/store"; }
+};
+
+TEST_F(EmbeddedExampleTest, ItDoesWhatABrokerDoesAndGoesOnWhereItWas) {
+  std::string printed;
+  ASSERT_EQ(run(printed), 0) << printed;
+  EXPECT_EQ(printed,
+            "stored up to offset 1\nreport: ann {\"amount\":250}\nreport: bob {\"amount\":3}\n"
+            "replayed 1\nerased 1\n");
+  ASSERT_EQ(run(printed), 0) << printed;
+  EXPECT_EQ(printed,
+            "stored up to offset 3\nreport: ann {\"amount\":250}\nreport: bob {\"amount\":3}\n"
+            "replayed 1\nerased 1\n");
+}
+
+TEST_F(EmbeddedExampleTest, TwoProgramsOnOneDirectoryGetAClearError) {
+  const auto held = open(store());
+  ASSERT_TRUE(held) << held.error().to_string();
+  std::string printed;
+  EXPECT_EQ(run(printed), 1);
+  EXPECT_NE(printed.find("locked: "), std::string::npos) << printed;
+  EXPECT_NE(printed.find("process " + std::to_string(::getpid()) + " holds it"), std::string::npos)
+      << printed;
+  const auto second = open(store());  // within one program, too
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().errc(), Errc::locked);
+  EXPECT_NE(second.error().message().find(store()), std::string::npos) << second.error().message();
+  EXPECT_NE(second.error().message().find("this process has it open"), std::string::npos)
+      << second.error().message();
 }
 
 }  // namespace
