@@ -15,7 +15,21 @@ struct PendingAppend {
   MemoryLease lease;
 };
 
-Status validate_batches(Bytes bytes) {
+/// A record without a key can't be compacted, and would stay for ever.
+Status check_keys(Bytes batch) {
+  RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
+  for (std::int32_t index = 0;; ++index) {
+    RUNNEL_TRY_ASSIGN(const auto record, reader.next());
+    if (!record) return {};
+    if (record->key) continue;
+    return fail(ErrorCode::kInvalidArgument,
+                "record " + std::to_string(index) +
+                    " of a batch has no key, so it can't be compacted, and nothing was stored; "
+                    "give it one, or take compact out of the topic's cleanup.policy");
+  }
+}
+
+Status validate_batches(Bytes bytes, bool needs_keys) {
   if (bytes.empty()) return fail(ErrorCode::kInvalidArgument, "there are no records to append");
   while (!bytes.empty()) {
     RUNNEL_TRY_ASSIGN(const std::size_t size,
@@ -33,6 +47,7 @@ Status validate_batches(Bytes bytes) {
     RUNNEL_TRY(protocol::check_compressed_head(
         batch.codec(),
         bytes.subspan(protocol::kBatchHeaderBytes, size - protocol::kBatchHeaderBytes)));
+    if (needs_keys) RUNNEL_TRY(check_keys(bytes.first(size)));
     bytes = bytes.subspan(size);
   }
   return {};
@@ -82,7 +97,8 @@ Result<storage::CommitRequest> NativeSession::make_commit(native::Append& reques
     if (!found) return fail(found.error());
     Buffer batches = attachment.slice(at, p.bytes);  // the codec checked the sum
     at += p.bytes;
-    if (const Status valid = validate_batches(batches.bytes()); !valid) {
+    const bool needs_keys = service_.store().record_rules(*found).needs_keys;
+    if (const Status valid = validate_batches(batches.bytes(), needs_keys); !valid) {
       return fail(valid.error().within(name_of(p.target)));
     }
     commit.appends.push_back(

@@ -199,6 +199,30 @@ TEST(NativeSession, RefusesDamagedAndForeignBatches) {
   EXPECT_EQ(w.store.memory().held_bytes(), 0u);
 }
 
+TEST(NativeSession, RefusesRecordsWithoutAKeyForCompactedTopics) {
+  for (const protocol::Codec codec : {protocol::Codec::kNone, protocol::Codec::kZstd}) {
+    World w;
+    w.client->hello();
+    protocol::BatchOptions options;
+    options.codec = codec;
+    protocol::BatchBuilder builder(options);
+    builder.add({Timestamp(1), "key", "first"});
+    builder.add({Timestamp(2), std::nullopt, "second"});
+    const std::string keyless(as_text(builder.finish().value().bytes()));
+    w.append(2, 0, keyless);  // of no harm elsewhere
+    w.store.rules.needs_keys = true;
+    const std::string batches = batch_of() + keyless;
+    const auto refused = w.client->call<Failure>(3, w.append_to(0, batches.size()), batches);
+    EXPECT_EQ(refused.code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(refused.message.find("orders/0: record 1 of a batch has no key"), std::string::npos)
+        << refused.message;
+    // Nothing of that request was stored; an empty key is one.
+    builder.add({Timestamp(3), "", "third"});
+    const std::string keyed(as_text(builder.finish().value().bytes()));
+    EXPECT_EQ(w.append(4, 0, keyed).partitions.at(0).base_offset, Offset(2));
+  }
+}
+
 TEST(NativeSession, WaitsForMemoryAndGoesOn) {
   World w(4u << 20);
   w.client->hello();
