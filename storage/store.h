@@ -69,7 +69,10 @@ struct StoreOptions {
   /// What compaction and the cleaner read and write together at most, unless more than half of that
   /// is appended: then twice as much as that. 0: no limit.
   std::uint64_t cleaner_bytes_per_second = 64u << 20;
-  std::chrono::milliseconds cleaner_interval{15'000};    ///< how often they look for work
+  std::chrono::milliseconds cleaner_interval{15'000};  ///< how often they look for work
+  /// In this time the scrubber reads all that is cold once and verifies its checksums, evenly and
+  /// slowly. 0: never.
+  std::chrono::milliseconds scrub_interval{7LL * 24 * 3600 * 1000};
   std::chrono::milliseconds maintenance_interval{1000};  ///< retention, expiry, space checks
   /// How often retention.ms is looked at, so that records which were old when they were written can
   /// be read for a while; the first time 30 s after the start at the latest, and at once when space
@@ -80,6 +83,9 @@ struct StoreOptions {
   /// True: retention waits for the first set_topic_defaults(), so that nothing is removed by a
   /// default that does not hold.
   bool topic_defaults_follow = false;
+  /// True: the wall clock is right, however far it is from where it was left. Else age goes by the
+  /// time that is known to have passed: docs/operations.md, clocks.
+  bool trust_clock = false;
   /// False: nothing runs by itself but committer and syncer; call run_maintenance (tests).
   bool background = true;
   FileSystem* file_system = &FileSystem::posix();
@@ -338,8 +344,13 @@ struct StoreStats {
   std::uint64_t written_bytes = 0;  ///< to segments, frames included
   std::uint64_t commits = 0;        ///< frames
   std::uint64_t syncs = 0;
+  std::uint64_t sync_micros = 0;      ///< they took in all
+  std::uint64_t sync_p50_micros = 0;  ///< of the last 1,024 of them, as the next two
+  std::uint64_t sync_p99_micros = 0;
+  std::uint64_t sync_max_micros = 0;
   std::uint64_t fetches = 0;
   std::uint64_t fetched_bytes = 0;
+  std::uint64_t fetched_cached_bytes = 0;  ///< of them: given without waiting for a disk
   std::uint64_t waiting_fetches = 0;
   std::uint64_t duplicates = 0;
   std::uint64_t segments = 0;
@@ -349,6 +360,12 @@ struct StoreStats {
   std::uint64_t compacted_bytes = 0;        ///< that compaction removed
   std::uint64_t cleaner_debt_bytes = 0;     ///< due to be read or moved, when last looked
   std::uint64_t cleaner_rate = 0;           ///< bytes a second, when it last did something
+  std::uint64_t scrubbed_bytes = 0;         ///< verified by the scrubber since the start
+  std::uint64_t scrub_damages = 0;          ///< places it found since the start
+  std::uint64_t scrub_passes = 0;           ///< ended since the start
+  Timestamp scrub_pass_ended{0};   ///< when the last pass ended, also before this start; 0: never
+  std::uint64_t lost_ranges = 0;   ///< of offsets, that a repair took out and nobody deleted yet
+  std::uint64_t lost_offsets = 0;  ///< in them
   std::uint64_t topics = 0;
   std::uint64_t partitions = 0;
   std::uint64_t memory_held_bytes = 0;

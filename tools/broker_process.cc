@@ -100,6 +100,8 @@ Status BrokerProcess::open_store(const Settings& settings) {
   options.low_space_bytes = settings.bytes("low-space");
   options.cleaner_bytes_per_second = settings.bytes("cleaner-rate");
   options.ballast_bytes = settings.bytes("ballast");
+  options.scrub_interval = settings.duration("scrub-interval");
+  options.trust_clock = settings.enabled("trust-clock");
   options.maintenance_interval = settings.duration("maintenance-interval");
   options.age_check_interval = std::chrono::milliseconds(
       broker::start_number(kafka_configs_, "log.retention.check.interval.ms"));

@@ -12,9 +12,8 @@ namespace runnel::tools {
 namespace {
 
 constexpr const char* kNextStep =
-    "Put the directory back from a backup. Or go on without what is damaged: `runnel serve` says "
-    "if\n"
-    "it can start, and serves all other records.\n";
+    "Put the directory back from a backup. Or go on without what is damaged: `runnel repair DIR\n"
+    "--dry-run` says what would be lost, and without --dry-run everything else is served.\n";
 
 std::string describe(const storage::Damage& damage) {
   std::string records;

@@ -56,6 +56,7 @@ void add_replay(Cli& cli);
 void add_backup(Cli& cli);
 void add_erase(Cli& cli);
 void add_check(Cli& cli);
+void add_repair(Cli& cli);
 void add_export(Cli& cli);
 void add_import(Cli& cli);
 void add_config(Cli& cli);

@@ -29,6 +29,7 @@ void add_commands(Cli& cli) {
   add_backup(cli);
   add_erase(cli);
   add_check(cli);
+  add_repair(cli);
   add_config(cli);
   add_bench(cli);
   add_version(cli);

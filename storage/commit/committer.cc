@@ -331,6 +331,7 @@ void Committer::make_durable(std::vector<Group>& groups) {
     const auto durable = journal_.sync();
     if (!durable) error = durable.error();
     const std::int64_t took = (options_.clock->monotonic() - begun).count();
+    sync_times_.add(std::chrono::nanoseconds(took));
     sync_nanos_ = sync_nanos_ + (took - sync_nanos_) / 8;  // one thread syncs at a time
   }
   // Only what is durable may enter the index: it must never know more than the journal.
@@ -381,7 +382,9 @@ Status Committer::run_exclusive(Exclusive& work) {
   const auto header = write(group);
   if (!header) status = fail(header.error());
   if (status) {
+    const auto begun = options_.clock->monotonic();
     const auto durable = journal_.sync();
+    sync_times_.add(options_.clock->monotonic() - begun);
     if (!durable) status = fail(durable.error());
   }
   if (status) status = index_.apply(group.mutations);

@@ -18,6 +18,7 @@
 
 #include "protocol/base/thread_annotations.h"
 #include "storage/commit/stager.h"
+#include "storage/commit/sync_times.h"
 #include "storage/index/index.h"
 #include "storage/log/reader.h"
 #include "storage/segments/journal.h"
@@ -69,6 +70,7 @@ class Committer {
   };
   [[nodiscard]] Status run(Exclusive work);
 
+  [[nodiscard]] SyncTimes::Summary sync_times() const { return sync_times_.summary(); }
   [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
   [[nodiscard]] std::uint64_t appended_bytes() const noexcept { return appended_bytes_; }
   [[nodiscard]] std::uint64_t appended_records() const noexcept { return appended_records_; }
@@ -110,6 +112,7 @@ class Committer {
   Index& index_;
   Stager& stager_;
   Reader& reader_;
+  SyncTimes sync_times_;
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> appended_bytes_{0};
   std::atomic<std::uint64_t> appended_records_{0};

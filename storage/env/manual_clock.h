@@ -21,6 +21,11 @@ class ManualClock final : public Clock {
     wall_ms_ += by.count();
     monotonic_ns_ += std::chrono::nanoseconds(by).count();
   }
+  /// The machine is off for this long and begins anew.
+  void reboot(std::chrono::milliseconds after) {
+    wall_ms_ += after.count();
+    monotonic_ns_ = 1;
+  }
   /// Moves the wall clock alone, as an administrator or NTP does.
   void jump(std::chrono::milliseconds by) { wall_ms_ += by.count(); }
 

@@ -12,8 +12,11 @@
 #include "storage/commit/stager.h"
 #include "storage/index/index.h"
 #include "storage/index/manifest_tail.h"
+#include "storage/log/check_held.h"
+#include "storage/log/damaged_records.h"
 #include "storage/log/directory.h"
 #include "storage/log/entry_check.h"
+#include "storage/log/quarantine.h"
 #include "storage/log/recovery.h"
 #include "storage/segments/anchor.h"
 #include "storage/segments/data_segments.h"
@@ -23,51 +26,6 @@
 
 namespace runnel::storage {
 namespace {
-
-/// Whether the damage and the entry have bytes in common.
-bool touches(const Damage& damage, const IndexEntry& entry) {
-  return damage.file == segment_name(entry.position.segment) &&
-         entry.position.offset < damage.position + damage.length &&
-         damage.position < std::uint64_t{entry.position.offset} + entry.bytes;
-}
-
-Status name_records_of(const Index& index, const std::string& partition, PartitionId id,
-                       CheckReport& report) {
-  Status status;
-  RUNNEL_TRY(index.scan(Family::kIndex, keys::index_entry(id, Offset(0)),
-                        keys::index_entry(id, Offset(std::numeric_limits<std::int64_t>::max())),
-                        [&](std::string_view key, std::string_view value) {
-                          const auto entry = decode_index_entry(key, value);
-                          if (!entry) status = fail(entry.error());
-                          if (!entry) return false;
-                          for (Damage& damage : report.damages) {
-                            if (!touches(damage, *entry)) continue;
-                            damage.records.push_back(partition + " offsets " +
-                                                     std::to_string(entry->base.value()) + " to " +
-                                                     std::to_string(entry->last.value()));
-                          }
-                          return true;
-                        }));
-  return status;
-}
-
-/// Says of each damage which records the index has there.
-Status name_records(const Index& index, CheckReport& report) {
-  Status status;
-  RUNNEL_TRY(index.scan_prefix(
-      Family::kMeta, keys::kTopics, [&](std::string_view key, std::string_view value) {
-        const auto topic = decode_topic(value);
-        if (!topic) status = fail(topic.error());
-        if (!topic) return false;
-        const std::string name(key.substr(keys::kTopics.size()));
-        for (std::size_t i = 0; i < topic->partitions.size() && status; ++i) {
-          status = name_records_of(index, name + "[" + std::to_string(i) + "]",
-                                   topic->partitions[i], report);
-        }
-        return status.has_value();
-      }));
-  return status;
-}
 
 class Check {
  public:
@@ -87,6 +45,9 @@ class Check {
   void damage(std::string file, std::uint64_t at, std::uint64_t length, std::string what) {
     report_.damages.push_back({std::move(file), at, length, std::move(what)});
   }
+  void damage_in(std::uint32_t segment, std::uint64_t at, std::uint64_t length, std::string what) {
+    damage(segment_name(segment), at, length, std::move(what));
+  }
   void open_index();
   Status list_segments();
   /// Looks into one frame whose checksum holds: its batches must be whole as well.
@@ -101,6 +62,12 @@ class Check {
   Status check_moved(const Partition& partition);
   void check_moved_entry(const Partition& partition, const IndexEntry& entry);
   void check_span(const Partition& partition, const Span& span);
+  /// Reads all that the partition has in the span's segment.
+  Result<bool> all_sound(const Partition& partition, const Span& span);
+  Result<std::shared_ptr<File>> open_segment(std::uint32_t number);
+  /// What a repair put aside is no damage any more, as long as no record lies there.
+  Status leave_out_quarantined();
+  Result<bool> is_settled(const Damage& damage, const std::vector<Quarantined>& quarantined);
 
   const DirectoryPaths& paths_;
   FileSystem& fs_;
@@ -108,7 +75,7 @@ class Check {
   CheckReport& report_;
   std::set<std::uint32_t> segments_;
   std::map<std::pair<std::uint32_t, PartitionId>, Found> found_;
-  std::map<std::uint32_t, std::shared_ptr<File>> moved_files_;
+  std::map<std::uint32_t, std::shared_ptr<File>> files_;
   std::map<std::uint32_t, std::size_t> missing_;  // segment -> its place in the report's damages
 
   bool has_index_ = false;
@@ -173,16 +140,22 @@ void Check::look_into(const FrameView& frame) {
   ++report_.frames;
   report_.bytes += frame.header.total_bytes();
   std::uint64_t at = frame.header.payload_position().offset;
-  const std::string file = segment_name(frame.header.position.segment);
+  const std::uint32_t segment = frame.header.position.segment;
   for (Bytes rest = frame.payload; !rest.empty();) {
+    if (frame.is_damaged(at)) {  // said already
+      const std::size_t size = protocol::BatchView(rest).total_bytes();
+      rest = rest.subspan(size);
+      at += size;
+      continue;
+    }
     const auto size = protocol::validate_batch(rest, protocol::Depth::kRecords);
-    if (!size) return damage(file, at, rest.size(), size.error().message());
+    if (!size) return damage_in(segment, at, rest.size(), size.error().message());
     ++report_.batches;
     const protocol::BatchView batch(rest);
     if (!batch.is_control()) {
       report_.records += static_cast<std::uint64_t>(batch.record_count());
     } else if (const auto marker = protocol::read_end_txn_batch(rest.first(*size)); !marker) {
-      damage(file, at, *size, "a control batch: " + marker.error().message());
+      damage_in(segment, at, *size, "a control batch: " + marker.error().message());
     }
     rest = rest.subspan(*size);
     at += *size;
@@ -194,8 +167,8 @@ void Check::note_records(const FrameView& frame) {
   for (ByteReader operations(frame.operations); operations.remaining() != 0;) {
     const auto operation = decode_operation(operations);
     if (!operation) {
-      return damage(segment_name(frame.header.position.segment), frame.header.position.offset,
-                    frame.header.total_bytes(), operation.error().message());
+      return damage_in(frame.header.position.segment, frame.header.position.offset,
+                       frame.header.total_bytes(), operation.error().message());
     }
     const auto* append = std::get_if<AppendOperation>(&*operation);
     if (append == nullptr) continue;
@@ -216,6 +189,8 @@ void Check::note_records(const FrameView& frame) {
 void Check::replay(const FrameView& frame) {
   const FrameHeader& header = frame.header;
   if (header.position < from_.position) return;
+  // A start would stop there; what is wrong was said already.
+  refused_ = refused_ || !frame.damaged.empty();
   if (header.sequence != at_.sequence + 1 || header.previous_checksum != at_.checksum) {
     // No frame can know of durable bytes behind itself.
     if (header.durable <= header.position) witness_ = std::max(witness_, header.durable);
@@ -229,8 +204,8 @@ void Check::replay(const FrameView& frame) {
   const Status applied = recovery_->apply(frame);
   if (applied) return;
   refused_ = true;
-  damage(segment_name(header.position.segment), header.position.offset, header.total_bytes(),
-         "the store can't be started: " + applied.error().message());
+  damage_in(header.position.segment, header.position.offset, header.total_bytes(),
+            "the store can't be started: " + applied.error().message());
 }
 
 Status Check::check_end() {
@@ -245,9 +220,9 @@ Status Check::check_end() {
   std::uint32_t missing = end.segment;
   while (segments_.contains(missing)) ++missing;
   missing_.emplace(missing, report_.damages.size());
-  damage(segment_name(missing), 0, 0,
-         "the file is missing: everything before " + known.to_string() +
-             " was synced, but what is there ends at " + end.to_string());
+  damage_in(missing, 0, 0,
+            "the file is missing: everything before " + known.to_string() +
+                " was synced, but what is there ends at " + end.to_string());
   return {};
 }
 
@@ -258,8 +233,8 @@ void Check::check_span(const Partition& partition, const Span& span) {
   if (!segments_.contains(span.segment)) {
     const auto [it, is_new] = missing_.emplace(span.segment, report_.damages.size());
     if (is_new) {
-      damage(segment_name(span.segment), 0, 0,
-             "the file is missing, but records that are not deleted lie in it");
+      damage_in(span.segment, 0, 0,
+                "the file is missing, but records that are not deleted lie in it");
     }
     report_.damages[it->second].records.push_back(std::move(records));
     return;
@@ -267,18 +242,96 @@ void Check::check_span(const Partition& partition, const Span& span) {
   if (is_data_segment(span.segment)) return;  // check_moved() looks at what is in it
   const auto it = found_.find({span.segment, partition.id()});
   if (it != found_.end() && it->second.first <= span.first && it->second.last >= span.last) return;
-  damage(segment_name(span.segment), 0, 0, "not all records that the index knows are there");
+  // In frames that do not count, behind damage, batches may be sound all the same.
+  if (all_sound(partition, span).value_or(false)) return;
+  damage_in(span.segment, 0, 0, "not all records that the index knows are there");
   report_.damages.back().records.push_back(std::move(records));
+}
+
+Result<std::shared_ptr<File>> Check::open_segment(std::uint32_t number) {
+  auto& file = files_[number];
+  if (!file) {
+    const std::string name =
+        is_data_segment(number) ? data_segment_file_name(number) : segment_file_name(number);
+    RUNNEL_TRY_ASSIGN(file, fs_.open(paths_.segments + "/" + name, {}));
+  }
+  return file;
+}
+
+Result<bool> Check::all_sound(const Partition& partition, const Span& span) {
+  RUNNEL_TRY_ASSIGN(const auto file, open_segment(span.segment));
+  Status status;
+  RUNNEL_TRY(index_->scan(Family::kIndex, keys::index_entry(partition.id(), span.first),
+                          keys::index_entry(partition.id(), span.last + 1),
+                          [&](std::string_view key, std::string_view value) {
+                            const auto entry = decode_index_entry(key, value);
+                            if (!entry) status = fail(entry.error());
+                            if (!entry) return false;
+                            if (entry->bytes == 0 || entry->position.segment != span.segment)
+                              return true;
+                            const auto batches = read_entry(*entry, *file);
+                            if (!batches) status = fail(batches.error());
+                            return status.has_value();
+                          }));
+  return status.has_value();
+}
+
+Result<bool> Check::is_settled(const Damage& damage, const std::vector<Quarantined>& quarantined) {
+  const auto segment = parse_segment_name(damage.file);
+  if (!segment || !segments_.contains(*segment) || !recovery_ || refused_) return false;
+  // Replay would need it.
+  if (!is_data_segment(*segment) && *segment >= from_.position.segment) return false;
+  const std::string file =
+      "segments/" +
+      (is_data_segment(*segment) ? data_segment_file_name(*segment) : segment_file_name(*segment));
+  const bool known = std::any_of(quarantined.begin(), quarantined.end(), [&](const Quarantined& q) {
+    return q.file == file && (q.length == 0 || damage.length == 0 ||
+                              (q.position < damage.position + damage.length &&
+                               damage.position < q.position + q.length));
+  });
+  if (!known) return false;
+  RUNNEL_TRY_ASSIGN(const auto bytes, open_segment(*segment));
+  Status status;
+  RUNNEL_TRY(index_->scan_prefix(Family::kIndex, keys::kEntries,
+                                 [&](std::string_view key, std::string_view value) {
+                                   const auto entry = decode_index_entry(key, value);
+                                   if (!entry) status = fail(entry.error());
+                                   if (!entry) return false;
+                                   if (entry->bytes == 0 || !touches(damage, *entry)) return true;
+                                   const auto batches = read_entry(*entry, *bytes);
+                                   if (!batches) status = fail(batches.error());
+                                   return status.has_value();
+                                 }));
+  return status.has_value();
+}
+
+Status Check::leave_out_quarantined() {
+  RUNNEL_TRY_ASSIGN(const auto quarantined,
+                    read_quarantine(fs_, parent_directory(paths_.quarantine)));
+  for (const Quarantined& q : quarantined) {
+    std::string note = "quarantined: " + q.file;
+    if (q.length != 0) {
+      note += " at byte " + std::to_string(q.position) + ", " + std::to_string(q.length) + " bytes";
+    }
+    note += " (" + q.reason + ")";
+    for (const LostRange& lost : q.lost) note += "; lost: " + lost.to_string();
+    report_.notes.push_back(std::move(note));
+  }
+  if (quarantined.empty()) return {};
+  std::vector<Damage> left;
+  for (Damage& d : report_.damages) {
+    RUNNEL_TRY_ASSIGN(const bool settled, is_settled(d, quarantined));
+    if (!settled) left.push_back(std::move(d));
+  }
+  report_.damages = std::move(left);
+  return {};
 }
 
 void Check::check_moved_entry(const Partition& partition, const IndexEntry& entry) {
   const std::uint32_t number = entry.position.segment;
   if (!segments_.contains(number)) return;  // said of its span already
   const auto check = [&]() -> Status {
-    auto& file = moved_files_[number];
-    if (!file) {
-      RUNNEL_TRY_ASSIGN(file, fs_.open(paths_.segments + "/" + data_segment_file_name(number), {}));
-    }
+    RUNNEL_TRY_ASSIGN(const auto file, open_segment(number));
     RUNNEL_TRY_ASSIGN(const Buffer batches, read_entry(entry, *file));
     for (Bytes rest = batches.bytes(); !rest.empty();) {
       RUNNEL_TRY_ASSIGN(
@@ -296,23 +349,23 @@ void Check::check_moved_entry(const Partition& partition, const IndexEntry& entr
   };
   const Status sound = check();
   if (sound) return;
-  damage(segment_name(number), entry.position.offset, entry.bytes,
-         sound.error().within(partition.name()).message());
+  damage_in(number, entry.position.offset, entry.bytes,
+            sound.error().within(partition.name()).message());
 }
 
 Status Check::check_moved(const Partition& partition) {
   Status status;
   const PartitionId id = partition.id();
-  RUNNEL_TRY(index_->scan(Family::kIndex, keys::index_entry(id, Offset(0)),
-                          keys::index_entry(id + 1, Offset(0)),
-                          [&](std::string_view key, std::string_view value) {
-                            const auto entry = decode_index_entry(key, value);
-                            if (!entry) status = fail(entry.error());
-                            if (entry && is_data_segment(entry->position.segment)) {
-                              check_moved_entry(partition, *entry);
-                            }
-                            return status.has_value();
-                          }));
+  RUNNEL_TRY(index_->scan(
+      Family::kIndex, keys::index_entry(id, Offset(0)), keys::index_entry(id + 1, Offset(0)),
+      [&](std::string_view key, std::string_view value) {
+        const auto entry = decode_index_entry(key, value);
+        if (!entry) status = fail(entry.error());
+        if (entry && entry->bytes != 0 && is_data_segment(entry->position.segment)) {
+          check_moved_entry(partition, *entry);
+        }
+        return status.has_value();
+      }));
   return status;
 }
 
@@ -365,10 +418,11 @@ Status Check::run(const std::function<void(std::uint64_t, std::uint64_t)>& progr
                                             },
                                             progress));
   for (const JournalDamage& d : damages) {
-    damage(segment_name(d.position.segment), d.position.offset, d.length, d.what);
+    damage_in(d.position.segment, d.position.offset, d.length, d.what);
   }
   RUNNEL_TRY(check_end());
   check_spans();
+  RUNNEL_TRY(leave_out_quarantined());
   if (index_ && !report_.damages.empty()) {
     if (const Status named = name_records(*index_, report_); !named) {
       damage("index", 0, 0, named.error().message());
@@ -397,19 +451,29 @@ Result<std::unique_ptr<FileLock>> lock_directory(FileSystem& fs, const Directory
 
 }  // namespace
 
+Result<DirectoryFormat> read_format_of_data(FileSystem& fs, const std::string& directory) {
+  auto format = read_format(fs, directory);
+  if (format || format.error().code() != ErrorCode::kNotFound) return format;
+  return fail(ErrorCode::kNotFound, directory + " holds no Runnel data (there is no FORMAT file)");
+}
+
+Result<CheckReport> check_held_directory(
+    const std::string& directory, FileSystem& fs, const DirectoryFormat& format,
+    const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  CheckReport report;
+  const DirectoryPaths paths(directory);
+  RUNNEL_TRY(Check(paths, fs, format.frame_seed, report).run(progress));
+  return report;
+}
+
 Result<CheckReport> check_directory(
     const std::string& directory, FileSystem& fs,
     const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-  const DirectoryPaths paths(directory);
-  const auto format = read_format(fs, directory);
-  if (!format && format.error().code() == ErrorCode::kNotFound) {
-    return fail(ErrorCode::kNotFound,
-                directory + " holds no Runnel data (there is no FORMAT file)");
-  }
-  if (!format) return fail(format.error());
-  CheckReport report;
-  RUNNEL_TRY_ASSIGN(const auto lock, lock_directory(fs, paths, report));
-  RUNNEL_TRY(Check(paths, fs, format->frame_seed, report).run(progress));
+  RUNNEL_TRY_ASSIGN(const DirectoryFormat format, read_format_of_data(fs, directory));
+  CheckReport locked;
+  RUNNEL_TRY_ASSIGN(const auto lock, lock_directory(fs, DirectoryPaths(directory), locked));
+  RUNNEL_TRY_ASSIGN(CheckReport report, check_held_directory(directory, fs, format, progress));
+  report.notes.insert(report.notes.begin(), locked.notes.begin(), locked.notes.end());
   return report;
 }
 

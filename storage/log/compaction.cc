@@ -45,12 +45,22 @@ Result<Compactable> find_compactable(const CompactionEnvironment& environment,
   RUNNEL_TRY(environment.reader.for_each_entry(
       *partition, std::max(view.cleaned.offset, view.start.offset), view.stable.offset,
       [&](const IndexEntry& e) {
+        if (e.is_lost()) {
+          found.to = {e.last + 1, e.bytes_before};
+          return true;
+        }
         // A batch without a timestamp is as old as its segment's last write.
         Timestamp time = e.max_timestamp;
         if (time == kNoTimestamp && !is_data_segment(e.position.segment)) {
           time = environment.journal.closed_at(e.position.segment).value_or(environment.now);
         }
         if (e.last >= view.stable.offset || time > youngest) return false;
+        const bool is_last = e.last + 1 >= view.high_watermark;
+        if (is_last && e.position.segment == current) return false;
+        if (is_last) {
+          found.tail = e.last + 1;
+          return false;
+        }
         if (!first) first = time;
         if (e.position.segment == current) {
           found.in_the_way = *first < oldest && found.bytes == 0;
@@ -150,7 +160,26 @@ Result<CleanPoint> Compaction::map_keys(const Compactable& what) {
     }
     RUNNEL_TRY(environment_.pace(stats_.read_bytes - read_before));
   }
+  if (end.offset >= what.to.offset) RUNNEL_TRY(map_tail(what));
   return end;
+}
+
+Status Compaction::map_tail(const Compactable& what) {
+  if (what.tail <= what.to.offset) return {};
+  RUNNEL_TRY_ASSIGN(const Entries entries, some_entries(what.to.offset, what.tail));
+  if (entries.empty()) return {};
+  RUNNEL_TRY(load_aborted(entries));
+  for (const IndexEntry& entry : entries) {
+    RUNNEL_TRY_ASSIGN(const Buffer batches, read(entry));
+    if (batches.empty()) continue;
+    std::size_t records = 0;
+    for_each_batch(batches.bytes(), [&](const BatchView& batch, Bytes) {
+      records += static_cast<std::size_t>(batch.record_count());
+    });
+    if (!keys_.has_room(records)) return {};
+    RUNNEL_TRY(map_entry(batches.bytes()));
+  }
+  return {};
 }
 
 void Compaction::count_removed(const BatchView& batch, std::int32_t left) {
@@ -269,8 +298,16 @@ Status Compaction::run(const Compactable& what) {
   RUNNEL_TRY_ASSIGN(const CleanPoint end, map_keys(what));
   Offset at = partition_->view().start.offset;
   while (at < end.offset) {
-    RUNNEL_TRY_ASSIGN(const Entries entries, some_entries(at, end.offset));
+    RUNNEL_TRY_ASSIGN(Entries entries, some_entries(at, end.offset));
     if (entries.empty()) break;
+    if (entries.front().is_lost()) {
+      at = entries.front().last + 1;
+      continue;
+    }
+    // What is lost stays known: no move reaches over it.
+    entries.erase(std::find_if(entries.begin(), entries.end(),
+                               [](const IndexEntry& e) { return e.is_lost(); }),
+                  entries.end());
     const std::uint64_t bytes_before = stats_.read_bytes + stats_.written_bytes;
     const IndexEntry& last = entries.back();
     RUNNEL_TRY(rewrite(entries, {last.last + 1, last.bytes_before + last.bytes}));

@@ -21,8 +21,12 @@ namespace runnel::storage {
 
 /// What of a partition can be compacted now.
 struct Compactable {
-  CleanPoint from;          ///< clean up to here
-  CleanPoint to;            ///< what is behind it is too young, or being written
+  CleanPoint from;  ///< clean up to here
+  CleanPoint to;    ///< what is behind it is too young, being written, or the last batch
+  /// Where that ends; no more than `to` if it is not old enough. The last batch stays as it is, so
+  /// nothing is clean that lies with it: a mark in it must not go before what it deletes there. But
+  /// older values of its keys may go.
+  Offset tail{0};
   std::uint64_t bytes = 0;  ///< between the two
   std::uint64_t total = 0;  ///< and before
   bool is_due = false;      ///< there is enough of it, or it is old enough
@@ -74,6 +78,7 @@ class Compaction {
   /// Fills keys_; gives where it had to end.
   [[nodiscard]] Result<CleanPoint> map_keys(const Compactable& what);
   [[nodiscard]] Status map_entry(Bytes batches);
+  [[nodiscard]] Status map_tail(const Compactable& what);
   [[nodiscard]] Status rewrite(const Entries& entries, const CleanPoint& clean);
   /// Adds what stays of a batch; `changed` if that is not all of it.
   [[nodiscard]] Status filter(const Buffer& batch, std::uint64_t bytes_before, MoveBuilder& to,

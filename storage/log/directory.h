@@ -22,7 +22,8 @@ struct DirectoryPaths {
         ballast(root + "/ballast"),
         segments(root + "/segments"),
         index(root + "/index"),
-        snapshots(root + "/snapshots") {}
+        snapshots(root + "/snapshots"),
+        quarantine(root + "/quarantine") {}
   std::string lock;
   std::string format;
   std::string anchor;
@@ -30,6 +31,7 @@ struct DirectoryPaths {
   std::string segments;
   std::string index;
   std::string snapshots;
+  std::string quarantine;
 };
 
 /// What FORMAT says.

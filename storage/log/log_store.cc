@@ -123,6 +123,8 @@ CleanerOptions LogStore::cleaner_options() {
     return retention_clock_.now(*options_.clock, doubted);
   };
   cleaner.report = [this](const Error& error) {
+    // What is damaged stays where it is, and is met again each time.
+    if (error.code() == ErrorCode::kCorrupt && !cleaner_damages_.is_new(error.message())) return;
     log(LogLevel::kError, "cleaning: " + error.to_string());
   };
   return cleaner;
@@ -143,11 +145,70 @@ void LogStore::report_missing_segments() const {
   }
 }
 
+LogStore::LostInAll LogStore::count_lost() const {
+  LostInAll all;
+  const Status scanned =
+      index_->scan_prefix(Family::kIndex, keys::kLost, [&](std::string_view key, auto value) {
+        const auto parsed = keys::parse_lost(key);
+        const auto lost = decode_lost(key, value);
+        const PartitionRef of = parsed ? topics_.partition(parsed->partition) : nullptr;
+        if (!of || !lost) return true;
+        ++all.ranges;
+        all.offsets += static_cast<std::uint64_t>(lost->last - lost->first + 1);
+        if (all.ranges <= kMostLostNamed) {
+          all.names += (all.names.empty() ? "" : ", ") + of->topic() + "[" +
+                       std::to_string(of->index().value()) + "] offsets " +
+                       std::to_string(lost->first.value()) + " to " +
+                       std::to_string(lost->last.value());
+        }
+        return true;
+      });
+  if (!scanned) log(LogLevel::kError, "lost ranges: " + scanned.error().to_string());
+  return all;
+}
+
+void LogStore::report_lost() const {
+  const LostInAll lost = count_lost();
+  if (lost.ranges == 0) return;
+  log(LogLevel::kWarning,
+      std::to_string(lost.offsets) + " offsets in " + std::to_string(lost.ranges) +
+          " ranges are lost since a repair; reading them answers corrupt: " + lost.names +
+          (lost.ranges > kMostLostNamed ? ", ..." : ""));
+}
+
 Status LogStore::load_producer_ids() {
   RUNNEL_TRY_ASSIGN(const auto value, index_->get(Family::kMeta, keys::next_producer()));
   if (!value) return {};
   RUNNEL_TRY_ASSIGN(const auto end, decode_number(*value));
   producer_ids_end_ = static_cast<std::int64_t>(end);
+  return {};
+}
+
+Status LogStore::start_clock() {
+  RUNNEL_TRY_ASSIGN(const auto value, index_->get(Family::kMeta, keys::retention_time()));
+  std::optional<RetentionClock::Kept> last;
+  if (value) {
+    RUNNEL_TRY_ASSIGN(const KeptTime kept, decode_kept_time(*value));
+    const bool known = kept.monotonic_ns != KeptTime::kUnknown;
+    last = {kept.time, kept.wall,
+            known ? std::chrono::nanoseconds(kept.monotonic_ns) : options_.clock->monotonic()};
+  }
+  retention_clock_.start(last, options_.trust_clock, *options_.clock);
+  return {};
+}
+
+Status LogStore::start_scrubber() {
+  ScrubPlace place;
+  RUNNEL_TRY_ASSIGN(const auto value, index_->get(Family::kMeta, keys::scrub_place()));
+  if (value) {
+    RUNNEL_TRY_ASSIGN(place, decode_scrub_place(*value));
+  }
+  const auto report = [this](const Error& error) {
+    log(LogLevel::kError, "scrubbing: " + error.to_string());
+  };
+  scrubber_ =
+      std::make_unique<Scrubber>(ScrubberOptions{options_.scrub_interval, options_.clock, report},
+                                 *reader_, topics_, *journal_, place);
   return {};
 }
 
@@ -174,6 +235,7 @@ Status LogStore::start() {
   RUNNEL_TRY(recovery.replay(*journal_));
   RUNNEL_TRY(recovery.load(topics_, segments_, *stager_));
   report_missing_segments();
+  report_lost();
   RUNNEL_TRY(load_producer_ids());
   loaded_.store(true, std::memory_order_release);
   reader_->verified().trust_from(recovery.checkpoint().position);
@@ -184,13 +246,7 @@ Status LogStore::start() {
     last_checkpoint_ = options_.clock->monotonic();
   }
   recovered_frames_ = recovery.report().frames;
-  RUNNEL_TRY_ASSIGN(const auto believed, index_->get(Family::kMeta, keys::retention_time()));
-  std::optional<Timestamp> last_time;
-  if (believed) {
-    RUNNEL_TRY_ASSIGN(const auto time, decode_number(*believed));
-    last_time = Timestamp(static_cast<std::int64_t>(time));
-  }
-  retention_clock_.start(last_time, *options_.clock);
+  RUNNEL_TRY(start_clock());
 
   committer_ =
       std::make_unique<Committer>(committer_options(), *journal_, *index_, *stager_, *reader_);
@@ -198,8 +254,10 @@ Status LogStore::start() {
   cleaner_ = std::make_unique<Cleaner>(cleaner_options(), *journal_, *data_, *index_, *reader_,
                                        *committer_, topics_, segments_);
   RUNNEL_TRY(cleaner_->load_erasures());
+  RUNNEL_TRY(start_scrubber());
   look_at_space();
   if (options_.background) cleaner_->start();
+  if (options_.background) scrubber_->start();
   if (options_.background) background_ = std::thread([this] { run_background(); });
 
   recovery_micros_ = static_cast<std::uint64_t>(
@@ -229,6 +287,7 @@ Status LogStore::close() {
   if (background_.joinable()) background_.join();
   if (!committer_) return {};
   if (cleaner_) cleaner_->stop();
+  if (scrubber_) scrubber_->stop();
   Status status;
   {
     MutexLock lock(maintenance_mutex_);
@@ -328,8 +387,14 @@ StoreStats LogStore::stats() const {
   s.written_bytes = journal_->written_bytes() + data_->written_bytes();
   s.commits = committer_->commits();
   s.syncs = journal_->syncs();
+  const SyncTimes::Summary times = committer_->sync_times();
+  s.sync_micros = times.micros;
+  s.sync_p50_micros = times.p50_micros;
+  s.sync_p99_micros = times.p99_micros;
+  s.sync_max_micros = times.max_micros;
   s.fetches = reader_->fetches();
   s.fetched_bytes = reader_->fetched_bytes();
+  s.fetched_cached_bytes = reader_->fetched_cached_bytes();
   s.waiting_fetches = reader_->waiting();
   s.duplicates = stager_->duplicates();
   s.segments = journal_->segments().size() + data_->segments().size();
@@ -340,6 +405,14 @@ StoreStats LogStore::stats() const {
   s.compacted_bytes = cleaner.compacted_bytes;
   s.cleaner_debt_bytes = cleaner.debt_bytes;
   s.cleaner_rate = cleaner.rate;
+  const ScrubberStats scrubbed = scrubber_->stats();
+  s.scrubbed_bytes = scrubbed.bytes;
+  s.scrub_damages = scrubbed.damages;
+  s.scrub_passes = scrubbed.passes;
+  s.scrub_pass_ended = scrubbed.pass_ended;
+  const LostInAll lost = count_lost();
+  s.lost_ranges = lost.ranges;
+  s.lost_offsets = lost.offsets;
   s.topics = topics_.all().size();
   s.partitions = topics_.partition_count();
   s.memory_held_bytes = memory_.held_bytes();

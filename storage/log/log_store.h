@@ -14,7 +14,9 @@
 #include "storage/log/directory.h"
 #include "storage/log/reader.h"
 #include "storage/log/retention_clock.h"
+#include "storage/log/scrubber.h"
 #include "storage/log/segment_ledger.h"
+#include "storage/log/told_once.h"
 #include "storage/log/topics.h"
 #include "storage/log/worker.h"
 #include "storage/segments/data_segments.h"
@@ -89,11 +91,22 @@ class LogStore final : public Store {
   explicit LogStore(StoreOptions options);
   [[nodiscard]] Status start();
   [[nodiscard]] Status load_producer_ids();
+  [[nodiscard]] Status start_clock();
+  [[nodiscard]] Status start_scrubber();
   [[nodiscard]] IndexOptions index_options();
   [[nodiscard]] JournalOptions journal_options() const;
   [[nodiscard]] CommitterOptions committer_options();
   void log(LogLevel level, std::string_view text) const;
   void report_missing_segments() const;
+  /// What repairs took out and nobody deleted since.
+  struct LostInAll {
+    std::uint64_t ranges = 0;
+    std::uint64_t offsets = 0;
+    std::string names;  ///< of the first kMostLostNamed
+  };
+  static constexpr std::uint64_t kMostLostNamed = 20;
+  [[nodiscard]] LostInAll count_lost() const;
+  void report_lost() const;
 
   // log_store_commit.cc
   struct Growth;
@@ -195,7 +208,9 @@ class LogStore final : public Store {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<Stager> stager_;
   std::unique_ptr<Committer> committer_;
+  ToldOnce cleaner_damages_;
   std::unique_ptr<Cleaner> cleaner_;
+  std::unique_ptr<Scrubber> scrubber_;
   std::atomic<bool> driven_{false};  ///< somebody calls drive_commits()
   Worker recompression_;             ///< compresses anew, off the threads that serve sockets
   RetentionClock retention_clock_;

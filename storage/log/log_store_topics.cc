@@ -123,6 +123,7 @@ void LogStore::erase_partition(const Partition& partition, Mutations& to) const 
                  keys::index_entry(id + 1, Offset(0)));
   to.erase_range(Family::kIndex, keys::span(id, 0), keys::span(id + 1, 0));
   to.erase_range(Family::kIndex, keys::aborted(id, Offset(0)), keys::aborted(id + 1, Offset(0)));
+  to.erase_range(Family::kIndex, keys::lost(id, Offset(0)), keys::lost(id + 1, Offset(0)));
   to.erase(Family::kMeta, keys::partition_state(id));
   to.erase(Family::kMeta, keys::log_start(id));
   to.erase(Family::kMeta, keys::clean_point(id));

@@ -12,6 +12,8 @@ constexpr std::chrono::milliseconds kAnchorInterval{20};
 /// maintenance interval, bytes as often as the anchor.
 constexpr std::chrono::seconds kCheckpointInterval{5};
 constexpr std::uint64_t kCheckpointBytes = 128u << 20;
+/// Where nothing is written the time that passes is kept all the same.
+constexpr std::chrono::hours kQuietCheckpointInterval{1};
 constexpr std::chrono::seconds kExpiryInterval{60};
 /// Less than a mebibyte: about what a commit of records takes.
 constexpr std::size_t kProducersPerCommit = 4096;
@@ -75,6 +77,7 @@ Status LogStore::anchor_if_behind() {
 Status LogStore::run_maintenance() {
   RUNNEL_TRY(maintain());
   RUNNEL_TRY(cleaner_->run());
+  scrubber_->run_due();
   MutexLock lock(maintenance_mutex_);
   return remove_dead_segments();
 }
@@ -90,9 +93,9 @@ Status LogStore::maintain() {
 }
 
 bool LogStore::checkpoint_is_due() const {
-  const Position end = journal_->durable();
-  if (end == checkpoint_end_) return false;
-  return is_far_behind() || options_.clock->monotonic() - last_checkpoint_ >= kCheckpointInterval;
+  const auto passed = options_.clock->monotonic() - last_checkpoint_;
+  if (journal_->durable() == checkpoint_end_) return passed >= kQuietCheckpointInterval;
+  return is_far_behind() || passed >= kCheckpointInterval;
 }
 
 bool LogStore::is_far_behind() const {
@@ -155,8 +158,10 @@ Status LogStore::checkpoint() {
     add_producers(states, m);
     point = end;
     m.put(Family::kMeta, keys::checkpoint(), encode(end));
+    const RetentionClock::Kept kept = retention_clock_.keep(*options_.clock);
     m.put(Family::kMeta, keys::retention_time(),
-          encode_number(static_cast<std::uint64_t>(believed.value())));
+          encode(KeptTime{kept.time, kept.wall, kept.monotonic.count()}));
+    if (scrubber_) m.put(Family::kMeta, keys::scrub_place(), encode(scrubber_->place()));
     return m;
   };
   work.applied = [&] {

@@ -20,6 +20,15 @@ Error out_of_range(const Partition& partition, Offset from, const Partition::Vie
                    "; start from the earliest or the latest offset");
 }
 
+Error lost(const IndexEntry& entry) {
+  return Error(ErrorCode::kCorrupt,
+               "offsets " + std::to_string(entry.base.value()) + " to " +
+                   std::to_string(entry.last.value()) +
+                   " are lost: they were damaged on disk, and a repair put what was left of them "
+                   "into quarantine; reading can go on at offset " +
+                   std::to_string(entry.last.value() + 1));
+}
+
 }  // namespace
 
 Status Reader::for_each_entry(const Partition& partition, Offset from, Offset end,
@@ -113,6 +122,10 @@ bool Reader::plan_entry(const IndexEntry& entry, const FetchItem& item, Offset e
                                            "; see 'runnel check'");
     return false;
   }
+  if (entry.is_lost()) {
+    status = fail(lost(entry));
+    return false;
+  }
   if (entry.bytes == 0) {
     out.next = std::min(entry.last + 1, end);
     return true;
@@ -147,10 +160,9 @@ bool Reader::plan_entry(const IndexEntry& entry, const FetchItem& item, Offset e
   out.bytes += piece.slice.length;
   out.next = std::min(next, end);
   piece.last = Offset(next.value() - 1);
-  if (!verified_.covers(piece.position, piece.slice.length) ||
-      !(*file)->resident(piece.slice.position, piece.slice.length)) {
-    answer.may_block = true;
-  }
+  const bool cached = (*file)->resident(piece.slice.position, piece.slice.length);
+  if (!cached) answer.cold_bytes += piece.slice.length;
+  if (!cached || !verified_.covers(piece.position, piece.slice.length)) answer.may_block = true;
   answer.pieces.back().push_back(std::move(piece));
   // What was cut off here comes first in the next fetch: nothing may be taken from behind it.
   return next > entry.last && out.bytes < budget;
@@ -329,13 +341,16 @@ void Reader::deliver(const FetchRequest& request, Answer answer, const FetchCall
 }
 
 void Reader::hand_over(Answer answer, const FetchCallback& done) {
+  std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < answer.result.size(); ++i) {
     FetchedPartition& out = answer.result[i];
     auto& slices = out.slices;
     slices.reserve(answer.pieces[i].size());
     for (Piece& p : answer.pieces[i]) slices.push_back(std::move(p.slice));
-    fetched_bytes_ += out.bytes;
+    bytes += out.bytes;
   }
+  fetched_bytes_ += bytes;
+  cached_bytes_ += bytes - std::min(bytes, answer.cold_bytes);
   ++fetches_;
   done(std::move(answer.result));
 }

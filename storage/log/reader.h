@@ -83,6 +83,8 @@ class Reader {
 
   [[nodiscard]] std::uint64_t fetches() const noexcept { return fetches_; }
   [[nodiscard]] std::uint64_t fetched_bytes() const noexcept { return fetched_bytes_; }
+  /// Of them, those that were in memory.
+  [[nodiscard]] std::uint64_t fetched_cached_bytes() const noexcept { return cached_bytes_; }
   [[nodiscard]] std::uint64_t waiting() const;
 
  private:
@@ -99,6 +101,7 @@ class Reader {
     FetchResult result;
     std::vector<std::vector<Piece>> pieces;  ///< one list a partition
     std::uint64_t bytes = 0;
+    std::uint64_t cold_bytes = 0;       ///< of them: to be waited for
     std::vector<Partition::Seen> seen;  ///< of each partition as it was read
     std::vector<std::uint64_t> moves;   ///< View::moves of each partition as it was read
     bool may_block = false;
@@ -166,6 +169,7 @@ class Reader {
   VerifiedRanges verified_;
   std::atomic<std::uint64_t> fetches_{0};
   std::atomic<std::uint64_t> fetched_bytes_{0};
+  std::atomic<std::uint64_t> cached_bytes_{0};
 
   mutable Mutex mutex_;
   std::condition_variable_any answers_changed_;

@@ -10,6 +10,7 @@ constexpr std::uint8_t kProducerFormat = 2;  ///< 1 knew no transactions
 constexpr char kIndexPrefix = '\x01';
 constexpr char kSpanPrefix = '\x02';
 constexpr char kAbortedPrefix = '\x03';
+constexpr char kLostPrefix = '\x04';
 constexpr std::size_t kPartitionKeyBytes = 5;
 
 std::string prefixed(char prefix, std::string_view rest) {
@@ -50,6 +51,9 @@ std::string span(PartitionId partition, std::uint32_t segment) {
 }
 std::string aborted(PartitionId partition, Offset marker) {
   return partition_key(kAbortedPrefix, partition).be(marker.value()).take();
+}
+std::string lost(PartitionId partition, Offset first) {
+  return partition_key(kLostPrefix, partition).be(first.value()).take();
 }
 std::string topic(std::string_view name) {
   return prefixed('t', name);
@@ -103,6 +107,9 @@ std::string next_producer() {
 std::string retention_time() {
   return "w";
 }
+std::string scrub_place() {
+  return "y";
+}
 std::string dedup(const DedupKey& key) {
   std::string out;
   escape(out, key.source);
@@ -134,6 +141,14 @@ std::optional<AbortedKey> parse_aborted(std::string_view key) {
   const Offset marker(r.be<std::int64_t>());
   if (!r.at_end()) return std::nullopt;
   return AbortedKey{partition, marker};
+}
+std::optional<LostKey> parse_lost(std::string_view key) {
+  ByteReader r(as_bytes(key));
+  if (r.le<char>() != kLostPrefix) return std::nullopt;
+  const PartitionId partition(r.be<std::uint32_t>());
+  const Offset first(r.be<std::int64_t>());
+  if (!r.at_end()) return std::nullopt;
+  return LostKey{partition, first};
 }
 std::optional<PartitionId> parse_partition(std::string_view key) {
   if (key.size() != kPartitionKeyBytes) return std::nullopt;
@@ -320,6 +335,26 @@ Result<AbortedRecord> decode_aborted(std::string_view key, std::string_view valu
   return a;
 }
 
+std::string encode(const LostRecord& lost) {
+  ByteWriter w;
+  w.le(kFormat).uvarint(static_cast<std::uint64_t>(lost.last - lost.first));
+  w.le(lost.found.value()).text(lost.why);
+  return w.take();
+}
+
+Result<LostRecord> decode_lost(std::string_view key, std::string_view value) {
+  const auto parsed = keys::parse_lost(key);
+  ByteReader r(as_bytes(value));
+  if (!parsed || r.le<std::uint8_t>() != kFormat) return unreadable("lost range");
+  LostRecord lost;
+  lost.first = parsed->first;
+  lost.last = parsed->first + static_cast<std::int64_t>(r.uvarint());
+  lost.found = Timestamp(r.le<std::int64_t>());
+  lost.why = std::string(r.text());
+  if (!r.at_end() || lost.last < lost.first) return unreadable("lost range");
+  return lost;
+}
+
 std::string encode(const ProducerState& s) {
   ByteWriter w;
   w.le(kProducerFormat).le(s.epoch.value()).le(s.last_seen.value()).le(s.last.value());
@@ -408,6 +443,44 @@ Result<JournalPoint> decode_checkpoint(std::string_view value) {
   c.checksum = r.le<std::uint64_t>();
   if (!r.at_end()) return unreadable("checkpoint");
   return c;
+}
+
+std::string encode(const KeptTime& kept) {
+  ByteWriter w;
+  w.le(kept.time.value()).le(kept.wall.value()).le(kept.monotonic_ns);
+  return w.take();
+}
+
+Result<KeptTime> decode_kept_time(std::string_view value) {
+  ByteReader r(as_bytes(value));
+  KeptTime kept;
+  kept.time = Timestamp(r.le<std::int64_t>());
+  kept.wall = kept.time;
+  if (r.remaining() != 0) {
+    kept.wall = Timestamp(r.le<std::int64_t>());
+    kept.monotonic_ns = r.le<std::int64_t>();
+  } else {
+    kept.monotonic_ns = KeptTime::kUnknown;
+  }
+  if (!r.at_end()) return unreadable("time");
+  return kept;
+}
+
+std::string encode(const ScrubPlace& place) {
+  ByteWriter w;
+  w.le(kFormat).le(place.partition.value()).le(place.offset.value()).le(place.pass_ended.value());
+  return w.take();
+}
+
+Result<ScrubPlace> decode_scrub_place(std::string_view value) {
+  ByteReader r(as_bytes(value));
+  if (r.le<std::uint8_t>() != kFormat) return unreadable("scrubber's place");
+  ScrubPlace place;
+  place.partition = PartitionId(r.le<std::uint32_t>());
+  place.offset = Offset(r.le<std::int64_t>());
+  place.pass_ended = Timestamp(r.le<std::int64_t>());
+  if (!r.at_end()) return unreadable("scrubber's place");
+  return place;
 }
 
 std::string encode_number(std::uint64_t number) {

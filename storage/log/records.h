@@ -7,6 +7,7 @@
 //   index   0x01 partition u32, base offset u64       IndexEntry: where batches lie
 //   index   0x02 partition u32, segment u32           Span: what a partition has in a segment
 //   index   0x03 partition u32, marker offset u64     AbortedRecord: a transaction aborted there
+//   index   0x04 partition u32, first offset u64      LostRecord: damaged, and passed over
 //   meta    't' topic name                            TopicRecord
 //   meta    'p' partition u32                         PartitionState, as of the last checkpoint
 //   meta    's' partition u32                         LogStart
@@ -18,11 +19,11 @@
 //   meta    'b' key                                   broker state
 //   meta    'x' id                                    ErasureRecord (erasure_record.h)
 //   meta    'c'                                       Checkpoint: where replay starts
-//   meta    'w'                                       time retention believed at the checkpoint
-//   (u64) meta    'n' 'p' / 'n' 'r'                         next partition id / next producer id
-//   (u64) dedup   source 0x00 source id 0x00 data id        DedupRecord (parts escaped: 0x00 ->
-//   0x00 0xff,
-//                                                     ends with 0x00 0x01)
+//   meta    'w'                                       KeptTime: how much time has passed
+//   meta    'y'                                       ScrubPlace: where the scrubber is
+//   meta    'n' 'p' / 'n' 'r'                         next partition / producer id (u64)
+//   dedup   source 0x00 source id 0x00 data id        DedupRecord; parts escaped (0x00 ->
+//                                                     0x00 0xff), ends with 0x00 0x01
 #pragma once
 
 #include <array>
@@ -53,6 +54,11 @@ struct IndexEntry {
   /// Bytes that were appended to the partition before this entry's first batch, since its creation.
   std::uint64_t bytes_before = 0;
   std::uint64_t heads = 0;  ///< heads_checksum() of the batches; only in data segments
+
+  /// The records were damaged and a repair took them out: there are no bytes of them.
+  [[nodiscard]] bool is_lost() const noexcept { return bytes == 0 && position == kLostPosition; }
+  /// In no segment: their numbers start at 1.
+  static constexpr Position kLostPosition{0, 1};
 };
 
 /// Of a span that lost batches: the greatest timestamp must be looked up in its entries.
@@ -132,11 +138,34 @@ struct ProducerState {
   std::uint8_t count = 0;
 };
 
+/// What a repair took out.
+struct LostRecord {
+  Offset first;
+  Offset last;
+  Timestamp found;
+  std::string why;  ///< where it was and what was wrong, for people
+};
+
 struct OffsetRecord {
   Offset offset;
   LeaderEpoch leader_epoch;
   Timestamp committed;
   std::string metadata;
+};
+
+/// See RetentionClock::Kept. Of an older directory only `time` is known.
+struct KeptTime {
+  Timestamp time;
+  Timestamp wall;
+  std::int64_t monotonic_ns = 0;
+  static constexpr std::int64_t kUnknown = -1;
+};
+
+/// Where a pass of the scrubber is; kept over restarts.
+struct ScrubPlace {
+  PartitionId partition{0};
+  Offset offset{0};         ///< the next one to be looked at
+  Timestamp pass_ended{0};  ///< of the pass before; 0: there was none
 };
 
 struct DedupRecord {
@@ -149,6 +178,7 @@ namespace keys {
 [[nodiscard]] std::string index_entry(PartitionId partition, Offset base);
 [[nodiscard]] std::string span(PartitionId partition, std::uint32_t segment);
 [[nodiscard]] std::string aborted(PartitionId partition, Offset marker);
+[[nodiscard]] std::string lost(PartitionId partition, Offset first);
 [[nodiscard]] std::string topic(std::string_view name);
 [[nodiscard]] std::string partition_state(PartitionId partition);
 [[nodiscard]] std::string log_start(PartitionId partition);
@@ -166,6 +196,7 @@ namespace keys {
 [[nodiscard]] std::string next_partition();
 [[nodiscard]] std::string next_producer();
 [[nodiscard]] std::string retention_time();
+[[nodiscard]] std::string scrub_place();
 [[nodiscard]] std::string dedup(const DedupKey& key);
 
 inline constexpr std::string_view kTopics = "t";
@@ -178,8 +209,10 @@ inline constexpr std::string_view kGroupsEmptySince = "e";
 inline constexpr std::string_view kFences = "f";
 inline constexpr std::string_view kBrokerState = "b";
 inline constexpr std::string_view kErasures = "x";
+inline constexpr std::string_view kEntries = "\x01";
 inline constexpr std::string_view kSpans = "\x02";
 inline constexpr std::string_view kAborted = "\x03";
+inline constexpr std::string_view kLost = "\x04";
 /// Of an aborted transaction's key: what all of a partition have in common.
 inline constexpr std::size_t kAbortedPartitionBytes = 1 + sizeof(std::uint32_t);
 
@@ -195,6 +228,11 @@ struct AbortedKey {
   Offset marker;
 };
 [[nodiscard]] std::optional<AbortedKey> parse_aborted(std::string_view key);
+struct LostKey {
+  PartitionId partition;
+  Offset first;
+};
+[[nodiscard]] std::optional<LostKey> parse_lost(std::string_view key);
 [[nodiscard]] std::optional<PartitionId> parse_partition(std::string_view key);
 struct ProducerKey {
   PartitionId partition;
@@ -216,10 +254,13 @@ struct GroupOffsetKey {
 [[nodiscard]] std::string encode(const LogStart& start);
 [[nodiscard]] std::string encode(const CleanPoint& point);
 [[nodiscard]] std::string encode(const AbortedRecord& aborted);
+[[nodiscard]] std::string encode(const LostRecord& lost);
 [[nodiscard]] std::string encode(const ProducerState& state);
 [[nodiscard]] std::string encode(const OffsetRecord& record);
 [[nodiscard]] std::string encode(const DedupRecord& record);
 [[nodiscard]] std::string encode(const JournalPoint& checkpoint);
+[[nodiscard]] std::string encode(const KeptTime& kept);
+[[nodiscard]] std::string encode(const ScrubPlace& place);
 [[nodiscard]] std::string encode_number(std::uint64_t number);
 
 /// kCorrupt where the value can't be read. An index entry's base comes from its key.
@@ -231,10 +272,14 @@ struct GroupOffsetKey {
 [[nodiscard]] Result<CleanPoint> decode_clean_point(std::string_view value);
 /// The marker's offset comes from the key.
 [[nodiscard]] Result<AbortedRecord> decode_aborted(std::string_view key, std::string_view value);
+/// The first offset comes from the key.
+[[nodiscard]] Result<LostRecord> decode_lost(std::string_view key, std::string_view value);
 [[nodiscard]] Result<ProducerState> decode_producer(std::string_view value);
 [[nodiscard]] Result<OffsetRecord> decode_offset(std::string_view value);
 [[nodiscard]] Result<DedupRecord> decode_dedup(std::string_view value);
 [[nodiscard]] Result<JournalPoint> decode_checkpoint(std::string_view value);
+[[nodiscard]] Result<KeptTime> decode_kept_time(std::string_view value);
+[[nodiscard]] Result<ScrubPlace> decode_scrub_place(std::string_view value);
 [[nodiscard]] Result<std::uint64_t> decode_number(std::string_view value);
 
 }  // namespace runnel::storage

@@ -73,11 +73,25 @@ Status Recovery::replay_append(const FrameView& frame, PartitionId partition, By
   RUNNEL_TRY_ASSIGN(PartitionState* const to, carried(partition));
   EntryBuilder builder(partition, *to, pending_);
   while (!batches.empty()) {
+    if (frame.is_damaged(position.offset)) {
+      const protocol::BatchView damaged(batches);
+      builder.finish();
+      pass_over(position, partition, damaged, *to);
+      position.offset += static_cast<std::uint32_t>(damaged.total_bytes());
+      batches = batches.subspan(damaged.total_bytes());
+      continue;
+    }
     RUNNEL_TRY_ASSIGN(const std::size_t bytes,
                       protocol::validate_batch(batches, protocol::Depth::kHeader));
     const protocol::BatchView batch(batches);
     const bool nothing_known = stateless_.erase(partition) != 0;
-    if (batch.base_offset() != to->next) {
+    if (batch.base_offset() != to->next && over_gaps_) {
+      if (batch.base_offset() > to->next && !nothing_known) {
+        gaps_.push_back(
+            {partition, to->next, Offset(batch.base_offset() - 1), frame.header.position});
+      }
+      to->next = batch.base_offset();
+    } else if (batch.base_offset() != to->next) {
       Error gap(ErrorCode::kCorrupt,
                 "frame at " + frame.header.position.to_string() + " holds offset " +
                     std::to_string(batch.base_offset().value()) + " of partition number " +
@@ -98,6 +112,19 @@ Status Recovery::replay_append(const FrameView& frame, PartitionId partition, By
   }
   builder.finish();
   return {};
+}
+
+void Recovery::pass_over(Position position, PartitionId partition, const protocol::BatchView& batch,
+                         PartitionState& to) {
+  stateless_.erase(partition);
+  const Offset base = batch.base_offset();
+  // How many records it had lies in what is damaged; the next batch says it, if there is one.
+  const Offset end(batch.record_count() > 0 &&
+                           batch.last_offset() - base + 1 == batch.record_count()
+                       ? batch.last_offset() + 1
+                       : base + 1);
+  gaps_.push_back({partition, std::min(to.next, base), end - 1, position});
+  to.next = std::max(to.next, end);
 }
 
 Status Recovery::replay_aborted(PartitionId partition, const AbortedRecord& aborted) {

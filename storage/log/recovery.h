@@ -12,12 +12,21 @@
 
 namespace runnel::storage {
 
+/// What replay makes of frames that a start refuses.
+enum class Replay {
+  kStrict,
+  /// For repair: what is missing between a partition's batches is passed over, and so are batches
+  /// that are damaged.
+  kOverGaps,
+};
+
 /// Used once, before there are threads. Replay is idempotent: the index may already hold some of
 /// what the frames say, never more than the journal does. It is ahead of its checkpoint whenever it
 /// made room in its memory since then.
 class Recovery {
  public:
-  Recovery(Index& index, Producers& producers) : index_(index), producers_(producers) {}
+  Recovery(Index& index, Producers& producers, Replay replay = Replay::kStrict)
+      : index_(index), producers_(producers), over_gaps_(replay == Replay::kOverGaps) {}
 
   /// Brings the index up to the journal's end: begin(), apply() for each frame, finish().
   [[nodiscard]] Status replay(Journal& journal);
@@ -30,11 +39,22 @@ class Recovery {
   [[nodiscard]] Status load(Topics& topics, SegmentLedger& segments, Stager& stager);
 
   [[nodiscard]] const JournalPoint& checkpoint() const noexcept { return checkpoint_; }
+  /// Offsets that a partition's batches left out, and where in the journal that was seen.
+  struct Gap {
+    PartitionId partition;
+    Offset first;
+    Offset last;
+    Position before;
+  };
+  [[nodiscard]] const std::vector<Gap>& gaps() const noexcept { return gaps_; }
   [[nodiscard]] const ReplayReport& report() const noexcept { return report_; }
 
  private:
   [[nodiscard]] Status replay_append(const FrameView& frame, PartitionId partition, Bytes batches,
                                      Position position);
+  /// Over a batch that is damaged; what its head says is known to be right.
+  void pass_over(Position position, PartitionId partition, const protocol::BatchView& batch,
+                 PartitionState& to);
   [[nodiscard]] Status note_erase(const Mutations::Change& change);
   [[nodiscard]] Status note_put(const Mutations::Change& change);
   [[nodiscard]] Result<PartitionState*> carried(PartitionId partition);
@@ -47,6 +67,8 @@ class Recovery {
 
   Index& index_;
   Producers& producers_;
+  const bool over_gaps_;
+  std::vector<Gap> gaps_;
   JournalPoint checkpoint_;
   ReplayReport report_;
   Mutations pending_;

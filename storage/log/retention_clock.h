@@ -1,4 +1,4 @@
-// The time that retention believes. A wall clock that is far ahead must not delete a year of data.
+// The time that expiry believes. A wall clock that is wrong must not delete a year of data.
 #pragma once
 
 #include <algorithm>
@@ -9,61 +9,84 @@
 
 namespace runnel::storage {
 
-/// Follows the wall clock, with two doubts.
-/// At the start a clock more than kMaxPause ahead of what the last run believed is not followed
-/// before it has said so for kProbation: a machine may start before its clock is set right.
-/// Afterwards it may run ahead of the monotonic clock by no more than kMaxJump in all.
+/// Follows the wall clock as long as it is not ahead of the time that is known to have passed: what
+/// went by while the broker ran, by the monotonic clock, and what is known to have gone by while it
+/// did not. So nothing grows old by a step of the wall clock, in a run or between two of them.
+///
+/// Between two runs that is what the machine's monotonic clock says, which counts on while the
+/// machine is up; of the rest, kSlack at most is taken from the wall clock. One that is behind is
+/// followed at once: that deletes nothing. Has it been behind for kSettled of running, the time
+/// before was the wrong one.
 /// One thread at a time.
 class RetentionClock {
  public:
   using Milliseconds = std::chrono::milliseconds;
-  /// A broker that was stopped for longer than this is asked to wait.
-  static constexpr Milliseconds kMaxPause{24 * 3600 * 1000};
-  static constexpr Milliseconds kProbation{3600 * 1000};
-  /// A wall clock may be set right by this much without a question.
-  static constexpr Milliseconds kMaxJump{3600 * 1000};
+  /// The wall clock may be this far ahead without a question.
+  static constexpr Milliseconds kSlack{3600 * 1000};
+  static constexpr Milliseconds kSettled{24 * 3600 * 1000};
 
-  /// `last` is what an earlier run believed last; nothing for a new store. Call it first.
-  void start(std::optional<Timestamp> last, Clock& clock) {
-    started_ = clock.monotonic();
-    last_ = last;
-    if (!last_) settle(clock.now(), started_);
+  /// What one run leaves to the next.
+  struct Kept {
+    Timestamp time;  ///< that is known to have passed
+    Timestamp wall;  ///< what the clocks said then
+    std::chrono::nanoseconds monotonic{0};
+  };
+
+  /// `last`: what an earlier run left; nothing for a new store. `trust`: the wall clock is right,
+  /// however far it went. Call it first.
+  void start(const std::optional<Kept>& last, bool trust, Clock& clock) {
+    const Timestamp wall = clock.now();
+    const auto monotonic = clock.monotonic();
+    Timestamp time = wall;
+    if (last && !trust) {
+      // After the machine was started anew its clock begins at 0 and says a part of it.
+      const bool same_boot = monotonic >= last->monotonic;
+      const Milliseconds apparent{std::max<std::int64_t>(0, wall.value() - last->wall.value())};
+      // On another machine that clock says nothing, so the wall clock has to agree.
+      const Milliseconds known =
+          std::min(apparent, since(same_boot ? last->monotonic : kBoot, monotonic));
+      const Milliseconds rest = std::clamp(apparent - known, Milliseconds(0), kSlack);
+      time = last->time + (known + rest).count();
+    }
+    settle(time, monotonic);
   }
 
-  /// The wall time, or less while it is not believed; `doubted` says so.
+  /// The wall time, or less while it is ahead of what is known to have passed; `doubted` says so.
   [[nodiscard]] Timestamp now(Clock& clock, bool& doubted) {
     const Timestamp wall = clock.now();
     const auto monotonic = clock.monotonic();
-    doubted = false;
-    if (!base_) {
-      const Milliseconds running = since(started_, monotonic);
-      const Timestamp expected = *last_ + running.count();
-      if (wall > expected + kMaxPause.count() && running < kProbation) {
-        doubted = true;
-        return expected;
-      }
-      // A clock that is behind deletes nothing; what it is set to later is judged then.
-      if (wall < *last_) return wall;
+    const Timestamp known = time_ + since(monotonic_, monotonic).count();
+    doubted = wall > known + kSlack.count();
+    if (wall + kSlack.count() >= known) {
+      behind_since_.reset();
+    } else if (!behind_since_) {
+      behind_since_ = monotonic;
+    } else if (since(*behind_since_, monotonic) >= kSettled) {
       settle(wall, monotonic);
     }
-    const Timestamp expected = *base_ + since(base_monotonic_, monotonic).count();
-    doubted = wall > expected + kMaxJump.count();
-    return doubted ? expected : wall;
+    return doubted ? known : wall;
+  }
+
+  [[nodiscard]] Kept keep(Clock& clock) const {
+    const auto monotonic = clock.monotonic();
+    return {time_ + since(monotonic_, monotonic).count(), clock.now(), monotonic};
   }
 
  private:
+  static constexpr std::chrono::nanoseconds kBoot{0};
+
   static Milliseconds since(std::chrono::nanoseconds from, std::chrono::nanoseconds to) {
     return std::chrono::duration_cast<Milliseconds>(to - from);
   }
-  void settle(Timestamp wall, std::chrono::nanoseconds monotonic) {
-    base_ = wall;
-    base_monotonic_ = monotonic;
+  void settle(Timestamp time, std::chrono::nanoseconds monotonic) {
+    time_ = time;
+    monotonic_ = monotonic;
+    behind_since_.reset();
   }
 
-  std::optional<Timestamp> last_;
-  std::chrono::nanoseconds started_{0};
-  std::optional<Timestamp> base_;  ///< the wall time when it was first believed
-  std::chrono::nanoseconds base_monotonic_{0};
+  Timestamp time_{0};  ///< known to have passed when monotonic_ was
+  std::chrono::nanoseconds monotonic_{0};
+  std::optional<std::chrono::nanoseconds> behind_since_;
 };
 
 }  // namespace runnel::storage

@@ -110,6 +110,7 @@ Status LogStore::trim(std::vector<Trim> trims) {
                                keys::index_entry(id, t.kept_base), m));
       RUNNEL_TRY(erase_entries(*index_, keys::aborted(id, Offset(0)),
                                keys::aborted(id, t.start.offset), m));
+      RUNNEL_TRY(erase_entries(*index_, keys::lost(id, Offset(0)), keys::lost(id, t.kept_base), m));
       Partition::View all = view;
       all.start = {};
       all.open_span = partition.writer().state.open_span;
@@ -257,9 +258,10 @@ Status LogStore::apply_retention() {
   if (doubted != std::exchange(clock_doubted_, doubted)) {
     log(LogLevel::kWarning,
         doubted
-            ? "the clock is far ahead of what it was; retention goes by the time before, for an "
-              "hour after a start, else until the next start. Set the clock right if it is "
-              "wrong; if it is right, nothing is to be done but wait or restart"
+            ? "the clock is ahead of the time that is known to have passed; records, offsets and "
+              "producers grow old by the latter, so that a wrong clock deletes nothing. Set the "
+              "clock right; if it is right, because the machine was off for long, start the "
+              "broker once with --trust-clock"
             : "retention follows the clock again");
   }
   const bool by_age = age_check_is_due();

@@ -43,19 +43,20 @@ class FrameHash {
     XXH3_INITSTATE(&state_);
     XXH3_64bits_reset_withSeed(&state_, seed);
   }
-  /// `payload`'s share: whole batches by their prefixes, what is none in full. With `verify` the
-  /// batches' own checksums are tried too; false if one does not hold.
-  [[nodiscard]] bool add_payload(Bytes payload, bool verify) {
+  /// `payload`'s share: whole batches by their prefixes, what is none in full. With `damaged` the
+  /// batches' own checksums are tried too; it gets the places of those that do not hold.
+  void add_payload(Bytes payload, std::vector<FileRange>* damaged) {
+    std::uint64_t at = 0;
     while (const std::size_t size = batch_size(payload)) {
       add(payload.first(kBatchPrefixBytes));
-      if (verify && protocol::crc32c(payload.first(size).subspan(kBatchPrefixBytes)) !=
-                        load_be<std::uint32_t>(payload.data() + kBatchCrcAt)) {
-        return false;
+      if (damaged != nullptr && protocol::crc32c(payload.first(size).subspan(kBatchPrefixBytes)) !=
+                                    load_be<std::uint32_t>(payload.data() + kBatchCrcAt)) {
+        damaged->push_back({at, at + size});
       }
       payload = payload.subspan(size);
+      at += size;
     }
     add(payload);
-    return true;
   }
   void add(Bytes bytes) {
     if (!bytes.empty()) XXH3_64bits_update(&state_, bytes.data(), bytes.size());
@@ -95,7 +96,7 @@ FrameHeaderBytes seal_frame(FrameHeader& header, Bytes operations, std::span<con
   hash.add(operations);
   std::uint64_t payload_bytes = 0;
   for (const Bytes part : payload) {
-    RUNNEL_ASSERT(hash.add_payload(part, false));
+    hash.add_payload(part, nullptr);
     payload_bytes += part.size();
   }
   RUNNEL_ASSERT(payload_bytes == header.payload_bytes);
@@ -134,7 +135,7 @@ Result<FrameHeader> read_frame_header(Bytes bytes) {
 }
 
 bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body,
-                            std::uint64_t seed) {
+                            std::uint64_t seed, std::vector<FileRange>& damaged) {
   if (header_bytes.size() < kFrameHeaderBytes ||
       body.size() != std::uint64_t{header.operations_bytes} + header.payload_bytes) {
     return false;
@@ -142,8 +143,14 @@ bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes
   FrameHash hash(seed);
   hash.add(header_bytes.first(kFrameChecksumAt));
   hash.add(body.first(header.operations_bytes));
-  if (!hash.add_payload(body.subspan(header.operations_bytes), true)) return false;
+  hash.add_payload(body.subspan(header.operations_bytes), &damaged);
   return hash.value() == header.checksum;
+}
+
+bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body,
+                            std::uint64_t seed) {
+  std::vector<FileRange> damaged;
+  return frame_checksum_matches(header, header_bytes, body, seed, damaged) && damaged.empty();
 }
 
 std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHeader& header) {

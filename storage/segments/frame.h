@@ -41,11 +41,13 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "protocol/base/buffer.h"
 #include "protocol/base/error.h"
 #include "protocol/base/strong.h"
 #include "protocol/base/uuid.h"
+#include "storage/env/file_system.h"
 #include "storage/segments/position.h"
 
 namespace runnel::storage {
@@ -90,8 +92,12 @@ using FrameHeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
                                           std::span<const Bytes> payload, std::uint64_t seed);
 /// Reads a header; kMalformed if magic, version or lengths cannot be right. Checks no checksum.
 [[nodiscard]] Result<FrameHeader> read_frame_header(Bytes bytes);
-/// True if the checksums cover header and body (operations and payload together): the frame's own
-/// and those of the batches.
+/// True if the frame's own checksum covers header and body (operations and payload together). It
+/// says nothing of a batch behind its head; `damaged` gets the places, within the payload, of
+/// batches whose own checksum does not hold.
+[[nodiscard]] bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body,
+                                          std::uint64_t seed, std::vector<FileRange>& damaged);
+/// True if all of the checksums hold.
 [[nodiscard]] bool frame_checksum_matches(const FrameHeader& header, Bytes header_bytes, Bytes body,
                                           std::uint64_t seed);
 

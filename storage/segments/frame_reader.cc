@@ -54,10 +54,16 @@ Result<std::optional<FrameView>> FrameReader::frame(std::uint64_t offset) {
   RUNNEL_TRY_ASSIGN(bytes, view(offset, kFrameHeaderBytes + body_bytes));
   if (bytes.size() < kFrameHeaderBytes + body_bytes) return refuse("the file was cut short");
   const Bytes body = bytes.subspan(kFrameHeaderBytes);
-  if (!frame_checksum_matches(*header, bytes, body, seed_)) return refuse("checksum mismatch");
+  std::vector<FileRange> damaged;
+  const bool sound = frame_checksum_matches(*header, bytes, body, seed_, damaged);
+  if (!sound || (!damaged.empty() && !shows_damaged_)) return refuse("checksum mismatch");
   refused_.reset();
+  for (FileRange& r : damaged) {
+    r.from += header->payload_position().offset;
+    r.to += header->payload_position().offset;
+  }
   return FrameView{*header, body.first(header->operations_bytes),
-                   body.subspan(header->operations_bytes)};
+                   body.subspan(header->operations_bytes), std::move(damaged)};
 }
 
 Result<bool> FrameReader::skip_holes(std::uint64_t& offset) {

@@ -15,12 +15,19 @@ namespace runnel::storage {
 
 inline constexpr std::size_t kReadWindowBytes = 4u << 20;
 
+/// What a frame is to be with a batch in it whose own checksum does not hold.
+enum class DamagedBatches { kRefused, kShown };
+
 /// Not thread safe. Views it gives live until the next call.
 class FrameReader {
  public:
   FrameReader(std::shared_ptr<const File> file, std::uint32_t number, std::uint64_t file_size,
-              std::uint64_t frame_seed)
-      : file_(std::move(file)), number_(number), size_(file_size), seed_(frame_seed) {}
+              std::uint64_t frame_seed, DamagedBatches damaged = DamagedBatches::kRefused)
+      : file_(std::move(file)),
+        number_(number),
+        size_(file_size),
+        seed_(frame_seed),
+        shows_damaged_(damaged == DamagedBatches::kShown) {}
 
   [[nodiscard]] std::uint64_t file_size() const noexcept { return size_; }
   /// The segment's header; nothing if it is missing, damaged or of another number. Errors: kIo,
@@ -46,6 +53,7 @@ class FrameReader {
   std::uint32_t number_;
   std::uint64_t size_;
   std::uint64_t seed_;
+  bool shows_damaged_;
   std::optional<std::vector<FileRange>> data_;  ///< set by the first find()
   Buffer window_;
   std::uint64_t window_at_ = 0;

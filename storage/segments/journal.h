@@ -1,6 +1,7 @@
 // The journal: write-ahead segments in order, one writer, one syncer, any number of readers.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -48,6 +49,15 @@ struct FrameView {
   FrameHeader header;
   Bytes operations;
   Bytes payload;
+  /// Batches whose own checksum does not hold, by their places in the file. Empty unless asked for:
+  /// a frame with such a batch does not count otherwise.
+  std::vector<FileRange> damaged = {};
+
+  /// Whether the batch at this place in the file is one of them.
+  [[nodiscard]] bool is_damaged(std::uint64_t position) const {
+    return std::any_of(damaged.begin(), damaged.end(),
+                       [&](const FileRange& r) { return r.from == position; });
+  }
 };
 
 struct ReplayReport {

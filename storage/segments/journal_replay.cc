@@ -188,8 +188,10 @@ Status Journal::Impl::refuse_damage(const Stop& stop, Position from) {
                  : ", the frame at " + later.found_at.to_string() + " says everything before " +
                        later.durable.to_string() + " was";
   if (from != Position{}) message += ", the index reflects everything before " + from.to_string();
-  message += ". Nothing was changed. Restore the directory from a backup; `runnel check " +
-             parent_directory(options.anchor_path) + "` lists what is damaged";
+  const std::string directory = parent_directory(options.anchor_path);
+  message += ". Nothing was changed. Restore the directory from a backup; or let `runnel check " +
+             directory + "` list what is damaged, and go on without it: `runnel repair " +
+             directory + " --dry-run` says what would be lost, without --dry-run it is done";
   return fail(ErrorCode::kCorrupt, std::move(message));
 }
 

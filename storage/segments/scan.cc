@@ -30,8 +30,12 @@ class Scan {
   /// The checksum that the segment after `number` continues; nothing if it has no header.
   Result<std::optional<std::uint64_t>> continued_by_next(std::uint32_t number) const;
   /// Somebody knows that something behind `at` was synced: the anchor, a frame that was read, or
-  /// one in a later segment.
-  Result<bool> durable_behind(Position at) const;
+  /// one in the segments from `first` on.
+  Result<bool> durable_behind(Position at, std::uint32_t first) const;
+  /// The frame at `offset`, with batches that are damaged only where it is known to have been
+  /// synced: else they look like a write that was never finished.
+  Result<std::optional<FrameView>> frame(FrameReader& reader, std::uint32_t number,
+                                         std::uint64_t offset) const;
   void damage(Position at, std::uint64_t end, std::string what) {
     damages_.push_back({at, end > at.offset ? end - at.offset : 0, std::move(what)});
   }
@@ -56,11 +60,11 @@ Result<std::optional<std::uint64_t>> Scan::continued_by_next(std::uint32_t numbe
   return header ? std::optional(header->previous_checksum) : std::nullopt;
 }
 
-Result<bool> Scan::durable_behind(Position at) const {
+Result<bool> Scan::durable_behind(Position at, std::uint32_t first) const {
   if (durable_ > at) return true;
-  for (auto it = files_.upper_bound(at.segment); it != files_.end(); ++it) {
+  for (auto it = files_.lower_bound(first); it != files_.end(); ++it) {
     FrameReader reader(it->second.file, it->first, it->second.bytes, seed_);
-    for (std::uint64_t offset = kSegmentHeaderBytes;;) {
+    for (std::uint64_t offset = it->first == at.segment ? at.offset : kSegmentHeaderBytes;;) {
       RUNNEL_TRY_ASSIGN(const auto view, reader.find(offset));
       if (!view) break;
       const FrameHeader& frame = view->header;
@@ -71,9 +75,19 @@ Result<bool> Scan::durable_behind(Position at) const {
   return false;
 }
 
+Result<std::optional<FrameView>> Scan::frame(FrameReader& reader, std::uint32_t number,
+                                             std::uint64_t offset) const {
+  RUNNEL_TRY_ASSIGN(auto view, reader.frame(offset));
+  if (!view || view->damaged.empty()) return view;
+  const Position at{number, static_cast<std::uint32_t>(offset)};
+  RUNNEL_TRY_ASSIGN(const bool synced, durable_behind(at, number));
+  if (!synced) view.reset();
+  return view;
+}
+
 Status Scan::segment(std::uint32_t number, const ScannedFile& scanned) {
   if (ended_) return {};
-  FrameReader reader(scanned.file, number, scanned.bytes, seed_);
+  FrameReader reader(scanned.file, number, scanned.bytes, seed_, DamagedBatches::kShown);
   RUNNEL_TRY_ASSIGN(const auto header, reader.header());
   const std::string header_why = reader.why();
   if (header && header->size > scanned.bytes) {
@@ -85,8 +99,10 @@ Status Scan::segment(std::uint32_t number, const ScannedFile& scanned) {
   std::uint64_t offset = kSegmentHeaderBytes;
   bool any = false;
   while (true) {
-    RUNNEL_TRY_ASSIGN(auto view, reader.frame(offset));
-    std::string why = view ? "the frame does not continue the one before" : reader.why();
+    RUNNEL_TRY_ASSIGN(auto view, frame(reader, number, offset));
+    std::string why = view                   ? "the frame does not continue the one before"
+                      : reader.why().empty() ? "checksum mismatch"
+                                             : reader.why();
     if (view && previous && view->header.previous_checksum != *previous) {
       // A stale frame behind the end, unless something durable was to follow.
       if (durable_ <= Position{number, static_cast<std::uint32_t>(offset)}) view.reset();
@@ -108,6 +124,10 @@ Status Scan::segment(std::uint32_t number, const ScannedFile& scanned) {
       previous.reset();
       continue;
     }
+    for (const FileRange& batch : view->damaged) {
+      damage({number, static_cast<std::uint32_t>(batch.from)}, batch.to,
+             "the checksum of a record batch does not match");
+    }
     RUNNEL_TRY(on_frame_(*view));
     any = true;
     const FrameHeader& frame = view->header;
@@ -125,7 +145,7 @@ Status Scan::tail(FrameReader& reader, std::uint32_t number, std::uint64_t offse
   if (!continued || *continued == last_checksum_) return {};
   // A power cut may keep the next segment's beginning and drop what was written before it.
   const Position at{number, static_cast<std::uint32_t>(offset)};
-  RUNNEL_TRY_ASSIGN(const bool durable, durable_behind(at));
+  RUNNEL_TRY_ASSIGN(const bool durable, durable_behind(at, number + 1));
   ended_ = !durable;
   if (durable) {
     damage(at, reader.file_size(), why + "; the next segment continues a frame that is not here");

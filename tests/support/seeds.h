@@ -12,6 +12,12 @@
 
 namespace runnel::storage {
 
+/// How many operations a model test plays for each seed: RUNNEL_MODEL_STEPS, or `otherwise`.
+inline int model_steps(int otherwise) {
+  const char* said = std::getenv("RUNNEL_MODEL_STEPS");
+  return said == nullptr ? otherwise : std::atoi(said);
+}
+
 /// Calls body(seed) for `count` seeds from `base` on, or once for the seed in RUNNEL_SEED. Stops
 /// at the first failure.
 template <class Body>

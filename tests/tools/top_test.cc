@@ -21,6 +21,11 @@ BrokerLook look(double seconds, std::uint64_t count) {
                     {"store.appended_records", count},
                     {"store.commits", count},
                     {"store.syncs", count / 4},
+                    {"store.sync_p50_micros", 1234},
+                    {"store.sync_p99_micros", 20'000},
+                    {"store.sync_max_micros", 50'060},
+                    {"store.fetched_bytes", count * 4},
+                    {"store.fetched_cached_bytes", count * 3},
                     {"store.segments", 3},
                     {"store.low_space", 1}};
   out.topics["quiet"] = {1, 5, 5, 100};
@@ -35,7 +40,12 @@ TEST(Top, RatesAreThoseBetweenTheLooks) {
   EXPECT_THAT(shown, HasSubstr("title\n"));
   EXPECT_THAT(shown, HasSubstr("3.91 MiB/s   4.0k records/s"));
   EXPECT_THAT(shown, HasSubstr("1.0k syncs/s   4.0 commits a sync"));
+  EXPECT_THAT(shown, HasSubstr("sync   p50 1.2 ms   p99 20.0 ms   max 50.1 ms   cache 75 %"));
   EXPECT_THAT(shown, HasSubstr("LOW"));
+  EXPECT_EQ(shown.find("DAMAGED"), std::string::npos);
+  BrokerLook ill = look(12, 9000);
+  ill.statistics["store.scrub_damages"] = 1;
+  EXPECT_THAT(text(render_top(look(10, 1000), ill, "title", 200, 100)), HasSubstr("DAMAGED"));
   EXPECT_LT(shown.find("busy"), shown.find("quiet"));
   EXPECT_LT(shown.find("far"), shown.find("near"));
   EXPECT_THAT(shown, HasSubstr(" 4000\n"));

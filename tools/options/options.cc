@@ -78,6 +78,16 @@ constexpr OptionRow kTable[] = {
      "What compaction and the cleaner read and write in a second at most, or twice what producers "
      "append if that is more. 0: no limit.",
      kOnce, kAtStart},
+    {"scrub-interval", kDuration, 0, 3650 * kDay, "", "7d", "",
+     "In this time all stored records that nobody reads are read once, evenly and slowly, and "
+     "their "
+     "checksums verified. 0: never.",
+     kOnce, kAtStart},
+    {"trust-clock", kSwitch, 0, 0, "", "false", "",
+     "The wall clock is right, however far it is from where the broker left it. For one start, "
+     "after the machine was off for long: else records grow old by the time that is known to have "
+     "passed.",
+     kOnce, kAtStart},
     {"ballast", kSize, 0, kGiB, "", "16MiB", "",
      "Space set aside so that a broker on a full disk can still start and delete.", kOnce,
      kAtStart},

@@ -25,9 +25,10 @@ constexpr std::uint64_t kMostPageCache = 1ULL << 50;
 
 /// Variables that are no server options: those of the command line, of ./dev and of the tests.
 constexpr std::string_view kForeign[] = {
-    "RUNNEL_BROKER", "RUNNEL_CONFIG",  "RUNNEL_JOBS",         "RUNNEL_REPLACE_BOOST",
-    "RUNNEL_SEED",   "RUNNEL_KILLS",   "RUNNEL_SOAK_MINUTES", "RUNNEL_POWER_CUTS",
-    "RUNNEL_FAULTS", "RUNNEL_DAMAGES", "RUNNEL_MODELS",
+    "RUNNEL_BROKER",  "RUNNEL_CONFIG",  "RUNNEL_JOBS",         "RUNNEL_REPLACE_BOOST",
+    "RUNNEL_SEED",    "RUNNEL_KILLS",   "RUNNEL_SOAK_MINUTES", "RUNNEL_POWER_CUTS",
+    "RUNNEL_FAULTS",  "RUNNEL_DAMAGES", "RUNNEL_MODELS",       "RUNNEL_MODEL_STEPS",
+    "RUNNEL_REPAIRS",
 };
 
 /// These, and what Kubernetes sets by itself for a service that is called "runnel".

@@ -68,9 +68,19 @@ std::vector<std::string> summary(const Looks& looks) {
   lines.push_back("log    " + amount(commits) + " commits/s   " + amount(syncs) + " syncs/s   " +
                   fixed(syncs > 0 ? commits / syncs : 0, 1) + " commits a sync   " +
                   bytes(looks.rate("store.written_bytes")) + "/s to disk");
+  const double out = looks.rate("store.fetched_bytes");
+  const double cached = looks.rate("store.fetched_cached_bytes");
+  const auto millis = [&](const char* name) { return fixed(looks.value(name) / 1e3, 1) + " ms"; };
+  lines.push_back("sync   p50 " + millis("store.sync_p50_micros") + "   p99 " +
+                  millis("store.sync_p99_micros") + "   max " + millis("store.sync_max_micros") +
+                  "   cache " + (out > 0 ? fixed(100 * cached / out, 0) + " %" : "-") +
+                  " of reads");
   lines.push_back("disk   " + bytes(looks.value("store.segment_bytes")) + " in " +
                   amount(looks.value("store.segments")) + " segments   " +
                   bytes(looks.value("store.free_bytes")) + " free" +
+                  (looks.value("store.scrub_damages") + looks.value("store.lost_ranges") > 0
+                       ? "   DAMAGED: see the log"
+                       : "") +
                   (looks.value("store.low_space") > 0 ? "   LOW: producers are refused" : ""));
   lines.push_back("memory " + bytes(looks.value("store.memory_held_bytes")) + " of " +
                   bytes(looks.value("store.memory_limit_bytes")) + " held by requests");

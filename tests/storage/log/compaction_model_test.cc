@@ -2,7 +2,8 @@
 // cleaning, trims, restarts and power cuts at any point between and within; what can be read is
 // held against Kafka's contract for compacted topics.
 //
-// RUNNEL_MODELS sets the number of seeds (default 60), RUNNEL_SEED repeats one.
+// RUNNEL_MODELS sets the number of seeds (default 60), RUNNEL_MODEL_STEPS that of operations in
+// each, RUNNEL_SEED repeats one.
 
 #include <algorithm>
 #include <array>
@@ -18,7 +19,7 @@
 namespace runnel::storage {
 namespace {
 
-constexpr int kSteps = 250;
+constexpr int kSteps = 250;  // of one seed, if RUNNEL_MODEL_STEPS does not say another number
 constexpr int kPartitions = 2;
 constexpr int kWriters = 2;
 constexpr std::int64_t kDeleteRetention = 100'000;
@@ -454,7 +455,7 @@ class CompactionModelTest : public StoreFixture {
             {"min.cleanable.dirty.ratio", "0"},
             {"min.compaction.lag.ms", std::to_string(min_lag)},
             {"delete.retention.ms", std::to_string(kDeleteRetention)}});
-    for (int i = 0; i < kSteps; ++i) {
+    for (int i = 0; i < model_steps(kSteps); ++i) {
       SCOPED_TRACE("step " + std::to_string(i));
       ASSERT_NO_FATAL_FAILURE(step());
       if (HasFailure()) return;

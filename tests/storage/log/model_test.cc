@@ -1,7 +1,8 @@
 // Random operations on a store and on a plain model in memory, restarts, kills and power cuts
 // between them; whatever can be read is compared.
 //
-// RUNNEL_MODELS sets the number of seeds (default 200), RUNNEL_SEED repeats one.
+// RUNNEL_MODELS sets the number of seeds (default 200), RUNNEL_MODEL_STEPS that of operations in
+// each, RUNNEL_SEED repeats one.
 
 #include <algorithm>
 #include <map>
@@ -14,7 +15,7 @@
 namespace runnel::storage {
 namespace {
 
-constexpr int kSteps = 300;
+constexpr int kSteps = 300;  // of one seed, if RUNNEL_MODEL_STEPS does not say another number
 constexpr int kTopics = 3;
 constexpr int kGroups = 3;
 constexpr std::size_t kRememberedBatches = 5;  // of one producer in one partition
@@ -420,7 +421,7 @@ class ModelTest : public TransactionModel {
     ids.clear();
     writers.clear();
     ASSERT_NO_FATAL_FAILURE(open_store());
-    for (int i = 0; i < kSteps; ++i) {
+    for (int i = 0; i < model_steps(kSteps); ++i) {
       SCOPED_TRACE("step " + std::to_string(i));
       ASSERT_NO_FATAL_FAILURE(step());
       if (i % 100 == 99) compare_all();

@@ -57,6 +57,26 @@ TEST(Records, TheDocumentedIndexEntryIsTheEncodedOne) {
   EXPECT_EQ(back->bytes_before, entry.bytes_before);
 }
 
+TEST(Records, WhatWasLostIsEncodedAsDocumented) {
+  IndexEntry entry{Offset(258), Offset(267), IndexEntry::kLostPosition, 0, kNoTimestamp, 50};
+  const std::string key = keys::index_entry(PartitionId(3), entry.base);
+  EXPECT_EQ(hex(key), documented("lost", "key"));
+  EXPECT_EQ(hex(encode(entry)), documented("lost", "value"));
+  EXPECT_TRUE(decode_index_entry(key, encode(entry))->is_lost());
+  const LostRecord lost{Offset(258), Offset(267), Timestamp(1700000000000), "segment 1 byte 4096"};
+  const std::string lost_key = keys::lost(PartitionId(3), lost.first);
+  EXPECT_EQ(hex(lost_key), documented("lost", "lost"));
+  EXPECT_EQ(hex(encode(lost)), documented("lost", "has"));
+  const auto back = decode_lost(lost_key, encode(lost));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->last, lost.last);
+  EXPECT_EQ(back->why, lost.why);
+  const std::string whole = encode(lost);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_FALSE(decode_lost(lost_key, std::string_view(whole).substr(0, size))) << size;
+  }
+}
+
 TEST(Records, WhatWasMovedIsEncodedAsDocumented) {
   const std::uint32_t segment = kDataSegmentBit | 1;
   IndexEntry entry{Offset(258), Offset(267), {segment, 4096}, 200, Timestamp(7), 50};
