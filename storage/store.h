@@ -66,8 +66,8 @@ struct StoreOptions {
   std::uint64_t page_cache_bytes = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t low_space_bytes = 256u << 20;  ///< below this much free, producers are rejected
   std::uint64_t ballast_bytes = 16u << 20;     ///< dropped so that a full disk can be opened
-  /// What compaction and the cleaner read and write together at most, unless more than half of that
-  /// is appended: then twice as much as that. 0: no limit.
+  /// What compaction and the cleaner read and write together at most, unless eight times of what is
+  /// appended is more. 0: no limit.
   std::uint64_t cleaner_bytes_per_second = 64u << 20;
   std::chrono::milliseconds cleaner_interval{15'000};  ///< how often they look for work
   /// In this time the scrubber reads all that is cold once and verifies its checksums, evenly and

@@ -1,6 +1,7 @@
 #include "storage/log/cleaner.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "storage/log/directory.h"
 
@@ -15,6 +16,13 @@ constexpr int kAttempts = 3;
 constexpr std::chrono::milliseconds kWhileErasing{500};
 /// Needed for what one move writes.
 constexpr std::uint64_t kRoomForMove = 32u << 20;
+/// While records are appended: how often it is asked how many. A new half of a segment, and there
+/// is another look before the interval is over, so that a fast writer's dead bytes do not pile up.
+constexpr std::chrono::seconds kAskAgain{1};
+/// Bytes that may be read and written for one that is appended. Compaction needs four to five: half
+/// of a log at the usual dirty ratio is new; it is read twice, the older half once, and one half is
+/// written.
+constexpr double kBytesPerAppended = 8;
 
 Error stopped() {
   return Error(ErrorCode::kShuttingDown, "the store is shutting down");
@@ -53,16 +61,22 @@ void Cleaner::stop() {
 }
 
 bool Cleaner::wait(bool failed) {
-  MutexLock lock(mutex_);
+  const std::uint64_t before = committer_.appended_bytes();
   const auto begun = std::chrono::steady_clock::now();
-  while (!stopping_) {
+  std::uint64_t last = before;
+  bool busy = true;
+  MutexLock lock(mutex_);
+  while (!stopping_ && (failed || last - before < options_.segment_bytes / 2)) {
     const bool soon = eraser_.has_work() && !failed;
     const auto due =
         begun + (soon ? std::min(kWhileErasing, options_.interval) : options_.interval);
-    if (std::chrono::steady_clock::now() >= due) return true;
-    changed_.wait_until(lock, due);
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= due) break;
+    changed_.wait_until(lock, busy ? std::min(due, now + kAskAgain) : due);
+    const std::uint64_t appended = committer_.appended_bytes();
+    busy = appended != std::exchange(last, appended);
   }
-  return false;
+  return !stopping_;
 }
 
 void Cleaner::work() {
@@ -232,7 +246,8 @@ Status Cleaner::pace(std::uint64_t bytes, bool paced) {
   const std::uint64_t appended = committer_.appended_bytes();
   const double seconds = std::max(0.001, std::chrono::duration<double>(now - pace_from_).count());
   const double append_rate = static_cast<double>(appended - appended_at_pace_) / seconds;
-  const double rate = std::max(static_cast<double>(options_.bytes_per_second), 2 * append_rate);
+  const double rate =
+      std::max(static_cast<double>(options_.bytes_per_second), kBytesPerAppended * append_rate);
   const auto until =
       pace_from_ + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                        std::chrono::duration<double>(static_cast<double>(bytes) / rate));

@@ -28,8 +28,8 @@ struct CleanerOptions {
   Random* random = nullptr;
   std::uint64_t memory_bytes = 32u << 20;  ///< for the keys of one partition
   std::uint64_t segment_bytes = 256u << 20;
-  /// Reads and writes together, while there are writers to be yielded to. Raised to twice the rate
-  /// of what is appended, so that no debt grows for ever. 0: no limit.
+  /// Reads and writes together, while there are writers to be yielded to. Raised to eight times the
+  /// rate of what is appended, so that no debt grows for ever. 0: no limit.
   std::uint64_t bytes_per_second = 0;
   std::uint64_t keep_free_bytes = 0;  ///< half of it is left alone
   std::chrono::milliseconds interval{15'000};
@@ -84,7 +84,8 @@ class Cleaner {
   };
 
   void work();
-  /// Until the next round is due; false: stop.
+  /// Until the interval is over, much was appended, or an erasure may go on (not where the round
+  /// before `failed`); false: stop.
   [[nodiscard]] bool wait(bool failed) RUNNEL_EXCLUDES(mutex_);
   [[nodiscard]] Status round(bool paced) RUNNEL_REQUIRES(round_mutex_);
   [[nodiscard]] Status erase_keys(bool paced) RUNNEL_REQUIRES(round_mutex_);

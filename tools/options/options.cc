@@ -75,7 +75,8 @@ constexpr OptionRow kTable[] = {
      "reads, deletes and offset commits go on.",
      kOnce, kAtStart},
     {"cleaner-rate", kSize, 0, 1024 * kGiB, "", "64MiB", "",
-     "What compaction and the cleaner read and write in a second at most, or twice what producers "
+     "What compaction and the cleaner read and write in a second at most, or eight times what "
+     "producers "
      "append if that is more. 0: no limit.",
      kOnce, kAtStart},
     {"scrub-interval", kDuration, 0, 3650 * kDay, "", "7d", "",

@@ -74,5 +74,23 @@ TEST_F(CompactionThreadsTest, ReadersSeeTheOldOrTheNew) {
   read_once(true);
 }
 
+// Half a segment of new records is enough for another look: what is dead does not pile up until the
+// interval is over.
+TEST_F(CompactionThreadsTest, AFastWriterIsCompactedBeforeTheIntervalIsOver) {
+  StoreOptions o = options();
+  o.background = true;
+  o.segment_bytes = 64u << 10;
+  o.cleaner_interval = std::chrono::hours(1);
+  store = std::move(*Store::open(std::move(o)));
+  create("t", 1, {{"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0"}});
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (store->stats().compacted_bytes == 0) {
+    protocol::BatchBuilder builder;
+    builder.add({clock.now(), "key", std::string(1000, 'v'), {}});
+    ASSERT_TRUE(append("t", builder.finish().value()).result);
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+  }
+}
+
 }  // namespace
 }  // namespace runnel::storage
