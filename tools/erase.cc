@@ -13,7 +13,6 @@
 namespace runnel::tools {
 namespace {
 
-constexpr std::chrono::milliseconds kPollWait{200};
 constexpr std::chrono::milliseconds kLookAgain{200};
 
 struct EraseArguments {

@@ -54,21 +54,26 @@ void note_removed(Erasure& to, std::size_t part, Offset offset, bool follows) {
 }  // namespace
 
 Status Eraser::load() {
-  MutexLock lock(mutex_);
+  std::map<std::string, ErasureRecord> found;
+  std::size_t pending = 0;
   Status status;
-  RUNNEL_TRY(environment_.index.scan_prefix(Family::kMeta, keys::kErasures,
-                                            [&](std::string_view key, std::string_view value) {
-                                              key.remove_prefix(keys::kErasures.size());
-                                              auto record = decode_erasure(key, value);
-                                              if (!record) {
-                                                status = fail(record.error());
-                                                return false;
-                                              }
-                                              if (record->shown.gone == kNoTimestamp) ++pending_;
-                                              known_.emplace(key, *std::move(record));
-                                              return true;
-                                            }));
-  return status;
+  const auto take = [&](std::string_view key, std::string_view value) {
+    key.remove_prefix(keys::kErasures.size());
+    auto record = decode_erasure(key, value);
+    if (!record) {
+      status = fail(record.error());
+      return false;
+    }
+    if (record->shown.gone == kNoTimestamp) ++pending;
+    found.emplace(key, *std::move(record));
+    return true;
+  };
+  RUNNEL_TRY(environment_.index.scan_prefix(Family::kMeta, keys::kErasures, take));
+  RUNNEL_TRY(status);
+  MutexLock lock(mutex_);
+  known_ = std::move(found);
+  pending_ = pending;
+  return {};
 }
 
 void Eraser::forget_some(Mutations& to, std::vector<std::string>& forgotten) const {
