@@ -14,6 +14,16 @@ bool names_one_twice(const std::vector<storage::FetchItem>& items) {
   return std::adjacent_find(all.begin(), all.end()) != all.end();
 }
 
+/// What an answer says of a partition besides its records; false: it failed, and there are none.
+bool begin_head(const storage::FetchedPartition& from, native::FetchedPartition& head) {
+  head.high_watermark = from.last_stable;
+  head.log_start = from.log_start;
+  if (!from.error) return true;
+  head.error = from.error->code();
+  head.error_message = from.error->message();
+  return false;
+}
+
 }  // namespace
 
 std::vector<native::AbortedTransaction> aborted_of(const storage::FetchedPartition& fetched) {
@@ -114,11 +124,7 @@ void NativeSession::answer_fetch(PendingFetch& pending, storage::FetchResult res
   for (std::size_t i = 0; i < result.size(); ++i) {
     storage::FetchedPartition& from = result[i];
     native::FetchedPartition& head = pending.heads[pending.asked[i]];
-    head.high_watermark = from.last_stable;
-    head.log_start = from.log_start;
-    if (from.error) {
-      head.error = from.error->code();
-      head.error_message = from.error->message();
+    if (!begin_head(from, head)) {
       if (head.error == ErrorCode::kUnknownTopic) forget_partitions();
       continue;
     }
@@ -140,11 +146,7 @@ void NativeSession::filter_fetch(PendingFetch& pending, storage::FetchResult res
   for (std::size_t i = 0; i < result.size(); ++i) {
     storage::FetchedPartition& from = result[i];
     native::FetchedPartition& head = pending.heads[pending.asked[i]];
-    head.high_watermark = from.last_stable;
-    head.log_start = from.log_start;
-    if (from.error) {
-      head.error = from.error->code();
-      head.error_message = from.error->message();
+    if (!begin_head(from, head)) {
       if (head.error == ErrorCode::kUnknownTopic) forget_partitions();
       continue;
     }
