@@ -1,20 +1,21 @@
 // Statistics, each figure with its unit and what it means; snapshots.
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "broker/native/native_session.h"
 
 namespace runnel::broker {
 
-std::vector<native::Statistic> NativeService::statistics() const {
-  const storage::StoreStats s = store_.stats();
-  const auto count = [](const NativeCounters::Count& c) {
-    return c.load(std::memory_order_relaxed);
-  };
-  const NativeCounters& n = counters_;
-  std::vector<native::Statistic> all = {
-      {"process.id", static_cast<std::uint64_t>(::getpid()), "number", "the broker's process"},
+namespace {
+
+using Rows = std::vector<native::Statistic>;
+
+/// What is written, read and kept.
+Rows store_statistics(const storage::StoreStats& s) {
+  return {
       {"store.appended_bytes", s.appended_bytes, "bytes", "record batches accepted"},
       {"store.appended_records", s.appended_records, "records", "records accepted"},
       {"store.appended_batches", s.appended_batches, "batches", "record batches accepted"},
@@ -67,6 +68,15 @@ std::vector<native::Statistic> NativeService::statistics() const {
        "1 while producers are rejected because the disk is almost full"},
       {"store.recovered_frames", s.recovered_frames, "frames", "replayed at this start"},
       {"store.recovery_micros", s.recovery_micros, "microseconds", "time the replay took"},
+  };
+}
+
+/// What arrives in the native protocol, and what becomes of it.
+Rows native_statistics(const NativeCounters& n) {
+  const auto count = [](const NativeCounters::Count& c) {
+    return c.load(std::memory_order_relaxed);
+  };
+  return {
       {"native.sessions", count(n.sessions), "connections", "native connections now"},
       {"native.requests", count(n.requests), "requests", "frames received"},
       {"native.failures", count(n.failures), "requests", "requests answered with a failure"},
@@ -85,9 +95,17 @@ std::vector<native::Statistic> NativeService::statistics() const {
       {"native.slow_frames", count(n.slow_frames), "connections",
        "closed because a request that had begun to arrive did not go on"},
   };
-  if (options_.more_statistics) {
-    for (native::Statistic& one : options_.more_statistics()) all.push_back(std::move(one));
-  }
+}
+
+}  // namespace
+
+std::vector<native::Statistic> NativeService::statistics() const {
+  Rows all = {
+      {"process.id", static_cast<std::uint64_t>(::getpid()), "number", "the broker's process"}};
+  const auto add = [&](Rows more) { std::move(more.begin(), more.end(), std::back_inserter(all)); };
+  add(store_statistics(store_.stats()));
+  add(native_statistics(counters_));
+  if (options_.more_statistics) add(options_.more_statistics());
   return all;
 }
 
