@@ -1,0 +1,190 @@
+#include "storage/index/rocksdb_state_store.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include "storage/index/manifest_tail.h"
+#include "storage/index/rocksdb_file_system.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr std::uint64_t kMinWriteBuffer = 1u << 20;
+constexpr std::uint64_t kMaxWriteBuffer = 32u << 20;
+constexpr int kMaxOpenFiles = 256;
+constexpr double kBloomBitsPerKey = 10;
+constexpr std::size_t kErasesPerWrite = 10'000;
+
+rocksdb::Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+std::string_view view(const rocksdb::Slice& s) {
+  return {s.data(), s.size()};
+}
+
+Error error_of(const rocksdb::Status& status, std::string_view what) {
+  ErrorCode code = ErrorCode::kIo;
+  if (status.IsCorruption()) code = ErrorCode::kCorrupt;
+  if (status.IsNoSpace()) code = ErrorCode::kLowSpace;
+  return Error(code, "view state: " + std::string(what) + ": " + status.ToString());
+}
+
+Result<bool> get_from(rocksdb::DB& db, const rocksdb::ReadOptions& read, std::string_view key,
+                      std::string& value) {
+  const auto status = db.Get(read, slice(key), &value);
+  if (status.IsNotFound()) return false;
+  if (!status.ok()) return fail(error_of(status, "cannot read a key"));
+  return true;
+}
+
+Status scan_in(rocksdb::DB& db, rocksdb::ReadOptions read, std::string_view begin,
+               std::string_view end, const StateReader::Visit& visit) {
+  const rocksdb::Slice upper = slice(end);
+  if (!end.empty()) read.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(read));
+  for (it->Seek(slice(begin)); it->Valid(); it->Next()) {
+    if (!visit(view(it->key()), view(it->value()))) return {};
+  }
+  if (!it->status().ok()) return fail(error_of(it->status(), "cannot scan"));
+  return {};
+}
+
+/// The database outlives whoever still reads a snapshot of it.
+class StateSnapshot final : public StateReader {
+ public:
+  explicit StateSnapshot(std::shared_ptr<rocksdb::DB> db)
+      : db_(std::move(db)), snapshot_(db_->GetSnapshot()) {
+    read_.snapshot = snapshot_;
+  }
+  ~StateSnapshot() override { db_->ReleaseSnapshot(snapshot_); }
+  StateSnapshot(const StateSnapshot&) = delete;
+  StateSnapshot& operator=(const StateSnapshot&) = delete;
+
+  [[nodiscard]] Result<bool> get(std::string_view key, std::string& value) const override {
+    return get_from(*db_, read_, key, value);
+  }
+  [[nodiscard]] Status scan(std::string_view begin, std::string_view end,
+                            const Visit& visit) const override {
+    return scan_in(*db_, read_, begin, end, visit);
+  }
+
+ private:
+  std::shared_ptr<rocksdb::DB> db_;
+  const rocksdb::Snapshot* snapshot_;
+  rocksdb::ReadOptions read_;
+};
+
+class RocksdbStateStore final : public StateStore {
+ public:
+  RocksdbStateStore(std::shared_ptr<rocksdb::Env> env, std::shared_ptr<rocksdb::DB> db)
+      : env_(std::move(env)), db_(std::move(db)) {}
+
+  [[nodiscard]] Result<bool> get(std::string_view key, std::string& value) const override {
+    return get_from(*db_, {}, key, value);
+  }
+  [[nodiscard]] Status scan(std::string_view begin, std::string_view end,
+                            const Visit& visit) const override {
+    return scan_in(*db_, {}, begin, end, visit);
+  }
+  [[nodiscard]] std::shared_ptr<const StateReader> snapshot() const override {
+    return std::make_shared<StateSnapshot>(db_);
+  }
+
+  [[nodiscard]] Status apply(const StateWrites& writes) override {
+    rocksdb::WriteBatch batch(writes.bytes());
+    rocksdb::Status status;
+    const auto keep = [&](const rocksdb::Status& s) {
+      if (status.ok()) status = s;
+    };
+    writes.for_each([&](std::string_view key,
+                        std::string_view value) { keep(batch.Put(slice(key), slice(value))); },
+                    [&](std::string_view key) { keep(batch.Delete(slice(key))); });
+    if (!status.ok()) return fail(error_of(status, "cannot prepare a change"));
+    return write(batch);
+  }
+
+  [[nodiscard]] Status flush() override {
+    rocksdb::FlushOptions options;
+    options.wait = true;
+    options.allow_write_stall = true;
+    const auto status = db_->Flush(options);
+    if (!status.ok()) return fail(error_of(status, "cannot flush"));
+    return {};
+  }
+
+  [[nodiscard]] Status erase_range(std::string_view begin, std::string_view end) override {
+    rocksdb::WriteBatch batch;
+    Status status;
+    RUNNEL_TRY(scan(begin, end, [&](std::string_view key, std::string_view) {
+      const auto added = batch.Delete(slice(key));
+      if (!added.ok()) status = fail(error_of(added, "cannot prepare a change"));
+      if (status && batch.Count() == kErasesPerWrite) status = write(batch);
+      return status.has_value();
+    }));
+    RUNNEL_TRY(status);
+    return write(batch);
+  }
+
+ private:
+  [[nodiscard]] Status write(rocksdb::WriteBatch& batch) {
+    if (batch.Count() == 0) return {};
+    rocksdb::WriteOptions without_log;
+    without_log.disableWAL = true;
+    const auto status = db_->Write(without_log, &batch);
+    batch.Clear();
+    if (!status.ok()) return fail(error_of(status, "cannot apply changes"));
+    return {};
+  }
+
+  std::shared_ptr<rocksdb::Env> env_;
+  std::shared_ptr<rocksdb::DB> db_;
+};
+
+rocksdb::Options options_of(const StateStoreOptions& options, rocksdb::Env& env) {
+  rocksdb::BlockBasedTableOptions table;
+  table.checksum = rocksdb::kXXH3;
+  table.format_version = 5;
+  table.block_cache = rocksdb::NewLRUCache(options.memory_bytes / 4, /*num_shard_bits=*/2);
+  table.cache_index_and_filter_blocks = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+
+  rocksdb::Options db;
+  db.write_buffer_size = std::clamp(options.memory_bytes / 4, kMinWriteBuffer, kMaxWriteBuffer);
+  db.max_write_buffer_number = 3;
+  db.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  db.compression = rocksdb::kNoCompression;
+  db.arena_block_size = 64u << 10;
+  db.create_if_missing = true;
+  db.env = &env;
+  db.max_open_files = kMaxOpenFiles;
+  db.max_background_jobs = 2;
+  db.max_file_opening_threads = 1;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.skip_stats_update_on_db_open = true;
+  db.info_log = make_rocksdb_logger(options.warn);
+  db.allow_concurrent_memtable_write = false;
+  db.enable_write_thread_adaptive_yield = false;
+  return db;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StateStore>> open_state_store(StateStoreOptions options) {
+  RUNNEL_TRY(cut_torn_manifest_tail(*options.file_system, options.directory));
+  std::shared_ptr<rocksdb::Env> env = make_rocksdb_env(*options.file_system);
+  rocksdb::DB* raw = nullptr;
+  const auto status = rocksdb::DB::Open(options_of(options, *env), options.directory, &raw);
+  if (!status.ok()) return fail(error_of(status, "cannot open " + options.directory));
+  // The environment goes after the last user of the database.
+  std::shared_ptr<rocksdb::DB> db(raw, [env](rocksdb::DB* closing) {
+    closing->Close().PermitUncheckedError();
+    delete closing;
+  });
+  return std::make_unique<RocksdbStateStore>(std::move(env), std::move(db));
+}
+
+}  // namespace runnel::storage

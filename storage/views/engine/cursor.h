@@ -1,0 +1,70 @@
+// How far a view has read a partition, and what became of the records. In the same write as the
+// state: after any crash the state is what records [first, next) make of nothing.
+//
+//   cursor  format u8 = 1, next offset i64, greatest event time i64 (the least number: none),
+//   groups u64,
+//           records u64, applied u64, filtered u64, late u64, errors u64, late updates u64,
+//           late windows u64, overflows u64; little-endian
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "protocol/base/bytes.h"
+
+namespace runnel::storage::views {
+
+inline constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::min();
+
+/// records = applied + filtered + late + errors.
+struct Counters {
+  std::uint64_t records = 0;
+  std::uint64_t applied = 0;   ///< in one window at least
+  std::uint64_t filtered = 0;  ///< by WHERE
+  std::uint64_t late = 0;      ///< and left out: behind the watermark, or behind the retention
+  std::uint64_t errors = 0;    ///< could not be decoded or computed, or found no room
+  // These count on top of the others.
+  std::uint64_t late_updates = 0;  ///< windows that were behind the watermark and updated
+  std::uint64_t late_windows = 0;  ///< windows left out of records that were applied to others
+  std::uint64_t overflows = 0;     ///< windows without room for a new group
+  friend bool operator==(const Counters&, const Counters&) = default;
+  /// As they are stored.
+  [[nodiscard]] static constexpr auto fields() noexcept {
+    return std::array{&Counters::records,      &Counters::applied,  &Counters::filtered,
+                      &Counters::late,         &Counters::errors,   &Counters::late_updates,
+                      &Counters::late_windows, &Counters::overflows};
+  }
+  Counters& operator+=(const Counters& more) noexcept {
+    for (std::uint64_t Counters::*field : fields()) this->*field += more.*field;
+    return *this;
+  }
+};
+
+struct Cursor {
+  std::int64_t next = 0;            ///< offset
+  std::int64_t max_time = kNoTime;  ///< of events, microseconds
+  std::uint64_t groups = 0;         ///< that the partition has state of
+  Counters counters;
+  friend bool operator==(const Cursor&, const Cursor&) = default;
+
+  void encode(ByteWriter& out) const {
+    out.le(std::uint8_t{1}).le(next).le(max_time).le(groups);
+    for (std::uint64_t Counters::*field : Counters::fields()) out.le(counters.*field);
+  }
+  /// False: not such bytes.
+  [[nodiscard]] bool decode(Bytes bytes) {
+    ByteReader in(bytes);
+    if (in.le<std::uint8_t>() != 1) return false;
+    next = in.le<std::int64_t>();
+    max_time = in.le<std::int64_t>();
+    groups = in.le<std::uint64_t>();
+    for (std::uint64_t Counters::*field : Counters::fields()) {
+      counters.*field = in.le<std::uint64_t>();
+    }
+    return in.at_end();
+  }
+};
+
+}  // namespace runnel::storage::views

@@ -1,0 +1,183 @@
+// The engine of one view: records in, changes of its state out. No threads, no clock, no files: the
+// same records give the same bytes, however they are cut into batches and wherever it is restarted.
+//
+//   open, then again and again: add() records, prepare() the writes, apply them, committed().
+//
+// A record is folded into the state of its groups one by one, in the partition's order. Each
+// partition has states of its own; who reads the view merges them. So a partition's state depends
+// on nothing but the partition's records, and neither does what is late: a window is behind the
+// watermark when it ends at or before the partition's greatest event time less the source's delay.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "storage/views/engine/aggregates.h"
+#include "storage/views/engine/change_ring.h"
+#include "storage/views/engine/cursor.h"
+#include "storage/views/engine/distinct_values.h"
+#include "storage/views/engine/group_cache.h"
+#include "storage/views/engine/state_keys.h"
+#include "storage/views/engine/windows.h"
+
+namespace runnel::storage::views {
+
+struct FoldOptions {
+  ViewId id;
+  std::size_t cache_bytes = 64u << 20;  ///< of groups between batches; a batch may take more
+  std::size_t max_distinct_values = kMaxDistinctValues;
+  std::uint64_t keep_changes = 0;  ///< of the newest so many changed groups it is known which
+};
+
+/// One record, decoded. Everything it points to is of no use after add().
+struct FoldRow {
+  std::int64_t offset = 0;
+  RowError error = RowError::kNone;   ///< of decoding what this view reads
+  std::string_view path;              ///< of the column that `error` is about; may be empty
+  std::int64_t event_time = kNoTime;  ///< microseconds; kNoTime: NULL
+  std::span<Value> values;            ///< ViewPlan::row_slots(); the window's slots are overwritten
+  std::string_view raw;               ///< the record's value, for a dead letter
+};
+
+/// Not thread safe. After an error of add() or prepare(), or where the writes could not be applied,
+/// discard() goes back to what the store has.
+class ViewFold {
+ public:
+  /// `plan` and `store` must outlive it. kInvalidArgument: windows that do not work out.
+  [[nodiscard]] static Result<std::unique_ptr<ViewFold>> open(const ViewPlan& plan,
+                                                              FoldOptions options,
+                                                              const StateReader& store);
+
+  /// Folds one record. One that is before the partition's cursor was folded already and is passed
+  /// over. Errors are the store's; a record that can't be computed is counted, never an error.
+  [[nodiscard]] Status add(std::uint32_t partition, const FoldRow& row);
+  /// The partition has no more records before `next`: what compaction removed, markers.
+  [[nodiscard]] Status advance(std::uint32_t partition, std::int64_t next);
+
+  /// What changed since committed(), cursors included.
+  [[nodiscard]] Status prepare(StateWrites& out);
+  /// The writes are in the store.
+  void committed();
+  /// Forgets everything that is not in the store.
+  void discard();
+
+  [[nodiscard]] Result<Cursor> cursor(std::uint32_t partition);
+  /// Of the writes that the last prepare() made; grows by one with each that changes groups.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return ring_.sequence(); }
+  [[nodiscard]] std::size_t memory_bytes() const noexcept {
+    return cache_.bytes() + session_bytes_;
+  }
+  /// Groups that changed since committed().
+  [[nodiscard]] std::size_t dirty_groups() const noexcept { return dirty_.size(); }
+
+ private:
+  struct Partition {
+    std::uint32_t number = 0;
+    bool touched = false;
+    Cursor cursor;
+    std::int64_t least_end = kNever;  ///< of its windows that may expire
+    std::string expired;              ///< nothing in the expiry is before this
+    std::set<std::string> expiring;   ///< entries that are not in the store yet
+    static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  };
+  /// A group that a record goes to.
+  struct Target {
+    WindowSpan span;
+    std::size_t key_at = 0;  ///< in keys_
+    std::size_t key_bytes = 0;
+    std::size_t inputs = 0;  ///< which of inputs_
+  };
+  struct Session {
+    std::int64_t start = 0;
+    std::int64_t last = 0;
+  };
+  using Sessions = std::vector<Session>;  ///< ascending, apart by the gap or more
+
+  ViewFold(const ViewPlan& plan, FoldOptions options, const StateReader& store, Windows windows);
+  void start();
+  [[nodiscard]] Result<Partition*> partition_of(std::uint32_t number);
+  [[nodiscard]] Status load_expiry(Partition& partition);
+
+  // What is late.
+  [[nodiscard]] std::int64_t watermark_of(const Partition& partition) const noexcept;
+  [[nodiscard]] std::int64_t horizon_of(const Partition& partition) const noexcept;
+  /// True: it is left out, or, counted, updated all the same.
+  [[nodiscard]] bool leaves_out(Partition& partition, std::int64_t end);
+
+  // One record.
+  [[nodiscard]] RowError collect(Partition& partition, const FoldRow& row, bool& filtered);
+  [[nodiscard]] RowError collect_window(Partition& partition, const FoldRow& row,
+                                        const WindowSpan& span, bool& filtered);
+  [[nodiscard]] RowError append_key(const FoldRow& row, const WindowSpan& span);
+  [[nodiscard]] RowError passes(const FoldRow& row, bool& out);
+  [[nodiscard]] Status apply(Partition& partition, const FoldRow& row);
+  [[nodiscard]] Status apply_target(Partition& partition, const FoldRow& row, const Target& target);
+  void conclude(Partition& partition, const FoldRow& row);
+  void refuse(Partition& partition, const FoldRow& row, RowError error);
+  void write_dead_letter(const Partition& partition, const FoldRow& row, RowError error);
+
+  // Groups.
+  /// nullptr: there is none.
+  [[nodiscard]] Result<Group*> load(std::string_view key);
+  [[nodiscard]] Status load_chunks(std::string_view stored_key, Group* group);
+  [[nodiscard]] Group* create(Partition& partition, std::string_view key, std::int64_t end);
+  [[nodiscard]] Status erase(Partition& partition, std::string_view key);
+  void mark_dirty(Group* group);
+  [[nodiscard]] bool is_full(const Partition& partition) const noexcept {
+    return partition.cursor.groups >= plan_.options.max_groups;
+  }
+  void write_group(Group* group, StateWrites& out);
+
+  // fold_expiry.cc, fold_sessions.cc
+  [[nodiscard]] bool expires() const noexcept;
+  void expect_end(Partition& partition, std::int64_t end, std::string_view key);
+  [[nodiscard]] Status expire(Partition& partition);
+  [[nodiscard]] Status expire_entry(Partition& partition, const std::string& entry);
+  [[nodiscard]] Status apply_session(Partition& partition, const FoldRow& row,
+                                     const Target& target);
+  [[nodiscard]] Result<Sessions*> sessions_of(const Partition& partition, const std::string& base);
+  [[nodiscard]] Result<Group*> join_sessions(Partition& partition, const std::string& base,
+                                             std::span<const Session> joined, Session whole);
+
+  const ViewPlan& plan_;
+  const FoldOptions options_;
+  const StateReader& store_;
+  Windows windows_;
+  const Aggregates aggregates_;
+  const std::string group_prefix_;
+  bool filter_reads_window_ = false;
+  bool inputs_read_window_ = false;
+  bool keeps_errors_as_null_ = false;
+
+  GroupCache cache_;
+  bool complete_ = false;  ///< a group that is not in memory does not exist
+  ChangeRing ring_;
+  bool ring_stale_ = false;  ///< it has to be loaded again
+  std::map<std::uint32_t, Partition> partitions_;
+  Partition* last_partition_ = nullptr;
+  std::vector<Group*> dirty_;
+  StateWrites extra_writes_;  ///< erased groups, expiry, dead letters
+  std::unordered_map<std::string, Sessions> sessions_;
+  std::size_t session_bytes_ = 0;
+
+  // Of the record at hand; kept for their memory.
+  Arena arena_;
+  std::string keys_;
+  std::vector<Target> targets_;
+  std::vector<AggregateInputs> inputs_;
+  std::size_t applied_ = 0;
+  std::size_t left_out_ = 0;
+  std::size_t no_room_ = 0;
+  std::string stored_key_;
+  std::string value_;
+  ByteWriter encoded_;
+};
+
+}  // namespace runnel::storage::views

@@ -1,0 +1,101 @@
+// From the changed groups to writes, and after them.
+#include "storage/views/engine/fold.h"
+#include "storage/views/engine/key_encoding.h"
+
+namespace runnel::storage::views {
+
+Status ViewFold::prepare(StateWrites& out) {
+  extra_writes_.for_each([&](std::string_view key, std::string_view value) { out.put(key, value); },
+                         [&](std::string_view key) { out.erase(key); });
+  for (auto& [number, partition] : partitions_) {
+    if (!partition.touched) continue;
+    encoded_.clear();
+    partition.cursor.encode(encoded_);
+    out.put(partition_key(options_.id, Space::kCursors, number), encoded_.str());
+    if (partition.expiring.empty()) continue;
+    const std::string prefix = partition_key(options_.id, Space::kExpiry, number);
+    for (const std::string& entry : partition.expiring) out.put(prefix + entry, {});
+  }
+  if (dirty_.empty()) return {};
+  if (ring_stale_) RUNNEL_TRY(ring_.load(store_));
+  ring_stale_ = false;
+  ring_.begin();
+  for (Group* const group : dirty_) write_group(group, out);
+  return ring_.end(store_, out);
+}
+
+void ViewFold::write_group(Group* group, StateWrites& out) {
+  if (options_.keep_changes > 0) {
+    const std::string_view key = group->key();
+    const std::size_t behind = windows_.kind() == sql::WindowKind::kSession ? 8 : 0;
+    const std::size_t columns = key.size() - kPartitionBytes - behind;
+    const auto number = load_be<std::uint32_t>(key.data() + columns);
+    ring_.add(key.substr(0, columns), number, partitions_.at(number).cursor.next, out);
+  }
+  if (group->erased) return;
+  stored_key_.assign(group_prefix_).append(group->key());
+  encoded_.clear();
+  aggregates_.encode(group->state(), encoded_);
+  out.put(stored_key_, encoded_.str());
+  if (aggregates_.sketches() == 0) return;
+  const std::size_t key_bytes = stored_key_.size();
+  std::vector<std::uint32_t> chunks;
+  for (std::size_t i = 0; i < group->extras->sketches.size(); ++i) {
+    const Sketch& sketch = *group->extras->sketches[i];
+    chunks.clear();
+    sketch.dirty_chunks(chunks);
+    for (const std::uint32_t chunk : chunks) {
+      stored_key_.resize(key_bytes);
+      stored_key_.push_back(static_cast<char>(i));
+      char bytes[4];
+      store_be(bytes, chunk);
+      stored_key_.append(bytes, sizeof bytes);
+      encoded_.clear();
+      sketch.encode_chunk(chunk, encoded_);
+      out.put(stored_key_, encoded_.str());
+    }
+  }
+}
+
+void ViewFold::committed() {
+  for (Group* const group : dirty_) {
+    if (group->erased) {
+      cache_.remove(group);
+      continue;
+    }
+    group->dirty = false;
+    group->stored = true;
+    if (group->extras == nullptr) continue;
+    for (const auto& sketch : group->extras->sketches) sketch->saved();
+    cache_.recharge(group);
+  }
+  dirty_.clear();
+  extra_writes_.clear();
+  ring_.committed();
+  for (auto& [number, partition] : partitions_) {
+    partition.touched = false;
+    partition.expiring.clear();
+  }
+  // A quarter of the room for the lists of sessions, which are quick to read again.
+  if (session_bytes_ > options_.cache_bytes / 4) {
+    sessions_.clear();
+    session_bytes_ = 0;
+  }
+  if (cache_.bytes() > options_.cache_bytes && cache_.shrink(options_.cache_bytes)) {
+    complete_ = false;
+  }
+}
+
+void ViewFold::discard() {
+  cache_.clear();
+  complete_ = false;
+  dirty_.clear();
+  extra_writes_.clear();
+  partitions_.clear();
+  last_partition_ = nullptr;
+  sessions_.clear();
+  session_bytes_ = 0;
+  ring_stale_ = true;
+}
+
+}  // namespace runnel::storage::views

@@ -1,0 +1,77 @@
+// The worked example of docs/formats/view-state.md, byte by byte.
+#include <gtest/gtest.h>
+
+#include "storage/views/engine/distinct_values.h"
+#include "storage/views/engine/hyperloglog.h"
+#include "storage/views/engine/key_encoding.h"
+#include "storage/views/engine/log_histogram.h"
+#include "tests/storage/views/engine/fold_fixture.h"
+#include "tests/support/format_page.h"
+
+namespace runnel::storage::views {
+namespace {
+
+using Kind = AggregateKind;
+
+std::string page(const std::string& name) {
+  const std::string hex = hex_of_page(RUNNEL_SOURCE_DIR "/docs/formats/view-state.md", name);
+  EXPECT_FALSE(hex.empty()) << name;
+  return hex;
+}
+
+/// The page's view: per campaign and hour, kept for a week, partition 2, one donation.
+TEST(ViewStateFormat, TheWorkedExample) {
+  ViewPlan plan = donations_view(window(sql::WindowKind::kTumble, hours(1)));
+  plan.keys.pop_back();
+  plan.options.retention_micros = 7 * kDay;
+  plan.aggregates = {aggregate(Kind::kCountRows), aggregate(Kind::kSum, kAmount),
+                     aggregate(Kind::kMax, kAmount), aggregate(Kind::kLast, kCampaign),
+                     aggregate(Kind::kCountDistinct, kPoints)};
+  show_everything(plan);
+  MemoryStore store;
+  Donation d;
+  d.partition = 2;
+  d.offset = 257;
+  d.campaign = "sea";
+  d.cents = 1250;
+  d.points = 3;
+  d.time = 1'700'000'000 * kSecond;
+  Donation bad;
+  bad.partition = 2;
+  bad.offset = 258;
+  bad.error = RowError::kNotJson;
+  FoldOptions options;
+  options.id = kView;
+  options.keep_changes = 10;
+  const auto fold = std::move(*ViewFold::open(plan, options, store));
+  ASSERT_TRUE(add(*fold, plan, d));
+  ASSERT_TRUE(add(*fold, plan, bad));
+  ASSERT_TRUE(commit(*fold, store));
+  std::string all;
+  for (const auto& [key, value] : store.entries) all += to_hex(key) + to_hex(value);
+  EXPECT_EQ(all, page("view-state"));
+}
+
+TEST(ViewStateFormat, Sketches) {
+  HyperLogLog few;
+  LogHistogram histogram;
+  DistinctValues counted(DistinctValues::Counts::kYes);
+  for (const std::int64_t n : {3, 12, 3}) {
+    std::string encoded;
+    encode_key({TypeKind::kBigint, 0, 0}, Value::bigint(n), encoded);
+    few.add(encoded, Value::bigint(n));
+    counted.add(encoded, Value::bigint(n));
+    histogram.add(static_cast<double>(n));
+  }
+  const auto chunk = [](const Sketch& sketch) {
+    ByteWriter bytes;
+    sketch.encode_chunk(0, bytes);
+    return to_hex(bytes.str());
+  };
+  EXPECT_EQ(chunk(few), page("hyperloglog"));
+  EXPECT_EQ(chunk(histogram), page("histogram"));
+  EXPECT_EQ(chunk(counted), page("counted-values"));
+}
+
+}  // namespace
+}  // namespace runnel::storage::views
