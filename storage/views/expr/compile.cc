@@ -315,7 +315,10 @@ Result<Bound> Compiler::implicit(Bound from, const Type& to, sql::Place place,
                         (to.kind == TypeKind::kDecimal && type.kind != TypeKind::kDouble &&
                          as_decimal_type(type).scale <= to.scale))) ||
                       (type.kind == TypeKind::kDate && to.kind == TypeKind::kTimestamp);
-  if (type == to) return from;
+  // Decimals of one scale are stored alike, however many digits their types have.
+  const bool alike =
+      type.kind == to.kind && (type.kind != TypeKind::kDecimal || type.scale == to.scale);
+  if (type == to || (widens && alike)) return from;
   if (widens) {
     // The digits before the point are checked where a value has too many, not against the type's.
     Type wide = to;

@@ -45,7 +45,7 @@ Result<std::vector<PathStep>> parse_json_path(std::string_view text) {
       step.key = text.substr(at + 1, close - at - 1);
       at = close + 1;
     } else {
-      const std::size_t end = std::min(text.find_first_of(".[", at), text.size());
+      const std::size_t end = std::min(text.find_first_of(".[]", at), text.size());
       step.key = text.substr(at, end - at);
       if (step.key.empty()) return fail(path_error(text, at, "needs the name of a member"));
       at = end;
