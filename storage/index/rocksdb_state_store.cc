@@ -16,6 +16,7 @@ constexpr std::uint64_t kMinWriteBuffer = 1u << 20;
 constexpr std::uint64_t kMaxWriteBuffer = 32u << 20;
 constexpr int kMaxOpenFiles = 256;
 constexpr double kBloomBitsPerKey = 10;
+constexpr double kMemtableBloomShare = 0.02;
 constexpr std::size_t kErasesPerWrite = 10'000;
 
 rocksdb::Slice slice(std::string_view text) {
@@ -154,6 +155,9 @@ rocksdb::Options options_of(const StateStoreOptions& options, rocksdb::Env& env)
   rocksdb::Options db;
   db.write_buffer_size = std::clamp(options.memory_bytes / 4, kMinWriteBuffer, kMaxWriteBuffer);
   db.max_write_buffer_number = 3;
+  // Most groups that are looked up for the first time are new.
+  db.memtable_whole_key_filtering = true;
+  db.memtable_prefix_bloom_size_ratio = kMemtableBloomShare;
   db.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   db.compression = rocksdb::kNoCompression;
   db.arena_block_size = 64u << 10;

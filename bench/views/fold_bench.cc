@@ -1,0 +1,228 @@
+// runnel_fold_bench: events per second of processor time that views fold, without the log and
+// without JSON: rows are made beforehand. State goes to a RocksDB store (or to nowhere).
+#include <time.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <iostream>
+#include <random>
+
+#include "bench/micro/scratch.h"
+#include "storage/index/rocksdb_state_store.h"
+#include "storage/views/engine/fold.h"
+#include "storage/views/expr/node.h"
+
+namespace runnel::bench {
+namespace {
+
+using namespace storage;
+using namespace storage::views;
+using Kind = AggregateKind;
+
+constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kMinute = 60 * kSecond;
+constexpr std::int64_t kDay = 24 * 60 * kMinute;
+constexpr std::uint64_t kManyGroups = 10'000'000;
+
+enum Column : Slot { kCampaign = 0, kAmount, kTime, kPage, kCountry, kColumns };
+constexpr Type kText{TypeKind::kVarchar, 0, 0};
+constexpr Type kMoney{TypeKind::kDecimal, 12, 2};
+constexpr Type kInstant{TypeKind::kTimestamp, 0, 0};
+constexpr Type kTypes[kColumns] = {kText, kMoney, kInstant, kText, kText};
+
+struct Plan {
+  std::uint64_t events = 5'000'000;
+  std::uint32_t partitions = 4;
+  std::size_t batch = 50'000;
+  std::uint64_t cache_mib = 64;
+  std::uint64_t store_mib = 64;
+  bool nowhere = false;
+  std::string only;
+};
+
+/// What is written is gone; what is read was never there. Views must keep all groups in memory.
+class Nowhere final : public StateStore {
+ public:
+  Result<bool> get(std::string_view, std::string&) const override { return false; }
+  Status scan(std::string_view, std::string_view, const Visit&) const override { return {}; }
+  Status apply(const StateWrites&) override { return {}; }
+  std::shared_ptr<const StateReader> snapshot() const override { return nullptr; }
+  Status flush() override { return {}; }
+  Status erase_range(std::string_view, std::string_view) override { return {}; }
+};
+
+double processor_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+/// 1,000 campaigns and 100,000 pages, zipf; 30 countries; four weeks, with a minute of disorder.
+class Events {
+ public:
+  static constexpr std::size_t kCampaigns = 1000;
+  static constexpr std::size_t kPages = 100'000;
+
+  Events() {
+    for (std::size_t i = 0; i < kCampaigns; ++i) campaigns_.push_back("campaign-" + text(i, 4));
+    for (std::size_t i = 0; i < kPages; ++i) pages_.push_back("page-" + text(i, 6));
+    for (std::size_t i = 0; i < 30; ++i) countries_.push_back("C" + text(i, 1));
+  }
+  void make(std::uint64_t i, std::uint64_t of, std::vector<Value>& row) {
+    row[kCampaign] = Value::text(campaigns_[zipf(kCampaigns)]);
+    row[kAmount] = Value::decimal(static_cast<std::int64_t>(next() % 50'000) + 100, 2);
+    const std::int64_t span = 28 * kDay;
+    row[kTime] = Value::timestamp(
+        1'767'225'600 * kSecond +
+        static_cast<std::int64_t>(static_cast<double>(i) / static_cast<double>(of) *
+                                  static_cast<double>(span)) +
+        static_cast<std::int64_t>(next() % 60) * kSecond);
+    row[kPage] = Value::text(pages_[zipf(kPages)]);
+    row[kCountry] = Value::text(countries_[next() % countries_.size()]);
+  }
+
+ private:
+  static std::string text(std::size_t n, std::size_t digits) {
+    std::string s = std::to_string(n);
+    return s.size() < digits ? std::string(digits - s.size(), '0') + s : s;
+  }
+  std::uint64_t next() { return random_(); }
+  std::size_t zipf(std::size_t n) {
+    const double u = static_cast<double>(next() >> 11) * 0x1p-53;
+    return std::min(n - 1,
+                    static_cast<std::size_t>(std::exp(u * std::log(static_cast<double>(n)))));
+  }
+  std::mt19937_64 random_{42};
+  std::vector<std::string> campaigns_;
+  std::vector<std::string> pages_;
+  std::vector<std::string> countries_;
+};
+
+struct Case {
+  std::string name;
+  ViewPlan plan;
+};
+
+Program column_program(Slot slot, const Type& type) {
+  auto node = std::make_unique<Node>();
+  node->slot = slot;
+  node->type = type;
+  node->kernel = [](const Node& n, Context& context, Value& out) {
+    out = context.row[n.slot];
+    return RowError::kNone;
+  };
+  auto compiled = std::make_shared<Compiled>();
+  compiled->root = std::move(node);
+  compiled->slots = {slot};
+  compiled->column = slot;
+  return Program(std::move(compiled));
+}
+
+AggregatePlan aggregate(Kind kind, std::optional<Column> argument = {}) {
+  AggregatePlan plan;
+  plan.kind = kind;
+  if (argument) plan.argument = column_program(*argument, kTypes[*argument]);
+  if (kind == Kind::kAvg) plan.result = {TypeKind::kDecimal, 38, 8};
+  return plan;
+}
+
+ViewPlan view_by(std::vector<Column> columns, std::vector<AggregatePlan> aggregates) {
+  ViewPlan plan;
+  plan.name = "bench";
+  plan.source.columns.resize(kColumns);
+  plan.options.max_groups = kManyGroups;
+  for (const Column column : columns) {
+    plan.keys.push_back(
+        {KeyRole::kExpression, "", kTypes[column], column_program(column, kTypes[column])});
+  }
+  plan.aggregates = std::move(aggregates);
+  return plan;
+}
+
+std::vector<Case> cases() {
+  ViewPlan hourly =
+      view_by({kCampaign}, {aggregate(Kind::kCountRows), aggregate(Kind::kSum, kAmount),
+                            aggregate(Kind::kAvg, kAmount)});
+  hourly.window.kind = sql::WindowKind::kTumble;
+  hourly.window.time = kTime;
+  hourly.window.size = {0, 0, 3'600'000};
+  hourly.window.time_zone = "Europe/Paris";
+  hourly.source.watermark = {kTime, 5 * kMinute};
+  hourly.keys.push_back({KeyRole::kWindowStart, "", kInstant,
+                         column_program(hourly.source.window_start_slot(), kInstant)});
+  return {{"campaign",
+           view_by({kCampaign}, {aggregate(Kind::kCountRows), aggregate(Kind::kSum, kAmount),
+                                 aggregate(Kind::kMax, kAmount), aggregate(Kind::kLast, kAmount)})},
+          {"campaign-hour", std::move(hourly)},
+          {"page-country", view_by({kPage, kCountry},
+                                   {aggregate(Kind::kCountRows), aggregate(Kind::kSum, kAmount)})}};
+}
+
+/// A block of rows is made outside of the clock, then folded and written inside.
+int run(const Plan& plan, const Case& one) {
+  const ScratchDirectory directory;
+  std::unique_ptr<StateStore> store = std::make_unique<Nowhere>();
+  if (!plan.nowhere) {
+    StateStoreOptions options;
+    options.directory = directory.path() + "/views";
+    options.file_system = &FileSystem::posix();
+    options.memory_bytes = plan.store_mib << 20;
+    store = std::move(*open_state_store(std::move(options)));
+  }
+  FoldOptions options;
+  options.id = {1, 1};
+  options.cache_bytes = plan.cache_mib << 20;
+  const auto fold = std::move(*ViewFold::open(one.plan, options, *store));
+  Events events;
+  std::vector<std::vector<Value>> rows(plan.batch, std::vector<Value>(one.plan.source.row_slots()));
+  double seconds = 0;
+  double writing = 0;
+  std::size_t written = 0;
+  for (std::uint64_t done = 0; done < plan.events; done += plan.batch) {
+    for (std::size_t i = 0; i < plan.batch; ++i) {
+      events.make(done + i, plan.events, rows[i]);
+    }
+    const double begin = processor_seconds();
+    for (std::size_t i = 0; i < plan.batch; ++i) {
+      FoldRow row;
+      row.offset = static_cast<std::int64_t>((done + i) / plan.partitions);
+      row.event_time = rows[i][kTime].as_timestamp();
+      row.values = rows[i];
+      if (!fold->add(static_cast<std::uint32_t>((done + i) % plan.partitions), row)) return 1;
+    }
+    const double folded = processor_seconds();
+    StateWrites writes;
+    if (!fold->prepare(writes) || !store->apply(writes)) return 1;
+    fold->committed();
+    written += writes.count();
+    const double end = processor_seconds();
+    seconds += end - begin;
+    writing += end - folded;
+  }
+  std::cout << one.name << ": "
+            << static_cast<std::uint64_t>(static_cast<double>(plan.events) / seconds)
+            << " events per second of processor time, " << static_cast<int>(100 * writing / seconds)
+            << " % of it writing " << written << " states; " << (fold->memory_bytes() >> 20)
+            << " MiB in memory\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace runnel::bench
+
+int main(int argc, char** argv) {
+  runnel::bench::Plan plan;
+  CLI::App app{"What views fold, per second of processor time"};
+  app.add_option("--events", plan.events, "in all");
+  app.add_option("--batch", plan.batch, "events a write");
+  app.add_option("--cache-mib", plan.cache_mib, "groups in memory");
+  app.add_option("--store-mib", plan.store_mib, "RocksDB's memory");
+  app.add_option("--only", plan.only, "one case by its name");
+  app.add_flag("--nowhere", plan.nowhere, "fold alone: nothing is stored");
+  CLI11_PARSE(app, argc, argv);
+  for (const auto& one : runnel::bench::cases()) {
+    if (!plan.only.empty() && plan.only != one.name) continue;
+    if (runnel::bench::run(plan, one) != 0) return 1;
+  }
+  return 0;
+}

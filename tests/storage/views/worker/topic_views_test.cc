@@ -1,0 +1,224 @@
+// Views kept current from a real log: what is durable and committed, each record once, across
+// crashes of the log, of the state and of both.
+#include "storage/views/worker/topic_views.h"
+
+#include <gtest/gtest.h>
+
+#include "storage/index/rocksdb_state_store.h"
+#include "storage/views/worker/view_worker.h"
+#include "tests/storage/log/store_fixture.h"
+#include "tests/storage/views/engine/fold_fixture.h"
+
+namespace runnel::storage::views {
+namespace {
+
+using Kind = AggregateKind;
+
+/// Records are "campaign cents"; anything else is none.
+class PlainRows final : public RowMaker {
+ public:
+  explicit PlainRows(const ViewPlan& plan) : plan_(plan) {}
+  void begin(PartitionIndex, const protocol::Record& record) override {
+    ++records;
+    donation_ = Donation();
+    donation_.offset = record.offset.value();
+    donation_.time = record.timestamp.value() * 1000;
+    text_ = record.value.value_or("");
+    const std::size_t blank = text_.find(' ');
+    if (blank == std::string::npos) {
+      donation_.error = RowError::kNotJson;
+      return;
+    }
+    donation_.campaign = text_.substr(0, blank);
+    donation_.cents = std::stoll(text_.substr(blank));
+  }
+  FoldRow row(std::size_t) override {
+    FoldRow row = row_of(donation_, plan_, values_);
+    row.raw = text_;
+    return row;
+  }
+  std::uint64_t records = 0;
+
+ private:
+  const ViewPlan& plan_;
+  Donation donation_;
+  std::string text_;
+  std::vector<Value> values_;
+};
+
+ViewPlan totals_view() {
+  ViewPlan plan = donations_view();
+  plan.aggregates = {aggregate(Kind::kCountRows), aggregate(Kind::kSum, kAmount)};
+  show_everything(plan);
+  return plan;
+}
+
+class TopicViewsTest : public StoreTest {
+ protected:
+  void SetUp() override {
+    StoreTest::SetUp();
+    create("donations", 2);
+    ASSERT_TRUE(fs.create_directory("data/views"));
+    ASSERT_TRUE(fs.sync_directory("data"));
+    open_views();
+  }
+  void TearDown() override { close_views(); }
+  void open_views() {
+    StateStoreOptions state_options;
+    state_options.directory = "data/views";
+    state_options.file_system = &fs;
+    state_options.memory_bytes = 4u << 20;
+    auto opened = open_state_store(std::move(state_options));
+    ASSERT_TRUE(opened) << opened.error().to_string();
+    state = std::move(*opened);
+    FoldOptions first;
+    first.id = kView;
+    FoldOptions second;
+    second.id = {8, 1};
+    TopicViewsOptions topic;
+    topic.topic = "donations";
+    topic.fetch_bytes = fetch_bytes;
+    auto made = TopicViews::open(*store, *state, rows, {{&plan, first}, {&plan, second}}, topic);
+    ASSERT_TRUE(made) << made.error().to_string();
+    views = std::move(*made);
+  }
+  void close_views() {
+    views.reset();
+    state.reset();
+  }
+  void catch_up() {
+    while (true) {
+      const auto more = views->round();
+      ASSERT_TRUE(more) << more.error().to_string();
+      if (!*more) return;
+    }
+  }
+  void give(std::vector<std::string> values, int partition = 0) {
+    ASSERT_TRUE(append("donations", make_batch(std::move(values)), partition).result);
+  }
+
+  const ViewPlan plan = totals_view();
+  PlainRows rows{plan};
+  std::uint32_t fetch_bytes = 200;
+  std::unique_ptr<StateStore> state;
+  std::unique_ptr<TopicViews> views;
+};
+
+TEST_F(TopicViewsTest, TheViewsHaveWhatTheLogHas) {
+  give({"sea 100", "sky 50", "nonsense"});
+  give({"sea 1"}, 1);
+  catch_up();
+  EXPECT_EQ(rows_of(plan, *state), (Rows{"sea | 2 | 1.01", "sky | 1 | 0.50"}));
+  EXPECT_EQ(totals_of(plan, *state).errors, 1u);
+  EXPECT_EQ(rows.records, 4u) << "each record was made a row once, for both views";
+  EXPECT_EQ(views->applied(0), Offset(3));
+  EXPECT_EQ(views->applied(1), Offset(1));
+}
+
+TEST_F(TopicViewsTest, AnAbortedTransactionNeverWas) {
+  const auto producer = store->new_producer();
+  ASSERT_TRUE(producer);
+  const auto write = [&](std::string value, std::int32_t sequence, bool commit) {
+    BatchSpec spec;
+    spec.values = {std::move(value)};
+    spec.producer = producer->id;
+    spec.epoch = producer->epoch;
+    spec.sequence = sequence;
+    spec.transactional = true;
+    ASSERT_TRUE(append("donations", make_batch(spec)).result);
+    catch_up();
+    EXPECT_EQ(views->applied(0).value(), 2 * sequence) << "not before its end";
+    CommitRequest end;
+    end.markers.push_back({ref("donations"), *producer, commit, 0});
+    ASSERT_TRUE(store->commit_and_wait(std::move(end)).result);
+    catch_up();
+  };
+  write("sea 100", 0, false);
+  write("sea 7", 1, true);
+  EXPECT_EQ(rows_of(plan, *state), Rows{"sea | 1 | 0.07"});
+  EXPECT_EQ(views->applied(0), Offset(4));
+}
+
+TEST_F(TopicViewsTest, AfterAnyCrashTheStateIsThatOfTheLog) {
+  std::int64_t count = 0;
+  std::int64_t cents = 0;
+  for (int turn = 0; turn < 12; ++turn) {
+    for (int i = 0; i < 5; ++i) {
+      give({"sea " + std::to_string(turn), "sea 3"}, i % 2);
+      count += 2;
+      cents += turn + 3;
+      if (i == turn % 5) {
+        ASSERT_TRUE(views->round());
+      }
+      if (i == turn % 3) {
+        ASSERT_TRUE(state->flush());
+      }
+    }
+    views.reset();
+    if (turn % 3 == 0) {  // the process alone
+      fs.kill_process();
+    } else {
+      fs.power_off(turn % 3 == 1 ? CutMode::kPrefix : CutMode::kDropAll);
+    }
+    state.reset();
+    store.reset();
+    if (turn % 3 != 0) fs.boot();
+    open();
+    open_views();
+    catch_up();
+    EXPECT_EQ(rows_of(plan, *state),
+              Rows{"sea | " + std::to_string(count) + " | " + to_string(Value::decimal(cents, 2))});
+    totals_of(plan, *state);
+  }
+}
+
+TEST_F(TopicViewsTest, AFullDiskStopsNothingForEver) {
+  give({"sea 100"});
+  catch_up();
+  give({"sea 1"});
+  fs.set_fault({1, FaultKind::kIo, true, static_cast<std::uint32_t>(SimOperation::kRead), "", {}});
+  static_cast<void>(views->round());
+  fs.clear_fault();
+  catch_up();
+  EXPECT_EQ(rows_of(plan, *state), Rows{"sea | 2 | 1.01"});
+}
+
+TEST_F(TopicViewsTest, ADamagedStateStopsItsViewAlone) {
+  give({"sea 100"});
+  catch_up();
+  close_views();
+  open_views();
+  StateWrites damage;
+  for (const auto space : {Space::kGroups}) {
+    ASSERT_TRUE(state->scan(key_prefix(kView, space), key_prefix({8, 1}, space),
+                            [&](std::string_view key, std::string_view) {
+                              damage.put(key, "?");
+                              return false;
+                            }));
+  }
+  ASSERT_TRUE(state->apply(damage));
+  give({"sea 1"});
+  catch_up();
+  ASSERT_TRUE(views->failure(0));
+  EXPECT_EQ(views->failure(0)->code(), ErrorCode::kCorrupt);
+  EXPECT_FALSE(views->failure(1));
+  EXPECT_EQ(views->applied(0), Offset(2)) << "of those that go on";
+}
+
+TEST_F(TopicViewsTest, TheWorkerFollowsTheLog) {
+  std::vector<std::string> reported;
+  ViewWorker worker(*store, *views, [&](const Error& e) { reported.push_back(e.to_string()); });
+  for (std::int64_t i = 1; i <= 50; ++i) {
+    give({"sea 1"});
+    ASSERT_TRUE(worker.wait_applied(0, Offset(i), std::chrono::seconds(30)));
+    ASSERT_EQ(rows_of(plan, *state->snapshot()),
+              Rows{"sea | " + std::to_string(i) + " | " + to_string(Value::decimal(i, 2))});
+  }
+  EXPECT_FALSE(worker.wait_applied(0, Offset(51), std::chrono::milliseconds(1)));
+  worker.stop();
+  EXPECT_FALSE(worker.wait_applied(0, Offset(51), std::chrono::seconds(30)));
+  EXPECT_EQ(reported, std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace runnel::storage::views
