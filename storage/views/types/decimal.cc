@@ -209,11 +209,13 @@ RowError decimal_from_text(std::string_view text, unsigned precision, unsigned s
   const std::int64_t first = static_cast<std::int64_t>(digits.whole.size()) - 1 + digits.exponent;
   const std::int64_t last = -static_cast<std::int64_t>(scale);
   const Uint128 limit = static_cast<Uint128>(power_of_ten(precision));
+  // Of what is less, ten times and a digit is still below the limit: nothing wraps around.
+  const Uint128 most = limit / 10;
   Uint128 value = 0;
   std::size_t i = 0;
   for (; i < digits.size() && first - static_cast<std::int64_t>(i) >= last; ++i) {
+    if (value >= most) return RowError::kOutOfRange;
     value = value * 10 + static_cast<unsigned>(digits.at(i));
-    if (value >= limit) return RowError::kOutOfRange;
   }
   const bool rounds =
       i < digits.size() && first - static_cast<std::int64_t>(i) == last - 1 && digits.at(i) >= 5;
@@ -223,8 +225,8 @@ RowError decimal_from_text(std::string_view text, unsigned precision, unsigned s
     }
   }
   for (std::int64_t at = first - static_cast<std::int64_t>(i); at >= last && value != 0; --at) {
+    if (value >= most) return RowError::kOutOfRange;
     value *= 10;
-    if (value >= limit) return RowError::kOutOfRange;
   }
   if (rounds && ++value >= limit) return RowError::kOutOfRange;
   out = with_sign(value, digits.negative);

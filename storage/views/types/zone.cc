@@ -80,7 +80,9 @@ class Zones {
     const MutexLock lock(mutex_);
     const auto known = zones_.find(name);
     if (known != zones_.end()) return known->second;
-    RUNNEL_TRY_ASSIGN(std::vector<Stretch> stretches, load(name));
+    // UTC is there without the system's files.
+    RUNNEL_TRY_ASSIGN(std::vector<Stretch> stretches,
+                      name == "UTC" ? Zone::utc().stretches() : load(name));
     auto zone = std::make_shared<const Zone>(std::string(name), std::move(stretches));
     zones_.emplace(zone->name(), zone);
     return zone;
