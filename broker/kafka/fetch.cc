@@ -10,6 +10,7 @@
 #include "broker/kafka/named_before.h"
 #include "broker/kafka/partitions.h"
 #include "protocol/kafka/fetch.h"
+#include "protocol/record_batch/empty_batch.h"
 
 namespace runnel::broker {
 namespace {
@@ -36,6 +37,7 @@ struct PendingFetch {
     LeaderEpoch last_fetched;
   };
   std::vector<Asked> asked;
+  std::vector<Buffer> gaps;  ///< the batches of ranges without records; `response` views them
 };
 
 /// What a partition of a fetch that waits costs: here, and in the store's lists.
@@ -45,8 +47,16 @@ constexpr std::uint64_t kWaitingPartitionBytes = sizeof(PendingFetch::Asked) +
 /// Fetches of no more partitions wait even if there is no memory: the clients would only ask again.
 constexpr std::size_t kFewPartitions = 16;
 
+/// A client whose answer has no batch asks for the same offset again, whatever lies behind it.
+/// Where compaction or an erasure left nothing up to the end of what it may read, it would never
+/// get there.
+bool ends_in_a_gap(const PendingFetch::Asked& asked, const storage::FetchedPartition& from) {
+  return from.bytes == 0 && from.next > asked.offset;
+}
+
 void settle(FetchResponse::Partition& to, const PendingFetch::Asked& asked,
-            storage::FetchedPartition& from, std::vector<storage::FileSlice>& slices) {
+            storage::FetchedPartition& from, std::vector<storage::FileSlice>& slices,
+            std::vector<Buffer>& gaps) {
   to.high_watermark = from.high_watermark;
   to.last_stable_offset = from.last_stable;
   to.log_start_offset = from.log_start;
@@ -67,6 +77,11 @@ void settle(FetchResponse::Partition& to, const PendingFetch::Asked& asked,
   for (const storage::AbortedTransaction& t : from.aborted) {
     to.aborted_transactions->push_back({t.producer, t.first});
   }
+  if (ends_in_a_gap(asked, from)) {
+    gaps.push_back(protocol::empty_batch(asked.offset, from.next - 1));
+    to.records.bytes = gaps.back().bytes();
+    return;
+  }
   to.records.gap_bytes = static_cast<std::uint32_t>(from.bytes);
   for (auto& slice : from.slices) slices.push_back(std::move(slice));
 }
@@ -77,7 +92,7 @@ void answer(PendingFetch& pending, storage::FetchResult result) {
   for (std::size_t i = 0; i < result.size(); ++i) {
     const PendingFetch::Asked& asked = pending.asked[i];
     settle(pending.response.topics[asked.topic].partitions[asked.partition], asked, result[i],
-           slices);
+           slices, pending.gaps);
   }
   pending.call->reply(pending.response, std::move(slices));
 }
