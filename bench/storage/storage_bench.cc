@@ -10,6 +10,7 @@
 
 #include "bench/measure.h"
 #include "protocol/record_batch/record_batch.h"
+#include "storage/stats.h"
 #include "storage/store.h"
 
 namespace runnel::bench {

@@ -5,6 +5,7 @@
 
 #include "storage/log/recovery.h"
 #include "storage/segments/segment_files.h"
+#include "storage/stats.h"
 
 namespace runnel::storage {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "protocol/base/thread_annotations.h"
 #include "protocol/record_batch/record_batch.h"
+#include "storage/stats.h"
 #include "storage/store.h"
 
 namespace runnel::storage {

@@ -8,6 +8,7 @@
 
 #include "protocol/record_batch/record_batch.h"
 #include "storage/env/manual_clock.h"
+#include "storage/stats.h"
 #include "storage/store.h"
 #include "tests/support/seeds.h"
 #include "tests/support/sim_file_system.h"
