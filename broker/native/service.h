@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "broker/groups/coordinator.h"
-#include "broker/native/memory_gate.h"
-#include "broker/native/workers.h"
 #include "broker/net/session.h"
+#include "broker/sessions/memory_gate.h"
+#include "broker/sessions/workers.h"
 #include "protocol/base/thread_annotations.h"
 #include "protocol/native/messages.h"
 #include "storage/env/clock.h"

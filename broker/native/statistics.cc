@@ -1,11 +1,11 @@
-// Statistics, each figure with its unit and what it means; snapshots.
+// Statistics, each figure with its unit and what it means.
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iterator>
 
 #include "broker/native/native_session.h"
+#include "storage/stats.h"
 
 namespace runnel::broker {
 
@@ -111,17 +111,6 @@ std::vector<native::Statistic> NativeService::statistics() const {
 
 void NativeSession::handle(std::uint64_t id, const native::Statistics&) {
   run_blocking(id, [&service = service_] { return native::StatisticsReply{service.statistics()}; });
-}
-
-void NativeSession::handle(std::uint64_t id, const native::TakeSnapshot&) {
-  run_blocking(id, [&store = service_.store()]() -> native::Response {
-    const auto taken = store.take_snapshot();
-    if (!taken) return failure_of(taken.error());
-    // Whoever asked has another working directory.
-    std::error_code unknown;
-    const auto path = std::filesystem::absolute(taken->directory, unknown);
-    return native::SnapshotReply{unknown ? taken->directory : path.string(), taken->taken};
-  });
 }
 
 }  // namespace runnel::broker

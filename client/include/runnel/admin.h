@@ -113,7 +113,7 @@ struct ErasureState {
   bool ranges_cut = false;          ///< there were more
   std::uint64_t dedup_keys = 0;     ///< that guarded these records and went with them
   std::uint64_t segments_left = 0;  ///< files that may hold them still
-  std::string problem;              ///< why it got no further, for now
+  std::string problem;              ///< why it got no further; it is tried again
 };
 
 /// A cheap handle: copies are the same.

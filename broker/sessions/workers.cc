@@ -1,4 +1,4 @@
-#include "broker/native/workers.h"
+#include "broker/sessions/workers.h"
 
 #include <pthread.h>
 

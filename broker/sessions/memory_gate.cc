@@ -1,4 +1,4 @@
-#include "broker/native/memory_gate.h"
+#include "broker/sessions/memory_gate.h"
 
 #include <vector>
 

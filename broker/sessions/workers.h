@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "broker/native/memory_gate.h"
+#include "broker/sessions/memory_gate.h"
 #include "protocol/base/thread_annotations.h"
 
 namespace runnel::broker {
