@@ -56,7 +56,11 @@ struct Replay::Impl {
         records_pace(options.records_per_second),
         bytes_pace(options.bytes_per_second) {}
 
-  [[nodiscard]] bool goes_on() const { return !options.go_on || options.go_on(); }
+  /// Once it was told to end, this run ends: what it got and did not hand on is not passed.
+  [[nodiscard]] bool goes_on() {
+    if (!told_to_end && options.go_on) told_to_end = !options.go_on();
+    return !told_to_end;
+  }
   [[nodiscard]] bool complete() const {
     return std::all_of(session.left().begin(), session.left().end(),
                        [](const auto& entry) { return entry.second.from >= entry.second.to; });
@@ -78,7 +82,7 @@ struct Replay::Impl {
   Outcome<void> hand_on(std::span<const Record> run, const Receiver& take, std::size_t at_once);
   void pass_gaps(const Consumer& consumer);
   Outcome<void> keep_now_and_then();
-  void wait(std::chrono::nanoseconds time) const;
+  void wait(std::chrono::nanoseconds time);
   /// So many that a low rate is even.
   [[nodiscard]] std::size_t slice_of(std::span<const Record> run, std::size_t at_once) const;
 
@@ -90,10 +94,13 @@ struct Replay::Impl {
   Pace bytes_pace;
   std::uint64_t records = 0;
   std::uint64_t unreadable = 0;
+  bool told_to_end = false;
   std::chrono::steady_clock::time_point kept_at = std::chrono::steady_clock::now();
 };
 
 Outcome<void> Replay::Impl::run(const Receiver& take, std::size_t at_once) {
+  if (session.failure()) return *session.failure();
+  told_to_end = false;
   std::vector<std::pair<TopicPartition, Position>> assignment;
   for (const auto& [target, range] : session.left()) {
     if (range.from < range.to) assignment.emplace_back(target, Position::at(range.from));
@@ -156,7 +163,7 @@ Outcome<void> Replay::Impl::hand_on(std::span<const Record> run, const Receiver&
   return {};
 }
 
-void Replay::Impl::wait(std::chrono::nanoseconds time) const {
+void Replay::Impl::wait(std::chrono::nanoseconds time) {
   for (; time.count() > 0 && goes_on(); time -= kNap) {
     std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(time, kNap));
   }

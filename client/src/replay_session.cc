@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 #include <sstream>
+#include <utility>
 
 namespace runnel::client {
 namespace {
@@ -120,6 +121,7 @@ Outcome<void> ReplaySession::open(const std::vector<ReplayRange>& fresh) {
   for (const auto& [target, range] : left_) {
     total_ += static_cast<std::uint64_t>(range.to - range.from);
     passed_[target] = range.from;
+    kept_[target] = range.from;
   }
   if (!behind()) return {};
   return commit();
@@ -131,6 +133,7 @@ void ReplaySession::pass(const TopicPartition& target, std::int64_t next) {
 }
 
 Outcome<void> ReplaySession::commit(Transaction with) {
+  if (failure_) return *failure_;
   if (behind()) {
     std::vector<GroupOffset> offsets;
     for (const auto& [target, next] : passed_) {
@@ -139,12 +142,18 @@ Outcome<void> ReplaySession::commit(Transaction with) {
     with.commit_offsets({group(), "", -1}, std::move(offsets));
     with.fence(group(), token_);
   }
-  passed_.clear();
+  const auto passed = std::exchange(passed_, {});
   const auto done = client_.commit(with).get();
-  if (done) return {};
-  if (done.error().errc() != Errc::fenced) return done.error();
-  return Failure(Errc::fenced,
-                 "another run of replay " + name_ + " was started; this one has ended");
+  if (done) {
+    for (const auto& [target, next] : passed) kept_[target] = next;
+    return {};
+  }
+  for (const auto& [target, next] : passed) left_.at(target).from = kept_.at(target);
+  failure_ = done.error().errc() == Errc::fenced
+                 ? Failure(Errc::fenced,
+                           "another run of replay " + name_ + " was started; this one has ended")
+                 : done.error();
+  return *failure_;
 }
 
 }  // namespace runnel::client

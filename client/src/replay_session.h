@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +41,11 @@ class ReplaySession {
   /// `target` has been replayed up to `next`; kept with the next commit.
   void pass(const TopicPartition& target, std::int64_t next);
   /// Commits what was passed together with the records of `with`, in one write. Errc::fenced:
-  /// another run has the session now.
+  /// another run has the session now. After any failure the session has ended: nobody here knows
+  /// whether the write happened, and left() is what was left before it.
   [[nodiscard]] Outcome<void> commit(Transaction with = {});
+  /// What ended it.
+  [[nodiscard]] const std::optional<Failure>& failure() const noexcept { return failure_; }
   /// There is something to keep.
   [[nodiscard]] bool behind() const noexcept { return has_name() && !passed_.empty(); }
 
@@ -57,7 +61,9 @@ class ReplaySession {
   const std::string plan_hash_;
   std::uint64_t token_;
   std::map<TopicPartition, ReplayRange> left_;
-  std::map<TopicPartition, std::int64_t> passed_;
+  std::map<TopicPartition, std::int64_t> passed_;  ///< since the last commit
+  std::map<TopicPartition, std::int64_t> kept_;    ///< by the last commit of each
+  std::optional<Failure> failure_;
   std::uint64_t total_ = 0;
   bool resumed_ = false;
 };

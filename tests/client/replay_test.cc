@@ -128,6 +128,8 @@ TEST_P(ReplayTest, ASecondRunOfANameEndsTheFirst) {
   const auto fenced = first->run();
   ASSERT_FALSE(fenced);
   EXPECT_EQ(fenced.error().errc(), Errc::fenced);
+  EXPECT_EQ(first->left().front().from, 0) << "nothing of it was written";
+  EXPECT_FALSE(first->run()) << "what was not written is not passed over";
   ASSERT_TRUE(second->run());
   EXPECT_EQ(read_all("b").size(), 10u);
 }
@@ -156,6 +158,28 @@ TEST_P(ReplayTest, AReceiverThatFailsGetsItsRecordAgain) {
   ASSERT_TRUE(second->run(receive, Replay::Commit::every_record));
   EXPECT_TRUE(second->progress().complete);
   EXPECT_THAT(seen, ElementsAre(0, 1, 2, 2, 3, 4));
+}
+
+TEST_P(ReplayTest, ARunThatIsToldToEndLeavesWhatItHasNotHandedOn) {
+  constexpr int kCount = 2000;
+  make_topic("a");
+  produce_numbers("a", kCount);
+  ReplayOptions options = replay_of(kCount);
+  options.records_per_second = 5000;
+  for (int nth = 1; nth <= 8; ++nth) {
+    int asked = 0;
+    options.go_on = [&] { return ++asked != nth; };  // once no, then yes again
+    auto replay = Replay::open(*client, options);
+    ASSERT_TRUE(replay);
+    std::vector<std::int64_t> seen;
+    const auto receive = [&](std::span<const Record> records) -> Outcome<void> {
+      for (const Record& record : records) seen.push_back(record.offset);
+      return {};
+    };
+    while (!replay->progress().complete) ASSERT_TRUE(replay->run(receive));
+    ASSERT_EQ(seen.size(), static_cast<std::size_t>(kCount)) << "no at question " << nth;
+    for (int i = 0; i < kCount; ++i) ASSERT_EQ(seen[static_cast<std::size_t>(i)], i);
+  }
 }
 
 TEST_P(ReplayTest, TargetsThatCannotBeAreRefused) {

@@ -41,7 +41,7 @@ struct ReplayProgress {
   std::uint64_t total = 0;       ///< offsets that were left when the replay was opened
   std::uint64_t passed = 0;      ///< of them, those that are done, left out or gone
   std::uint64_t records = 0;     ///< that were replayed
-  std::uint64_t unreadable = 0;  ///< records that are no JSON, which the filter asks for: left out
+  std::uint64_t unreadable = 0;  ///< records that the filter can't judge: left out
   bool complete = false;
 };
 
@@ -50,20 +50,24 @@ struct ReplayOptions {
   std::vector<std::string> filter;  ///< as ConsumerOptions::filter
   /// Keeps how far it has come, as the offsets of the group runnel-replay.NAME. A replay of the
   /// same name goes on there, whatever `ranges` says then, and ends one that still runs
-  /// (Errc::fenced). Empty: nothing is kept.
+  /// (Errc::fenced). Empty: nothing is kept. It is forgotten as any group's offsets are, some days
+  /// after the last run (offsets-retention): then the same replay begins anew.
   std::string name;
   /// What must be the same when a replay of this name goes on (Errc::invalid_argument).
   std::string plan;
   double records_per_second = 0;  ///< 0: no bound
   double bytes_per_second = 0;    ///< of keys and values; 0: no bound
   std::optional<ReplayTarget> into;
-  /// Asked several times a second, on the thread of run(): false ends it where it is.
+  /// Asked several times a second, on the thread of run(): the first false ends that run where it
+  /// is.
   std::function<bool()> go_on;
   /// Told as often, on the same thread.
   std::function<void(const ReplayProgress&)> on_progress;
 };
 
-/// Not thread safe. Its functions wait for the broker, so they are not for callbacks.
+/// Not thread safe. Its functions wait for the broker, so they are not for callbacks. Once a write
+/// has failed every run() gives that failure, for nobody here knows whether it happened: a replay
+/// with a name that is opened again goes on behind what did. left() is without that write.
 class RUNNEL_API Replay {
  public:
   /// When receivers are taken to be done with a record.
