@@ -15,11 +15,23 @@ struct PendingAppend {
   MemoryLease lease;
 };
 
-/// A record without a key can't be compacted, and would stay for ever.
-Status check_keys(Bytes batch) {
-  RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
+/// What the batches of one append to compacted topics may unpack to, for it is done on the network
+/// thread.
+constexpr std::size_t kMaxUnpackedBytes = 64u << 20;
+
+/// A record without a key can't be compacted, and would stay for ever. Takes what the batch unpacks
+/// to from `room`.
+Status check_keys(Bytes batch, std::size_t& room) {
+  auto reader = protocol::RecordReader::open(batch, room);
+  if (!reader && reader.error().code() == ErrorCode::kRecordTooLarge) {
+    return fail(reader.error().within("batches of one request to compacted topics may unpack to " +
+                                      std::to_string(kMaxUnpackedBytes) +
+                                      " bytes together; send fewer at once"));
+  }
+  if (!reader) return fail(reader.error());
+  room -= std::min(room, reader->unpacked_bytes());
   for (std::int32_t index = 0;; ++index) {
-    RUNNEL_TRY_ASSIGN(const auto record, reader.next());
+    RUNNEL_TRY_ASSIGN(const auto record, reader->next());
     if (!record) return {};
     if (record->key) continue;
     return fail(ErrorCode::kInvalidArgument,
@@ -29,7 +41,7 @@ Status check_keys(Bytes batch) {
   }
 }
 
-Status validate_batches(Bytes bytes, bool needs_keys) {
+Status validate_batches(Bytes bytes, const storage::RecordRules& rules, std::size_t& room) {
   if (bytes.empty()) return fail(ErrorCode::kInvalidArgument, "there are no records to append");
   while (!bytes.empty()) {
     RUNNEL_TRY_ASSIGN(const std::size_t size,
@@ -47,7 +59,14 @@ Status validate_batches(Bytes bytes, bool needs_keys) {
     RUNNEL_TRY(protocol::check_compressed_head(
         batch.codec(),
         bytes.subspan(protocol::kBatchHeaderBytes, size - protocol::kBatchHeaderBytes)));
-    if (needs_keys) RUNNEL_TRY(check_keys(bytes.first(size)));
+    if (rules.needs_keys) {
+      if (size > static_cast<std::size_t>(rules.max_batch_bytes)) {
+        return fail(ErrorCode::kRecordTooLarge, "a batch has " + std::to_string(size) +
+                                                    " bytes, max.message.bytes of the topic is " +
+                                                    std::to_string(rules.max_batch_bytes));
+      }
+      RUNNEL_TRY(check_keys(bytes.first(size), room));
+    }
     bytes = bytes.subspan(size);
   }
   return {};
@@ -92,13 +111,14 @@ Result<storage::CommitRequest> NativeSession::make_commit(native::Append& reques
   commit.durability = durability_of(request.durability);
   commit.appends.reserve(request.partitions.size());
   std::size_t at = 0;
+  std::size_t room = kMaxUnpackedBytes;
   for (native::AppendPartition& p : request.partitions) {
     auto found = partition(p.target);
     if (!found) return fail(found.error());
     Buffer batches = attachment.slice(at, p.bytes);  // the codec checked the sum
     at += p.bytes;
-    const bool needs_keys = service_.store().record_rules(*found).needs_keys;
-    if (const Status valid = validate_batches(batches.bytes(), needs_keys); !valid) {
+    const storage::RecordRules rules = service_.store().record_rules(*found);
+    if (const Status valid = validate_batches(batches.bytes(), rules, room); !valid) {
       return fail(valid.error().within(name_of(p.target)));
     }
     commit.appends.push_back(

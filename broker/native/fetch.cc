@@ -163,10 +163,11 @@ void NativeSession::filter_fetch(PendingFetch& pending, storage::FetchResult res
                               "later or raise its memory limit"));
   }
   auto fetch = std::make_shared<FilteredFetch>(pending.filter, std::move(pending.heads),
-                                               std::move(items), pending.max_bytes);
+                                               std::move(items), pending.max_bytes,
+                                               service_.clock(), service_.store().memory());
   add_job(
-      [replies = replies_, id = pending.correlation, fetch, &clock = service_.clock()] {
-        if (!fetch->work(clock)) return false;
+      [replies = replies_, id = pending.correlation, fetch] {
+        if (!fetch->work()) return false;
         auto batches = fetch->take_batches();
         replies->push({id, JobDone{native::Response(fetch->take_reply()), std::move(batches)}});
         return true;

@@ -49,6 +49,9 @@ struct RecordFilter::Condition {
   std::optional<Decimal> number;  ///< the operand, where numbers are compared
   std::unique_ptr<re2::RE2> pattern;
 
+  [[nodiscard]] bool is_too_long(const std::optional<std::string_view>& text) const {
+    return comparison == Comparison::kMatches && text && text->size() > kMaxMatchedBytes;
+  }
   /// `is_number`: a JSON number, not a text that looks like one.
   [[nodiscard]] bool holds(const std::optional<std::string_view>& text,
                            bool is_number = false) const {
@@ -135,12 +138,21 @@ Result<RecordFilter> RecordFilter::parse(const std::vector<std::string>& conditi
                     std::to_string(conditions.size()) + " of " + std::to_string(bytes));
   }
   RecordFilter filter;
+  int program = 0;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
     auto parsed = parse_condition(conditions[i]);
     if (!parsed) {
       return fail(Error(parsed.error()).within("condition " + std::to_string(i + 1)));
     }
     Condition& condition = **parsed;
+    if (condition.pattern) program += condition.pattern->ProgramSize();
+    if (program > kMaxPatternProgram) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "condition " + std::to_string(i + 1) +
+                      ": the regular expressions of the filter are too large, " +
+                      std::to_string(program) + " instructions where " +
+                      std::to_string(kMaxPatternProgram) + " fit; repeat less");
+    }
     if (condition.subject == Condition::Subject::kPath) {
       const auto known = std::find(filter.paths_.begin(), filter.paths_.end(), condition.path);
       condition.place = static_cast<std::size_t>(known - filter.paths_.begin());
@@ -151,23 +163,34 @@ Result<RecordFilter> RecordFilter::parse(const std::vector<std::string>& conditi
   return filter;
 }
 
-bool RecordFilter::any_header_holds(const Condition& condition, const Record& record) {
-  bool seen = false;
+RecordFilter::Verdict RecordFilter::judge_text(const Condition& condition,
+                                               const std::optional<std::string_view>& text,
+                                               bool is_number) {
+  if (condition.is_too_long(text)) return Verdict::kUnreadable;
+  return condition.holds(text, is_number) ? Verdict::kHolds : Verdict::kFails;
+}
+
+/// Any header of that name may hold; none is as one that is null.
+RecordFilter::Verdict RecordFilter::judge_headers(const Condition& condition,
+                                                  const Record& record) {
+  std::optional<Verdict> best;
   for (const RecordHeader& header : record.headers) {
     if (header.key != condition.header) continue;
-    seen = true;
-    if (condition.holds(header.value)) return true;
+    const Verdict verdict = judge_text(condition, header.value);
+    if (verdict == Verdict::kHolds) return verdict;
+    if (!best || verdict == Verdict::kUnreadable) best = verdict;
   }
-  return !seen && condition.holds(std::nullopt);  // as with a null one
+  return best ? *best : judge_text(condition, std::nullopt);
 }
 
 RecordFilter::Verdict RecordFilter::judge(const Record& record) const {
   std::optional<std::vector<std::optional<JsonFound>>> found;
   for (const auto& condition : conditions_) {
+    Verdict verdict = Verdict::kHolds;
     if (condition->subject == Condition::Subject::kKey) {
-      if (!condition->holds(record.key)) return Verdict::kFails;
+      verdict = judge_text(*condition, record.key);
     } else if (condition->subject == Condition::Subject::kHeader) {
-      if (!any_header_holds(*condition, record)) return Verdict::kFails;
+      verdict = judge_headers(*condition, record);
     } else {
       if (!found) {
         auto probed = find_in_json(record.value.value_or("null"), paths_);
@@ -175,10 +198,10 @@ RecordFilter::Verdict RecordFilter::judge(const Record& record) const {
         found = std::move(*probed);
       }
       const std::optional<JsonFound>& value = (*found)[condition->place];
-      const bool holds =
-          value ? condition->holds(value->text, value->is_number) : condition->holds(std::nullopt);
-      if (!holds) return Verdict::kFails;
+      verdict = value ? judge_text(*condition, value->text, value->is_number)
+                      : judge_text(*condition, std::nullopt);
     }
+    if (verdict != Verdict::kHolds) return verdict;
   }
   return Verdict::kHolds;
 }

@@ -152,7 +152,7 @@ struct FetchedPartition {
   /// version that does not say.
   Offset next = kNoOffset;
   bool filtered = false;         ///< the request's filter was applied
-  std::uint64_t unreadable = 0;  ///< records left out that are no JSON, which the filter asks for
+  std::uint64_t unreadable = 0;  ///< records left out that the filter can't judge
   friend bool operator==(const FetchedPartition&, const FetchedPartition&) = default;
 };
 struct FetchReply {

@@ -40,12 +40,12 @@ Result<Buffer> with_records(Bytes batch, Bytes records, std::int32_t count, Time
 }  // namespace
 
 Result<FilteredBatch> filter_batch(Bytes batch, const KeepRecord& keep,
-                                   std::optional<Timestamp> horizon) {
+                                   std::optional<Timestamp> horizon, std::size_t max_bytes) {
   const BatchView view(batch);
   if (view.delete_horizon()) horizon.reset();
   Timestamp base_time = horizon.value_or(view.base_timestamp());
   Timestamp max_time = kNoTimestamp;
-  RUNNEL_TRY_ASSIGN(auto reader, RecordReader::open(batch));
+  RUNNEL_TRY_ASSIGN(auto reader, RecordReader::open(batch, max_bytes));
   ByteWriter records;
   std::int32_t count = 0;
   while (true) {

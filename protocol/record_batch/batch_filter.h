@@ -25,8 +25,11 @@ struct FilteredBatch {
 /// Leaves out records of a whole, valid batch. What stays keeps its offset and time, the batch its
 /// base offset, last offset, producer, codec and attributes; its greatest timestamp is that of the
 /// records that stayed, unless it is their append time. With `horizon` that becomes its delete
-/// horizon, if it has none yet. Errors: those of RecordReader and compress().
+/// horizon, if it has none yet. Needs about three times the bytes that come out of the codec, of
+/// which `max_bytes` are allowed. Errors: those of RecordReader, before the first record is looked
+/// at, and compress().
 [[nodiscard]] Result<FilteredBatch> filter_batch(Bytes batch, const KeepRecord& keep,
-                                                 std::optional<Timestamp> horizon = std::nullopt);
+                                                 std::optional<Timestamp> horizon = std::nullopt,
+                                                 std::size_t max_bytes = kMaxDecompressedBytes);
 
 }  // namespace runnel::protocol

@@ -170,6 +170,8 @@ class RecordReader {
   /// Errors: kMalformed, or kRecordTooLarge when more than `max_bytes` come out of the codec.
   [[nodiscard]] static Result<RecordReader> open(Bytes batch,
                                                  std::size_t max_bytes = kMaxDecompressedBytes);
+  /// Of all records; 0 where they were not compressed.
+  [[nodiscard]] std::size_t unpacked_bytes() const noexcept { return decompressed_.size(); }
   /// The next record; nullopt after the last. After an error the reader is at its end.
   [[nodiscard]] Result<std::optional<Record>> next();
   /// The same record, not copied: it changes with the next call. nullptr after the last.

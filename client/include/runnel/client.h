@@ -121,7 +121,7 @@ struct FetchedPartition {
   /// The offset to ask for next; kNoPosition from a broker of a version that does not say.
   std::int64_t next = kNoPosition;
   bool filtered = false;         ///< false although there is a filter: the broker is too old for it
-  std::uint64_t unreadable = 0;  ///< records left out that are no JSON, which the filter asks for
+  std::uint64_t unreadable = 0;  ///< records left out that the filter can't judge
   /// The records from `from` on, decompressed, without those of aborted transactions.
   /// Errc::corrupt, Errc::malformed.
   [[nodiscard]] RUNNEL_API Outcome<Batch> decode(std::int64_t from) const;

@@ -99,7 +99,8 @@ class RUNNEL_API Batch {
   /// Partitions whose end was reached with this batch (ConsumerOptions::report_ends).
   [[nodiscard]] std::span<const TopicPartition> ends() const noexcept;
   /// Records that ConsumerOptions::filter left out, since the batch before this one, because it
-  /// asks for a place in a JSON value and theirs is no JSON.
+  /// asks for a place in a JSON value and theirs is no JSON, or for a regular expression and the
+  /// text has more than 1 MiB.
   [[nodiscard]] std::uint64_t unreadable() const noexcept;
 
   struct Impl;

@@ -152,6 +152,66 @@ TEST(Filter, AHighlyCompressedLogIsLookedAtInBoundedSteps) {
   EXPECT_EQ(reply.partitions[0].next, Offset(kMaxFilterWorkBytes / kUnpacked + 1));
 }
 
+/// Each question takes as long as it is told to.
+class SlowClock final : public storage::Clock {
+ public:
+  Timestamp now() override { return storage::Clock::system().now(); }
+  std::chrono::nanoseconds monotonic() override { return at_ += step; }
+
+  std::atomic<std::chrono::nanoseconds> step{std::chrono::nanoseconds(0)};
+
+ private:
+  class Counter {
+   public:
+    std::chrono::nanoseconds operator+=(std::chrono::nanoseconds by) {
+      return std::chrono::nanoseconds(nanos_.fetch_add(by.count()) + by.count());
+    }
+
+   private:
+    std::atomic<std::int64_t> nanos_{0};
+  };
+  Counter at_;
+};
+
+TEST(Filter, AnAnswerThatTakesLongEndsWithinABatchAndTheNextGoesOn) {
+  SlowClock clock;
+  World w(256u << 20, {}, clock);
+  w.client->hello();
+  constexpr int kRecords = 20;
+  w.append(2, 0, batch_of(300'000, kRecords));
+  clock.step = kMaxFilterTime / 2;
+  std::vector<std::int64_t> found;
+  int answers = 0;
+  for (Offset at(0); at < Offset(kRecords); ++answers) {
+    native::Fetch fetch = filtered({"key!=none"}, at);
+    const auto reply = w.client->call<native::FetchReply>(100 + static_cast<std::uint64_t>(answers),
+                                                          std::move(fetch));
+    ASSERT_GT(reply.partitions[0].next, at);
+    at = reply.partitions[0].next;
+    for (const auto& [offset, value] : records_of(w.client->attachment)) found.push_back(offset);
+  }
+  EXPECT_GT(answers, 3);
+  ASSERT_EQ(found.size(), static_cast<std::size_t>(kRecords));
+  for (int i = 0; i < kRecords; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)], i);
+}
+
+TEST(Filter, WhatABatchUnpacksToIsTakenFromTheMemoryBudget) {
+  World w(64u << 20);
+  w.client->hello();
+  protocol::BatchOptions options;
+  options.codec = protocol::Codec::kZstd;
+  protocol::BatchBuilder builder(options);
+  const std::string value(24u << 20, 'v');
+  builder.add({Timestamp(1000), "odd", value});
+  w.append(2, 0, std::string(as_text(builder.finish().value().bytes())));
+  // A whole batch is let through where nothing else is held, and waits where something is.
+  ASSERT_TRUE(w.store.memory().try_take(1u << 20));
+  const auto refused = w.client->call<native::FetchReply>(3, filtered({"key=odd"}));
+  EXPECT_EQ(refused.partitions[0].error, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.partitions[0].next, Offset(0));
+  w.store.memory().give_back(1u << 20);
+}
+
 TEST(Filter, AnErrorInOnePartitionLeavesTheOthers) {
   World w;
   w.client->hello();

@@ -223,6 +223,29 @@ TEST(NativeSession, RefusesRecordsWithoutAKeyForCompactedTopics) {
   }
 }
 
+TEST(NativeSession, UnpacksOnlySoMuchToLookForKeys) {
+  World w(256u << 20);
+  w.client->hello();
+  w.store.rules.needs_keys = true;
+  protocol::BatchOptions options;
+  options.codec = protocol::Codec::kZstd;
+  std::string bombs;
+  for (int i = 0; i < 3; ++i) {
+    protocol::BatchBuilder builder(options);
+    const std::string value(24u << 20, 'v');
+    builder.add({Timestamp(1), "key", value});
+    const std::string bomb(as_text(builder.finish().value().bytes()));
+    EXPECT_EQ(w.append(10 + static_cast<std::uint64_t>(i), 0, bomb).partitions.size(), 1u);
+    bombs += bomb;
+  }
+  const auto refused = w.client->call<Failure>(3, w.append_to(0, bombs.size()), bombs);
+  EXPECT_EQ(refused.code, ErrorCode::kRecordTooLarge);
+  EXPECT_NE(refused.message.find("send fewer at once"), std::string::npos) << refused.message;
+  const std::string large = batch_of(static_cast<std::size_t>(w.store.rules.max_batch_bytes));
+  const auto too_large = w.client->call<Failure>(4, w.append_to(0, large.size()), large);
+  EXPECT_NE(too_large.message.find("max.message.bytes"), std::string::npos) << too_large.message;
+}
+
 TEST(NativeSession, WaitsForMemoryAndGoesOn) {
   World w(4u << 20);
   w.client->hello();

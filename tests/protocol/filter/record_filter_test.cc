@@ -119,6 +119,18 @@ TEST(RecordFilter, ItsSizeIsBounded) {
   EXPECT_THAT(error_of("key~((((a{1,99}){1,99}){1,99})"), HasSubstr("is no regular expression"));
 }
 
+TEST(RecordFilter, WhatMatchingCostsIsBounded) {
+  // Small in memory, and thousands of steps for each byte of a text.
+  EXPECT_THAT(error_of("key~(a?){900}x"), HasSubstr("too large"));
+  const std::vector<std::string> many(8, "key~(a?){40}x");
+  EXPECT_THAT(RecordFilter::parse(many).error().message(), HasSubstr("too large"));
+  EXPECT_TRUE(RecordFilter::parse({"key~^[a-z0-9._%+-]+@[a-z0-9.-]+\\.[a-z]{2,}$"}));
+  const auto filter = RecordFilter::parse({"key~x"});
+  const std::string longest(kMaxMatchedBytes, 'x');
+  EXPECT_EQ(filter->judge(record(longest, "")), RecordFilter::Verdict::kHolds);
+  EXPECT_EQ(filter->judge(record(longest + "x", "")), RecordFilter::Verdict::kUnreadable);
+}
+
 TEST(RecordFilter, HostileValuesAreJudgedToo) {
   const auto filter = RecordFilter::parse({".a.b=1", ".c!=x", "."s + "=1"});
   ASSERT_TRUE(filter);
