@@ -2,6 +2,7 @@
 // transactions are open in it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -81,6 +82,12 @@ class Producers {
   [[nodiscard]] std::optional<StablePoint> first_open(PartitionId partition) const;
   [[nodiscard]] const ProducerState* find(PartitionId partition, ProducerId id) const;
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  /// The greatest id of them; -1 where there are none. Visits every state.
+  [[nodiscard]] ProducerId greatest() const noexcept {
+    ProducerId id = kNoProducer;
+    for (const auto& [place, e] : entries_) id = std::max(id, place.producer);
+    return id;
+  }
   /// Calls `f(id, state)` for each of a partition, in no particular order. Visits every state.
   template <class F>
   void visit(PartitionId partition, F&& f) const {

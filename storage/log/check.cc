@@ -21,6 +21,7 @@
 #include "storage/segments/anchor.h"
 #include "storage/segments/data_segments.h"
 #include "storage/segments/journal.h"
+#include "storage/segments/one_segment.h"
 #include "storage/segments/segment_files.h"
 #include "storage/store.h"
 
@@ -30,7 +31,11 @@ namespace {
 class Check {
  public:
   Check(const DirectoryPaths& paths, FileSystem& fs, std::uint64_t frame_seed, CheckReport& report)
-      : paths_(paths), fs_(fs), frame_seed_(frame_seed), report_(report) {}
+      : paths_(paths),
+        fs_(fs),
+        frame_seed_(frame_seed),
+        report_(report),
+        open_(fs, paths.segments) {}
 
   /// Errors: what cannot be read at all. What is damaged stands in the report.
   Status run(const std::function<void(std::uint64_t, std::uint64_t)>& progress);
@@ -57,11 +62,11 @@ class Check {
   void replay(const FrameView& frame);
   /// The journal goes on to where somebody knew of synced bytes.
   Status check_end();
-  void check_spans();
+  Status check_spans();
   /// What lies in data segments is only known to the index.
   Status check_moved(const Partition& partition);
-  void check_moved_entry(const Partition& partition, const IndexEntry& entry);
-  void check_span(const Partition& partition, const Span& span);
+  [[nodiscard]] Status check_moved_entry(const Partition& partition, const IndexEntry& entry);
+  Status check_span(const Partition& partition, const Span& span);
   /// Reads all that the partition has in the span's segment.
   Result<bool> all_sound(const Partition& partition, const Span& span);
   Result<std::shared_ptr<File>> open_segment(std::uint32_t number);
@@ -75,7 +80,7 @@ class Check {
   CheckReport& report_;
   std::set<std::uint32_t> segments_;
   std::map<std::pair<std::uint32_t, PartitionId>, Found> found_;
-  std::map<std::uint32_t, std::shared_ptr<File>> files_;
+  OneSegment open_;
   std::map<std::uint32_t, std::size_t> missing_;  // segment -> its place in the report's damages
 
   bool has_index_ = false;
@@ -226,7 +231,7 @@ Status Check::check_end() {
   return {};
 }
 
-void Check::check_span(const Partition& partition, const Span& span) {
+Status Check::check_span(const Partition& partition, const Span& span) {
   std::string records = partition.topic() + "[" + std::to_string(partition.index().value()) +
                         "] offsets " + std::to_string(span.first.value()) + " to " +
                         std::to_string(span.last.value());
@@ -237,25 +242,24 @@ void Check::check_span(const Partition& partition, const Span& span) {
                 "the file is missing, but records that are not deleted lie in it");
     }
     report_.damages[it->second].records.push_back(std::move(records));
-    return;
+    return {};
   }
-  if (is_data_segment(span.segment)) return;  // check_moved() looks at what is in it
+  if (is_data_segment(span.segment)) return {};  // check_moved() looks at what is in it
   const auto it = found_.find({span.segment, partition.id()});
-  if (it != found_.end() && it->second.first <= span.first && it->second.last >= span.last) return;
+  if (it != found_.end() && it->second.first <= span.first && it->second.last >= span.last)
+    return {};
   // In frames that do not count, behind damage, batches may be sound all the same.
-  if (all_sound(partition, span).value_or(false)) return;
+  RUNNEL_TRY_ASSIGN(const bool sound, all_sound(partition, span));
+  if (sound) return {};
   damage_in(span.segment, 0, 0, "not all records that the index knows are there");
   report_.damages.back().records.push_back(std::move(records));
+  return {};
 }
 
 Result<std::shared_ptr<File>> Check::open_segment(std::uint32_t number) {
-  auto& file = files_[number];
-  if (!file) {
-    const std::string name =
-        is_data_segment(number) ? data_segment_file_name(number) : segment_file_name(number);
-    RUNNEL_TRY_ASSIGN(file, fs_.open(paths_.segments + "/" + name, {}));
-  }
-  return file;
+  RUNNEL_TRY_ASSIGN(auto file, open_.open(number));
+  if (file) return file;
+  return fail(ErrorCode::kNotFound, "a segment of the directory has gone while it was checked");
 }
 
 Result<bool> Check::all_sound(const Partition& partition, const Span& span) {
@@ -327,11 +331,12 @@ Status Check::leave_out_quarantined() {
   return {};
 }
 
-void Check::check_moved_entry(const Partition& partition, const IndexEntry& entry) {
+Status Check::check_moved_entry(const Partition& partition, const IndexEntry& entry) {
   const std::uint32_t number = entry.position.segment;
-  if (!segments_.contains(number)) return;  // said of its span already
+  if (!segments_.contains(number)) return {};  // said of its span already
+  // That a file can't be opened says nothing about the records in it.
+  RUNNEL_TRY_ASSIGN(const auto file, open_segment(number));
   const auto check = [&]() -> Status {
-    RUNNEL_TRY_ASSIGN(const auto file, open_segment(number));
     RUNNEL_TRY_ASSIGN(const Buffer batches, read_entry(entry, *file));
     for (Bytes rest = batches.bytes(); !rest.empty();) {
       RUNNEL_TRY_ASSIGN(
@@ -347,10 +352,11 @@ void Check::check_moved_entry(const Partition& partition, const IndexEntry& entr
     report_.bytes += entry.bytes;
     return {};
   };
-  const Status sound = check();
-  if (sound) return;
-  damage_in(number, entry.position.offset, entry.bytes,
-            sound.error().within(partition.name()).message());
+  if (const Status sound = check(); !sound) {
+    damage_in(number, entry.position.offset, entry.bytes,
+              sound.error().within(partition.name()).message());
+  }
+  return {};
 }
 
 Status Check::check_moved(const Partition& partition) {
@@ -362,18 +368,19 @@ Status Check::check_moved(const Partition& partition) {
         const auto entry = decode_index_entry(key, value);
         if (!entry) status = fail(entry.error());
         if (entry && entry->bytes != 0 && is_data_segment(entry->position.segment)) {
-          check_moved_entry(partition, *entry);
+          status = check_moved_entry(partition, *entry);
         }
         return status.has_value();
       }));
   return status;
 }
 
-void Check::check_spans() {
-  if (!recovery_ || refused_) return;
+Status Check::check_spans() {
+  if (!recovery_ || refused_) return {};
   Topics topics;
   SegmentLedger live;
   Stager stager(topics, *index_, live, producers_);
+  std::vector<std::pair<PartitionRef, Span>> spans;
   const auto start = [&]() -> Status {
     RUNNEL_TRY(recovery_->finish());
     RUNNEL_TRY(recovery_->load(topics, live, stager));
@@ -384,21 +391,31 @@ void Check::check_spans() {
           const PartitionRef partition = parsed ? topics.partition(parsed->partition) : nullptr;
           if (!partition) return true;
           const auto span = decode_span(parsed->segment, value);
-          if (span) check_span(*partition, *span);
+          if (span) spans.emplace_back(partition, *span);
           if (!span) status = fail(span.error());
           return status.has_value();
         }));
-    RUNNEL_TRY(status);
+    return status;
+  };
+  if (const Status started = start(); !started) {
+    damage("index", 0, 0, "the store can't be started: " + started.error().message());
+    return {};
+  }
+  for (const PartitionRef& partition : topics.all_partitions()) {
+    const Span open = partition->view().open_span;
+    if (open.segment != 0) spans.emplace_back(partition, open);
+  }
+  const auto look = [&]() -> Status {
+    for (const auto& [partition, span] : spans) RUNNEL_TRY(check_span(*partition, span));
     for (const PartitionRef& partition : topics.all_partitions()) {
-      const Span open = partition->view().open_span;
-      if (open.segment != 0) check_span(*partition, open);
       RUNNEL_TRY(check_moved(*partition));
     }
     return {};
   };
-  if (const Status started = start(); !started) {
-    damage("index", 0, 0, "the store can't be started: " + started.error().message());
-  }
+  const Status looked = look();
+  if (looked || looked.error().code() != ErrorCode::kCorrupt) return looked;
+  damage("index", 0, 0, looked.error().message());
+  return {};
 }
 
 Status Check::run(const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
@@ -421,7 +438,7 @@ Status Check::run(const std::function<void(std::uint64_t, std::uint64_t)>& progr
     damage_in(d.position.segment, d.position.offset, d.length, d.what);
   }
   RUNNEL_TRY(check_end());
-  check_spans();
+  RUNNEL_TRY(check_spans());
   RUNNEL_TRY(leave_out_quarantined());
   if (index_ && !report_.damages.empty()) {
     if (const Status named = name_records(*index_, report_); !named) {

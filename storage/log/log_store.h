@@ -151,6 +151,8 @@ class LogStore final : public Store {
   [[nodiscard]] Result<std::uint64_t> bytes_removed_before(const Partition& partition,
                                                            const Partition::View& view,
                                                            const IndexEntry& entry) const;
+  /// The lost range that begins at `first` was found before `time`.
+  [[nodiscard]] bool lost_before(const Partition& partition, Offset first, Timestamp time) const;
   /// No record that the partition has in the segment was written later; nothing for the segment
   /// being written.
   [[nodiscard]] std::optional<Timestamp> written_before(const Partition& partition,

@@ -4,8 +4,6 @@
 
 #include "storage/log/batch_walker.h"
 #include "storage/log/entry_check.h"
-#include "storage/segments/data_segments.h"
-#include "storage/segments/segment_files.h"
 
 namespace runnel::storage {
 
@@ -35,26 +33,14 @@ Result<std::vector<IndexEntry>> Mending::entries_of(const Partition& partition) 
   return entries;
 }
 
-Result<std::shared_ptr<File>> Mending::file_of(std::uint32_t segment) {
-  const auto [it, is_new] = files_.try_emplace(segment);
-  if (!is_new) return it->second;
-  const std::string path =
-      segments_ + "/" +
-      (is_data_segment(segment) ? data_segment_file_name(segment) : segment_file_name(segment));
-  if (!fs_.exists(path)) return std::shared_ptr<File>();
-  RUNNEL_TRY_ASSIGN(it->second, fs_.open(path, {}));
-  return it->second;
-}
-
-bool Mending::is_suspect(const IndexEntry& entry) {
-  const auto file = file_of(entry.position.segment);
-  if (!file || !*file) return true;
-  return std::any_of(damages_.begin(), damages_.end(),
-                     [&](const Damage& d) { return touches(d, entry); });
+Result<bool> Mending::is_suspect(const IndexEntry& entry) {
+  RUNNEL_TRY_ASSIGN(const auto file, segments_.open(entry.position.segment));
+  return !file || std::any_of(damages_.begin(), damages_.end(),
+                              [&](const Damage& d) { return touches(d, entry); });
 }
 
 Result<std::vector<IndexEntry>> Mending::salvage(const IndexEntry& entry) {
-  RUNNEL_TRY_ASSIGN(const auto file, file_of(entry.position.segment));
+  RUNNEL_TRY_ASSIGN(const auto file, segments_.open(entry.position.segment));
   if (!file) return std::vector{lost_entry(entry.base, entry.last, entry.bytes_before)};
   Buffer bytes = Buffer::allocate(entry.bytes);
   RUNNEL_TRY_ASSIGN(const std::size_t got,
@@ -77,7 +63,11 @@ void Mending::lose(Work& work, const IndexEntry& lost, const IndexEntry* from) {
 }
 
 Status Mending::look_at(Work& work, const IndexEntry& entry, Mutations& to) {
-  if (entry.bytes == 0 || !is_suspect(entry)) {
+  bool suspect = false;
+  if (entry.bytes != 0) {
+    RUNNEL_TRY_ASSIGN(suspect, is_suspect(entry));
+  }
+  if (!suspect) {
     work.left.push_back(entry);
     return {};
   }
@@ -155,7 +145,7 @@ Status Mending::put_start(const Work& work, Mutations& to) {
       live += e.bytes;
       continue;
     }
-    RUNNEL_TRY_ASSIGN(const auto file, file_of(e.position.segment));
+    RUNNEL_TRY_ASSIGN(const auto file, segments_.open(e.position.segment));
     BatchWalker walker(*file, e.position.offset, e.bytes);
     while (true) {
       RUNNEL_TRY_ASSIGN(const auto step, walker.next());

@@ -187,18 +187,12 @@ Status quarantine_index(FileSystem& fs, const std::string& directory, Timestamp 
   const std::string text = encode(what);
   RUNNEL_TRY(fs.replace_file(quarantine + "/" + what.bytes + std::string(kSuffix), as_bytes(text)));
   const std::string to = quarantine + "/" + what.bytes;
-  RUNNEL_TRY(fs.create_directory(to));
-  // First what says that there is an index: without it one is built from the segments.
-  const std::string current = index + "/CURRENT";
-  if (fs.exists(current)) RUNNEL_TRY(fs.rename(current, to + "/CURRENT"));
-  RUNNEL_TRY_ASSIGN(const auto entries, fs.list(index));
-  for (const DirectoryEntry& entry : entries) {
-    if (entry.is_directory) continue;
-    RUNNEL_TRY(fs.rename(index + "/" + entry.name, to + "/" + entry.name));
-  }
-  RUNNEL_TRY(fs.sync_directory(to));
+  // In one step: a part of an index is none, and what is left of one goes when a new one is built.
+  RUNNEL_TRY(fs.rename(index, to));
   RUNNEL_TRY(fs.sync_directory(quarantine));
-  return fs.sync_directory(index);
+  RUNNEL_TRY(fs.sync_directory(directory));
+  RUNNEL_TRY(fs.create_directory(index));
+  return fs.sync_directory(directory);
 }
 
 }  // namespace runnel::storage

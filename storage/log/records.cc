@@ -154,6 +154,10 @@ std::optional<PartitionId> parse_partition(std::string_view key) {
   if (key.size() != kPartitionKeyBytes) return std::nullopt;
   return PartitionId(load_be<std::uint32_t>(key.data() + 1));
 }
+std::optional<PartitionId> partition_of(std::string_view key) {
+  if (key.size() < kPartitionKeyBytes) return std::nullopt;
+  return PartitionId(load_be<std::uint32_t>(key.data() + 1));
+}
 std::optional<ProducerKey> parse_producer(std::string_view key) {
   ByteReader r(as_bytes(key));
   if (r.le<char>() != 'r') return std::nullopt;

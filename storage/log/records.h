@@ -234,6 +234,8 @@ struct LostKey {
 };
 [[nodiscard]] std::optional<LostKey> parse_lost(std::string_view key);
 [[nodiscard]] std::optional<PartitionId> parse_partition(std::string_view key);
+/// Of any key that begins with a letter and a partition: entries, spans, states and so on.
+[[nodiscard]] std::optional<PartitionId> partition_of(std::string_view key);
 struct ProducerKey {
   PartitionId partition;
   ProducerId producer;

@@ -169,6 +169,12 @@ Result<PartitionState*> Recovery::carried(PartitionId partition) {
   return &it->second;
 }
 
+PartitionId Recovery::greatest_partition() const noexcept {
+  PartitionId greatest{0};
+  for (const auto& [partition, state] : carried_) greatest = std::max(greatest, partition);
+  return greatest;
+}
+
 Status Recovery::load(Topics& topics, SegmentLedger& segments, Stager& stager) {
   RUNNEL_TRY(load_topics(topics));
   for (const auto& [id, gap] : must_be_gone_) {

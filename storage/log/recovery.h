@@ -47,6 +47,8 @@ class Recovery {
     Position before;
   };
   [[nodiscard]] const std::vector<Gap>& gaps() const noexcept { return gaps_; }
+  /// Of those that replay met; 0: none.
+  [[nodiscard]] PartitionId greatest_partition() const noexcept;
   [[nodiscard]] const ReplayReport& report() const noexcept { return report_; }
 
  private:

@@ -2,6 +2,7 @@
 // index then points to and can't be read becomes lost ranges; and the journal goes on in a segment
 // of its own, so that no start has to read what is damaged.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "storage/commit/stager.h"
@@ -22,6 +23,8 @@ namespace runnel::storage {
 namespace {
 
 constexpr std::string_view kIndexName = "index";
+/// More producer ids than commits that can't be read can have given out.
+constexpr std::uint64_t kProducerIdsLost = 1ULL << 32;
 
 class Repair {
  public:
@@ -51,6 +54,9 @@ class Repair {
   /// The quarantined ranges that a lost range belongs to.
   void attribute(const Mending::Loss& loss, const Recovery& recovery);
   Status forget_dedup_keys(Mutations& to) const;
+  /// Where a commit that made a topic can't be read, records and producers of partitions that no
+  /// topic has are left: they go, and no number of theirs is given out again.
+  Status forget_unknown(const Recovery& recovery, Mutations& to);
   Status save(Mutations mutations);
   /// A segment that was cut short gets its length back, without which no start reads on.
   Status restore_lengths();
@@ -71,6 +77,7 @@ class Repair {
   Topics topics_;
   SegmentLedger live_;
   JournalPoint end_;                   // of what could be read
+  bool commits_are_missing_ = false;   // between those that could
   std::vector<PartitionRef> changed_;  // their states are saved
 };
 
@@ -159,6 +166,7 @@ Status Repair::replay(Recovery& recovery) {
                    },
                    {}));
   static_cast<void>(ignored);  // the check said it
+  commits_are_missing_ = missing != 0;
   if (missing != 0) {
     report_.notes.push_back(
         std::to_string(missing) +
@@ -222,6 +230,53 @@ Status Repair::forget_dedup_keys(Mutations& to) const {
   return status;
 }
 
+Status Repair::forget_unknown(const Recovery& recovery, Mutations& to) {
+  std::uint64_t greatest = recovery.greatest_partition().value();
+  std::set<PartitionId> unknown;
+  const auto look = [&](Family family, std::string_view prefix) {
+    return index_->scan_prefix(family, prefix, [&](std::string_view key, std::string_view) {
+      const auto partition = keys::partition_of(key);
+      if (!partition) return true;
+      greatest = std::max<std::uint64_t>(greatest, partition->value());
+      if (topics_.partition(*partition)) return true;
+      unknown.insert(*partition);
+      to.erase(family, std::string(key));
+      return true;
+    });
+  };
+  for (const std::string_view prefix :
+       {keys::kEntries, keys::kSpans, keys::kAborted, keys::kLost}) {
+    RUNNEL_TRY(look(Family::kIndex, prefix));
+  }
+  for (const std::string_view prefix :
+       {keys::kPartitionStates, keys::kLogStarts, keys::kCleanPoints, keys::kProducers}) {
+    RUNNEL_TRY(look(Family::kMeta, prefix));
+  }
+  if (commits_are_missing_ && !unknown.empty()) {
+    report_.notes.push_back("records of " + std::to_string(unknown.size()) +
+                            " partitions are left out, for the commit that made their topic can't "
+                            "be read, or they were deleted");
+  }
+  const auto raise = [&](std::string key, std::uint64_t least) -> Status {
+    RUNNEL_TRY_ASSIGN(const auto value, index_->get(Family::kMeta, key));
+    std::uint64_t next = 0;
+    if (value) {
+      RUNNEL_TRY_ASSIGN(next, decode_number(*value));
+    }
+    if (next < least) to.put(Family::kMeta, std::move(key), encode_number(least));
+    return {};
+  };
+  RUNNEL_TRY(raise(keys::next_partition(), greatest + 1));
+  // Which ids were given out in commits that can't be read, nobody knows.
+  RUNNEL_TRY_ASSIGN(const auto next, index_->get(Family::kMeta, keys::next_producer()));
+  std::uint64_t producers = static_cast<std::uint64_t>(producers_.greatest().value() + 1);
+  if (next) {
+    RUNNEL_TRY_ASSIGN(const std::uint64_t known, decode_number(*next));
+    producers = std::max(producers, known);
+  }
+  return raise(keys::next_producer(), producers + kProducerIdsLost);
+}
+
 Status Repair::mend(const Recovery& recovery) {
   Mutations mutations;
   Mending mending(*index_, fs_, paths_.segments, report_.found.damages, options_.clock->now());
@@ -231,6 +286,7 @@ Status Repair::mend(const Recovery& recovery) {
     if (partition->writer().dirty) changed_.push_back(partition);
   }
   if (!report_.lost.empty()) RUNNEL_TRY(forget_dedup_keys(mutations));
+  RUNNEL_TRY(forget_unknown(recovery, mutations));
   if (options_.dry_run) return {};
   for (Quarantined& q : report_.quarantined) {
     if (q.file != kIndexName) RUNNEL_TRY(put_into_quarantine(fs_, directory_, q));

@@ -192,6 +192,11 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
           if (!counted) return false;
           count = *counted;
         }
+        if (entry.is_lost() && by_time && lost_before(*partition, entry.base, oldest_kept)) {
+          trim.start = {entry.last + 1, count->at};
+          trim.kept_base = trim.start.offset;
+          return true;
+        }
         if (entry.bytes == 0) return true;
         const std::uint64_t last_byte = count->at + entry.bytes - 1;
         if (goes(time_of(entry.max_timestamp, entry.position.segment), last_byte)) {
@@ -225,6 +230,14 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
   }
   if (trim.start.offset <= view.start.offset) return std::optional<Trim>();
   return std::optional<Trim>(std::move(trim));
+}
+
+bool LogStore::lost_before(const Partition& partition, Offset first, Timestamp time) const {
+  const std::string key = keys::lost(partition.id(), first);
+  const auto value = index_->get(Family::kIndex, key);
+  if (!value || !*value) return false;
+  const auto lost = decode_lost(key, **value);
+  return lost && lost->found < time;
 }
 
 std::optional<Timestamp> LogStore::written_before(const Partition& partition,

@@ -83,7 +83,11 @@ class RandomRepairTest : public StoreFixture {
       write(1 + pick(30));
     }
     before.clear();
-    for (const PartitionRef& p : partitions()) before.push_back(read_all(*store, p));
+    files.clear();
+    for (const PartitionRef& p : partitions()) {
+      before.push_back(read_all(*store, p));
+      files.push_back(files_of(p, before.back().records));
+    }
     if (clean) {
       ASSERT_TRUE(store->close());
     } else {
@@ -91,6 +95,19 @@ class RandomRepairTest : public StoreFixture {
     }
     store.reset();
     if (!clean) disk->boot();
+  }
+  /// Which file each record lies in.
+  std::map<std::int64_t, std::string> files_of(const PartitionRef& partition,
+                                               const Records& records) {
+    std::map<std::int64_t, std::string> out;
+    for (const auto& [offset, value] : records) {
+      store->fetch({{{partition, Offset(offset), 1}}}, [&](FetchResult result) {
+        EXPECT_FALSE(result[0].slices.empty());
+        if (!result[0].slices.empty()) out[offset] = result[0].slices[0].file->path();
+      });
+    }
+    EXPECT_EQ(out.size(), records.size());
+    return out;
   }
   /// What was done, for the message of a failure.
   std::string damage() {
@@ -145,6 +162,13 @@ class RandomRepairTest : public StoreFixture {
         if (Offset(offset) < before[i].start) continue;           // a trim that was lost
         if (!clean || !report.notes.empty() || i >= 2) continue;  // a compaction that was lost
         EXPECT_TRUE(before[i].records.contains(offset)) << "offset " << offset << " is new";
+      }
+      // Without a damaged index nothing is lost but from the file that was damaged.
+      if (!report.index_rebuilt && report.notes.empty()) {
+        for (const auto& [offset, value] : before[i].records) {
+          if (Offset(offset) < after.start || !after.is_lost(offset)) continue;
+          EXPECT_EQ(files[i][offset], damaged) << "offset " << offset << " was lost from there";
+        }
       }
       for (const auto& [first, last] : after.lost) {
         const bool listed =
@@ -226,7 +250,8 @@ class RandomRepairTest : public StoreFixture {
   std::unique_ptr<SimFileSystem> disk;
   std::mt19937_64 rng;
   std::vector<Read> before;
-  std::vector<Offset> anchored;  // ends when the anchor was last written
+  std::vector<std::map<std::int64_t, std::string>> files;  // offset -> file, by partition
+  std::vector<Offset> anchored;                            // ends when the anchor was last written
   std::string damaged;
   bool clean = false;
 };

@@ -196,6 +196,83 @@ TEST_F(RepairTest, ACutSegmentIsServedUpToWhereItEnds) {
             40U);
 }
 
+TEST_F(RepairTest, WhatCannotBeOpenedIsNotTakenForLost) {
+  write(20);
+  const std::uint64_t at = inside(0, Offset(2));
+  const Records before = read_all(*store, ref("t")).records;
+  close();
+  ASSERT_TRUE(fs.flip_bit(kFirst, at));
+  RepairOptions options;
+  options.clock = &clock;
+  int failed = 0;
+  for (std::uint64_t nth = 1;; ++nth) {
+    SCOPED_TRACE("open number " + std::to_string(nth));
+    ASSERT_LT(nth, 1000U);
+    fs.set_fault({nth, FaultKind::kIo, false, static_cast<std::uint32_t>(SimOperation::kOpen),
+                  "/segments/"});
+    const auto report = repair_directory("data", fs, options);
+    const bool struck = fs.fault_struck();
+    fs.clear_fault();
+    if (struck && !report) {
+      EXPECT_EQ(report.error().code(), ErrorCode::kIo) << report.error().to_string();
+      ++failed;
+      continue;
+    }
+    ASSERT_TRUE(report) << report.error().to_string();
+    EXPECT_EQ(report->lost,
+              (std::vector<LostRange>{{"t", PartitionIndex(0), Offset(2), Offset(3)}}));
+    break;
+  }
+  EXPECT_GT(failed, 3);
+  EXPECT_EQ(damages(), 0U) << notes[0];
+  ASSERT_NO_FATAL_FAILURE(open());
+  EXPECT_EQ(read_all(*store, ref("t")).records.size(), before.size() - 2);
+}
+
+TEST_F(RepairTest, WhereATopicsBeginningIsLostNoOtherGetsItsRecordsOrItsProducers) {
+  write(2);
+  create("unlucky");
+  const auto producer = store->new_producer();
+  ASSERT_TRUE(producer);
+  const auto numbered = [&](const ProducerIdentity& who, int count) {
+    BatchSpec spec{std::vector<std::string>(static_cast<std::size_t>(count), "of unlucky")};
+    spec.producer = who.id;
+    spec.epoch = who.epoch;
+    spec.sequence = 0;
+    return make_batch(spec);
+  };
+  ASSERT_TRUE(append("unlucky", numbered(*producer, 10)).result);
+  ASSERT_TRUE(append("t", numbered(*producer, 3)).result);
+  fs.kill_process();
+  store.reset();
+  const auto journal = fs.read_file(kFirst);
+  ASSERT_TRUE(journal);
+  const std::size_t at = journal->find("unlucky");
+  ASSERT_NE(at, std::string::npos);
+  ASSERT_TRUE(fs.flip_bit(kFirst, at));
+  const RepairReport report = repair();
+  EXPECT_EQ(damages(), 0U) << notes[0];
+  ASSERT_NO_FATAL_FAILURE(open());
+  EXPECT_FALSE(store->describe_topic("unlucky"));
+  create("lucky", 2);
+  const auto another = store->new_producer();
+  ASSERT_TRUE(another);
+  EXPECT_GT(another->id, producer->id);
+  for (int partition = 0; partition < 2; ++partition) {
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(append("lucky", make_batch({"of lucky", "too"}), partition).result);
+    }
+    const Read all = read_all(*store, ref("lucky", partition));
+    EXPECT_EQ(all.records.size(), 8U);
+    EXPECT_TRUE(all.lost.empty());
+    for (const auto& [offset, value] : all.records)
+      EXPECT_EQ(value.find("unlucky"), std::string::npos);
+  }
+  const CommitOutcome first = append("t", numbered(*another, 3));
+  ASSERT_TRUE(first.result);
+  EXPECT_FALSE(first.result->appends.at(0).duplicate);
+}
+
 TEST_F(RepairTest, ADamagedIndexIsBuiltAnewWhileAllSegmentsAreThere) {
   write(6);
   CommitRequest request;
@@ -260,6 +337,24 @@ TEST_F(RepairTest, ALostRecordMayBeSentAgain) {
             (std::vector<LostRange>{{"t", PartitionIndex(0), Offset(0), Offset(0)}}));
   ASSERT_NO_FATAL_FAILURE(open());
   send(Offset(3), false);
+}
+
+TEST_F(RepairTest, ALostEndOfAPartitionExpires) {
+  write(3, 5'000);
+  const std::uint64_t at = inside(0, Offset(2)) - 4000;
+  close();
+  ASSERT_TRUE(fs.flip_bit(kFirst, at));
+  ASSERT_EQ(repair().lost.size(), 1U);
+  ASSERT_NO_FATAL_FAILURE(open());
+  const auto pass = [&](std::chrono::hours time) {
+    clock.advance(time);
+    ASSERT_TRUE(store->run_maintenance());
+  };
+  pass(std::chrono::hours(24));
+  EXPECT_EQ(store->stats().lost_ranges, 1U);
+  for (int day = 0; day < 8; ++day) pass(std::chrono::hours(24));
+  EXPECT_EQ(store->stats().lost_ranges, 0U) << "it was found more than retention.ms ago";
+  EXPECT_EQ(store->partition_info(ref("t")).log_start, Offset(4));
 }
 
 TEST_F(RepairTest, WhatIsSoundIsLeftAlone) {
