@@ -43,8 +43,11 @@ inline constexpr std::size_t kMaxPartitions = 1'000'000;  ///< in one store
 inline constexpr std::size_t kMaxOffsetMetadataBytes = 4096;
 inline constexpr std::size_t kMaxDedupPartBytes = 255;  ///< each of a dedup key's three parts
 /// Fence names in one store. A fence that were forgotten would let an old writer in again, so none
-/// is: a new name beyond this is refused.
+/// is, but those below: a new name beyond this is refused.
 inline constexpr std::size_t kMaxFences = 20'000;
+/// A fence whose name begins so guards the offsets of the group of that name, and goes with them
+/// when they are deleted or expire: these names come one for each job of ours.
+inline constexpr std::string_view kGroupFencePrefix = "runnel-";
 /// In one CommitRequest; besides, an append has no more of them than records.
 inline constexpr std::size_t kMaxDedupEntries = 10'000;
 /// In one CommitRequest: the partitions that a transaction can write to.
@@ -336,45 +339,7 @@ struct ProducerInfo {
   std::int32_t coordinator_epoch = -1;   ///< of its last transaction marker; -1: there was none
 };
 
-// ---------------------------------------------------------------- statistics
-struct StoreStats {
-  std::uint64_t appended_bytes = 0;  ///< record batches accepted since the start
-  std::uint64_t appended_records = 0;
-  std::uint64_t appended_batches = 0;
-  std::uint64_t written_bytes = 0;  ///< to segments, frames included
-  std::uint64_t commits = 0;        ///< frames
-  std::uint64_t syncs = 0;
-  std::uint64_t sync_micros = 0;      ///< they took in all
-  std::uint64_t sync_p50_micros = 0;  ///< of the last 1,024 of them, as the next two
-  std::uint64_t sync_p99_micros = 0;
-  std::uint64_t sync_max_micros = 0;
-  std::uint64_t fetches = 0;
-  std::uint64_t fetched_bytes = 0;
-  std::uint64_t fetched_cached_bytes = 0;  ///< of them: given without waiting for a disk
-  std::uint64_t waiting_fetches = 0;
-  std::uint64_t duplicates = 0;
-  std::uint64_t segments = 0;
-  std::uint64_t segment_bytes = 0;
-  std::uint64_t cleaner_read_bytes = 0;
-  std::uint64_t cleaner_written_bytes = 0;  ///< to data segments, by compaction and cleaner
-  std::uint64_t compacted_bytes = 0;        ///< that compaction removed
-  std::uint64_t cleaner_debt_bytes = 0;     ///< due to be read or moved, when last looked
-  std::uint64_t cleaner_rate = 0;           ///< bytes a second, when it last did something
-  std::uint64_t scrubbed_bytes = 0;         ///< verified by the scrubber since the start
-  std::uint64_t scrub_damages = 0;          ///< places it found since the start
-  std::uint64_t scrub_passes = 0;           ///< ended since the start
-  Timestamp scrub_pass_ended{0};   ///< when the last pass ended, also before this start; 0: never
-  std::uint64_t lost_ranges = 0;   ///< of offsets, that a repair took out and nobody deleted yet
-  std::uint64_t lost_offsets = 0;  ///< in them
-  std::uint64_t topics = 0;
-  std::uint64_t partitions = 0;
-  std::uint64_t memory_held_bytes = 0;
-  std::uint64_t memory_limit_bytes = 0;
-  std::uint64_t free_bytes = 0;  ///< of the file system, when last looked at
-  bool low_space = false;
-  std::uint64_t recovered_frames = 0;  ///< replayed at this start
-  std::uint64_t recovery_micros = 0;
-};
+struct StoreStats;  // storage/stats.h
 
 /// Tells of news in partitions until it is destroyed. Thread safe, except the destruction.
 class Watch {

@@ -68,6 +68,7 @@ class Stager {
   void applied(const Group& group);
 
   void restore_fence(std::string name, std::uint64_t token) { fences_[std::move(name)] = token; }
+  void forget_fence(const std::string& name) { fences_.erase(name); }
   [[nodiscard]] std::uint64_t duplicates() const noexcept { return duplicates_; }
   /// True if the record a dedup entry guards is still in the log. Any thread.
   [[nodiscard]] static bool dedup_alive(const Topics& topics, const DedupRecord& record);

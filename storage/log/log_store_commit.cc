@@ -421,7 +421,11 @@ Status LogStore::delete_group_offsets(std::string_view group) {
                                      return true;
                                    }));
     m.erase(Family::kMeta, keys::group_empty_since(group));
+    if (group.starts_with(kGroupFencePrefix)) m.erase(Family::kMeta, keys::fence(group));
     return m;
+  };
+  work.applied = [&] {
+    if (group.starts_with(kGroupFencePrefix)) stager_->forget_fence(std::string(group));
   };
   return committer_->run(std::move(work));
 }

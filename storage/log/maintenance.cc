@@ -194,6 +194,7 @@ Status LogStore::expire_offsets() {
   bool jumped = false;
   const Timestamp cutoff =
       retention_clock_.now(*options_.clock, jumped) - options_.offsets_retention.count();
+  std::set<std::string, std::less<>> fenced;  // groups that go with their fence
   Committer::Exclusive work;
   work.build = [&](const JournalPoint&) -> Result<Mutations> {
     // As of now: a group that became active while this waited for its turn keeps its offsets.
@@ -211,21 +212,28 @@ Status LogStore::expire_offsets() {
           return true;
         }));
     Mutations m;
-    RUNNEL_TRY(index_->scan_prefix(Family::kMeta, keys::kGroupOffsets,
-                                   [&](std::string_view key, std::string_view value) {
-                                     const auto parsed = keys::parse_group_offset(key);
-                                     const auto record = decode_offset(value);
-                                     if (!parsed || !record || active.contains(parsed->group))
-                                       return true;
-                                     const auto since = empty_since.find(parsed->group);
-                                     Timestamp last_use = record->committed;
-                                     if (since != empty_since.end())
-                                       last_use = std::max(last_use, since->second);
-                                     if (last_use < cutoff)
-                                       m.erase(Family::kMeta, std::string(key));
-                                     return true;
-                                   }));
+    std::set<std::string, std::less<>> kept;  // of the groups that have a fence of their own
+    RUNNEL_TRY(index_->scan_prefix(
+        Family::kMeta, keys::kGroupOffsets, [&](std::string_view key, std::string_view value) {
+          const auto parsed = keys::parse_group_offset(key);
+          const auto record = decode_offset(value);
+          if (!parsed) return true;
+          Timestamp last_use = record ? record->committed : kNoTimestamp;
+          const auto since = empty_since.find(parsed->group);
+          if (since != empty_since.end()) last_use = std::max(last_use, since->second);
+          const bool goes = record && last_use < cutoff && !active.contains(parsed->group);
+          if (goes) m.erase(Family::kMeta, std::string(key));
+          if (parsed->group.starts_with(kGroupFencePrefix)) {
+            (goes ? fenced : kept).emplace(parsed->group);
+          }
+          return true;
+        }));
+    std::erase_if(fenced, [&](const std::string& group) { return kept.contains(group); });
+    for (const std::string& group : fenced) m.erase(Family::kMeta, keys::fence(group));
     return m;
+  };
+  work.applied = [&] {
+    for (const std::string& group : fenced) stager_->forget_fence(group);
   };
   return committer_->run(std::move(work));
 }

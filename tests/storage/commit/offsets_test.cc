@@ -92,5 +92,28 @@ TEST_F(OffsetsTest, FenceNamesAreBounded) {
   EXPECT_EQ(code(store->commit_and_wait(known)), ErrorCode::kOk);
 }
 
+TEST_F(OffsetsTest, AFenceOfAGroupGoesWithItsOffsets) {
+  const std::string group = std::string(kGroupFencePrefix) + "replay.n";
+  const auto commit = [&](std::uint64_t token) {
+    CommitRequest request;
+    request.offsets.push_back({group, "t", PartitionIndex(0), Offset(0), {}, ""});
+    request.fences.push_back({group, token});
+    return code(store->commit_and_wait(std::move(request)));
+  };
+  ASSERT_EQ(commit(7), ErrorCode::kOk);
+  EXPECT_EQ(commit(6), ErrorCode::kFenced);
+  ASSERT_TRUE(store->delete_group_offsets(group));
+  EXPECT_EQ(commit(6), ErrorCode::kOk);
+  clock.advance(options().offsets_retention + std::chrono::hours(2));
+  store->start_expiry();
+  ASSERT_TRUE(store->run_maintenance());
+  reopen();
+  EXPECT_TRUE(store->committed_offsets(group)->empty());
+  EXPECT_EQ(commit(5), ErrorCode::kOk) << "it expired with them";
+  EXPECT_EQ(commit(4), ErrorCode::kFenced);
+  reopen();
+  EXPECT_EQ(commit(4), ErrorCode::kFenced) << "it is known after a restart";
+}
+
 }  // namespace
 }  // namespace runnel::storage
