@@ -58,7 +58,7 @@ def make_actors(place, seed):
         "exports": Exporter(place, "exports", seed),
         "imports": Importer(place, "imports", seed),
         "replays": Replayer(place, "replays", seed, kept),
-        "backups": Backups(place, "backups", seed),
+        "backups": Backups(place, "backups", seed, kept),
         "ends": Reaper(place, "ends", seed, KILL_SECONDS),
         "watcher": Watcher(place, "watcher", seed),
     }

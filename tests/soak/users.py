@@ -1,6 +1,7 @@
 """Those who read, copy and look after: commands of the binary, ended now and then."""
 import json
 import os
+import re
 import time
 
 from writers import Actor
@@ -61,13 +62,14 @@ class Replayer(Actor):
             topic = f"replayed-{self.done}"
             self.place.patiently("topic", "create", topic, "-p", str(self.original.partitions), "-c",
                                  "retention.ms=-1", "--if-not-exists")
-            self.until_through(topic)
-            self.look(topic)
+            least = self.original.counts()
+            if self.until_through(topic):
+                self.look(topic, least)
             self.place.patiently("topic", "delete", topic)
             self.done += 1
 
     def until_through(self, topic):
-        """At most two minutes, for the soak may be over."""
+        """At most two minutes, for the soak may be over. False: it was."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             process = self.place.command("replay", "kept", "--into", topic, "--name", topic)
@@ -76,10 +78,12 @@ class Replayer(Actor):
                 process.kill()
             process.communicate()
             if process.returncode == 0:
-                return
+                return True
         self.place.fail(f"the replay into {topic} does not end")
+        return False
 
-    def look(self, topic):
+    def look(self, topic, least):
+        """`least`: how many were acknowledged in each partition before the replay began."""
         found = self.place.read(topic)
         for partition, acknowledged in self.original.acknowledged.items():
             mine = [value for _, _, value in found[partition]]
@@ -87,13 +91,29 @@ class Replayer(Actor):
             # What was written when the replay began may not be known as acknowledged yet.
             if mine[:len(expected)] != expected or len(mine) > len(acknowledged) + 20:
                 self.place.fail(f"{topic}[{partition}] is no beginning of what was replayed")
+            if len(mine) < least[partition]:
+                self.place.fail(f"{topic}[{partition}] has {len(mine)} records of "
+                                f"{least[partition]} that were there when the replay began")
 
 
 class Backups(Command):
     pause_seconds = 15.0
 
+    def __init__(self, place, name, seed, original):
+        super().__init__(place, name, seed)
+        self.original = original  # the writer of a topic that keeps everything
+        self.began = {}
+        self.least = {}  # a backup's id -> records of each partition that it has to have
+
     def arguments(self):
+        self.began = self.original.counts()
         return ("backup", "create", str(self.place.root / "backups"))
+
+    def ended(self, code, out, err, killed):
+        super().ended(code, out, err, killed)
+        made = re.search(r"backup (\S+) of ", out)
+        if code == 0 and made:
+            self.least[made.group(1)] = self.began
 
 
 class Consumer(Actor):

@@ -6,6 +6,11 @@ import pathlib
 from harness import Broker
 
 
+# retention.bytes of the topic `short`, and what batches add to their values, with one batch.
+SHORT_BYTES = 1_000_000
+SHORT_SLACK = 100_000
+
+
 class Verifier:
     def __init__(self, place, actors, dice):
         self.place = place
@@ -35,21 +40,31 @@ class Verifier:
                            f"{missing[:1]}; {len(extra)} are there besides, the first {extra[:1]}")
 
     # ---- each topic's promise
-    def kept(self, address=None, whole=True):
-        """Every acknowledged record once, at the offset that was answered."""
+    def kept(self, address=None, least=None):
+        """Every acknowledged record once, at the offset that was answered; of an older copy, from
+        the beginning on, and `least` of each partition."""
         found = self.read("kept", address)
         for partition, acknowledged in self.actors["kept"].acknowledged.items():
             mine = [(o, v) for o, _, v in found[partition]]
-            expected = acknowledged if whole else acknowledged[:len(mine)]
+            expected = acknowledged if least is None else acknowledged[:len(mine)]
             self.same(f"kept[{partition}]", mine, expected)
+            if least is not None:
+                self.expect(len(mine) >= least.get(partition, 0),
+                            f"kept[{partition}]: a backup has {len(mine)} records of "
+                            f"{least.get(partition)} that were acknowledged when it began")
         return found
 
     def short(self):
-        """Retention took from the front alone."""
+        """Retention took from the front alone, and no more than what is too much."""
         found = self.read("short")
         for partition, acknowledged in self.actors["short"].acknowledged.items():
             mine = [(o, v) for o, _, v in found[partition]]
             self.same(f"short[{partition}]", mine, acknowledged[len(acknowledged) - len(mine):])
+            # A record of 1,000 bytes takes little more in its batch.
+            left = sum(len(v) for _, v in mine)
+            written = sum(len(v) for _, v in acknowledged)
+            self.expect(left >= min(written, SHORT_BYTES - SHORT_SLACK),
+                        f"short[{partition}]: {left} bytes are left of {written}")
 
     def trimmed(self):
         found = self.read("trimmed")
@@ -134,7 +149,8 @@ class Verifier:
             self.place.must("check", into)
             broker = Broker(self.place.binary, "auto", into)
             last = one == listed[-1]["id"]
-            self.kept(broker.address, whole=last)
+            least = None if last else self.actors["backups"].least.get(one, {})
+            self.kept(broker.address, least)
             if last:
                 self.latest(broker.address)
             broker.remove()

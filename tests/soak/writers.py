@@ -53,6 +53,10 @@ class Writer(Actor):
         self.acknowledged = {p: [] for p in range(partitions)}  # (offset, value)
         self.producer = None
 
+    def counts(self):
+        """How many records were acknowledged in each partition."""
+        return {p: len(records) for p, records in self.acknowledged.items()}
+
     def connected(self):
         if self.producer is None:
             self.producer = IdempotentProducer(self.place.address)
