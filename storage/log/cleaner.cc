@@ -127,10 +127,11 @@ Status Cleaner::round(bool paced) {
   appended_at_pace_ = committer_.appended_bytes();
   debt_found_ = 0;
   Status first = remove_dead_data();
-  for (const Status& s :
-       {erase_keys(paced), compact_topics(paced), clean_segments(paced), remove_dead_data()}) {
+  for (const Status& s : {erase_keys(paced), compact_topics(paced), clean_segments(paced),
+                          sort_segments(paced), remove_dead_data()}) {
     if (first && !s) first = s;
   }
+  appended_at_round_ = committer_.appended_bytes();
   debt_ = debt_found_;
   const std::uint64_t done = read_bytes_ + data_.written_bytes() - before;
   const auto took =

@@ -1,6 +1,6 @@
 // The cleaner: compacts the topics that ask for it, and gives back the space of what was deleted or
 // trimmed inside segments by moving what is left of them into data segments, sorted by partition.
-// Erasures are its work as well.
+// So is what was kept for long, while little is written. Erasures are its work as well.
 #pragma once
 
 #include <atomic>
@@ -108,6 +108,13 @@ class Cleaner {
   [[nodiscard]] Result<std::vector<Piece>> pieces_of(const std::vector<Victim>& victims) const;
   [[nodiscard]] Status move_pieces(const std::vector<Piece>& pieces, bool paced)
       RUNNEL_REQUIRES(round_mutex_);
+  // cleaner_sorting.cc
+  /// Moves what was kept for long in segments of several partitions, the oldest first. Paced: one
+  /// of them, where little is written.
+  [[nodiscard]] Status sort_segments(bool paced) RUNNEL_REQUIRES(round_mutex_);
+  /// Segments that sorting helps, in order.
+  [[nodiscard]] Result<std::vector<std::uint32_t>> find_unsorted() RUNNEL_REQUIRES(round_mutex_);
+  [[nodiscard]] bool little_was_written() const RUNNEL_REQUIRES(round_mutex_);
   [[nodiscard]] Status remove_dead_data() RUNNEL_REQUIRES(round_mutex_) RUNNEL_EXCLUDES(removals_);
   [[nodiscard]] Status pace(std::uint64_t bytes, bool paced);
   [[nodiscard]] Status check_room() const;
@@ -135,6 +142,10 @@ class Cleaner {
   std::uint64_t looked_at_written_ RUNNEL_GUARDED_BY(round_mutex_) = 0;
   std::chrono::nanoseconds look_again_ RUNNEL_GUARDED_BY(round_mutex_){0};
   std::uint64_t debt_found_ RUNNEL_GUARDED_BY(round_mutex_) = 0;
+  std::uint64_t appended_at_round_ RUNNEL_GUARDED_BY(round_mutex_) =
+      0;  ///< when the last one ended
+  /// Journal segments that are sorted, or were tried: what is damaged stays in them.
+  std::unordered_set<std::uint32_t> sorted_ RUNNEL_GUARDED_BY(round_mutex_);
 
   std::chrono::steady_clock::time_point pace_from_;  ///< the round's thread only
   std::uint64_t appended_at_pace_ = 0;
