@@ -15,6 +15,12 @@
 namespace runnel::tools {
 namespace {
 
+/// Without a rate a replay takes a small machine whole, and producers wait many times as long for
+/// their answers. This leaves them about as they are, and still is 600,000 records of 100 B a
+/// second.
+constexpr std::string_view kDefaultRate = "64MiB/s";
+constexpr std::string_view kNoRate = "max";
+
 struct ReplayArguments {
   std::string broker;
   std::string topic;
@@ -23,7 +29,7 @@ struct ReplayArguments {
   std::string to;
   std::string into = "stdout";
   std::vector<std::string> where;
-  std::string rate;
+  std::string rate;  ///< empty: kDefaultRate
   std::string name;
   std::string format;
   std::string output;
@@ -108,8 +114,8 @@ Result<ReplayOptions> options_of(const ReplayArguments& arguments, const Target&
   if (target.kind == Target::Kind::kTopic) {
     options.into = ReplayTarget{target.name, arguments.by_key, ""};
   }
-  if (!arguments.rate.empty()) {
-    const auto rate = parse_rate(arguments.rate);
+  if (arguments.rate != kNoRate) {
+    const auto rate = parse_rate(arguments.rate.empty() ? kDefaultRate : arguments.rate);
     if (!rate) return fail(Error(rate.error()).within("--rate"));
     (rate->of_bytes ? options.bytes_per_second : options.records_per_second) = rate->per_second;
   }
@@ -146,7 +152,8 @@ void tell_outcome(const Replay& replay, const std::string& name) {
   note("replayed " + std::to_string(done.records) + " records");
   if (done.unreadable > 0) {
     note(std::to_string(done.unreadable) +
-         " records are no JSON, which --where asks for: they were left out");
+         " records were left out: --where asks for a JSON path and they are no JSON, or for a "
+         "regular expression and the text has more than 1 MiB");
   }
   if (!name.empty() && !done.complete) {
     note("to go on: the same command with --name " + name);
@@ -241,7 +248,10 @@ void add_replay(Cli& cli) {
                    ".json.path>=12.5; with = != ~ < <= > >=; may be repeated: all have to hold")
       ->type_name("CONDITION")
       ->allow_extra_args(false);
-  command->add_option("--rate", arguments->rate, "At most, as 5k/s records or 20MiB/s")
+  command
+      ->add_option("--rate", arguments->rate,
+                   "At most, as 5k/s records or 20MiB/s of keys and values; max: no bound")
+      ->default_str(std::string(kDefaultRate))
       ->type_name("RATE");
   command
       ->add_option("--name", arguments->name,
