@@ -1,5 +1,7 @@
 #include "broker/native/filtered_fetch.h"
 
+#include <algorithm>
+
 namespace runnel::broker {
 namespace {
 
@@ -159,7 +161,10 @@ Result<protocol::FilteredBatch> FilteredFetch::look_through(const Buffer& batch,
   if (protocol::BatchView(batch.bytes()).codec() == protocol::Codec::kNone) {
     return protocol::filter_batch(batch.bytes(), passes);
   }
-  for (const std::size_t unpacked : {kUsualUnpackedBytes, protocol::kMaxDecompressedBytes}) {
+  constexpr std::size_t kUsualRatio = 64;
+  constexpr std::size_t kLeast = 256u << 10;
+  const std::size_t usual = std::clamp(kUsualRatio * batch.size(), kLeast, kUsualUnpackedBytes);
+  for (const std::size_t unpacked : {usual, protocol::kMaxDecompressedBytes}) {
     // What comes out of the codec, what is written of it, and that packed.
     const BudgetedBytes held(memory_, 3 * unpacked);
     if (!held) {

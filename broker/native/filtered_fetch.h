@@ -26,7 +26,8 @@ inline constexpr std::uint64_t kMaxFilterWorkBytes = 64u << 20;
 inline constexpr std::chrono::milliseconds kFilterPiece{2};
 /// An answer ends after so much work, also within a batch: the next fetch goes on there.
 inline constexpr std::chrono::milliseconds kMaxFilterTime{500};
-/// A batch that unpacks to more than this asks the memory budget for the most that one can take.
+/// A batch that unpacks to more than 64 times its size, or than this, asks the memory budget for
+/// the most that one can take.
 inline constexpr std::size_t kUsualUnpackedBytes = 8u << 20;
 
 /// Used by one thread at a time.
