@@ -43,7 +43,7 @@ class CleanerSortingTest : public StoreFixture {
   int changes_in_data_segments() {
     int changes = 0;
     for (const SimFileInfo& info : fs.files()) {
-      if (info.path.find("/segments/") == std::string::npos) continue;
+      if (!info.path.ends_with(".log")) continue;  // data segments
       auto file = fs.open(info.path, {.write = false});
       EXPECT_TRUE(file);
       std::string bytes(info.size, '\0');

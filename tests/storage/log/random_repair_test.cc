@@ -83,10 +83,10 @@ class RandomRepairTest : public StoreFixture {
       write(1 + pick(30));
     }
     before.clear();
-    files.clear();
+    where.clear();
     for (const PartitionRef& p : partitions()) {
       before.push_back(read_all(*store, p));
-      files.push_back(files_of(p, before.back().records));
+      where.push_back(files_of(p, before.back().records));
     }
     if (clean) {
       ASSERT_TRUE(store->close());
@@ -103,7 +103,7 @@ class RandomRepairTest : public StoreFixture {
     for (const auto& [offset, value] : records) {
       store->fetch({{{partition, Offset(offset), 1}}}, [&](FetchResult result) {
         EXPECT_FALSE(result[0].slices.empty());
-        if (!result[0].slices.empty()) out[offset] = result[0].slices[0].file->path();
+        if (!result[0].slices.empty()) out[offset] = "/" + result[0].slices[0].file->path();
       });
     }
     EXPECT_EQ(out.size(), records.size());
@@ -167,7 +167,7 @@ class RandomRepairTest : public StoreFixture {
       if (!report.index_rebuilt && report.notes.empty()) {
         for (const auto& [offset, value] : before[i].records) {
           if (Offset(offset) < after.start || !after.is_lost(offset)) continue;
-          EXPECT_EQ(files[i][offset], damaged) << "offset " << offset << " was lost from there";
+          EXPECT_EQ(where[i][offset], damaged) << "offset " << offset << " was lost from there";
         }
       }
       for (const auto& [first, last] : after.lost) {
@@ -250,7 +250,7 @@ class RandomRepairTest : public StoreFixture {
   std::unique_ptr<SimFileSystem> disk;
   std::mt19937_64 rng;
   std::vector<Read> before;
-  std::vector<std::map<std::int64_t, std::string>> files;  // offset -> file, by partition
+  std::vector<std::map<std::int64_t, std::string>> where;  // offset -> file, by partition
   std::vector<Offset> anchored;                            // ends when the anchor was last written
   std::string damaged;
   bool clean = false;
