@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -108,6 +109,10 @@ class Cleaner {
   [[nodiscard]] Result<std::vector<Piece>> pieces_of(const std::vector<Victim>& victims) const;
   [[nodiscard]] Status move_pieces(const std::vector<Piece>& pieces, bool paced)
       RUNNEL_REQUIRES(round_mutex_);
+  /// What is damaged stays where it is and is reported; its segment is left alone for a while, and
+  /// the others go on.
+  [[nodiscard]] Status past_damage(Status moved, const std::vector<Victim>& victims)
+      RUNNEL_REQUIRES(round_mutex_);
   // cleaner_sorting.cc
   /// Moves what was kept for long in segments of several partitions, the oldest first. Paced: one
   /// of them, where little is written.
@@ -144,6 +149,9 @@ class Cleaner {
   std::uint64_t debt_found_ RUNNEL_GUARDED_BY(round_mutex_) = 0;
   std::uint64_t appended_at_round_ RUNNEL_GUARDED_BY(round_mutex_) =
       0;  ///< when the last one ended
+  /// Segments with damage, and until when (by the clock) they are left alone.
+  std::unordered_map<std::uint32_t, std::chrono::nanoseconds> damaged_
+      RUNNEL_GUARDED_BY(round_mutex_);
   /// Journal segments that are sorted, or were tried: what is damaged stays in them.
   std::unordered_set<std::uint32_t> sorted_ RUNNEL_GUARDED_BY(round_mutex_);
 

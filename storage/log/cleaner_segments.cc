@@ -104,6 +104,8 @@ Result<std::vector<Cleaner::Piece>> Cleaner::pieces_of(const std::vector<Victim>
 
 Status Cleaner::clean_segments(bool paced) {
   std::unordered_set<std::uint32_t> tried;
+  std::erase_if(damaged_, [&](const auto& d) { return d.second < options_.clock->monotonic(); });
+  for (const auto& [number, until] : damaged_) tried.insert(number);
   // What a round writes is not looked at before the next one, so that each round ends.
   std::uint32_t newest = kDataSegmentBit;
   for (const SegmentInfo& s : data_.segments()) newest = std::max(newest, s.number);
@@ -128,8 +130,17 @@ Status Cleaner::clean_segments(bool paced) {
     debt_ = debt_found_ + live;
     RUNNEL_TRY(check_room());
     RUNNEL_TRY_ASSIGN(const std::vector<Piece> pieces, pieces_of(victims));
-    RUNNEL_TRY(move_pieces(pieces, paced));
+    RUNNEL_TRY(past_damage(move_pieces(pieces, paced), victims));
   }
+}
+
+Status Cleaner::past_damage(Status moved, const std::vector<Victim>& victims) {
+  if (moved || moved.error().code() != ErrorCode::kCorrupt) return moved;
+  options_.report(moved.error());
+  for (const Victim& v : victims) {
+    if (!segments_.is_dead(v.number)) damaged_[v.number] = options_.clock->monotonic() + kLookAgain;
+  }
+  return {};
 }
 
 namespace {

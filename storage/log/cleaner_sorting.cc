@@ -56,10 +56,9 @@ Status Cleaner::sort_segments(bool paced) {
   for (const std::uint32_t number : mixed) {
     RUNNEL_TRY(check_room());
     sorted_.insert(number);
-    RUNNEL_TRY_ASSIGN(const std::vector<Piece> pieces, pieces_of({{number, 0, 0}}));
-    const Status moved = move_pieces(pieces, paced);
-    // What is damaged stays where it is: who reads it is told, and the scrubber says it.
-    if (!moved && moved.error().code() != ErrorCode::kCorrupt) return moved;
+    const std::vector<Victim> victim{{number, 0, 0}};
+    RUNNEL_TRY_ASSIGN(const std::vector<Piece> pieces, pieces_of(victim));
+    RUNNEL_TRY(past_damage(move_pieces(pieces, paced), victim));
     // The files that are empty now go before the next round comes.
     if (paced) break;
   }
