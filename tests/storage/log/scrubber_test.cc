@@ -48,16 +48,21 @@ TEST_F(ScrubberTest, AFlippedByteIsFoundAndToldOnce) {
   ASSERT_TRUE(fs.flip_bit("data/segments/0000000002.wal", 300'000));
   pass(kWeek + hours(1));
   EXPECT_EQ(store->stats().scrub_damages, 1U);
-  ASSERT_FALSE(errors.empty());
-  EXPECT_NE(errors[0].find("scrubbing: corrupt: t-"), std::string::npos) << errors[0];
-  EXPECT_NE(errors[0].find("segment 2"), std::string::npos) << errors[0];
-  EXPECT_NE(errors[0].find("runnel repair"), std::string::npos) << errors[0];
+  // The cleaner may meet it as well.
+  const auto told = [&] {
+    std::vector<std::string> out;
+    for (const std::string& error : errors) {
+      if (error.starts_with("scrubbing: ")) out.push_back(error);
+    }
+    return out;
+  };
+  ASSERT_EQ(told().size(), 1U);
+  EXPECT_NE(told()[0].find("scrubbing: corrupt: t-"), std::string::npos) << told()[0];
+  EXPECT_NE(told()[0].find("segment 2"), std::string::npos) << told()[0];
+  EXPECT_NE(told()[0].find("runnel repair"), std::string::npos) << told()[0];
   pass(kWeek + hours(1));
   pass(kWeek + hours(1));
-  const auto told = std::count_if(errors.begin(), errors.end(), [](const std::string& error) {
-    return error.find("scrubbing: ") != std::string::npos;
-  });
-  EXPECT_EQ(told, 1) << "and not again";
+  EXPECT_EQ(told().size(), 1U) << "and not again";
   EXPECT_EQ(store->stats().scrub_damages, 1U);
   EXPECT_EQ(store->stats().scrub_passes, 3U);
 }
