@@ -257,13 +257,15 @@ Status Cleaner::move_pieces(const std::vector<Piece>& pieces, bool paced) {
 
 Status Cleaner::remove_dead_data() {
   MutexLock lock(removals_);
+  Status first;
   for (const SegmentInfo& segment : data_.segments()) {
     if (!segments_.is_dead(segment.number)) continue;
     if (data_.is_current(segment.number)) data_.leave_current();
     reader_.verified().forget(segment.number);
-    RUNNEL_TRY(data_.remove(segment.number));
+    const Status removed = data_.remove(segment.number);
+    if (first && !removed) first = removed;
   }
-  return {};
+  return first;
 }
 
 }  // namespace runnel::storage

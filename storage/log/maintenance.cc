@@ -28,6 +28,7 @@ std::uint64_t bytes_between(Position from, Position to, std::uint64_t segment_by
 
 void LogStore::run_background() {
   auto next_maintenance = std::chrono::steady_clock::now() + options_.maintenance_interval;
+  std::string told;  // what goes on failing is said once
   while (true) {
     {
       MutexLock lock(background_mutex_);
@@ -54,9 +55,10 @@ void LogStore::run_background() {
     }
     if (std::chrono::steady_clock::now() < next_maintenance) continue;
     next_maintenance = std::chrono::steady_clock::now() + options_.maintenance_interval;
-    if (const Status s = maintain(); !s) {
-      log(LogLevel::kError, "maintenance: " + s.error().to_string());
-    }
+    const Status maintained = maintain();
+    std::string failed = maintained ? "" : "maintenance: " + maintained.error().to_string();
+    if (!failed.empty() && failed != told) log(LogLevel::kError, failed);
+    told = std::move(failed);
   }
 }
 
@@ -177,13 +179,15 @@ Status LogStore::checkpoint() {
 }
 
 Status LogStore::remove_dead_segments() {
+  Status first;
   for (const SegmentInfo& segment : journal_->segments()) {
     // Replay starts at the checkpoint: what lies before it is needed for its batches alone.
     if (segment.number >= checkpointed_.segment || !segments_.is_dead(segment.number)) continue;
     reader_->verified().forget(segment.number);
-    RUNNEL_TRY(journal_->remove_segment(segment.number));
+    const Status removed = journal_->remove_segment(segment.number);
+    if (first && !removed) first = removed;
   }
-  return {};
+  return first;
 }
 
 Status LogStore::expire_offsets() {

@@ -204,11 +204,16 @@ Status DataSegments::remove(std::uint32_t number) {
   RUNNEL_ASSERT(!is_current(number));
   {
     MutexLock lock(mutex_);
-    if (segments_.erase(number) == 0) {
+    if (!segments_.contains(number)) {
       return fail(ErrorCode::kNotFound, segment_name(number) + " is not there");
     }
   }
-  return options_.file_system->remove(path(number));
+  // As long as the file is there it is known.
+  const Status removed = options_.file_system->remove(path(number));
+  if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+  MutexLock lock(mutex_);
+  segments_.erase(number);
+  return {};
 }
 
 }  // namespace runnel::storage

@@ -86,7 +86,7 @@ class DataSegments {
   }
   /// write() begins a new segment next time.
   void leave_current() noexcept { current_.reset(); }
-  /// Deletes it; who holds its file goes on reading it.
+  /// Deletes it; who holds its file goes on reading it. Where that fails it stays known.
   [[nodiscard]] Status remove(std::uint32_t number);
 
  private:

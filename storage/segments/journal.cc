@@ -393,17 +393,20 @@ void Journal::release_cold_pages() {
 Status Journal::remove_segment(std::uint32_t number) {
   {
     MutexLock lock(impl_->mutex);
-    const auto it = impl_->segments.find(number);
-    if (it == impl_->segments.end()) {
+    if (!impl_->segments.contains(number)) {
       return fail(ErrorCode::kNotFound, "segment " + std::to_string(number) + " is not there");
     }
     if (number >= impl_->durable_point.position.segment) {
       return fail(ErrorCode::kInvalidArgument,
                   "segment " + std::to_string(number) + " is still being written or synced");
     }
-    impl_->segments.erase(it);
   }
-  return impl_->files.remove(number);
+  // As long as the file is there it is known.
+  const Status removed = impl_->files.remove(number);
+  if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+  MutexLock lock(impl_->mutex);
+  impl_->segments.erase(number);
+  return {};
 }
 
 std::uint64_t Journal::disk_bytes() const {

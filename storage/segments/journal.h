@@ -149,7 +149,7 @@ class Journal {
   [[nodiscard]] std::uint32_t current_segment() const;
   /// Deletes a dead segment; who holds its file goes on reading it. It must lie before the point
   /// that the next replay starts from. Errors: kNotFound, kInvalidArgument for a segment that is
-  /// not wholly durable, kIo.
+  /// not wholly durable, kIo: it stays known then.
   [[nodiscard]] Status remove_segment(std::uint32_t number);
   /// Bytes of all segment files.
   [[nodiscard]] std::uint64_t disk_bytes() const;
