@@ -23,7 +23,10 @@ MoveBuilder::MoveBuilder(PartitionRef partition, const Partition::View& view) {
 
 void MoveBuilder::replace(const IndexEntry& old, std::uint64_t live_bytes) {
   RUNNEL_ASSERT(move_.replaced.empty() || old.base == move_.end);
-  if (move_.replaced.empty()) move_.begin = old.base;
+  if (move_.replaced.empty()) {
+    move_.begin = old.base;
+    bytes_before_ = old.bytes_before;
+  }
   move_.end = old.last + 1;
   move_.replaced.push_back(old.base);
   if (old.bytes != 0) move_.sources[old.position.segment] += old.bytes;
@@ -38,7 +41,7 @@ void MoveBuilder::add(Buffer batch, std::uint64_t bytes_before) {
 Result<Move> MoveBuilder::finish(DataSegments& data) {
   std::vector<IndexEntry>& entries = move_.entries;
   if (parts_.empty()) {
-    entries.push_back({move_.begin, move_.end - 1, {}, 0, kNoTimestamp, 0});
+    entries.push_back({move_.begin, move_.end - 1, {}, 0, kNoTimestamp, bytes_before_});
     return std::move(move_);
   }
   std::vector<Bytes> bytes;
@@ -209,6 +212,10 @@ Status Mover::Change::add(const Move& move) {
   change.moved.removed_bytes += move.old_bytes - move.new_bytes;  // may wrap: see LogStart
   if (move.cleaned && move.cleaned->offset > change.moved.cleaned.offset) {
     change.moved.cleaned = *move.cleaned;
+  }
+  // An erasure may be the first to take bytes out of the partition.
+  if (change.moved.removed_bytes != 0 && change.moved.cleaned.offset == Offset(0)) {
+    change.moved.cleaned = kTakenFrom;
   }
   return {};
 }

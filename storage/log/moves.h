@@ -60,6 +60,7 @@ class MoveBuilder {
     std::uint64_t bytes_before = 0;
   };
   Move move_;
+  std::uint64_t bytes_before_ = 0;  ///< of the first entry that goes
   std::vector<Part> parts_;
 };
 

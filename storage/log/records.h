@@ -44,14 +44,15 @@
 namespace runnel::storage {
 
 /// A run of one partition's batches that lie one behind the other in a segment. Entries follow each
-/// other without gaps: where compaction removed batches, an entry's offsets reach over them.
+/// other without gaps: where batches were removed, an entry's offsets reach over them.
 struct IndexEntry {
   Offset base;
   Offset last;
   Position position;
-  std::uint32_t bytes = 0;  ///< 0: compaction left nothing; there is no position either
+  std::uint32_t bytes = 0;  ///< 0: nothing was left of them; there is no position either
   Timestamp max_timestamp = kNoTimestamp;
-  /// Bytes that were appended to the partition before this entry's first batch, since its creation.
+  /// Bytes that were appended to the partition before this entry's first batch, since its creation;
+  /// also of batches that are gone.
   std::uint64_t bytes_before = 0;
   std::uint64_t heads = 0;  ///< heads_checksum() of the batches; only in data segments
 
@@ -105,17 +106,23 @@ struct AbortedRecord {
 
 struct LogStart {
   Offset offset{0};
-  /// Appended since creation and removed again, also by compaction. A batch without some of its
-  /// records can be larger than before, if they compress worse: the difference to
+  /// Appended since creation and removed again, also by compaction or erasure. A batch without some
+  /// of its records can be larger than before, if they compress worse: the difference to
   /// PartitionState::bytes is what counts, also where it wraps around.
   std::uint64_t bytes = 0;
 };
 
-/// Before it a compacted partition has each key once, or its deletion mark.
+/// Before it a compacted partition has each key once, or its deletion mark. Where it is not at 0,
+/// bytes were taken out of the partition, and IndexEntry::bytes_before says nothing of how much is
+/// left.
 struct CleanPoint {
   Offset offset{0};
   std::uint64_t bytes = 0;  ///< appended to the partition before it, since its creation
 };
+
+/// Of a partition that was never compacted, but that bytes were taken from: one record alone is
+/// there once.
+inline constexpr CleanPoint kTakenFrom{Offset(1), 0};
 
 /// What is remembered of one idempotent producer in one partition: its last batches, oldest first,
 /// and its open transaction.

@@ -32,8 +32,8 @@ Status erase_entries(const Index& index, const std::string& begin, const std::st
 Result<LogStore::ByteCount> LogStore::count_bytes(const Partition::View& view,
                                                   const IndexEntry& first) const {
   if (view.cleaned.offset == Offset(0)) return ByteCount{first.bytes_before, false};
-  // Compaction took bytes out, so that what was appended before a place says nothing of what is
-  // left behind it.
+  // Compaction or an erasure took bytes out, so that what was appended before a place says nothing
+  // of what is left behind it.
   ByteCount count{view.start.bytes, true};
   if (first.bytes == 0 || first.base >= view.start.offset) return count;
   RUNNEL_TRY_ASSIGN(const auto file, reader_->file_of(first));
