@@ -34,13 +34,14 @@ struct Erasure {
   std::string topic;
   Timestamp requested = kNoTimestamp;
   Timestamp removed = kNoTimestamp;  ///< from then on nobody can read them
-  Timestamp gone = kNoTimestamp;     ///< from then on no file of the directory holds them
+  /// From then on no file of the directory holds them, but for what repairs put aside.
+  Timestamp gone = kNoTimestamp;
   std::vector<Part> parts;
   std::vector<ErasedRange> ranges;  ///< kMaxErasedRanges at most, by partition and offset
   bool ranges_cut = false;          ///< there were more
   std::uint64_t dedup_keys = 0;     ///< that guarded these records and went with them
   std::uint64_t segments_left = 0;  ///< files that may hold them, when last looked; not kept
-  std::string problem;              ///< why the last attempt got no further; not kept
+  std::string problem;  ///< why the last attempt got no further, or what it passed over; not kept
 
   [[nodiscard]] std::uint64_t records() const noexcept {
     std::uint64_t sum = 0;

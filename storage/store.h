@@ -465,14 +465,20 @@ class Store {
   /// Begins to erase the records of `topic` that have this key now, in all partitions: from the log
   /// first, then from every file of the directory. What is written later stays. Durable when it
   /// returns, and taken up again after a restart. The same id once more answers what became of the
-  /// first request. Errors: kUnknownTopic, kInvalidArgument, kOverloaded.
+  /// first request, whatever the key, once that is finished; while it is not, another key is
+  /// refused. Errors: kUnknownTopic, kInvalidArgument, kOverloaded.
   [[nodiscard]] virtual Result<Erasure> erase_key(std::string_view id, std::string_view topic,
                                                   std::string_view key) {
     static_cast<void>(id), static_cast<void>(topic), static_cast<void>(key);
     return fail(ErrorCode::kUnsupported, "this store erases nothing");
   }
-  /// Receipts, by the time of their requests: those that are not finished, and the latest
-  /// kMaxErasures in all.
+  /// The receipt of one. kNotFound.
+  [[nodiscard]] virtual Result<Erasure> erasure(std::string_view id) const {
+    return fail(ErrorCode::kNotFound, "there is no erasure " + std::string(id));
+  }
+  /// Receipts in short, by the time of their requests: those that are not finished, and the latest
+  /// kMaxErasures in all. They have no ranges, and the sum of their records as one part, of
+  /// partition -1.
   [[nodiscard]] virtual std::vector<Erasure> erasures() const { return {}; }
 
   /// Retention, expiry, compaction, segments, space: what runs in the background, once, now.

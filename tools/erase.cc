@@ -179,6 +179,11 @@ Result<ExitCode> run(const EraseArguments& arguments) {
   RUNNEL_TRY_ASSIGN(
       const ErasureState begun,
       settle(client.admin().erase_key(arguments.topic, *arguments.key, arguments.id).get()));
+  if (begun.gone) {
+    note("erasure " + begun.id +
+         " was finished before and nothing new was erased; its receipt says nothing of the key "
+         "given now: for another key choose another --id");
+  }
   if (arguments.wait) return wait_for(client, arguments, begun.id);
   RUNNEL_TRY(show_receipt(begun, arguments.output));
   return ExitCode::kOk;
@@ -196,7 +201,8 @@ void add_erase(Cli& cli) {
   command->add_option("--key", arguments->key, "Of the records")->type_name("K");
   command
       ->add_option("--id", arguments->id,
-                   "Name of the receipt; the same one again erases nothing new [one is made]")
+                   "Name of the receipt; the same one again erases nothing new, whatever the key "
+                   "once it is finished [one is made]")
       ->type_name("ID");
   command->add_flag("--dry-run", arguments->dry_run, "Count the records only");
   command->add_flag("--wait", arguments->wait,

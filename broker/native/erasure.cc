@@ -4,7 +4,7 @@
 namespace runnel::broker {
 namespace {
 
-native::Erasure erasure_of(storage::Erasure from, bool with_parts) {
+native::Erasure erasure_of(storage::Erasure from) {
   native::Erasure out;
   out.id = std::move(from.id);
   out.topic = std::move(from.topic);
@@ -15,26 +15,24 @@ native::Erasure erasure_of(storage::Erasure from, bool with_parts) {
   out.dedup_keys = from.dedup_keys;
   out.segments_left = from.segments_left;
   out.problem = std::move(from.problem);
-  if (with_parts) {
-    for (const auto& part : from.parts) out.parts.push_back({part.index, part.end, part.records});
-    for (const auto& range : from.ranges) {
-      out.ranges.push_back({range.partition, range.first, range.last});
-    }
-  } else {  // the sum only
-    out.parts.push_back({PartitionIndex(-1), Offset(-1), from.records()});
+  for (const auto& part : from.parts) out.parts.push_back({part.index, part.end, part.records});
+  for (const auto& range : from.ranges) {
+    out.ranges.push_back({range.partition, range.first, range.last});
   }
   return out;
 }
 
-native::Response list(const storage::Store& store, const std::string& id) {
+native::Response answer_of(Result<storage::Erasure> erasure) {
+  if (!erasure) return failure_of(erasure.error());
+  native::ErasuresReply reply;
+  reply.erasures.push_back(erasure_of(*std::move(erasure)));
+  return reply;
+}
+
+native::Response list(const storage::Store& store) {
   native::ErasuresReply reply;
   for (storage::Erasure& erasure : store.erasures()) {
-    if (!id.empty() && erasure.id != id) continue;
-    reply.erasures.push_back(erasure_of(std::move(erasure), !id.empty()));
-  }
-  if (!id.empty() && reply.erasures.empty()) {
-    return failure_of(Error(ErrorCode::kNotFound,
-                            "there is no erasure " + id + "; `runnel erase --list` names all"));
+    reply.erasures.push_back(erasure_of(std::move(erasure)));
   }
   return reply;
 }
@@ -43,17 +41,13 @@ native::Response list(const storage::Store& store, const std::string& id) {
 
 void NativeSession::handle(std::uint64_t id, native::EraseKey& request) {
   run_blocking(id, [&store = service_.store(), request = std::move(request)] {
-    auto begun = store.erase_key(request.id, request.topic, request.key);
-    if (!begun) return native::Response(failure_of(begun.error()));
-    native::ErasuresReply reply;
-    reply.erasures.push_back(erasure_of(*std::move(begun), true));
-    return native::Response(std::move(reply));
+    return answer_of(store.erase_key(request.id, request.topic, request.key));
   });
 }
 
 void NativeSession::handle(std::uint64_t id, native::ListErasures& request) {
   run_blocking(id, [&store = service_.store(), erasure = std::move(request.id)] {
-    return list(store, erasure);
+    return erasure.empty() ? list(store) : answer_of(store.erasure(erasure));
   });
 }
 

@@ -43,7 +43,8 @@ Cleaner::Cleaner(CleanerOptions options, Journal& journal, DataSegments& data, I
       mover_(journal, data, index, reader, committer, segments),
       eraser_({journal, data, index, reader, committer, topics, segments, mover_, *options_.clock,
                *options_.random, options_.frame_seed, *options_.file_system,
-               DirectoryPaths(options_.directory).snapshots}) {
+               DirectoryPaths(options_.directory).segments,
+               DirectoryPaths(options_.directory).snapshots, options_.segment_bytes}) {
   for (const std::uint32_t number : segments.live()) data.skip_to(number);
 }
 
@@ -67,6 +68,7 @@ bool Cleaner::wait(bool failed) {
   bool busy = true;
   MutexLock lock(mutex_);
   while (!stopping_ && (failed || last - before < options_.segment_bytes / 2)) {
+    if (eraser_.has_more() && !failed) break;
     const bool soon = eraser_.has_work() && !failed;
     const auto due =
         begun + (soon ? std::min(kWhileErasing, options_.interval) : options_.interval);

@@ -71,6 +71,7 @@ class Cleaner {
   /// Eraser::request(); it is begun at once where there is a thread.
   [[nodiscard]] Result<Erasure> request_erasure(std::string_view id, std::string_view topic,
                                                 std::string_view key) RUNNEL_EXCLUDES(mutex_);
+  [[nodiscard]] Result<Erasure> erasure(std::string_view id) const { return eraser_.find(id); }
   [[nodiscard]] std::vector<Erasure> erasures() const { return eraser_.list(); }
 
  private:

@@ -26,6 +26,28 @@ KeyHash hash_key(std::string_view key, std::uint64_t seed) noexcept {
   return {seed, h.low64, h.high64};
 }
 
+Erasure in_short(const Erasure& erasure) {
+  Erasure out;
+  out.id = erasure.id;
+  out.topic = erasure.topic;
+  out.requested = erasure.requested;
+  out.removed = erasure.removed;
+  out.gone = erasure.gone;
+  out.parts.push_back({PartitionIndex(-1), kNoOffset, erasure.records()});
+  out.ranges_cut = erasure.ranges_cut;
+  out.dedup_keys = erasure.dedup_keys;
+  out.segments_left = erasure.segments_left;
+  out.problem = erasure.problem;
+  return out;
+}
+
+ErasureRecord to_remember(ErasureRecord record) {
+  if (record.shown.gone == kNoTimestamp) return record;
+  ErasureRecord kept;
+  kept.shown = in_short(record.shown);
+  return kept;
+}
+
 std::string encode(const ErasureRecord& record) {
   const Erasure& shown = record.shown;
   ByteWriter w;

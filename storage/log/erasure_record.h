@@ -32,6 +32,12 @@ struct ErasureRecord {
   std::uint32_t dedup_last = 0;   ///< ... to this one hold dedup keys that were erased; 0: none
 };
 
+/// What a list shows of it: no ranges, and the records of all partitions as one part, of partition
+/// -1.
+[[nodiscard]] Erasure in_short(const Erasure& erasure);
+/// What is kept in memory of it: in short, if it is finished.
+[[nodiscard]] ErasureRecord to_remember(ErasureRecord record);
+
 [[nodiscard]] std::string encode(const ErasureRecord& record);
 /// The id comes from the key. kCorrupt.
 [[nodiscard]] Result<ErasureRecord> decode_erasure(std::string_view id, std::string_view value);

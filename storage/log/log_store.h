@@ -80,6 +80,7 @@ class LogStore final : public Store {
                             std::string_view key) override {
     return cleaner_->request_erasure(id, topic, key);
   }
+  Result<Erasure> erasure(std::string_view id) const override { return cleaner_->erasure(id); }
   std::vector<Erasure> erasures() const override { return cleaner_->erasures(); }
 
   Status run_maintenance() override;
@@ -139,7 +140,7 @@ class LogStore final : public Store {
     Offset kept_base;  ///< base of the entry that holds the new start; the start if none does
     std::uint64_t moves = 0;  ///< Partition::View::moves when it was planned
   };
-  /// How many of a partition's bytes lie before a place. In one that was never compacted each entry
+  /// How many of a partition's bytes lie before a place. Where nothing was ever taken out each entry
   /// says it; else it is counted from the log start on.
   struct ByteCount {
     std::uint64_t at = 0;

@@ -105,15 +105,17 @@ struct ErasureState {
   std::string id;
   std::string topic;
   std::optional<Time> requested;
-  std::optional<Time> removed;      ///< from then on nobody can read the records
-  std::optional<Time> gone;         ///< from then on no file of the data directory holds them
+  std::optional<Time> removed;  ///< from then on nobody can read the records
+  /// From then on no file of the data directory holds them, but for what repairs put into
+  /// quarantine/.
+  std::optional<Time> gone;
   std::uint64_t records = 0;        ///< that were removed
   std::vector<Part> parts;          ///< of one that was asked for by its id, as are `ranges`
   std::vector<Range> ranges;        ///< offsets that were removed, the first 1000 ranges
   bool ranges_cut = false;          ///< there were more
   std::uint64_t dedup_keys = 0;     ///< that guarded these records and went with them
   std::uint64_t segments_left = 0;  ///< files that may hold them still
-  std::string problem;              ///< why it got no further; it is tried again
+  std::string problem;  ///< why it got no further, or what it passed over; it is tried again
 };
 
 /// A cheap handle: copies are the same.
@@ -145,8 +147,10 @@ class RUNNEL_API Admin {
 
   /// Erases every record of `topic` that has this key now, in all partitions; what is written later
   /// stays. Answers when the request is durable: it goes on by itself, also after a restart. An
-  /// empty `id` gets one made; the same id again answers what became of the first request.
-  /// Errc::unknown_topic.
+  /// empty `id` gets one made; the same id again answers what became of the first request, which
+  /// says nothing of the key given now once that one is `gone`. Errc::unknown_topic,
+  /// invalid_argument for the id of a request for another topic, or another key where that is still
+  /// known.
   Pending<ErasureState> erase_key(std::string topic, std::string key, std::string id = {});
   /// All that are known, or the one with this id: Errc::not_found.
   Pending<std::vector<ErasureState>> erasures(std::string id = {});
