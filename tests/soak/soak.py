@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from place import Place
 from users import Backups, Consumer, Exporter, Importer, Reaper, Replayer, Topics, Watcher
 from verify import Verifier
-from writers import Keyed, Transactions, Trimmer, Writer
+from writers import Eraser, Keyed, Transactions, Trimmer, Writer
 
 KILL_SECONDS = (4, 15)
 PARTITIONS = 3
@@ -30,6 +30,7 @@ TOPICS = {
     "trimmed": (2, ["retention.ms=-1"]),
     "short": (2, ["retention.ms=-1", "retention.bytes=1000000"]),
     "transactions": (2, ["retention.ms=-1"]),
+    "erased": (2, ["retention.ms=-1"]),
     "latest": (2, ["cleanup.policy=compact", "min.cleanable.dirty.ratio=0.1"]),
 }
 
@@ -51,6 +52,7 @@ def make_actors(place, seed):
         "kept": kept,
         "short": Writer(place, "short", seed, "short", 2, 1000),
         "trimmed": Trimmer(place, "trimmed", seed, "trimmed", 2),
+        "erased": Eraser(place, "erased", seed, "erased", 2),
         "latest": Keyed(place, "latest", seed, "latest", 2, 500),
         "transactions": Transactions(place, "transactions", seed, "transactions"),
         "consumer": Consumer(place, "consumer", seed, "kept"),

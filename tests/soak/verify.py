@@ -2,6 +2,7 @@
 import collections
 import json
 import pathlib
+import re
 
 from harness import Broker
 
@@ -73,6 +74,37 @@ class Verifier:
             mine = [(o, v) for o, _, v in found[partition]]
             expected = [a for a in acknowledged if a[0] >= actor.trimmed[partition]]
             self.same(f"trimmed[{partition}]", mine, expected)
+
+    def erased(self):
+        """What was meant is in no file, and everything else is where it was."""
+        actor = self.actors["erased"]
+        for name in actor.erasures:
+            receipt = json.loads(self.place.must("erase", "--receipt", name, "--wait", "-o", "json"))
+            self.expect(receipt["gone"], f"erasure {name} is not complete")
+
+        def is_meant(partition, offset, value):
+            key = value.split()[0]
+            return any(key == k and offset < before.get(partition, 0)
+                       for k, before in actor.erasures.values())
+        found = self.read("erased")
+        gone = []
+        for partition, acknowledged in actor.acknowledged.items():
+            mine = [(o, v) for o, _, v in found[partition]]
+            self.same(f"erased[{partition}]", mine,
+                      [a for a in acknowledged if not is_meant(partition, *a)])
+            gone += [v for o, v in acknowledged if is_meant(partition, o, v)]
+        self.checked["erased records"] = len(gone)
+        held = self.values_in_files(actor.filler)
+        left = [v for v in gone if v.rsplit(" ", 1)[0] in held]
+        self.expect(not left, f"{len(left)} erased records are in files, the first {left[:1]}")
+
+    def values_in_files(self, filler):
+        """The beginnings of values, "KEY NUMBER", that stand in segments."""
+        found = set()
+        wanted = re.compile(rb"(erasable-\d+ \d+) " + filler.encode())
+        for file in pathlib.Path(self.place.data, "segments").iterdir():
+            found.update(m.decode() for m in wanted.findall(file.read_bytes()))
+        return found
 
     def latest(self, address=None):
         found = self.read("latest", address)
@@ -161,6 +193,7 @@ class Verifier:
         kept = self.kept()
         self.short()
         self.trimmed()
+        self.erased()
         self.latest()
         self.transactions()
         self.consumer()

@@ -1,4 +1,5 @@
 """Those who write. Each knows what was acknowledged to it, and goes on across restarts."""
+import json
 import random
 import threading
 import time
@@ -120,6 +121,40 @@ class Trimmer(Writer):
         self.trimmed[partition] = self.again(trim)
         if self.trimmed[partition] < before:
             self.place.fail(f"{self.name}: trimmed to {self.trimmed[partition]}, asked for {before}")
+
+
+class Eraser(Writer):
+    """A Writer that has all records with one of its keys erased again and again. The value begins
+    with the key."""
+
+    KEYS = 20
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.erasures = {}  # id -> (key, {partition: records before this offset are meant})
+
+    def work(self):
+        number = 0
+        while self.place.wait(PAUSE_SECONDS):
+            partition = self.dice.randrange(self.partitions)
+            keys = [f"erasable-{self.dice.randrange(self.KEYS)}"
+                    for _ in range(self.dice.randint(1, 20))]
+            values = []
+            for key in keys:
+                number += 1
+                values.append(f"{key} {number} {self.filler}")
+            base = self.store(partition, [(k.encode(), v.encode()) for k, v in zip(keys, values)])
+            for i, value in enumerate(values):
+                self.acknowledged[partition].append((base + i, value))
+            if self.dice.randrange(100) == 0:
+                self.erase()
+
+    def erase(self):
+        key, name = f"erasable-{self.dice.randrange(self.KEYS)}", f"soak-{len(self.erasures)}"
+        out = self.place.patiently("erase", self.topic, "--key", key, "--id", name, "-o", "json")
+        if out:
+            parts = json.loads(out)["partitions"]
+            self.erasures[name] = (key, {p["partition"]: p["before"] for p in parts})
 
 
 class Keyed(Writer):
