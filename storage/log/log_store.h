@@ -166,6 +166,10 @@ class LogStore final : public Store {
 
   // snapshot.cc
   [[nodiscard]] Status fill_snapshot(Snapshot& snapshot) RUNNEL_REQUIRES(maintenance_mutex_);
+  /// False: somebody reads it.
+  [[nodiscard]] Result<bool> remove_if_unread(const std::string& snapshot);
+  /// The oldest one that nobody reads goes for a new one. kOverloaded: each of them is read.
+  [[nodiscard]] Status make_room_for_snapshot() RUNNEL_REQUIRES(maintenance_mutex_);
   /// Those that nobody reads any more.
   [[nodiscard]] Status remove_snapshots() RUNNEL_REQUIRES(maintenance_mutex_);
   /// Those of an earlier run.

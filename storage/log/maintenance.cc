@@ -87,11 +87,18 @@ Status LogStore::run_maintenance() {
 Status LogStore::maintain() {
   MutexLock lock(maintenance_mutex_);
   look_at_space();
-  RUNNEL_TRY(apply_retention());
-  RUNNEL_TRY(expire_offsets());
-  if (checkpoint_is_due()) RUNNEL_TRY(checkpoint());
-  RUNNEL_TRY(remove_snapshots());
-  return remove_dead_segments();
+  Status first;
+  const auto keep = [&first](Status status) {
+    if (first && !status) first = std::move(status);
+  };
+  // What gives room back comes before what needs some: on a full disk nothing can be committed.
+  keep(remove_snapshots());
+  keep(remove_dead_segments());
+  keep(apply_retention());
+  keep(expire_offsets());
+  if (checkpoint_is_due()) keep(checkpoint());
+  keep(remove_dead_segments());
+  return first;
 }
 
 bool LogStore::checkpoint_is_due() const {

@@ -1,6 +1,8 @@
 // Snapshots: see storage/snapshot.h.
 #include "storage/snapshot.h"
 
+#include <algorithm>
+
 #include "storage/log/log_store.h"
 #include "storage/segments/segment_files.h"
 
@@ -12,14 +14,21 @@ constexpr std::chrono::seconds kSnapshotPatience{60};
 /// Each keeps the space of what is deleted meanwhile.
 constexpr std::size_t kMostSnapshots = 4;
 
+/// What is gone already was removed by whoever copied it.
+Status unless_gone(Status removed) {
+  if (!removed && removed.error().code() == ErrorCode::kNotFound) return {};
+  return removed;
+}
+
 /// The directory and what is in it, to any depth.
 Status remove_tree(FileSystem& fs, const std::string& directory) {
-  RUNNEL_TRY_ASSIGN(const auto entries, fs.list(directory));
-  for (const DirectoryEntry& entry : entries) {
+  const auto entries = fs.list(directory);
+  if (!entries) return unless_gone(fail(entries.error()));
+  for (const DirectoryEntry& entry : *entries) {
     const std::string path = directory + "/" + entry.name;
-    RUNNEL_TRY(entry.is_directory ? remove_tree(fs, path) : fs.remove(path));
+    RUNNEL_TRY(unless_gone(entry.is_directory ? remove_tree(fs, path) : fs.remove(path)));
   }
-  return fs.remove_directory(directory);
+  return unless_gone(fs.remove_directory(directory));
 }
 
 Result<std::uint64_t> size_of(FileSystem& fs, const std::string& path) {
@@ -34,11 +43,7 @@ Result<Snapshot> LogStore::take_snapshot() {
   if (low_space_) return fail(out_of_space());
   MutexLock lock(maintenance_mutex_);
   if (is_closed()) return fail(ErrorCode::kShuttingDown, "the store is being closed");
-  if (snapshots_.size() >= kMostSnapshots) {
-    return fail(ErrorCode::kOverloaded, std::to_string(kMostSnapshots) +
-                                            " backups are being made already; try again when one "
-                                            "of them is done");
-  }
+  RUNNEL_TRY(make_room_for_snapshot());
   RUNNEL_TRY(fs.create_directory(paths_.snapshots));
   // Never a name of an earlier run: somebody may still believe to read that one.
   const std::string name = std::to_string(options_.random->next());
@@ -78,6 +83,8 @@ Status LogStore::fill_snapshot(Snapshot& snapshot) {
   moment.build = [&](const JournalPoint& at) {
     end = at.position;
     data = data_->durable_segments();
+    // Here alone it parts the commits that are in from those that are not.
+    snapshot.taken = options_.clock->now();
     for (const TopicRef& topic : topics_.all()) {
       for (const PartitionRef& p : topic->partitions) {
         const Partition::View view = p->view();
@@ -89,7 +96,6 @@ Status LogStore::fill_snapshot(Snapshot& snapshot) {
   };
   moment.applied = [] {};
   RUNNEL_TRY(committer_->run(std::move(moment)));
-  snapshot.taken = options_.clock->now();
 
   const auto link = [&](const std::string& name, std::uint64_t bytes, std::uint64_t size) {
     snapshot.files.push_back({name, bytes, size});
@@ -115,23 +121,43 @@ Status LogStore::fill_snapshot(Snapshot& snapshot) {
   return fs.replace_file(to + "/SNAPSHOT", as_bytes(snapshot_text(snapshot)));
 }
 
-Status LogStore::remove_snapshots() {
+Result<bool> LogStore::remove_if_unread(const std::string& snapshot) {
   FileSystem& fs = *options_.file_system;
-  for (auto it = snapshots_.begin(); it != snapshots_.end();) {
-    const std::string directory = paths_.snapshots + "/" + it->first;
-    if (fs.exists(directory)) {
-      const bool fresh = options_.clock->monotonic() - it->second < kSnapshotPatience;
-      const auto unread =
-          fresh ? Result<std::unique_ptr<FileLock>>() : fs.lock(directory + "/LOCK");
-      if (fresh || (!unread && unread.error().code() == ErrorCode::kLocked)) {
-        ++it;
-        continue;
-      }
-      RUNNEL_TRY(remove_tree(fs, directory));
-    }
-    it = snapshots_.erase(it);
+  const std::string directory = paths_.snapshots + "/" + snapshot;
+  if (!fs.exists(directory)) return true;
+  const auto unread = fs.lock(directory + "/LOCK");
+  if (!unread && unread.error().code() == ErrorCode::kLocked) return false;
+  RUNNEL_TRY(remove_tree(fs, directory));
+  return true;
+}
+
+/// Whoever only asks for snapshots must not keep others from theirs.
+Status LogStore::make_room_for_snapshot() {
+  if (snapshots_.size() < kMostSnapshots) return {};
+  std::vector<std::pair<std::chrono::nanoseconds, std::string>> oldest_first;
+  for (const auto& [name, taken] : snapshots_) oldest_first.emplace_back(taken, name);
+  std::sort(oldest_first.begin(), oldest_first.end());
+  for (const auto& [taken, name] : oldest_first) {
+    RUNNEL_TRY_ASSIGN(const bool removed, remove_if_unread(name));
+    if (!removed) continue;
+    snapshots_.erase(name);
+    return {};
   }
-  return {};
+  return fail(ErrorCode::kOverloaded, std::to_string(kMostSnapshots) +
+                                          " backups are being made already; try again when one of "
+                                          "them is done");
+}
+
+Status LogStore::remove_snapshots() {
+  Status first;
+  for (auto it = snapshots_.begin(); it != snapshots_.end();) {
+    const bool fresh = options_.clock->monotonic() - it->second < kSnapshotPatience;
+    const bool is_there = options_.file_system->exists(paths_.snapshots + "/" + it->first);
+    const auto removed = fresh && is_there ? Result<bool>(false) : remove_if_unread(it->first);
+    if (first && !removed) first = fail(removed.error());
+    it = removed.value_or(false) ? snapshots_.erase(it) : std::next(it);
+  }
+  return first;
 }
 
 Status LogStore::remove_old_snapshots() {

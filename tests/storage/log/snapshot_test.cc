@@ -11,34 +11,24 @@
 #include "storage/check.h"
 #include "tests/storage/log/snapshot_copies.h"
 #include "tests/storage/log/store_fixture.h"
+#include "tests/support/hook_file_system.h"
 
 namespace runnel::storage {
 namespace {
 
-/// Runs something when the thread that armed it asks for the time once more than `skip` times. To
-/// take a snapshot is to ask for it twice, the second time between its moment and the linking.
 class HookClock final : public Clock {
  public:
   explicit HookClock(ManualClock& clock) : clock_(clock) {}
-  void arm(int skip, std::function<void()> hook) {
-    hook_ = std::move(hook);
-    skip_ = skip;
-    thread_ = std::this_thread::get_id();
-  }
+  ArmedHook before_now;
+
   Timestamp now() override {
-    if (std::this_thread::get_id() == thread_.load() && skip_-- == 0) {
-      thread_ = std::thread::id();
-      hook_();
-    }
+    before_now.strike();
     return clock_.now();
   }
   std::chrono::nanoseconds monotonic() override { return clock_.monotonic(); }
 
  private:
   ManualClock& clock_;
-  std::atomic<std::thread::id> thread_;
-  int skip_ = 0;
-  std::function<void()> hook_;
 };
 
 class SnapshotTest : public StoreFixture {
@@ -49,7 +39,8 @@ class SnapshotTest : public StoreFixture {
   StoreOptions small() {
     StoreOptions o = options();
     o.segment_bytes = kSegment;
-    o.clock = &hooked;
+    o.clock = &hooked_clock;
+    o.file_system = &hooked;
     return o;
   }
   void open_small(const std::string& directory = "data") {
@@ -125,7 +116,8 @@ class SnapshotTest : public StoreFixture {
     return false;
   }
 
-  HookClock hooked{clock};
+  HookFileSystem hooked{fs};
+  HookClock hooked_clock{clock};
 };
 
 TEST_F(SnapshotTest, ItsListIsReadBackAndNeverHalf) {
@@ -215,7 +207,7 @@ TEST_F(SnapshotTest, NothingItNeedsIsRemovedBeforeItIsLinked) {
   // All of the data segment and of the journal's older segments is dead for a store that goes on.
   std::promise<void> cleaned;
   std::thread cleaner;
-  hooked.arm(1, [&] {
+  hooked.before_link.arm([&] {
     cleaner = std::thread([&] {
       clock.advance(std::chrono::seconds(6));
       EXPECT_TRUE(store->run_maintenance());
@@ -263,7 +255,7 @@ TEST_F(SnapshotTest, HoldsStillWhileAllElseMoves) {
       for (const int seen = written; written == seen;) std::this_thread::yield();
     }
     // Others get the time to do harm. What nobody locks is safe while the clock stands still.
-    hooked.arm(1, [&] {
+    hooked.before_link.arm([&] {
       clock.advance(std::chrono::seconds(6));
       std::this_thread::sleep_for(std::chrono::milliseconds(30));
     });
@@ -313,14 +305,82 @@ TEST_F(SnapshotTest, IsRemovedWhenNobodyReadsIt) {
   EXPECT_FALSE(fs.exists(read.directory));
 }
 
-TEST_F(SnapshotTest, AFewAreHeldAtATime) {
-  for (int i = 0; i < 4; ++i) take();
+TEST_F(SnapshotTest, WhoeverCopiesOneMayRemoveItAtTheSameTime) {
+  const Snapshot snapshot = take();
+  clock.advance(std::chrono::seconds(61));
+  hooked.after_list.arm([&] {
+    for (const SnapshotFile& file : snapshot.files) {
+      ASSERT_TRUE(fs.remove(snapshot.directory + "/" + file.name));
+    }
+    for (const char* const name : {"/LOCK", "/SNAPSHOT"}) {
+      ASSERT_TRUE(fs.remove(snapshot.directory + name));
+    }
+    for (const char* const name : {"/segments", "/index", ""}) {
+      ASSERT_TRUE(fs.remove_directory(snapshot.directory + name));
+    }
+  });
+  const Status maintained = store->run_maintenance();
+  EXPECT_TRUE(maintained) << maintained.error().message();
+  EXPECT_FALSE(fs.exists(snapshot.directory));
+}
+
+TEST_F(SnapshotTest, AFewAreReadAtATime) {
+  std::vector<std::unique_ptr<FileLock>> readers;
+  for (int i = 0; i < 4; ++i) {
+    auto lock = fs.lock(take().directory + "/LOCK");
+    ASSERT_TRUE(lock);
+    readers.push_back(std::move(*lock));
+  }
   const auto one_more = store->take_snapshot();
   ASSERT_FALSE(one_more);
   EXPECT_EQ(one_more.error().code(), ErrorCode::kOverloaded);
-  clock.advance(std::chrono::seconds(61));
-  ASSERT_TRUE(store->run_maintenance());
+  readers.pop_back();
   take();
+}
+
+TEST_F(SnapshotTest, WhoeverAsksForManyKeepsNobodyFromHis) {
+  const Snapshot read = take();
+  const auto lock = fs.lock(read.directory + "/LOCK");
+  ASSERT_TRUE(lock);
+  std::vector<Snapshot> unread;
+  for (int i = 0; i < 20; ++i) {
+    clock.advance(std::chrono::milliseconds(1));
+    unread.push_back(take());
+  }
+  EXPECT_TRUE(fs.exists(read.directory));
+  EXPECT_TRUE(fs.exists(unread.back().directory)) << "the newest one is still to be read";
+  EXPECT_FALSE(fs.exists(unread.front().directory));
+  EXPECT_EQ(fs.list("data/snapshots")->size(), 4U);
+}
+
+/// A backup says "up to then", and restores go by it.
+TEST_F(SnapshotTest, NothingThatIsNotInItIsDatedBeforeIt) {
+  create("t");
+  std::optional<Timestamp> committed;
+  const auto commit = [&] {
+    committed = clock.now();
+    ASSERT_TRUE(append("t", make_batch({"a"})).result);
+    clock.advance(std::chrono::seconds(1));
+  };
+  hooked_clock.before_now.arm(commit, 1);
+  const Snapshot snapshot = take();
+  hooked_clock.before_now.disarm();
+  if (!committed) commit();
+  ASSERT_EQ(snapshot.partitions[0].end, Offset(0));
+  EXPECT_LE(snapshot.taken, *committed);
+}
+
+/// A backup that was killed keeps the space of what is deleted, which is what a full disk lacks.
+TEST_F(SnapshotTest, OnesThatNobodyReadsGoThoughNothingCanBeCommitted) {
+  create("t");
+  const Snapshot snapshot = take();
+  ASSERT_TRUE(append("t", make_batch({"a"})).result);
+  clock.advance(std::chrono::seconds(61));
+  fs.set_fault(
+      {1, FaultKind::kIo, true, static_cast<std::uint32_t>(SimOperation::kWrite), "segments"});
+  EXPECT_FALSE(store->run_maintenance());
+  fs.clear_fault();
+  EXPECT_FALSE(fs.exists(snapshot.directory));
 }
 
 TEST_F(SnapshotTest, ThoseOfAnEarlierRunAreGone) {
