@@ -43,8 +43,12 @@ class Cut {
     std::optional<Offset> end;
   };
 
-  /// Reads the segment's frames from `offset` on; where the cut is, or nothing.
-  Result<std::optional<std::uint64_t>> look_into(std::uint32_t segment, std::uint64_t offset);
+  /// Goes through the segment's frames, as far as each continues the one before.
+  Status read(std::uint32_t segment);
+  Status begin(std::uint32_t segment, FrameReader& reader);
+  Status take(const FrameView& frame);
+  /// Nothing behind the cut counts any more.
+  [[nodiscard]] bool is_done() const { return cut_ && !options_.time; }
   Result<bool> passes(const FrameView& frame);
   void note_topic(const Mutations::Change& change);
   /// True if the batches reach a limit.
@@ -53,9 +57,14 @@ class Cut {
     return options_.segments + "/" + segment_file_name(segment);
   }
 
+  Status cut_off(Position cut);
+
   FileSystem& fs_;
   const CutOptions& options_;
+  const Position from_ = std::max(options_.from, Position{1, std::uint32_t{kSegmentHeaderBytes}});
   std::vector<Watched> watched_;
+  std::optional<std::uint64_t> previous_;  ///< checksum of the frame that was read last
+  std::optional<Position> cut_;
   CutReport report_;
 };
 
@@ -111,39 +120,75 @@ Result<bool> Cut::passes(const FrameView& frame) {
   return false;
 }
 
-Result<std::optional<std::uint64_t>> Cut::look_into(std::uint32_t segment, std::uint64_t offset) {
+Status Cut::take(const FrameView& frame) {
+  const FrameHeader& header = frame.header;
+  if (cut_) {
+    if (options_.time && header.time <= *options_.time) ++report_.set_back;
+    return {};
+  }
+  const auto passed = passes(frame);
+  if (!passed) {
+    return fail(passed.error().within("the commit at " + header.position.to_string()));
+  }
+  if (*passed) {
+    cut_ = header.position;
+    return {};
+  }
+  report_.last = header.time;
+  ++report_.commits;
+  report_.end = header.position;
+  report_.end.offset += static_cast<std::uint32_t>(header.total_bytes());
+  return {};
+}
+
+Status Cut::begin(std::uint32_t segment, FrameReader& reader) {
+  RUNNEL_TRY_ASSIGN(const auto header, reader.header());
+  if (!header || cut_) return {};
+  if (previous_ && header->previous_checksum != *previous_) {
+    return fail(ErrorCode::kCorrupt, "commits behind " + report_.end.to_string() + " and before " +
+                                         segment_name(segment) + " can't be read");
+  }
+  previous_ = header->previous_checksum;
+  return {};
+}
+
+Status Cut::read(std::uint32_t segment) {
   RUNNEL_TRY_ASSIGN(const auto file, fs_.open(path(segment), {}));
   RUNNEL_TRY_ASSIGN(const std::uint64_t size, file->size());
   FrameReader reader(file, segment, size, options_.frame_seed);
-  while (offset < size) {
+  RUNNEL_TRY(begin(segment, reader));
+  for (std::uint64_t offset = kSegmentHeaderBytes; offset < size && !is_done();) {
+    const bool before = segment == from_.segment && offset < from_.offset;
     RUNNEL_TRY_ASSIGN(const auto frame, reader.frame(offset));
-    if (!frame) break;
-    auto cut = passes(*frame);
-    if (!cut) {
-      return fail(cut.error().within("the commit at " + frame->header.position.to_string()));
+    if (!frame || (previous_ && frame->header.previous_checksum != *previous_)) {
+      if (!before) break;
+      // A repair left a place like that: nobody needs what lies there.
+      previous_.reset();
+      offset = from_.offset;
+      continue;
     }
-    if (*cut) return std::optional(offset);
-    report_.last = frame->header.time;
-    ++report_.commits;
+    if (!before) RUNNEL_TRY(take(*frame));
+    previous_ = frame->header.checksum;
     offset += frame->header.total_bytes();
   }
-  return std::optional<std::uint64_t>();
+  return {};
+}
+
+Status Cut::cut_off(Position cut) {
+  report_.reached = true;
+  RUNNEL_TRY(blank_from(fs_, path(cut.segment), cut.offset));
+  for (std::uint32_t segment = cut.segment + 1; fs_.exists(path(segment)); ++segment) {
+    RUNNEL_TRY(fs_.remove(path(segment)));
+  }
+  return fs_.sync_directory(options_.segments);
 }
 
 Result<CutReport> Cut::run() {
-  const auto from = std::max(options_.from, Position{1, std::uint32_t{kSegmentHeaderBytes}});
-  std::uint64_t offset = from.offset;
-  for (std::uint32_t segment = from.segment; fs_.exists(path(segment)); ++segment) {
-    if (report_.reached) {
-      RUNNEL_TRY(fs_.remove(path(segment)));
-    } else {
-      RUNNEL_TRY_ASSIGN(const auto cut, look_into(segment, offset));
-      if (cut) RUNNEL_TRY(blank_from(fs_, path(segment), *cut));
-      report_.reached = cut.has_value();
-    }
-    offset = kSegmentHeaderBytes;
+  report_.end = from_;
+  for (std::uint32_t segment = from_.segment; fs_.exists(path(segment)) && !is_done(); ++segment) {
+    RUNNEL_TRY(read(segment));
   }
-  if (report_.reached) RUNNEL_TRY(fs_.sync_directory(options_.segments));
+  if (cut_) RUNNEL_TRY(cut_off(*cut_));
   for (const Watched& w : watched_) report_.ends.push_back(w.end);
   return report_;
 }

@@ -37,11 +37,15 @@ struct CutReport {
   bool reached = false;                     ///< something was cut off
   std::uint64_t commits = 0;                ///< kept behind `from`
   Timestamp last = kNoTimestamp;            ///< of the last one of them
+  Position end;                             ///< of the journal, if nothing was cut off
   std::vector<std::optional<Offset>> ends;  ///< of the partitions of the limits; nothing: unknown
+  /// Commits that were cut off though they are dated before `time`: the clock was set back.
+  std::uint64_t set_back = 0;
 };
 
 /// Segments behind the cut are deleted; all is durable when it returns. kIo, kMalformed for a
-/// commit that can't be read although its checksum holds.
+/// commit that can't be read although its checksum holds, kCorrupt where commits are missing before
+/// the cut.
 [[nodiscard]] Result<CutReport> cut_journal(FileSystem& fs, const CutOptions& options);
 
 }  // namespace runnel::storage

@@ -3,6 +3,7 @@
 
 #include "storage/check.h"
 #include "storage/log/directory.h"
+#include "storage/segments/segment_files.h"
 #include "tests/storage/log/snapshot_copies.h"
 #include "tests/storage/log/store_fixture.h"
 
@@ -25,12 +26,8 @@ class CutTest : public StoreTest {
     create("late");
     write_to("late", "l0", 0);
     ASSERT_TRUE(store->delete_topic("t"));
-    second_ = *store->take_snapshot();
-    // The first one's index with the second one's journal.
     copy_snapshot(fs, first_, "copy");
-    for (const SnapshotFile& file : second_.files) {
-      if (file.name.starts_with("segments/")) copy_snapshot_file(fs, second_, file, "copy");
-    }
+    copy_later();
     store.reset();
   }
   void write_to(const std::string& topic, const std::string& value, int index) {
@@ -47,6 +44,25 @@ class CutTest : public StoreTest {
     }
     o.partitions = first_.partitions;
     return o;
+  }
+  /// Gives the copy the journal of the store as it is now.
+  void copy_later() {
+    second_ = *store->take_snapshot();
+    for (const SnapshotFile& file : second_.files) {
+      if (file.name.starts_with("segments/")) copy_snapshot_file(fs, second_, file, "copy");
+    }
+  }
+  /// Behind the last commit that the copy has.
+  Position journal_end() {
+    Position end;
+    for (const SnapshotFile& file : second_.files) {
+      const std::string_view name = file.name;
+      const auto number = parse_segment_file_name(name.substr(name.find('/') + 1));
+      if (number && *number >= end.segment) {
+        end = {*number, static_cast<std::uint32_t>(file.bytes)};
+      }
+    }
+    return end;
   }
   CutReport cut(const CutOptions& o) {
     const auto done = cut_journal(fs, o);
@@ -128,6 +144,61 @@ TEST_F(CutTest, AtTheVeryFirstCommitNothingIsKeptOfWhatFollows) {
   o.time = start_;
   EXPECT_EQ(cut(o).commits, 0U);
   EXPECT_EQ(values("t"), std::vector<std::string>{"before"});
+}
+
+TEST_F(CutTest, CommitsThatAClockWhichWasSetBackDatesEarlierAreCounted) {
+  store.reset();
+  ASSERT_NO_FATAL_FAILURE(open());
+  create("u");
+  const Timestamp before = clock.now();
+  clock.advance(std::chrono::hours(1));
+  write_to("u", "of a wrong clock", 0);
+  clock.jump(-std::chrono::minutes(30));
+  for (const char* const value : {"x", "y"}) write_to("u", value, 0);
+  clock.advance(std::chrono::hours(1));
+  write_to("u", "z", 0);
+  copy_later();
+  CutOptions o = cut_options();
+  o.time = before + 2'400'000;  // forty minutes: shown twice
+  EXPECT_EQ(cut_journal(fs, o)->set_back, 2U);
+  copy_later();
+  o.time = before;
+  const auto whole = cut_journal(fs, o);
+  EXPECT_TRUE(whole->reached);
+  EXPECT_EQ(whole->set_back, 0U);
+}
+
+TEST_F(CutTest, ACommitThatCantBeReadIsNotPassedOver) {
+  const CutReport end = *cut_journal(fs, cut_options());
+  EXPECT_FALSE(end.reached);
+  EXPECT_EQ(end.end, journal_end());
+  // The last one, then one in the middle with a segment behind it.
+  const std::string segment = "copy/segments/" + segment_file_name(end.end.segment);
+  ASSERT_TRUE(fs.flip_bit(segment, end.end.offset - 40));
+  const auto short_of = cut_journal(fs, cut_options());
+  ASSERT_TRUE(short_of);
+  EXPECT_LT(short_of->end, end.end);
+}
+
+TEST_F(CutTest, ACommitThatCantBeReadBeforeAnotherSegmentIsNamed) {
+  ASSERT_NO_FATAL_FAILURE(open());
+  create("u");
+  for (int i = 0; i < 12; ++i) write_to("u", std::string(200'000, 'u'), 0);
+  clock.advance(std::chrono::seconds(1));
+  write_to("u", "later", 0);
+  copy_later();
+  CutOptions o = cut_options();
+  o.time = clock.now() - 1;
+  const auto sound = cut_journal(fs, o);
+  ASSERT_TRUE(sound) << sound.error().to_string();
+  EXPECT_TRUE(sound->reached);
+  copy_later();
+  ASSERT_TRUE(fs.flip_bit("copy/segments/" + segment_file_name(2), 300'000));
+  const auto cut = cut_journal(fs, o);
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(cut.error().message().find("before segment 3 can't be read"), std::string::npos)
+      << cut.error().message();
 }
 
 }  // namespace
