@@ -79,10 +79,20 @@ Result<std::int64_t> modified_nanos(const std::string& path) {
 }
 
 Status make_directories(const std::string& path) {
+  namespace fs = std::filesystem;
   std::error_code failed;
-  std::filesystem::create_directories(path, failed);
-  if (!failed) return {};
-  return fail(ErrorCode::kIo, "cannot create " + path + ": " + failed.message());
+  std::vector<fs::path> grown;  // directories that get a new one
+  for (fs::path at = fs::absolute(path, failed).lexically_normal(); !fs::exists(at, failed);) {
+    const fs::path parent = at.parent_path();
+    if (parent == at) break;
+    grown.push_back(parent);
+    at = parent;
+  }
+  failed.clear();
+  fs::create_directories(path, failed);
+  if (failed) return fail(ErrorCode::kIo, "cannot create " + path + ": " + failed.message());
+  for (const fs::path& parent : grown) RUNNEL_TRY(sync_path(parent));
+  return {};
 }
 
 }  // namespace runnel::tools

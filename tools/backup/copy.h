@@ -43,7 +43,7 @@ struct Stretch {
 
 /// Of a file, nanoseconds since 1970. kNotFound, kIo.
 [[nodiscard]] Result<std::int64_t> modified_nanos(const std::string& path);
-/// With all that is missing on the way to it. kIo.
+/// With all that is missing on the way to it, durably. kIo.
 [[nodiscard]] Status make_directories(const std::string& path);
 
 }  // namespace runnel::tools

@@ -90,6 +90,8 @@ Status Creation::store(const Stretch& rest, BackupFile& to, std::uint64_t& added
     RUNNEL_TRY_ASSIGN(part.xxh3, copy_stretch(rest, nullptr, 0, nothing));
     if (is_stored(repository_.part_path(to.name, rest.from, part), part.bytes)) {
       did(part.bytes);
+      // Whether it got to sync the name as well is not known.
+      folders_.insert(fs::path(like).parent_path());
       to.parts.push_back(std::move(part));
       return {};
     }
@@ -154,7 +156,8 @@ std::string new_id(std::int64_t taken, const std::vector<std::string>& known) {
 Result<Backup> Repository::create(const storage::Snapshot& source, const std::string& store,
                                   const BackupProgress& progress) {
   RUNNEL_TRY_ASSIGN(const auto held, lock(true));
-  RUNNEL_TRY_ASSIGN(const Contents known, contents());
+  RUNNEL_TRY_ASSIGN(Contents known, contents());
+  RUNNEL_TRY(check_list(known));
   for (const Backup& other : known.backups) {
     if (other.store == store) continue;
     return fail(ErrorCode::kInvalidArgument, path_ + " holds backups of store " + other.store +
@@ -171,13 +174,13 @@ Result<Backup> Repository::create(const storage::Snapshot& source, const std::st
   RUNNEL_TRY(creation.sync_names());
   RUNNEL_TRY(storage::FileSystem::posix().replace_file(path_ + "/backups/" + backup.id + ".jsonl",
                                                        as_bytes(backup_text(backup))));
-  std::vector<std::string> ids = known.listed;
-  ids.push_back(backup.id);
-  RUNNEL_TRY(write_list(ids));
+  known.listed.push_back(backup.id);
+  RUNNEL_TRY(write_list(known.listed));
   if (known.problems.empty()) {
-    // What backups left behind that did not get to their end.
-    RUNNEL_TRY_ASSIGN(const Contents all, contents());
-    RUNNEL_TRY(sweep(all.backups));
+    // What backups left behind that did not get to their end. Of the others what was read above
+    // counts: one that could not be read once more would look like one that needs nothing.
+    known.backups.push_back(backup);
+    RUNNEL_TRY(sweep(known.backups));
   }
   return backup;
 }

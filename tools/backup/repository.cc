@@ -161,6 +161,7 @@ Result<Repository::Contents> Repository::contents() const {
   } else {
     contents.problems.push_back(path_ + "/REPOSITORY: " + list.error().message());
     contents.listed = names;
+    contents.list_is_whole = false;
   }
   for (const std::string& id : contents.listed) {
     const std::string path = path_ + "/backups/" + id + std::string(kManifest);
@@ -177,9 +178,15 @@ Result<Repository::Contents> Repository::contents() const {
       contents.problems.push_back(manifest.error().message());
     }
   }
-  std::stable_sort(contents.backups.begin(), contents.backups.end(),
-                   [](const Backup& a, const Backup& b) { return a.taken < b.taken; });
   return contents;
+}
+
+Status Repository::check_list(const Contents& known) const {
+  if (known.list_is_whole) return {};
+  return fail(ErrorCode::kCorrupt, known.problems.front() +
+                                       "; nothing was changed, for in which order its backups were "
+                                       "made stands there alone: back up to another directory "
+                                       "(`runnel backup restore --id` still reads this one)");
 }
 
 std::string Repository::part_path(const std::string& name, std::uint64_t from,
@@ -204,8 +211,10 @@ std::set<std::string> Repository::needed(const std::vector<Backup>& backups) con
 Result<std::vector<std::string>> Repository::stored() const {
   std::vector<std::string> paths;
   std::error_code failed;
-  for (const auto& item : fs::recursive_directory_iterator(path_ + "/data", failed)) {
-    if (item.is_regular_file(failed)) paths.push_back(item.path());
+  for (fs::recursive_directory_iterator at(path_ + "/data", failed), end; !failed && at != end;
+       at.increment(failed)) {
+    if (at->is_regular_file(failed)) paths.push_back(at->path());
+    if (failed) break;
   }
   if (failed) {
     return fail(ErrorCode::kIo, "cannot list " + path_ + "/data: " + failed.message());
@@ -255,6 +264,7 @@ Result<std::uint64_t> Repository::removable(const std::string& id) const {
 Result<std::uint64_t> Repository::remove(const std::string& id) {
   RUNNEL_TRY_ASSIGN(const auto held, lock(true));
   RUNNEL_TRY_ASSIGN(Contents before, contents());
+  RUNNEL_TRY(check_list(before));
   if (std::erase(before.listed, id) == 0) {
     return fail(ErrorCode::kNotFound,
                 "there is no backup " + id + " in " + path_ + "; `runnel backup list` shows them");

@@ -28,9 +28,12 @@ class Repository {
  public:
   /// What can be read of it.
   struct Contents {
-    std::vector<Backup> backups;        ///< by the time they were taken
+    /// In the order in which they were made, whatever the clock said. By id if REPOSITORY is
+    /// damaged.
+    std::vector<Backup> backups;
     std::vector<std::string> listed;    ///< ids that REPOSITORY names
     std::vector<std::string> problems;  ///< what is damaged or missing, a line each
+    bool list_is_whole = true;          ///< REPOSITORY is not damaged
   };
 
   /// kNotFound: there is none. kFormatTooNew. What is damaged keeps nobody from reading the rest.
@@ -59,7 +62,7 @@ class Repository {
   [[nodiscard]] Status restore(const Backup& backup, const std::string& to, const Prepare& prepare,
                                const BackupProgress& progress) const;
   /// Forgets a backup, and what no other one needs unless one of those can't be read. kNotFound,
-  /// kLocked. The bytes that went.
+  /// kLocked, kCorrupt: REPOSITORY is damaged. The bytes that went.
   [[nodiscard]] Result<std::uint64_t> remove(const std::string& id);
   /// What remove() would free.
   [[nodiscard]] Result<std::uint64_t> removable(const std::string& id) const;
@@ -73,6 +76,8 @@ class Repository {
   explicit Repository(std::string path) : path_(std::move(path)) {}
   [[nodiscard]] Result<std::shared_ptr<void>> lock(bool alone) const;
   [[nodiscard]] Status write_list(const std::vector<std::string>& ids) const;
+  /// kCorrupt: REPOSITORY, which is about to be written anew, is damaged.
+  [[nodiscard]] Status check_list(const Contents& known) const;
   /// Paths of the stretches that the backups need.
   [[nodiscard]] std::set<std::string> needed(const std::vector<Backup>& backups) const;
   /// Paths below data/.

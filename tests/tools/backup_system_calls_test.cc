@@ -1,0 +1,114 @@
+// What backups ask of the system, and what they do where it fails: fsync and readdir are watched.
+#include <dirent.h>
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "tools/backup/repository.h"
+
+namespace {
+/// Directories and files that were synced; null: nobody looks.
+std::set<std::string>* synced = nullptr;
+/// Entries that are read before one can't be; less than 0: all of them can.
+int entries_left = -1;
+}  // namespace
+
+// Both instead of the C library's.
+extern "C" dirent* readdir(DIR* directory) {
+  using Read = dirent* (*)(DIR*);
+  static const auto read = reinterpret_cast<Read>(::dlsym(RTLD_NEXT, "readdir"));
+  if (entries_left < 0 || entries_left-- > 0) return read(directory);
+  errno = EIO;
+  return nullptr;
+}
+extern "C" int fsync(int fd) {
+  if (synced != nullptr) {
+    std::error_code unknown;
+    synced->insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), unknown));
+  }
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
+
+namespace runnel::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::IsSupersetOf;
+
+class BackupNames : public testing::Test {
+ protected:
+  BackupNames() {
+    std::string pattern = fs::temp_directory_path() / "runnel-names-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
+    root_ = fs::canonical(root_);
+    fs::create_directories(root_ + "/source/segments");
+    for (const char* const name : {"FORMAT", "segments/0000000001.wal"}) {
+      std::ofstream(root_ + "/source/" + name) << "12345";
+      snapshot_.files.push_back({name, 5, 5});
+    }
+    snapshot_.directory = root_ + "/source";
+    synced = &synced_;
+  }
+  ~BackupNames() override {
+    synced = nullptr;
+    fs::remove_all(root_);
+  }
+  [[nodiscard]] Result<Backup> create() {
+    RUNNEL_TRY_ASSIGN(auto repository, Repository::open_or_create(root_ + "/far/away/backups"));
+    return repository.create(snapshot_, "store", [](std::uint64_t, std::uint64_t) {});
+  }
+
+  std::string root_;
+  std::set<std::string> synced_;
+  storage::Snapshot snapshot_;
+};
+
+TEST_F(BackupNames, AreDurableFromTheFirstDirectoryOn) {
+  ASSERT_TRUE(create());
+  const std::string backups = root_ + "/far/away/backups";
+  EXPECT_THAT(synced_,
+              IsSupersetOf({root_, root_ + "/far", root_ + "/far/away", backups,
+                            backups + "/backups", backups + "/data", backups + "/data/segments"}));
+}
+
+/// Whoever was cut off may not have come to that.
+TEST_F(BackupNames, OfStretchesThatWereFoundAreDurableToo) {
+  snapshot_.files.push_back({"index/missing", 5, 5});
+  ASSERT_FALSE(create());
+  snapshot_.files.pop_back();
+  synced_.clear();
+  const auto again = create();
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->added, 0U);
+  const std::string data = root_ + "/far/away/backups/data";
+  EXPECT_THAT(synced_, IsSupersetOf({data, data + "/segments"}));
+}
+
+TEST_F(BackupNames, WhereADirectoryCantBeReadThroughThatIsSaid) {
+  ASSERT_TRUE(create());
+  auto repository = Repository::open(root_ + "/far/away/backups");
+  ASSERT_TRUE(repository);
+  bool failed = false;
+  for (int i = 0; i < 30; ++i) {
+    const std::string newest = repository->contents()->listed.back();
+    entries_left = i;
+    const auto removed = repository->remove(newest);
+    const bool struck = entries_left < 0;
+    entries_left = -1;
+    if (!struck) break;
+    ASSERT_FALSE(removed) << "entry " << i;
+    failed = failed || removed.error().message().find("cannot list") != std::string::npos;
+    ASSERT_TRUE(create());
+  }
+  EXPECT_TRUE(failed);
+}
+
+}  // namespace
+}  // namespace runnel::tools
