@@ -180,6 +180,9 @@ class Backup(BrokerCase):
         again.stop()
         for wrong, said, code in (
                 (("--to-time", "2020-01-01"), "the first backup is of", NOT_FOUND),
+                (("--to-time", "2100-01-01"), "what was committed from then on is in none",
+                 NOT_FOUND),
+                (("--to-time", "2100-01-01", "--dry-run"), "the last backup", NOT_FOUND),
                 (("--to-offset", "a[0]=0"), "beyond offset 0 already", NOT_FOUND),
                 (("--to-offset", "a[0]=99"), "in the backups it ends at offset 4", NOT_FOUND),
                 (("--to-offset", "b[0]=1"), "no backup knows b[0]", NOT_FOUND),
@@ -188,6 +191,32 @@ class Backup(BrokerCase):
             refused = self.runnel("backup", "restore", backups, "--into", into, *wrong, expect=code)
             self.assertIn(said, refused.stderr)
             self.assertFalse(pathlib.Path(into).exists())
+
+    def test_what_is_in_no_backup_is_said(self):
+        broker = self.start()
+        backups = self.directory() + "/backups"
+        broker.out("topic", "create", "a", "-p", "1")
+        for value in ("first", "second", "third"):
+            broker.run("produce", "a", text=value + "\n")
+            broker.out("backup", "create", backups)
+        one, two, three = (b["id"] for b in self.listed(backups))
+        into = self.directory() + "/data"
+        ends = ("backup", "restore", backups, "--into", into, "--to-offset", "a[0]=3")
+        self.assertIn("It may not lead there", self.runnel(*ends, "--dry-run").stdout)
+        self.assertIn(f"what was committed after the last one, {three} of",
+                      self.runnel(*ends).stdout)
+        again = self.start(directory=into)
+        self.assertEqual(again.out("consume", "a", "-e").split(), ["first", "second", "third"])
+        again.stop()
+        # A moment is looked for behind the backup that is named.
+        again = self.restored(backups, "--to-offset", "a[0]=2", "--id", two)
+        self.assertEqual(again.out("consume", "a", "-e").split(), ["first", "second"])
+        again.stop()
+        self.assertIn("beyond offset 1 already", self.runnel(
+            "backup", "restore", backups, "--into", into + "2", "--to-offset", "a[0]=1", "--id",
+            two, expect=NOT_FOUND).stderr)
+        again = self.restored(backups, "--to-offset", "a[0]=1", "--id", one)
+        self.assertEqual(again.out("consume", "a", "-e").split(), ["first"])
 
     def test_a_stopped_broker_and_bad_input(self):
         data, other = self.directory() + "/data", self.directory()

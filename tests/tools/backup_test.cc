@@ -235,6 +235,48 @@ TEST_F(Backups, WhatWasCopiedBeforeAFailureIsNotCopiedAgain) {
   EXPECT_THAT(problems(), IsEmpty());
 }
 
+TEST_F(Backups, AListThatCantBeReadForAMomentCostsNobodyHisBackup) {
+  journal(1, "01234");
+  const Backup first = create(1000);
+  erase("segments/0000000001.wal");
+  journal(2, "six seven eight");
+  const std::string list = path() + "/backups/" + first.id + ".jsonl";
+  auto repository = Repository::open_or_create(path());
+  snapshot_.directory = source();
+  snapshot_.taken = Timestamp(2000);
+  const auto away = [&](std::uint64_t, std::uint64_t) {
+    if (fs::exists(list)) fs::rename(list, list + "-away");
+  };
+  ASSERT_TRUE(repository->create(snapshot_, "store", away));
+  fs::rename(list + "-away", list);
+  EXPECT_THAT(backups(), SizeIs(2));
+  EXPECT_THAT(problems(), IsEmpty());
+}
+
+TEST_F(Backups, TheOrderIsThatOfTheirMakingWhateverTheClockSays) {
+  journal(1, "of a wrong clock");
+  create(4'000'000);
+  journal(1, "of a wrong clock, then of a right one");
+  const Backup second = create(1000);
+  journal(1, "of a wrong clock, then of a right one, twice");
+  const Backup third = create(2000);
+  ASSERT_THAT(backups(), SizeIs(3));
+  EXPECT_EQ(backups()[1], second);
+  EXPECT_EQ(backups()[2], third);
+}
+
+TEST_F(Backups, WhoseOrderIsNotKnownAreNotChanged) {
+  journal(1, "01234");
+  const Backup first = create(1000);
+  const std::string whole = get(path() + "/REPOSITORY");
+  put(path() + "/REPOSITORY", whole + "x");
+  auto repository = Repository::open(path());
+  EXPECT_EQ(repository->remove(first.id).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(repository->create(snapshot_, "store", quiet).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(get(path() + "/REPOSITORY"), whole + "x");
+  EXPECT_TRUE(restore(first, "a"));
+}
+
 TEST_F(Backups, AStoreThatWentAnotherWayIsKeptBesideTheOther) {
   journal(1, "0123456789");
   const Backup first = create(1000);
@@ -321,7 +363,7 @@ TEST_F(Chains, TakeTheEarlierIndexAndTheLaterSegments) {
   end(10);
   const Backup first = create(1000);
   journal(1, "one, two");
-  journal(2, "three" + std::string(3, '\0'), 5);
+  journal(2, std::string(69, 'j') + std::string(3, '\0'), 69);
   write("segments/0000000001.log", "moved");
   write("index/2.sst", "second");
   end(20);
@@ -332,7 +374,8 @@ TEST_F(Chains, TakeTheEarlierIndexAndTheLaterSegments) {
   EXPECT_EQ(between->from, (storage::Position{1, 3}));
   EXPECT_EQ(between->broken, "");
   const std::vector<std::string> expected{"FORMAT 11", "index/1.sst 5", "segments/0000000001.log 5",
-                                          "segments/0000000001.wal 8", "segments/0000000002.wal 5"};
+                                          "segments/0000000001.wal 8",
+                                          "segments/0000000002.wal 69"};
   EXPECT_EQ(names(*between), expected);
   EXPECT_EQ(names(*chain_to_limits(backups(), {limit("orders[0]=15")})), expected);
   EXPECT_EQ(chain_to_limits(backups(), {limit("orders[0]=10")})->backup.id, first.id);
@@ -341,7 +384,10 @@ TEST_F(Chains, TakeTheEarlierIndexAndTheLaterSegments) {
               HasSubstr("holds orders[0] beyond offset 9 already"));
   EXPECT_THAT(chain_to_limits(backups(), {limit("orders[1]=9")}).error().message(),
               HasSubstr("no backup knows orders[1]"));
-  EXPECT_EQ(chain_to_time(backups(), 2000)->from.segment, 2U);
+  EXPECT_THAT(chain_to_time(backups(), 2000).error().message(),
+              HasSubstr("the last backup, " + backups()[1].id + ", is of"));
+  EXPECT_EQ(between->end, (storage::Position{2, 69}));
+  EXPECT_FALSE(chain_to_limits(backups(), {limit("orders[0]=20")})->is_passed);
   EXPECT_THAT(chain_to_time(backups(), 999).error().message(), HasSubstr("the first backup is of"));
 }
 
@@ -365,6 +411,43 @@ TEST_F(Chains, EndWhereTheStoreWentAnotherWay) {
   const auto chain = chain_to_time(backups(), 1500);
   ASSERT_TRUE(chain);
   EXPECT_THAT(chain->broken, HasSubstr("goes on from another state"));
+}
+
+TEST_F(Chains, ATimeThatTheClockShowedTwiceHasToBeToldApart) {
+  std::vector<Backup> made;
+  for (const std::int64_t taken : {1000, 3000, 2000, 4000}) {  // set back behind the second
+    journal(1, "journal" + std::string(made.size(), '+'));
+    made.push_back(create(taken));
+  }
+  const auto twice = chain_to_time(backups(), 2500);
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(twice.error().message(),
+              HasSubstr("after backup " + made[0].id + " and after backup " + made[2].id));
+  EXPECT_EQ(chain_to_time(backups(), 2500, Passage::kFirst)->backup.id, made[0].id);
+  const std::vector<Backup> on_from(made.begin() + 2, made.end());
+  EXPECT_EQ(chain_to_time(on_from, 2500, Passage::kFirst)->backup.id, made[2].id);
+  EXPECT_EQ(chain_to_time(backups(), 1500)->backup.id, made[0].id);
+  EXPECT_EQ(chain_to_time(backups(), 3500)->backup.id, made[2].id);
+  EXPECT_THAT(chain_to_time(backups(), 4500).error().message(), HasSubstr("the last backup"));
+}
+
+TEST_F(Chains, AnOffsetThatWasReachedTwiceHasToBeToldApart) {
+  std::vector<Backup> made;
+  for (const std::int64_t last : {10, 20, 5, 30}) {  // the topic was made anew
+    journal(1, "journal" + std::string(made.size(), '+'));
+    end(last);
+    made.push_back(create(1000 * static_cast<std::int64_t>(made.size() + 1)));
+  }
+  const auto twice = chain_to_limits(backups(), {limit("orders[0]=15")});
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(twice.error().message(), HasSubstr("orders[0] came to offset 15 more than once"));
+  EXPECT_EQ(chain_to_limits(backups(), {limit("orders[0]=15")}, Passage::kFirst)->backup.id,
+            made[0].id);
+  EXPECT_EQ(chain_to_limits(backups(), {limit("orders[0]=25")})->backup.id, made[2].id);
+  EXPECT_THAT(chain_to_limits(backups(), {limit("orders[0]=7")}).error().message(),
+              HasSubstr("before backup " + made[0].id + " and after backup " + made[2].id));
 }
 
 TEST_F(Chains, LimitsAreWrittenAsTopicsAre) {

@@ -1,19 +1,18 @@
 // runnel backup create|list|verify|restore|delete: copies of a data directory, incremental.
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 #include <thread>
 
 #include "storage/store.h"
 #include "tools/backup/chain.h"
+#include "tools/backup/held_snapshot.h"
 #include "tools/backup/moment.h"
+#include "tools/backup/offline.h"
 #include "tools/backup/repository.h"
 #include "tools/cli.h"
 #include "tools/text/json.h"
@@ -26,6 +25,7 @@ namespace runnel::tools {
 namespace {
 
 constexpr int kNiceness = 10;
+constexpr std::string_view kLatest = "latest";
 
 struct BackupArguments {
   std::string broker;
@@ -33,7 +33,7 @@ struct BackupArguments {
   std::string repository;
   std::string data;
   std::string rate;
-  std::string id = "latest";
+  std::string id{kLatest};
   std::string into;
   std::string to_time;
   std::vector<std::string> to_offsets;
@@ -62,35 +62,6 @@ class LateProgress {
   std::unique_ptr<Progress> shown_;
 };
 
-/// Holds a snapshot in place while it is copied, and removes it then.
-class HeldSnapshot {
- public:
-  [[nodiscard]] static Result<std::unique_ptr<HeldSnapshot>> hold(const std::string& directory) {
-    const int fd = ::open((directory + "/LOCK").c_str(), O_RDWR | O_CLOEXEC);
-    if (fd < 0) {
-      return fail(ErrorCode::kIo, "cannot reach the broker's files in " + directory + ": " +
-                                      std::strerror(errno) +
-                                      "; run this on the broker's machine, as its user");
-    }
-    auto held = std::unique_ptr<HeldSnapshot>(new HeldSnapshot(directory, fd));
-    if (::flock(fd, LOCK_SH | LOCK_NB) == 0) return held;
-    return fail(ErrorCode::kIo, directory + " is being removed; try again");
-  }
-  ~HeldSnapshot() {
-    // What stays is removed by the broker.
-    std::error_code none;
-    std::filesystem::remove_all(directory_, none);
-    ::close(fd_);
-  }
-  HeldSnapshot(const HeldSnapshot&) = delete;
-  HeldSnapshot& operator=(const HeldSnapshot&) = delete;
-
- private:
-  HeldSnapshot(std::string directory, int fd) : directory_(std::move(directory)), fd_(fd) {}
-  const std::string directory_;
-  const int fd_;
-};
-
 /// "50MiB/s"; 0 for nothing.
 Result<std::uint64_t> bytes_per_second(std::string_view text) {
   if (text.empty()) return 0;
@@ -106,6 +77,7 @@ Result<ExitCode> copy_snapshot(const BackupArguments& arguments, const std::stri
   RUNNEL_TRY_ASSIGN(const auto held, HeldSnapshot::hold(directory));
   RUNNEL_TRY_ASSIGN(const auto snapshot,
                     storage::read_snapshot(storage::FileSystem::posix(), directory));
+  RUNNEL_TRY(held->take_over(snapshot));
   RUNNEL_TRY_ASSIGN(const std::uint64_t rate, bytes_per_second(arguments.rate));
   RUNNEL_TRY_ASSIGN(auto repository, Repository::open_or_create(arguments.repository));
   Backup backup;
@@ -139,10 +111,7 @@ Result<ExitCode> create_offline(const BackupArguments& arguments) {
   if (!std::filesystem::exists(arguments.data + "/FORMAT")) {
     return fail(ErrorCode::kNotFound, arguments.data + " is no data directory");
   }
-  storage::StoreOptions options;
-  options.directory = arguments.data;
-  options.background = false;
-  RUNNEL_TRY_ASSIGN(const auto store, storage::Store::open(std::move(options)));
+  RUNNEL_TRY_ASSIGN(const auto store, storage::Store::open(options_for_copy(arguments.data)));
   RUNNEL_TRY_ASSIGN(const auto taken, store->take_snapshot());
   auto done = copy_snapshot(arguments, store->id().to_string(), taken.directory);
   const Status closed = store->close();
@@ -166,6 +135,14 @@ Result<ExitCode> create(const BackupArguments& arguments) {
 Result<Repository::Contents> read_contents(const Repository& repository) {
   RUNNEL_TRY_ASSIGN(auto contents, repository.contents());
   for (const std::string& problem : contents.problems) note(problem);
+  for (std::size_t i = 1; i < contents.backups.size(); ++i) {
+    const Backup& before = contents.backups[i - 1];
+    if (!contents.list_is_whole || before.taken <= contents.backups[i].taken) continue;
+    note("the broker's clock was set back between backup " + before.id +
+         " and the one made after "
+         "it, " +
+         contents.backups[i].id);
+  }
   return contents;
 }
 
@@ -228,22 +205,40 @@ Result<Moment> moment_of(const BackupArguments& arguments) {
   return moment;
 }
 
+Chain as_it_is(const Backup& backup) {
+  Chain chain;
+  chain.backup = backup;
+  return chain;
+}
+
 Result<Chain> chosen(const BackupArguments& arguments, const Moment& moment,
                      const Repository::Contents& contents) {
-  for (const Backup& backup : contents.backups) {
-    if (!moment.is_given() && backup.id == arguments.id) return Chain{backup, {}, {}};
+  const bool named = arguments.id != kLatest;
+  const auto none = contents.backups.end();
+  const auto first = named ? std::find_if(contents.backups.begin(), none,
+                                          [&](const Backup& b) { return b.id == arguments.id; })
+                           : contents.backups.begin();
+  if (named && !moment.is_given() && first != none) return as_it_is(*first);
+  if (!contents.problems.empty()) {
+    return fail(ErrorCode::kCorrupt,
+                "some backups can't be read (see above); choose one that can with --id");
   }
-  if (moment.is_given() || arguments.id == "latest") {
-    if (!contents.problems.empty()) {
-      return fail(ErrorCode::kCorrupt,
-                  "some backups can't be read (see above); choose one that can with --id");
-    }
-    if (moment.time) return chain_to_time(contents.backups, *moment.time);
-    if (moment.is_given()) return chain_to_limits(contents.backups, moment.limits);
-    if (!contents.backups.empty()) return Chain{contents.backups.back(), {}, {}};
+  if (first == none) {
+    return fail(ErrorCode::kNotFound, "there is no backup " + arguments.id + " in " +
+                                          arguments.repository +
+                                          "; `runnel backup list` shows them");
   }
-  return fail(ErrorCode::kNotFound, "there is no backup " + arguments.id + " in " +
-                                        arguments.repository + "; `runnel backup list` shows them");
+  if (!moment.is_given()) return as_it_is(contents.backups.back());
+  const std::vector<Backup> on_from(first, none);
+  const Passage passage = named ? Passage::kFirst : Passage::kOnly;
+  if (moment.time) return chain_to_time(on_from, *moment.time, passage);
+  return chain_to_limits(on_from, moment.limits, passage);
+}
+
+std::string doubts_of(const Chain& chain) {
+  if (!chain.broken.empty()) return "It may not lead there: " + chain.broken + "\n";
+  if (chain.is_passed) return "";
+  return "It may not lead there: no backup is known to have such a record\n";
 }
 
 Result<ExitCode> restore(const BackupArguments& arguments) {
@@ -258,10 +253,8 @@ Result<ExitCode> restore(const BackupArguments& arguments) {
       format_time(backup.taken) + ")" +
       (moment.is_given() ? " and what later ones have of what followed, " + moment.text() : "");
   if (arguments.dry_run) {
-    RUNNEL_TRY(
-        write_out(what + " would be restored to " + arguments.into + "\n" +
-                  (chain.broken.empty() ? "" : "It may not lead there: " + chain.broken + "\n") +
-                  "Dry run: nothing was written.\n"));
+    RUNNEL_TRY(write_out(what + " would be restored to " + arguments.into + "\n" +
+                         doubts_of(chain) + "Dry run: nothing was written.\n"));
     return ExitCode::kOk;
   }
   MomentReport report;
@@ -278,6 +271,10 @@ Result<ExitCode> restore(const BackupArguments& arguments) {
   if (report.commits > 0) {
     out += std::to_string(report.commits) + " commits follow the backup, the last one of " +
            format_time(report.last) + "\n";
+  }
+  if (!moment.limits.empty() && !report.reached) {
+    out += "No backup has a record there: what was committed after the last one, " + chain.last +
+           " of " + format_time(chain.taken) + ", is not in it\n";
   }
   RUNNEL_TRY(write_out(out + "`runnel serve --data " + arguments.into + "` serves it\n"));
   return ExitCode::kOk;
@@ -314,18 +311,18 @@ void add_restore(Cli& cli, CLI::App& backup) {
   command->add_option("--into", arguments->into, "Data directory to make, empty or not there")
       ->required()
       ->type_name("DIR");
-  auto* id = command->add_option("--id", arguments->id, "Which one")
-                 ->default_str("latest")
-                 ->type_name("BACKUP");
+  command
+      ->add_option("--id", arguments->id,
+                   "Which one; with a moment: the first one it is looked for behind")
+      ->default_str(std::string(kLatest))
+      ->type_name("BACKUP");
   auto* time = command
                    ->add_option("--to-time", arguments->to_time,
-                                "All that was committed up to this time, between backups too")
-                   ->excludes(id)
+                                "All that was committed up to this time, between two backups")
                    ->type_name("TIME");
   command
       ->add_option("--to-offset", arguments->to_offsets,
                    "The whole store as it was just before this record was committed; repeatable")
-      ->excludes(id)
       ->excludes(time)
       ->allow_extra_args(false)
       ->type_name("TOPIC[P]=OFFSET");

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "storage/segments/frame.h"
 #include "storage/segments/segment_files.h"
 #include "tools/text/time.h"
 
@@ -35,6 +36,7 @@ class Joining {
       files_[file.name] = file;
     }
     last_ = from_.segment;
+    last_backup_ = &base;
   }
 
   /// Takes what `later` has of the segments; false if it does not follow.
@@ -60,11 +62,12 @@ class Joining {
       files_[file->name] = *file;
       last_ = number;
     }
+    last_backup_ = &later;
     return true;
   }
 
   Chain finish() {
-    Chain chain{base_, from_, broken_};
+    Chain chain{base_, from_, broken_, end(), last_backup_->id, last_backup_->taken};
     chain.backup.files.clear();
     for (auto& [name, file] : files_) chain.backup.files.push_back(std::move(file));
     return chain;
@@ -76,7 +79,17 @@ class Joining {
     return false;
   }
 
+  /// A segment that was full has all of its bytes, what lies behind its last commit too.
+  [[nodiscard]] std::optional<storage::Position> end() const {
+    const auto file = files_.find(std::string(kSegments) + storage::segment_file_name(last_));
+    if (file == files_.end()) return std::nullopt;
+    const std::uint64_t bytes = file->second.bytes();
+    if (bytes == file->second.size || bytes <= storage::kSegmentHeaderBytes) return std::nullopt;
+    return storage::Position{last_, static_cast<std::uint32_t>(bytes)};
+  }
+
   const Backup& base_;
+  const Backup* last_backup_ = nullptr;
   storage::Position from_;
   std::uint32_t last_ = 0;  ///< of the journal's segments
   std::map<std::string, BackupFile> files_;
@@ -100,17 +113,44 @@ std::string describe(const storage::OffsetLimit& limit) {
   return limit.topic + "[" + std::to_string(limit.partition.value()) + "]";
 }
 
+/// "before backup A and after backup B": in the order in which they come.
+std::string list_places(const std::vector<Backup>& backups, const std::vector<std::size_t>& places,
+                        bool before_first) {
+  std::string text = before_first ? "before backup " + backups.front().id : "";
+  for (const std::size_t i : places) {
+    text += text.empty() ? "after backup " : " and after backup ";
+    text += backups[i].id;
+  }
+  return text;
+}
+
+Error ambiguous(const std::string& what, const std::string& places, const Backup& newest) {
+  return Error(ErrorCode::kInvalidArgument,
+               what + " more than once: " + places +
+                   "; say with --id which of them to go on from, e.g. --id " + newest.id);
+}
+
 /// Which backup the moment before `limit` is behind.
-Result<std::size_t> base_for(const std::vector<Backup>& backups,
-                             const storage::OffsetLimit& limit) {
+Result<std::size_t> base_for(const std::vector<Backup>& backups, const storage::OffsetLimit& limit,
+                             Passage passage) {
   std::optional<std::size_t> last_known;
+  std::vector<std::size_t> passed;  // between each of them and the one after it
   for (std::size_t i = 0; i < backups.size(); ++i) {
     if (knows(backups[i], limit)) last_known = i;
-    if (!is_beyond(backups[i], limit)) continue;
-    if (i > 0) return i - 1;
-    return fail(ErrorCode::kNotFound, "the first backup, " + backups[0].id + ", holds " +
-                                          describe(limit) + " beyond offset " +
-                                          std::to_string(limit.offset.value()) + " already");
+    if (i == 0 || !is_beyond(backups[i], limit) || is_beyond(backups[i - 1], limit)) continue;
+    passed.push_back(i - 1);
+  }
+  const std::string offset = std::to_string(limit.offset.value());
+  const bool before_first = !backups.empty() && is_beyond(backups.front(), limit);
+  if (passage == Passage::kOnly && passed.size() + (before_first ? 1 : 0) > 1) {
+    return fail(ambiguous(describe(limit) + " came to offset " + offset,
+                          list_places(backups, passed, before_first), backups[passed.back()]));
+  }
+  if (!passed.empty()) return passed.front();
+  if (before_first) {
+    return fail(ErrorCode::kNotFound, "the first backup, " + backups.front().id + ", holds " +
+                                          describe(limit) + " beyond offset " + offset +
+                                          " already");
   }
   if (last_known) return *last_known;
   return fail(ErrorCode::kNotFound, "no backup knows " + describe(limit));
@@ -118,35 +158,54 @@ Result<std::size_t> base_for(const std::vector<Backup>& backups,
 
 }  // namespace
 
-Result<Chain> chain_to_time(const std::vector<Backup>& backups, std::int64_t time) {
-  const auto after =
-      std::find_if(backups.begin(), backups.end(), [&](const Backup& b) { return b.taken > time; });
+Result<Chain> chain_to_time(const std::vector<Backup>& backups, std::int64_t time,
+                            Passage passage) {
   if (backups.empty()) return fail(ErrorCode::kNotFound, "there is no backup");
-  if (after == backups.begin()) {
+  std::vector<std::size_t> passed;  // between each of them and the one after it
+  for (std::size_t i = 0; i < backups.size(); ++i) {
+    const bool later = i + 1 == backups.size() || backups[i + 1].taken > time;
+    if (backups[i].taken <= time && later) passed.push_back(i);
+  }
+  if (passed.empty()) {
     return fail(ErrorCode::kNotFound, "the first backup is of " +
                                           format_time(backups.front().taken) +
                                           "; nothing before it can be restored");
   }
-  Joining joining(*std::prev(after));
-  if (after != backups.end()) (void)joining.add(*after);
+  if (passage == Passage::kOnly && passed.size() > 1) {
+    return fail(ambiguous("the broker's clock, which was set back, showed " + format_time(time),
+                          list_places(backups, passed, false), backups[passed.back()]));
+  }
+  const std::size_t base = passed.front();
+  if (base + 1 == backups.size()) {
+    return fail(ErrorCode::kNotFound,
+                "the last backup, " + backups[base].id + ", is of " +
+                    format_time(backups[base].taken) +
+                    ", and what was committed from then on is in none; restore it as it is (--id " +
+                    backups[base].id + "), or an earlier moment");
+  }
+  Joining joining(backups[base]);
+  (void)joining.add(backups[base + 1]);
   return joining.finish();
 }
 
 Result<Chain> chain_to_limits(const std::vector<Backup>& backups,
-                              const std::vector<storage::OffsetLimit>& limits) {
+                              const std::vector<storage::OffsetLimit>& limits, Passage passage) {
   std::size_t base = backups.size();
   for (const auto& limit : limits) {
-    RUNNEL_TRY_ASSIGN(const std::size_t mine, base_for(backups, limit));
+    RUNNEL_TRY_ASSIGN(const std::size_t mine, base_for(backups, limit, passage));
     base = std::min(base, mine);
   }
   if (base == backups.size()) return fail(ErrorCode::kNotFound, "there is no backup");
   Joining joining(backups[base]);
-  for (std::size_t i = base + 1; i < backups.size(); ++i) {
+  bool is_passed = false;
+  for (std::size_t i = base + 1; i < backups.size() && !is_passed; ++i) {
     if (!joining.add(backups[i])) break;
-    const auto beyond = [&](const auto& limit) { return is_beyond(backups[i], limit); };
-    if (std::any_of(limits.begin(), limits.end(), beyond)) break;
+    is_passed = std::any_of(limits.begin(), limits.end(),
+                            [&](const auto& limit) { return is_beyond(backups[i], limit); });
   }
-  return joining.finish();
+  Chain chain = joining.finish();
+  chain.is_passed = is_passed;
+  return chain;
 }
 
 Result<storage::OffsetLimit> parse_limit(std::string_view text) {

@@ -19,9 +19,25 @@ Error unreachable(const Moment& moment, const Chain& chain, const std::string& w
                                          chain.backup.id + "), or an earlier moment");
 }
 
-/// That the end was not cut off is right only where the partitions end at their limits.
+/// A time that the clock showed twice is no moment.
+Status check_time(const Moment& moment, const storage::CutReport& cut) {
+  if (cut.set_back == 0) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "the broker's clock was set back after the store was as it was " + moment.text() +
+                  ": " + std::to_string(cut.set_back) +
+                  " commits dated up to then follow one of later, and none of them would be there; "
+                  "name a time before the clock was wrong, or the place with --to-offset");
+}
+
+/// That the end was not cut off is right only where nothing is missing before it, and where the
+/// partitions end at their limits.
 Status check_ends(const Moment& moment, const Chain& chain, const storage::CutReport& cut) {
   if (cut.reached) return {};
+  if (chain.broken.empty() && chain.end && cut.end < *chain.end) {
+    return fail(ErrorCode::kCorrupt, "the journal that backup " + chain.last + " has up to " +
+                                         chain.end->to_string() + " can be read up to " +
+                                         cut.end.to_string() + " alone");
+  }
   if (!chain.broken.empty()) return fail(unreachable(moment, chain, chain.broken));
   for (std::size_t i = 0; i < moment.limits.size(); ++i) {
     const auto& end = cut.ends[i];
@@ -57,6 +73,7 @@ Result<MomentReport> bring_to(const std::string& directory, const Chain& chain,
   if (moment.time) options.time = Timestamp(*moment.time);
   options.limits = moment.limits;
   RUNNEL_TRY_ASSIGN(const auto cut, storage::cut_journal(files, options));
+  RUNNEL_TRY(check_time(moment, cut));
   RUNNEL_TRY(check_ends(moment, chain, cut));
   RUNNEL_TRY_ASSIGN(const auto report, storage::check_directory(directory, files));
   if (!report.damages.empty()) {
@@ -67,7 +84,7 @@ Result<MomentReport> bring_to(const std::string& directory, const Chain& chain,
                     " (what was written and moved between two backups may be in none of them); "
                     "restore a backup as it is, or another moment");
   }
-  return MomentReport{cut.commits, cut.last.value()};
+  return MomentReport{cut.commits, cut.last.value(), cut.reached};
 }
 
 }  // namespace runnel::tools
