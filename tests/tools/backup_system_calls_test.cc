@@ -1,12 +1,9 @@
-// What backups ask of the system, and what they do where it fails: fsync and readdir are watched.
-#include <dirent.h>
-#include <dlfcn.h>
+// That the names a backup needs are synced: fsync(2) is watched.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -16,18 +13,9 @@
 namespace {
 /// Directories and files that were synced; null: nobody looks.
 std::set<std::string>* synced = nullptr;
-/// Entries that are read before one can't be; less than 0: all of them can.
-int entries_left = -1;
 }  // namespace
 
-// Both instead of the C library's.
-extern "C" dirent* readdir(DIR* directory) {
-  using Read = dirent* (*)(DIR*);
-  static const auto read = reinterpret_cast<Read>(::dlsym(RTLD_NEXT, "readdir"));
-  if (entries_left < 0 || entries_left-- > 0) return read(directory);
-  errno = EIO;
-  return nullptr;
-}
+// Instead of the C library's.
 extern "C" int fsync(int fd) {
   if (synced != nullptr) {
     std::error_code unknown;
@@ -89,25 +77,6 @@ TEST_F(BackupNames, OfStretchesThatWereFoundAreDurableToo) {
   EXPECT_EQ(again->added, 0U);
   const std::string data = root_ + "/far/away/backups/data";
   EXPECT_THAT(synced_, IsSupersetOf({data, data + "/segments"}));
-}
-
-TEST_F(BackupNames, WhereADirectoryCantBeReadThroughThatIsSaid) {
-  ASSERT_TRUE(create());
-  auto repository = Repository::open(root_ + "/far/away/backups");
-  ASSERT_TRUE(repository);
-  bool failed = false;
-  for (int i = 0; i < 30; ++i) {
-    const std::string newest = repository->contents()->listed.back();
-    entries_left = i;
-    const auto removed = repository->remove(newest);
-    const bool struck = entries_left < 0;
-    entries_left = -1;
-    if (!struck) break;
-    ASSERT_FALSE(removed) << "entry " << i;
-    failed = failed || removed.error().message().find("cannot list") != std::string::npos;
-    ASSERT_TRUE(create());
-  }
-  EXPECT_TRUE(failed);
 }
 
 }  // namespace
