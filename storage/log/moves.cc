@@ -251,7 +251,6 @@ Result<Mutations> Mover::Change::build() {
 void Mover::Change::applied() {
   for (const auto& [key, span] : spans_) {
     if (span.after && !span.before) mover_.segments_.add(key.second);
-    if (span.before && !span.after) mover_.segments_.remove(key.second);
   }
   for (const Move& move : moves_) {
     for (const IndexEntry& e : move.entries) mover_.reader_.verified().add(e.position, e.bytes);
@@ -262,6 +261,10 @@ void Mover::Change::applied() {
       partition->writer().dirty = true;
     }
     partition->set_moved(change.moved);
+  }
+  // Last: who finds a segment gone has to see that its batches were moved.
+  for (const auto& [key, span] : spans_) {
+    if (span.before && !span.after) mover_.segments_.remove(key.second);
   }
 }
 
