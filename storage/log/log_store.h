@@ -140,8 +140,8 @@ class LogStore final : public Store {
     Offset kept_base;  ///< base of the entry that holds the new start; the start if none does
     std::uint64_t moves = 0;  ///< Partition::View::moves when it was planned
   };
-  /// How many of a partition's bytes lie before a place. Where nothing was ever taken out each entry
-  /// says it; else it is counted from the log start on.
+  /// How many of a partition's bytes lie before a place. Where nothing was ever taken out each
+  /// entry says it; else it is counted from the log start on.
   struct ByteCount {
     std::uint64_t at = 0;
     bool running = false;
