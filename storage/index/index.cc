@@ -14,6 +14,7 @@
 #include "protocol/base/assert.h"
 #include "storage/index/manifest_tail.h"
 #include "storage/index/rocksdb_file_system.h"
+#include "storage/index/rocksdb_text.h"
 
 namespace runnel::storage {
 namespace {
@@ -24,18 +25,8 @@ constexpr std::uint64_t kMaxWriteBuffer = 16u << 20;
 constexpr int kMaxOpenFiles = 512;
 constexpr double kBloomBitsPerKey = 10;
 
-rocksdb::Slice slice(std::string_view text) {
-  return {text.data(), text.size()};
-}
-std::string_view view(const rocksdb::Slice& s) {
-  return {s.data(), s.size()};
-}
-
 Error error_of(const rocksdb::Status& status, std::string_view what) {
-  ErrorCode code = ErrorCode::kIo;
-  if (status.IsCorruption()) code = ErrorCode::kCorrupt;
-  if (status.IsNoSpace()) code = ErrorCode::kLowSpace;
-  return Error(code, "index: " + std::string(what) + ": " + status.ToString());
+  return rocksdb_error(status, "index", what);
 }
 
 /// Forgets dedup keys whose record is gone: no scan, no second bookkeeping.

@@ -8,6 +8,7 @@
 
 #include "storage/index/manifest_tail.h"
 #include "storage/index/rocksdb_file_system.h"
+#include "storage/index/rocksdb_text.h"
 
 namespace runnel::storage {
 namespace {
@@ -19,18 +20,8 @@ constexpr double kBloomBitsPerKey = 10;
 constexpr double kMemtableBloomShare = 0.02;
 constexpr std::size_t kErasesPerWrite = 10'000;
 
-rocksdb::Slice slice(std::string_view text) {
-  return {text.data(), text.size()};
-}
-std::string_view view(const rocksdb::Slice& s) {
-  return {s.data(), s.size()};
-}
-
 Error error_of(const rocksdb::Status& status, std::string_view what) {
-  ErrorCode code = ErrorCode::kIo;
-  if (status.IsCorruption()) code = ErrorCode::kCorrupt;
-  if (status.IsNoSpace()) code = ErrorCode::kLowSpace;
-  return Error(code, "view state: " + std::string(what) + ": " + status.ToString());
+  return rocksdb_error(status, "view state", what);
 }
 
 Result<bool> get_from(rocksdb::DB& db, const rocksdb::ReadOptions& read, std::string_view key,
