@@ -25,6 +25,15 @@ ByteWriter partition_key(char prefix, PartitionId partition) {
   return w;
 }
 
+std::optional<std::pair<PartitionId, Offset>> partition_and_offset(char prefix,
+                                                                   std::string_view key) {
+  ByteReader r(as_bytes(key));
+  if (r.le<char>() != prefix) return std::nullopt;
+  const PartitionId partition(r.be<std::uint32_t>());
+  const Offset offset(r.be<std::int64_t>());
+  return r.at_end() ? std::optional(std::pair(partition, offset)) : std::nullopt;
+}
+
 void escape(std::string& to, std::string_view part) {
   for (const char c : part) {
     to.push_back(c);
@@ -127,32 +136,19 @@ std::optional<SpanKey> parse_span(std::string_view key) {
   return SpanKey{partition, segment};
 }
 std::optional<Offset> parse_index_entry(std::string_view key) {
-  ByteReader r(as_bytes(key));
-  if (r.le<char>() != kIndexPrefix) return std::nullopt;
-  r.be<std::uint32_t>();
-  const Offset base(r.be<std::int64_t>());
-  if (!r.at_end()) return std::nullopt;
-  return base;
+  const auto at = partition_and_offset(kIndexPrefix, key);
+  return at ? std::optional(at->second) : std::nullopt;
 }
 std::optional<AbortedKey> parse_aborted(std::string_view key) {
-  ByteReader r(as_bytes(key));
-  if (r.le<char>() != kAbortedPrefix) return std::nullopt;
-  const PartitionId partition(r.be<std::uint32_t>());
-  const Offset marker(r.be<std::int64_t>());
-  if (!r.at_end()) return std::nullopt;
-  return AbortedKey{partition, marker};
+  const auto at = partition_and_offset(kAbortedPrefix, key);
+  return at ? std::optional(AbortedKey{at->first, at->second}) : std::nullopt;
 }
 std::optional<LostKey> parse_lost(std::string_view key) {
-  ByteReader r(as_bytes(key));
-  if (r.le<char>() != kLostPrefix) return std::nullopt;
-  const PartitionId partition(r.be<std::uint32_t>());
-  const Offset first(r.be<std::int64_t>());
-  if (!r.at_end()) return std::nullopt;
-  return LostKey{partition, first};
+  const auto at = partition_and_offset(kLostPrefix, key);
+  return at ? std::optional(LostKey{at->first, at->second}) : std::nullopt;
 }
 std::optional<PartitionId> parse_partition(std::string_view key) {
-  if (key.size() != kPartitionKeyBytes) return std::nullopt;
-  return PartitionId(load_be<std::uint32_t>(key.data() + 1));
+  return key.size() == kPartitionKeyBytes ? partition_of(key) : std::nullopt;
 }
 std::optional<PartitionId> partition_of(std::string_view key) {
   if (key.size() < kPartitionKeyBytes) return std::nullopt;
