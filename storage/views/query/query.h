@@ -1,0 +1,47 @@
+// Questions: SELECT over views, tables and topics, and what explains them. On the caller's thread;
+// nothing here changes anything.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+
+#include "storage/views/query/answer.h"
+#include "storage/views/query/definitions.h"
+#include "storage/views/sql/ast.h"
+
+namespace runnel::storage::views {
+
+inline constexpr std::size_t kMaxAnswerRows = 1'000'000;
+inline constexpr std::size_t kMaxAnswerBytes = 64u << 20;
+
+struct QueryLimits {
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  std::size_t max_rows = kMaxAnswerRows;
+  std::size_t max_bytes = kMaxAnswerBytes;  ///< of what the query holds in memory at any time
+};
+
+// Errors: kInvalidArgument with line and column, also for what is above the limits (and how to ask
+// for less); kNotFound; kTimeout: the deadline passed; kCorrupt, kIo.
+
+/// SELECT. `sql` is the statement's text. FROM takes a view, a table or a source (then the topic is
+/// read from its start to its last stable offset).
+[[nodiscard]] Result<Answer> run_query(const sql::Query& query, std::string_view sql,
+                                       const ReadSnapshot& snapshot, const QueryLimits& limits);
+/// What would be done: which range of a view is read or that all of it is, what is computed.
+[[nodiscard]] Result<Answer> explain(const sql::Statement& statement, std::string_view sql,
+                                     const ReadSnapshot& snapshot);
+/// SHOW SOURCES, TABLES, VIEWS, STREAMS, ALL.
+[[nodiscard]] Result<Answer> show(const sql::Show& statement, const ReadSnapshot& snapshot);
+/// DESCRIBE: columns with types and roles (dimension, measure), options, state and counters.
+[[nodiscard]] Result<Answer> describe(const sql::Describe& statement, const ReadSnapshot& snapshot);
+/// VERIFY: folds the view's topic anew in memory, up to the snapshot's cursors, and compares. One
+/// row: rows compared, rows that differ; and the first that do as notices.
+[[nodiscard]] Result<Answer> verify(const sql::Verify& statement, const ReadSnapshot& snapshot,
+                                    const QueryLimits& limits);
+/// One group of a view by its whole key (the group columns in GROUP BY order): no rows where there
+/// is none. The quick way for a point query.
+[[nodiscard]] Result<Answer> find_group(const Definition& view, std::span<const Value> key,
+                                        const ReadSnapshot& snapshot);
+
+}  // namespace runnel::storage::views
