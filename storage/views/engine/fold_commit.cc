@@ -1,4 +1,6 @@
 // From the changed groups to writes, and after them.
+#include <algorithm>
+
 #include "storage/views/engine/fold.h"
 #include "storage/views/engine/key_encoding.h"
 
@@ -20,6 +22,8 @@ Status ViewFold::prepare(StateWrites& out) {
   if (ring_stale_) RUNNEL_TRY(ring_.load(store_));
   ring_stale_ = false;
   ring_.begin();
+  // In order: the store takes what follows the entry before it much faster than what lies anywhere.
+  std::sort(dirty_.begin(), dirty_.end(), [](Group* a, Group* b) { return a->key() < b->key(); });
   for (Group* const group : dirty_) write_group(group, out);
   return ring_.end(store_, out);
 }
