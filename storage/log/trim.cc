@@ -229,6 +229,10 @@ Result<std::optional<LogStore::Trim>> LogStore::plan_retention(const PartitionRe
     }
   }
   if (trim.start.offset <= view.start.offset) return std::optional<Trim>();
+  // Bytes were counted on entries from before and after the move: too much could go.
+  if (by_size && partition->view().moves != view.moves) {
+    return fail(ErrorCode::kPreconditionFailed, partition->name() + " was moved meanwhile");
+  }
   return std::optional<Trim>(std::move(trim));
 }
 
