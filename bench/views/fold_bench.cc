@@ -3,11 +3,10 @@
 #include <time.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <iostream>
-#include <random>
 
 #include "bench/micro/scratch.h"
+#include "bench/views/donations.h"
 #include "storage/index/rocksdb_state_store.h"
 #include "storage/views/engine/fold.h"
 #include "storage/views/expr/node.h"
@@ -21,7 +20,6 @@ using Kind = AggregateKind;
 
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kMinute = 60 * kSecond;
-constexpr std::int64_t kDay = 24 * 60 * kMinute;
 constexpr std::uint64_t kManyGroups = 10'000'000;
 
 enum Column : Slot { kCampaign = 0, kAmount, kTime, kPage, kCountry, kColumns };
@@ -57,42 +55,30 @@ double processor_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-/// 1,000 campaigns and 100,000 pages, zipf; 30 countries; four weeks, with a minute of disorder.
-class Events {
+/// The donations as rows.
+class Rows {
  public:
-  static constexpr std::size_t kCampaigns = 1000;
-  static constexpr std::size_t kPages = 100'000;
-
-  Events() {
-    for (std::size_t i = 0; i < kCampaigns; ++i) campaigns_.push_back("campaign-" + text(i, 4));
-    for (std::size_t i = 0; i < kPages; ++i) pages_.push_back("page-" + text(i, 6));
-    for (std::size_t i = 0; i < 30; ++i) countries_.push_back("C" + text(i, 1));
+  Rows() {
+    for (std::size_t i = 0; i < Donations::kCampaigns; ++i) {
+      campaigns_.push_back(Donations::campaign_name(i));
+    }
+    for (std::size_t i = 0; i < Donations::kPages; ++i) pages_.push_back(Donations::page_name(i));
+    for (std::size_t i = 0; i < Donations::kCountries; ++i) {
+      countries_.push_back(Donations::country_name(i));
+    }
   }
   void make(std::uint64_t i, std::uint64_t of, std::vector<Value>& row) {
-    row[kCampaign] = Value::text(campaigns_[zipf(kCampaigns)]);
-    row[kAmount] = Value::decimal(static_cast<std::int64_t>(next() % 50'000) + 100, 2);
-    const std::int64_t span = 28 * kDay;
-    row[kTime] = Value::timestamp(
-        1'767'225'600 * kSecond +
-        static_cast<std::int64_t>(static_cast<double>(i) / static_cast<double>(of) *
-                                  static_cast<double>(span)) +
-        static_cast<std::int64_t>(next() % 60) * kSecond);
-    row[kPage] = Value::text(pages_[zipf(kPages)]);
-    row[kCountry] = Value::text(countries_[next() % countries_.size()]);
+    const Donation made = donations_.make(i, of);
+    row[kCampaign] = Value::text(campaigns_[made.campaign]);
+    row[kAmount] = Value::decimal(made.cents, 2);
+    row[kTime] = Value::timestamp(made.at_micros);
+    row[kPage] = Value::text(pages_[made.page]);
+    row[kCountry] = Value::text(countries_[made.country]);
   }
 
  private:
-  static std::string text(std::size_t n, std::size_t digits) {
-    std::string s = std::to_string(n);
-    return s.size() < digits ? std::string(digits - s.size(), '0') + s : s;
-  }
-  std::uint64_t next() { return random_(); }
-  std::size_t zipf(std::size_t n) {
-    const double u = static_cast<double>(next() >> 11) * 0x1p-53;
-    return std::min(n - 1,
-                    static_cast<std::size_t>(std::exp(u * std::log(static_cast<double>(n)))));
-  }
-  std::mt19937_64 random_{42};
+  static constexpr std::uint64_t kSeed = 42;
+  Donations donations_{kSeed};
   std::vector<std::string> campaigns_;
   std::vector<std::string> pages_;
   std::vector<std::string> countries_;
@@ -173,7 +159,7 @@ int run(const Plan& plan, const Case& one) {
   options.id = {1, 1};
   options.cache_bytes = plan.cache_mib << 20;
   const auto fold = std::move(*ViewFold::open(one.plan, options, *store));
-  Events events;
+  Rows events;
   std::vector<std::vector<Value>> rows(plan.batch, std::vector<Value>(one.plan.source.row_slots()));
   double seconds = 0;
   double writing = 0;
