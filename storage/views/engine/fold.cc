@@ -37,7 +37,8 @@ Result<std::unique_ptr<ViewFold>> ViewFold::open(const ViewPlan& plan, FoldOptio
   bool fresh = true;
   RUNNEL_TRY(store.scan(cursors, behind_prefix(cursors),
                         [&](std::string_view, std::string_view) { return fresh = false; }));
-  fold->complete_ = fresh;
+  fold->known_from_ = kNoTime;
+  if (!fresh) fold->know_less(kNoTime);
   RUNNEL_TRY(fold->ring_.load(store));
   return fold;
 }
@@ -65,6 +66,23 @@ ViewFold::ViewFold(const ViewPlan& plan, FoldOptions options, const StateReader&
   }
 }
 
+bool ViewFold::windows_follow_time() const noexcept {
+  switch (windows_.kind()) {
+    case sql::WindowKind::kTumble:
+    case sql::WindowKind::kHop:
+    case sql::WindowKind::kCumulate:
+      return plan_.source.watermark && plan_.source.watermark->column == plan_.window.time;
+    case sql::WindowKind::kNone:
+    case sql::WindowKind::kSession:
+      break;
+  }
+  return false;
+}
+
+void ViewFold::know_less(std::int64_t start) noexcept {
+  known_from_ = windows_follow_time() ? std::max(known_from_, start + 1) : Partition::kNever;
+}
+
 Result<ViewFold::Partition*> ViewFold::partition_of(std::uint32_t number) {
   if (last_partition_ != nullptr && last_partition_->number == number) return last_partition_;
   const auto [at, fresh] = partitions_.try_emplace(number);
@@ -82,6 +100,7 @@ Result<ViewFold::Partition*> ViewFold::partition_of(std::uint32_t number) {
       partitions_.erase(at);
       return fail(loaded.error());
     }
+    if (partition.cursor.groups > 0) know_less(partition.cursor.max_time);
   }
   last_partition_ = &partition;
   return last_partition_;
@@ -271,7 +290,7 @@ Status ViewFold::apply(Partition& partition, const FoldRow& row) {
 
 Status ViewFold::apply_target(Partition& partition, const FoldRow& row, const Target& target) {
   const std::string_view key = std::string_view(keys_).substr(target.key_at, target.key_bytes);
-  RUNNEL_TRY_ASSIGN(Group * group, load(key));
+  RUNNEL_TRY_ASSIGN(Group * group, load(key, target.span.start));
   if (group == nullptr) {
     if (is_full(partition)) {
       ++no_room_;
@@ -279,6 +298,7 @@ Status ViewFold::apply_target(Partition& partition, const FoldRow& row, const Ta
     }
     group = create(partition, key, target.span.end);
   }
+  group->window_start = target.span.start;
   aggregates_.add(group->state(), inputs_[target.inputs],
                   {row.event_time, partition.number, row.offset});
   mark_dirty(group);
@@ -316,13 +336,13 @@ void ViewFold::write_dead_letter(const Partition& partition, const FoldRow& row,
   extra_writes_.put(key, letter.str());
 }
 
-Result<Group*> ViewFold::load(std::string_view key) {
+Result<Group*> ViewFold::load(std::string_view key, std::int64_t window_start) {
   const std::uint64_t hash = GroupCache::hash_of(key);
   if (Group* const group = cache_.find(key, hash)) {
     RUNNEL_ASSERT(!group->erased);  // neither expired windows nor joined sessions come back
     return group;
   }
-  if (complete_) return nullptr;
+  if (window_start >= known_from_) return nullptr;
   stored_key_.assign(group_prefix_).append(key);
   RUNNEL_TRY_ASSIGN(const bool found, store_.get(stored_key_, value_));
   if (!found) return nullptr;

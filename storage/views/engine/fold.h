@@ -102,6 +102,12 @@ class ViewFold {
 
   ViewFold(const ViewPlan& plan, FoldOptions options, const StateReader& store, Windows windows);
   void start();
+  /// Every group is in memory.
+  [[nodiscard]] bool is_complete() const noexcept { return known_from_ == kNoTime; }
+  /// No group's window starts behind the greatest event time of its partition.
+  [[nodiscard]] bool windows_follow_time() const noexcept;
+  /// Groups of windows that start up to `start` may be in the store only.
+  void know_less(std::int64_t start) noexcept;
   [[nodiscard]] Result<Partition*> partition_of(std::uint32_t number);
   [[nodiscard]] Status load_expiry(Partition& partition);
 
@@ -124,8 +130,8 @@ class ViewFold {
   void write_dead_letter(const Partition& partition, const FoldRow& row, RowError error);
 
   // Groups.
-  /// nullptr: there is none.
-  [[nodiscard]] Result<Group*> load(std::string_view key);
+  /// nullptr: there is none. `window_start` may be kNoTime where it is not known.
+  [[nodiscard]] Result<Group*> load(std::string_view key, std::int64_t window_start = kNoTime);
   [[nodiscard]] Status load_chunks(std::string_view stored_key, Group* group);
   [[nodiscard]] Group* create(Partition& partition, std::string_view key, std::int64_t end);
   [[nodiscard]] Status erase(Partition& partition, std::string_view key);
@@ -157,7 +163,8 @@ class ViewFold {
   bool keeps_errors_as_null_ = false;
 
   GroupCache cache_;
-  bool complete_ = false;  ///< a group that is not in memory does not exist
+  /// A group whose window starts at this or later and that is not in memory does not exist.
+  std::int64_t known_from_ = Partition::kNever;
   ChangeRing ring_;
   bool ring_stale_ = false;  ///< it has to be loaded again
   std::map<std::uint32_t, Partition> partitions_;

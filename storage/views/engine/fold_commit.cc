@@ -85,14 +85,13 @@ void ViewFold::committed() {
     sessions_.clear();
     session_bytes_ = 0;
   }
-  if (cache_.bytes() > options_.cache_bytes && cache_.shrink(options_.cache_bytes)) {
-    complete_ = false;
-  }
+  if (cache_.bytes() <= options_.cache_bytes) return;
+  if (const auto forgotten = cache_.shrink(options_.cache_bytes)) know_less(*forgotten);
 }
 
 void ViewFold::discard() {
   cache_.clear();
-  complete_ = false;
+  know_less(kNoTime);
   dirty_.clear();
   extra_writes_.clear();
   partitions_.clear();

@@ -9,7 +9,7 @@ Result<ViewFold::Sessions*> ViewFold::sessions_of(const Partition& partition,
   const auto known = sessions_.find(base);
   if (known != sessions_.end()) return &known->second;
   Sessions list;
-  if (!complete_) {
+  if (!is_complete()) {
     // What is in memory alone has its list in memory too: lists go only where nothing is dirty.
     const std::string prefix = group_prefix_ + base;
     StateExtras extras = aggregates_.make_extras();

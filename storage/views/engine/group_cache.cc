@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -105,9 +106,9 @@ void GroupCache::remove(Group* group) noexcept {
   destroy(group);
 }
 
-bool GroupCache::shrink(std::size_t max_bytes) noexcept {
-  bool any = false;
-  if (table_.empty()) return any;
+std::optional<std::int64_t> GroupCache::shrink(std::size_t max_bytes) noexcept {
+  std::optional<std::int64_t> greatest;
+  if (table_.empty()) return greatest;
   const std::size_t mask = table_.size() - 1;
   // Twice around: the first time takes the marks away.
   for (std::size_t steps = 0; bytes() > max_bytes && steps < 2 * table_.size(); ++steps) {
@@ -118,11 +119,11 @@ bool GroupCache::shrink(std::size_t max_bytes) noexcept {
       ++hand_;
       continue;
     }
+    greatest = std::max(greatest.value_or(group->window_start), group->window_start);
     vacate(hand_);  // what moves here is looked at next
     destroy(group);
-    any = true;
   }
-  return any;
+  return greatest;
 }
 
 void GroupCache::clear() noexcept {

@@ -4,16 +4,19 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "storage/views/engine/aggregates.h"
+#include "storage/views/engine/cursor.h"
 
 namespace runnel::storage::views {
 
 /// One group's state of one partition. Its block and its key follow it in memory.
 struct Group {
   std::uint64_t hash = 0;
+  std::int64_t window_start = kNoTime;  ///< as far as who added it says
   std::uint32_t key_bytes = 0;
   std::uint32_t block_bytes = 0;
   bool dirty = false;         ///< differs from the store
@@ -47,8 +50,9 @@ class GroupCache {
   /// Forgets it. It must not be used afterwards.
   void remove(Group* group) noexcept;
   /// Forgets groups that are not dirty, those first that were not used for long, until no more than
-  /// `max_bytes` are held or nothing is left to forget. True: something was forgotten.
-  bool shrink(std::size_t max_bytes) noexcept;
+  /// `max_bytes` are held or nothing is left to forget. The greatest window start among them;
+  /// nullopt: none was forgotten.
+  std::optional<std::int64_t> shrink(std::size_t max_bytes) noexcept;
   /// Its extras may have grown.
   void recharge(Group* group) noexcept;
   void clear() noexcept;
