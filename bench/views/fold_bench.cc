@@ -136,10 +136,17 @@ std::vector<Case> cases() {
   hourly.source.watermark = {kTime, 5 * kMinute};
   hourly.keys.push_back({KeyRole::kWindowStart, "", kInstant,
                          column_program(hourly.source.window_start_slot(), kInstant)});
+  ViewPlan daily = view_by({kCountry}, {aggregate(Kind::kCountDistinct, kPage)});
+  daily.window = hourly.window;
+  daily.window.size = {0, 1, 0};
+  daily.source.watermark = hourly.source.watermark;
+  daily.keys.push_back({KeyRole::kWindowStart, "", kInstant,
+                        column_program(daily.source.window_start_slot(), kInstant)});
   return {{"campaign",
            view_by({kCampaign}, {aggregate(Kind::kCountRows), aggregate(Kind::kSum, kAmount),
                                  aggregate(Kind::kMax, kAmount), aggregate(Kind::kLast, kAmount)})},
           {"campaign-hour", std::move(hourly)},
+          {"distinct-pages", std::move(daily)},
           {"page-country", view_by({kPage, kCountry},
                                    {aggregate(Kind::kCountRows), aggregate(Kind::kSum, kAmount)})}};
 }
