@@ -22,7 +22,7 @@ inline constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::min()
 struct Counters {
   std::uint64_t records = 0;
   std::uint64_t applied = 0;   ///< in one window at least
-  std::uint64_t filtered = 0;  ///< by WHERE
+  std::uint64_t filtered = 0;  ///< by WHERE, or without a value: a key's tombstone
   std::uint64_t late = 0;      ///< and left out: behind the watermark, or behind the retention
   std::uint64_t errors = 0;    ///< could not be decoded or computed, or found no room
   // These count on top of the others.

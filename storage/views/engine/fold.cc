@@ -150,6 +150,10 @@ Status ViewFold::add(std::uint32_t number, const FoldRow& row) {
   partition->touched = true;
   ++cursor.counters.records;
   arena_.clear();
+  if (row.error == RowError::kNoValue) {
+    ++cursor.counters.filtered;
+    return {};
+  }
   if (row.error != RowError::kNone) {
     refuse(*partition, row, row.error);
     return {};

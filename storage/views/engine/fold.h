@@ -39,7 +39,8 @@ struct FoldOptions {
 /// One record, decoded. Everything it points to is of no use after add().
 struct FoldRow {
   std::int64_t offset = 0;
-  RowError error = RowError::kNone;   ///< of decoding what this view reads
+  /// Of decoding what this view reads. kNoValue is no error: the record is filtered out.
+  RowError error = RowError::kNone;
   std::string_view path;              ///< of the column that `error` is about; may be empty
   std::int64_t event_time = kNoTime;  ///< microseconds; kNoTime: NULL
   std::span<Value> values;            ///< ViewPlan::row_slots(); the window's slots are overwritten
@@ -69,6 +70,8 @@ class ViewFold {
   void discard();
 
   [[nodiscard]] Result<Cursor> cursor(std::uint32_t partition);
+  /// FoldOptions::cache_bytes from the next committed() on.
+  void set_cache_bytes(std::size_t bytes) noexcept { options_.cache_bytes = bytes; }
   /// Of the writes that the last prepare() made; grows by one with each that changes groups.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return ring_.sequence(); }
   [[nodiscard]] std::size_t memory_bytes() const noexcept {
@@ -153,7 +156,7 @@ class ViewFold {
                                              std::span<const Session> joined, Session whole);
 
   const ViewPlan& plan_;
-  const FoldOptions options_;
+  FoldOptions options_;
   const StateReader& store_;
   Windows windows_;
   const Aggregates aggregates_;

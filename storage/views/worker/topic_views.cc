@@ -10,6 +10,16 @@ namespace {
 /// Every view has failed.
 constexpr Offset kNobody{std::numeric_limits<std::int64_t>::max()};
 
+/// Of the log: the same read will fail again until somebody mends it.
+bool is_lasting(ErrorCode code) {
+  return code == ErrorCode::kCorrupt || code == ErrorCode::kMalformed ||
+         code == ErrorCode::kRecordTooLarge || code == ErrorCode::kUnknownTopic;
+}
+
+std::string place_of(std::size_t partition, std::int64_t offset) {
+  return "partition " + std::to_string(partition) + ", offset " + std::to_string(offset);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TopicViews>> TopicViews::open(Store& store, StateStore& state,
@@ -21,24 +31,32 @@ Result<std::unique_ptr<TopicViews>> TopicViews::open(Store& store, StateStore& s
     RUNNEL_TRY_ASSIGN(PartitionRef partition, store.partition(topic.name, info.index));
     made->partitions_.push_back(std::move(partition));
   }
-  RUNNEL_TRY(made->open_views(std::move(views)));
+  for (TopicView& view : views) made->views_.push_back({std::move(view), nullptr});
+  {
+    const MutexLock lock(made->mutex_);
+    made->failures_.resize(made->views_.size());
+    made->sequences_.resize(made->views_.size());
+  }
+  for (std::size_t v = 0; v < made->views_.size(); ++v) {
+    const Status opened = made->open_view(v);
+    if (!opened) RUNNEL_TRY(made->judge(v, opened.error()));
+  }
   RUNNEL_TRY(made->publish());
   return made;
 }
 
-Status TopicViews::open_views(std::vector<TopicView> views) {
-  for (TopicView& what : views) {
-    RUNNEL_TRY_ASSIGN(auto fold, ViewFold::open(*what.plan, what.options, state_));
-    views_.push_back({what, std::move(fold)});
+Status TopicViews::open_view(std::size_t view) {
+  const TopicView& what = views_[view].what;
+  RUNNEL_TRY_ASSIGN(views_[view].fold, ViewFold::open(*what.plan, what.options, state_));
+  for (const auto& [partition, offset] : what.start) {
+    RUNNEL_TRY(views_[view].fold->advance(partition, offset));
   }
-  const MutexLock lock(mutex_);
-  failures_.resize(views_.size());
   return {};
 }
 
 Offset TopicViews::applied(std::size_t partition) const {
   const MutexLock lock(mutex_);
-  return applied_.at(partition);
+  return partition < applied_.size() ? applied_[partition] : Offset(0);
 }
 
 std::optional<Error> TopicViews::failure(std::size_t view) const {
@@ -46,7 +64,17 @@ std::optional<Error> TopicViews::failure(std::size_t view) const {
   return failures_.at(view);
 }
 
+std::uint64_t TopicViews::sequence(std::size_t view) const {
+  const MutexLock lock(mutex_);
+  return sequences_.at(view);
+}
+
 Result<bool> TopicViews::round() {
+  if (const std::size_t bytes = cache_bytes_.load(); bytes != 0) {
+    for (View& view : views_) {
+      if (view.fold) view.fold->set_cache_bytes(bytes);
+    }
+  }
   bool any = false;
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
     const auto read_some = read(i);
@@ -64,16 +92,24 @@ Result<bool> TopicViews::round() {
 Result<bool> TopicViews::read(std::size_t partition) {
   if (from_[partition] == kNobody) return false;
   const PartitionInfo info = store_.partition_info(partitions_[partition]);
-  // What retention removed before anybody read it can't be folded any more.
-  const Offset from = std::max(from_[partition], info.log_start);
+  if (from_[partition] < info.log_start) RUNNEL_TRY(stop_behind(partition, info.log_start));
+  const Offset from = from_[partition];
+  if (from == kNobody) return false;
   FetchRequest request;
   request.items.push_back({partitions_[partition], from, options_.fetch_bytes});
   request.committed_only = true;
   const auto fetched = store_.fetch_and_wait(std::move(request));
   const FetchedPartition& head = fetched[0].head;
-  if (head.error) return fail(head.error->within("views of " + options_.topic));
-  if (head.next <= from_[partition]) return false;
-  RUNNEL_TRY(fold_batches(partition, from, fetched[0].batches.bytes(), head.aborted));
+  if (head.error) {
+    RUNNEL_TRY(judge_log(partition, from, *head.error));
+    return false;
+  }
+  if (head.next <= from) return false;
+  const Status folded = fold_batches(partition, from, fetched[0].batches.bytes(), head.aborted);
+  if (!folded) {
+    RUNNEL_TRY(judge_log(partition, from, folded.error()));
+    return false;
+  }
   for (std::size_t v = 0; v < views_.size(); ++v) {
     if (views_[v].fold == nullptr) continue;
     const Status moved =
@@ -104,17 +140,22 @@ Status TopicViews::fold_batches(std::size_t partition, Offset from, Bytes batche
 Status TopicViews::fold_batch(std::size_t partition, Offset from, Bytes batch) {
   const auto number = static_cast<std::uint32_t>(partition);
   RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
+  std::uint64_t count = 0;
   while (true) {
     RUNNEL_TRY_ASSIGN(const protocol::Record* const record, reader.next_in_place());
     if (record == nullptr) break;
     if (record->offset < from) continue;
+    ++count;
     rows_.begin(PartitionIndex(static_cast<std::int32_t>(number)), *record);
     for (std::size_t v = 0; v < views_.size(); ++v) {
       if (views_[v].fold == nullptr) continue;
       const Status folded = views_[v].fold->add(number, rows_.row(v));
-      if (!folded) RUNNEL_TRY(judge(v, folded.error()));
+      if (!folded) {
+        RUNNEL_TRY(judge(v, folded.error().within(place_of(partition, record->offset.value()))));
+      }
     }
   }
+  records_ += count;
   for (std::size_t v = 0; v < views_.size(); ++v) {
     const auto& fold = views_[v].fold;
     if (fold && fold->dirty_groups() > options_.max_dirty_groups) RUNNEL_TRY(write(v));
@@ -144,41 +185,91 @@ Status TopicViews::write_all() {
   return {};
 }
 
+// ---------------------------------------------------------------- what ends a view
+Status TopicViews::stop_behind(std::size_t partition, Offset log_start) {
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    if (views_[v].fold == nullptr) continue;
+    const auto cursor = views_[v].fold->cursor(static_cast<std::uint32_t>(partition));
+    if (!cursor) {
+      RUNNEL_TRY(judge(v, cursor.error()));
+    } else if (cursor->next < log_start.value()) {
+      stop_view(v, Error(ErrorCode::kOffsetOutOfRange,
+                         "partition " + std::to_string(partition) + ": the records from offset " +
+                             std::to_string(cursor->next) + " up to " +
+                             std::to_string(log_start.value() - 1) +
+                             " were removed from the log before they were read; RESUME goes on "
+                             "without them"));
+    }
+  }
+  return find_least(partition);
+}
+
+Status TopicViews::judge_log(std::size_t partition, Offset at, const Error& error) {
+  if (!is_lasting(error.code())) return fail(error.within("views of " + options_.topic));
+  const bool gone = error.code() == ErrorCode::kUnknownTopic;
+  const Error why = gone ? Error(ErrorCode::kUnknownTopic, "the topic " + options_.topic +
+                                                               " was deleted; drop the view, or "
+                                                               "replace it")
+                         : error.within(place_of(partition, at.value()));
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    if (views_[v].fold != nullptr) stop_view(v, why);
+  }
+  return find_least(partition);
+}
+
 Status TopicViews::judge(std::size_t view, const Error& error) {
-  if (error.code() != ErrorCode::kCorrupt) return fail(error);
+  if (error.code() != ErrorCode::kCorrupt && error.code() != ErrorCode::kInvalidArgument) {
+    return fail(error);
+  }
+  stop_view(view, error);
+  return {};
+}
+
+void TopicViews::stop_view(std::size_t view, const Error& why) {
   views_[view].fold.reset();
+  ++failed_;
   const MutexLock lock(mutex_);
-  failures_[view] = error.within("view " + views_[view].what.plan->name);
+  failures_[view] = why.within("view " + views_[view].what.plan->name);
+}
+
+// ---------------------------------------------------------------- where they are
+Status TopicViews::find_least(std::size_t partition) {
+  from_[partition] = kNobody;
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    if (views_[v].fold == nullptr) continue;
+    const auto cursor = views_[v].fold->cursor(static_cast<std::uint32_t>(partition));
+    if (cursor) {
+      from_[partition] = std::min(from_[partition], Offset(cursor->next));
+    } else {
+      RUNNEL_TRY(judge(v, cursor.error()));
+    }
+  }
   return {};
 }
 
 Status TopicViews::publish() {
   from_.assign(partitions_.size(), kNobody);
-  for (std::size_t p = 0; p < partitions_.size(); ++p) {
-    for (std::size_t v = 0; v < views_.size(); ++v) {
-      if (views_[v].fold == nullptr) continue;
-      const auto cursor = views_[v].fold->cursor(static_cast<std::uint32_t>(p));
-      if (cursor) {
-        from_[p] = std::min(from_[p], Offset(cursor->next));
-      } else {
-        RUNNEL_TRY(judge(v, cursor.error()));
-      }
-    }
-  }
+  for (std::size_t p = 0; p < partitions_.size(); ++p) RUNNEL_TRY(find_least(p));
   const MutexLock lock(mutex_);
   applied_ = from_;
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    if (views_[v].fold) sequences_[v] = views_[v].fold->sequence();
+  }
   return {};
 }
 
 void TopicViews::discard() {
-  for (View& view : views_) {
-    if (view.fold) view.fold->discard();
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    View& view = views_[v];
+    if (!view.fold) continue;
+    view.fold->discard();
+    for (const auto& [partition, offset] : view.what.start) {
+      // What can't be read now is read in the next round, which begins in the same place.
+      static_cast<void>(view.fold->advance(partition, offset));
+    }
   }
-  // Where the state is; what can't be read now is read in the next round.
-  for (std::size_t p = 0; p < partitions_.size(); ++p) {
-    const MutexLock lock(mutex_);
-    from_[p] = applied_[p];
-  }
+  const MutexLock lock(mutex_);
+  for (std::size_t p = 0; p < partitions_.size(); ++p) from_[p] = applied_[p];
 }
 
 }  // namespace runnel::storage::views

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,9 +25,13 @@ class RowMaker {
   [[nodiscard]] virtual FoldRow row(std::size_t view) = 0;
 };
 
+/// Where a view begins in partitions that it has no state of; not named: at offset 0.
+using StartOffsets = std::map<std::uint32_t, std::int64_t>;
+
 struct TopicView {
   const ViewPlan* plan = nullptr;  ///< outlives the worker
   FoldOptions options;
+  StartOffsets start{};
 };
 
 struct TopicViewsOptions {
@@ -35,7 +40,7 @@ struct TopicViewsOptions {
   std::size_t max_dirty_groups = 100'000;  ///< a view with more is written before the round ends
 };
 
-/// round() and the destruction belong to one thread; the others are thread safe.
+/// round() and the destruction belong to one thread at a time; the others are thread safe.
 class TopicViews {
  public:
   /// `store`, `state` and `rows` must outlive it. Errors: kUnknownTopic, the state's.
@@ -46,33 +51,49 @@ class TopicViews {
 
   /// Takes what is there of every partition, up to fetch_bytes; true: there was something. After an
   /// error (kIo, kLowSpace) nothing is lost, and the next round begins where the state is. A view
-  /// that can't go on is left out from then on: failure().
+  /// that can't go on is left out from then on: failure(). It can't where its state or the log is
+  /// damaged, where the topic is gone, and where records went (by retention, say) before it read
+  /// them.
   [[nodiscard]] Result<bool> round();
 
   /// The partitions by number, as they were at the start.
   [[nodiscard]] const std::vector<PartitionRef>& partitions() const noexcept { return partitions_; }
   /// The offset before which every record of the partition is in every view's state.
   [[nodiscard]] Offset applied(std::size_t partition) const;
-  /// Why a view stopped; nullopt: it goes on.
+  /// Why a view stopped, and where: view, partition, offset; nullopt: it goes on.
   [[nodiscard]] std::optional<Error> failure(std::size_t view) const;
+  /// How many views stopped.
+  [[nodiscard]] std::size_t failures() const noexcept { return failed_.load(); }
+  /// A view's change sequence as the state has it.
+  [[nodiscard]] std::uint64_t sequence(std::size_t view) const;
+  /// Records that were read so far.
+  [[nodiscard]] std::uint64_t records() const noexcept { return records_.load(); }
+  /// What each view may keep of groups in memory, from the next round on.
+  void set_cache_bytes(std::size_t bytes) noexcept { cache_bytes_.store(bytes); }
 
  private:
   struct View {
     TopicView what;
-    std::unique_ptr<ViewFold> fold;
+    std::unique_ptr<ViewFold> fold;  ///< null: it stopped
   };
 
   TopicViews(Store& store, StateStore& state, RowMaker& rows, TopicViewsOptions options)
       : store_(store), state_(state), rows_(rows), options_(std::move(options)) {}
-  [[nodiscard]] Status open_views(std::vector<TopicView> views);
+  [[nodiscard]] Status open_view(std::size_t view);
   [[nodiscard]] Result<bool> read(std::size_t partition);
   [[nodiscard]] Status fold_batches(std::size_t partition, Offset from, Bytes batches,
                                     const std::vector<AbortedTransaction>& aborted);
   [[nodiscard]] Status fold_batch(std::size_t partition, Offset from, Bytes batch);
   [[nodiscard]] Status write(std::size_t view);
   [[nodiscard]] Status write_all();
+  /// Stops the views that have not read what is no longer there.
+  [[nodiscard]] Status stop_behind(std::size_t partition, Offset log_start);
+  /// The log's error: ends the views, or is to be tried again.
+  [[nodiscard]] Status judge_log(std::size_t partition, Offset at, const Error& error);
   /// A damaged state ends the view; else the error is everybody's.
   [[nodiscard]] Status judge(std::size_t view, const Error& error);
+  void stop_view(std::size_t view, const Error& why);
+  [[nodiscard]] Status find_least(std::size_t partition);
   [[nodiscard]] Status publish();
   void discard();
 
@@ -83,9 +104,13 @@ class TopicViews {
   std::vector<PartitionRef> partitions_;
   std::vector<View> views_;
   std::vector<Offset> from_;  ///< by partition: the least cursor
+  std::atomic<std::uint64_t> records_{0};
+  std::atomic<std::size_t> failed_{0};
+  std::atomic<std::size_t> cache_bytes_{0};  ///< 0: as it is
 
   mutable Mutex mutex_;
   std::vector<Offset> applied_ RUNNEL_GUARDED_BY(mutex_);
+  std::vector<std::uint64_t> sequences_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::optional<Error>> failures_ RUNNEL_GUARDED_BY(mutex_);
 };
 

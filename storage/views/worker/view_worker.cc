@@ -1,15 +1,18 @@
 #include "storage/views/worker/view_worker.h"
 
+#include <sys/resource.h>
+
 namespace runnel::storage::views {
 namespace {
 
 constexpr std::chrono::milliseconds kAfterError{200};
+constexpr int kLowPriority = 10;
 
 }  // namespace
 
-ViewWorker::ViewWorker(Store& store, TopicViews& views, std::function<void(const Error&)> report)
+ViewWorker::ViewWorker(Store& store, TopicViews& views, ViewWorkerOptions options)
     : views_(views),
-      report_(std::move(report)),
+      options_(std::move(options)),
       watch_(store.watch(views.partitions(), [this] { wake(); })),
       thread_([this] { work(); }) {}
 
@@ -41,16 +44,39 @@ bool ViewWorker::wait_for_news() {
   return true;
 }
 
+bool ViewWorker::rest(std::chrono::nanoseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  MutexLock lock(mutex_);
+  while (!stopped_) {
+    if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
+  }
+  return !stopped_;
+}
+
+std::chrono::nanoseconds ViewWorker::ahead() const {
+  if (options_.records_per_second == 0) return {};
+  const std::chrono::duration<double> due(static_cast<double>(views_.records()) /
+                                          static_cast<double>(options_.records_per_second));
+  const auto end = began_ + std::chrono::duration_cast<std::chrono::nanoseconds>(due);
+  return end - std::chrono::steady_clock::now();
+}
+
 void ViewWorker::work() {
+  // Of this thread alone, as Linux has it.
+  if (options_.low_priority) static_cast<void>(setpriority(PRIO_PROCESS, 0, kLowPriority));
   while (wait_for_news()) {
     while (true) {
       const auto more = views_.round();
-      if (!more) report_(more.error());
-      MutexLock lock(mutex_);
-      changed_.notify_all();
-      if (!more && !stopped_) changed_.wait_for(lock, kAfterError);
-      if (stopped_) return;
+      if (!more && options_.report) options_.report(more.error());
+      if (options_.after_round) options_.after_round();
+      {
+        const MutexLock lock(mutex_);
+        changed_.notify_all();
+        if (stopped_) return;
+      }
       if (more && !*more) break;
+      const auto pause = more ? ahead() : std::chrono::nanoseconds(kAfterError);
+      if (pause.count() > 0 && !rest(pause)) return;
     }
   }
 }

@@ -12,16 +12,25 @@
 
 namespace runnel::storage::views {
 
+struct ViewWorkerOptions {
+  /// Told of errors, on the worker's thread; the round is tried again a little later.
+  std::function<void(const Error&)> report;
+  /// Called behind each round, on the worker's thread. Must not stop the worker.
+  std::function<void()> after_round;
+  std::uint64_t records_per_second = 0;  ///< at most, on average; 0: no limit
+  /// Others come first when the processors are busy.
+  bool low_priority = false;
+};
+
 /// Thread safe.
 class ViewWorker {
  public:
-  /// `report` is told of errors, on the worker's thread; the round is tried again a little later.
-  ViewWorker(Store& store, TopicViews& views, std::function<void(const Error&)> report);
+  ViewWorker(Store& store, TopicViews& views, ViewWorkerOptions options);
   ~ViewWorker() { stop(); }
   ViewWorker(const ViewWorker&) = delete;
   ViewWorker& operator=(const ViewWorker&) = delete;
 
-  /// Returns when the round at hand is over. Idempotent.
+  /// Returns when the round at hand is over. Idempotent. Not from the worker's thread.
   void stop();
   /// True once every view has all records of the partition before `offset`; false: not in time, or
   /// the worker was stopped.
@@ -33,9 +42,14 @@ class ViewWorker {
   void wake();
   /// False: stop.
   [[nodiscard]] bool wait_for_news();
+  /// Waits a while, or until it is to stop; false: stop.
+  [[nodiscard]] bool rest(std::chrono::nanoseconds time);
+  /// How long to rest so that the limit is kept.
+  [[nodiscard]] std::chrono::nanoseconds ahead() const;
 
   TopicViews& views_;
-  const std::function<void(const Error&)> report_;
+  const ViewWorkerOptions options_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   Mutex mutex_;
   std::condition_variable_any changed_;
   bool stopped_ RUNNEL_GUARDED_BY(mutex_) = false;
