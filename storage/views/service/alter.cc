@@ -1,0 +1,183 @@
+// ALTER: options, PAUSE and RESUME.
+#include <algorithm>
+
+#include "storage/views/engine/key_encoding.h"
+#include "storage/views/service/service.h"
+
+namespace runnel::storage::views {
+namespace {
+
+/// Records that were there when the version began, and no longer are.
+std::optional<std::string> missing(const TopicInfo& topic, const StoredVersion& version) {
+  for (const PartitionInfo& partition : topic.partitions) {
+    const auto found = version.start.find(static_cast<std::uint32_t>(partition.index.value()));
+    const std::int64_t start = found == version.start.end() ? 0 : found->second;
+    if (start < partition.log_start.value()) {
+      return "partition " + std::to_string(partition.index.value()) + " begins at offset " +
+             std::to_string(partition.log_start.value());
+    }
+  }
+  return std::nullopt;
+}
+
+enum class Effect : std::uint8_t {
+  kNone,       ///< on what the state says
+  kFromNowOn,  ///< on records that are folded from now on
+  kEverything  ///< the state is another one
+};
+
+Effect effect_of(const std::string& option, const ViewPlan& plan) {
+  if (option == "backfill" || option == "backfill_rate") return Effect::kNone;
+  if (option == "late" || option == "max_groups") return Effect::kFromNowOn;
+  // Where windows never went, nobody has written down when they should.
+  if (option == "retention" && plan.options.retention_micros) return Effect::kFromNowOn;
+  return Effect::kEverything;
+}
+
+}  // namespace
+
+Result<Answer> Service::alter(const sql::Alter& statement) {
+  const Entry* const entry = find(statement.name.text);
+  if (entry == nullptr) return unknown(statement.name, statement.kind);
+  const std::string words(words_of(entry->stored.kind));
+  if (entry->stored.kind != statement.kind) {
+    return fail(sql::error_at(statement.name.place, statement.name.text + " is a " + words));
+  }
+  if (statement.kind == sql::ObjectKind::kSource || statement.kind == sql::ObjectKind::kTable) {
+    return fail(sql::error_at(
+        statement.name.place,
+        "a " + words + " has nothing to be altered; CREATE OR REPLACE " + words + " replaces it"));
+  }
+  if (entry->unreadable || entry->bound.empty() || entry->bound.front().problem) {
+    return fail(sql::error_at(statement.name.place,
+                              statement.name.text +
+                                  " is not understood by this version of Runnel; it can be "
+                                  "replaced or dropped"));
+  }
+  if (statement.action == sql::Alter::Action::kSet) return set_options(*entry, statement);
+  if (statement.action == sql::Alter::Action::kResume) return resume(*entry);
+  Entry paused = *entry;
+  paused.stored.paused = true;
+  RUNNEL_TRY(change({std::move(paused)}, {}));
+  Answer answer;
+  answer.tag = "ALTER " + words;
+  return answer;
+}
+
+Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statement) {
+  const std::string words(words_of(entry.stored.kind));
+  if (!entry.is_view()) {
+    return fail(sql::error_at(statement.name.place, "a " + words + " has no options"));
+  }
+  Entry changed = entry;
+  const BoundVersion before = changed.bound.back();
+  Effect effect = Effect::kNone;
+  for (const sql::Option& option : statement.options) {
+    if (option.name.text == "changelog_topic") {
+      return fail(sql::error_at(option.name.place,
+                                "changelog_topic is set when the view is created; CREATE OR "
+                                "REPLACE changes it"));
+    }
+    ViewOptions checked;
+    RUNNEL_TRY(bind_options({option}, checked));
+    effect = std::max(effect, effect_of(option.name.text, *before.view));
+    for (StoredVersion& version : changed.stored.versions) {
+      std::erase_if(version.altered,
+                    [&](const auto& old) { return old.first == option.name.text; });
+      version.altered.emplace_back(option.name.text, option.value);
+    }
+  }
+  Answer answer;
+  answer.tag = "ALTER " + words;
+  const auto known = definitions();
+  const bool rebuilds = effect == Effect::kEverything && before.has_state();
+  if (rebuilds) {
+    StoredVersion version = changed.stored.versions.back();
+    RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(before.view->source.topic));
+    if (const auto gone = missing(topic, version)) {
+      return fail(sql::error_at(statement.name.place,
+                                "this needs the view to be built anew, and the log of " +
+                                    topic.name + " no longer has all that is in it (" + *gone +
+                                    "); CREATE OR REPLACE builds it of what is there"));
+    }
+    BoundVersion bound = bind_version(version, *known);
+    if (bound.problem) return fail(*bound.problem);
+    changed = entry;
+    RUNNEL_TRY(put_version(changed, std::move(version), std::move(bound)));
+    answer.notices.push_back(entry.stored.name + " is built anew beside what it is now");
+  } else {
+    for (std::size_t v = 0; v < changed.bound.size(); ++v) {
+      changed.bound[v] = bind_version(changed.stored.versions[v], *known);
+      if (changed.bound[v].problem) return fail(*changed.bound[v].problem);
+    }
+    if (effect == Effect::kFromNowOn) {
+      answer.notices.push_back(
+          "this holds for what is read from now on; what was left out or has expired does not "
+          "come back");
+    }
+  }
+  RUNNEL_TRY(change({std::move(changed)}, {}));
+  return answer;
+}
+
+Status Service::go_over_gap(const Entry& entry, StoredVersion& version,
+                            std::vector<std::string>& notices) {
+  std::shared_ptr<StateStore> state;
+  {
+    const MutexLock lock(mutex_);
+    state = state_;
+  }
+  if (!state || !entry.bound.front().has_state()) return {};
+  RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(entry.bound.front().view->source.topic));
+  for (const PartitionInfo& partition : topic.partitions) {
+    const auto number = static_cast<std::uint32_t>(partition.index.value());
+    const ViewId id{entry.stored.number, version.generation};
+    Cursor cursor;
+    std::string value;
+    RUNNEL_TRY_ASSIGN(const bool found,
+                      state->get(partition_key(id, Space::kCursors, number), value));
+    if (found && !cursor.decode(as_bytes(value))) continue;  // found out when it is folded
+    const auto start = version.start.find(number);
+    const std::int64_t next =
+        std::max(cursor.next, start == version.start.end() ? 0 : start->second);
+    const std::int64_t begin = partition.log_start.value();
+    if (next >= begin) continue;
+    version.skipped += static_cast<std::uint64_t>(begin - next);
+    version.start[number] = begin;
+    notices.push_back("partition " + std::to_string(number) + ": offsets " + std::to_string(next) +
+                      " to " + std::to_string(begin - 1) +
+                      " were removed from the log before they were read and are not in " +
+                      entry.stored.name);
+  }
+  return {};
+}
+
+Result<Answer> Service::resume(Entry entry) {
+  Answer answer;
+  answer.tag = "ALTER " + std::string(words_of(entry.stored.kind));
+  entry.stored.paused = false;
+  bool damaged = false;
+  for (StoredVersion& version : entry.stored.versions) {
+    if (!version.failure) continue;
+    damaged = damaged || version.failure->code() == ErrorCode::kCorrupt;
+    if (version.failure->code() == ErrorCode::kOffsetOutOfRange) {
+      RUNNEL_TRY(go_over_gap(entry, version, answer.notices));
+    }
+    version.failure.reset();
+  }
+  if (damaged && entry.bound.back().has_state()) {
+    // Damaged state is computed anew, if the log still has what it was computed from.
+    StoredVersion version = entry.stored.versions.back();
+    RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(entry.bound.back().view->source.topic));
+    if (!missing(topic, version)) {
+      BoundVersion bound = entry.bound.back();
+      entry.stored.versions.front().built = false;  // not kept beside
+      RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));
+      answer.notices.push_back(entry.stored.name + " is computed anew from the log");
+    }
+  }
+  RUNNEL_TRY(change({std::move(entry)}, {}));
+  return answer;
+}
+
+}  // namespace runnel::storage::views

@@ -1,0 +1,419 @@
+// What follows a change of what is defined, and what has to be looked after meanwhile.
+#include <algorithm>
+
+#include "storage/index/rocksdb_state_store.h"
+#include "storage/views/engine/key_encoding.h"
+#include "storage/views/service/service.h"
+
+namespace runnel::storage::views {
+namespace {
+
+/// How often partitions that were added, failures and what is late are looked for.
+constexpr std::chrono::milliseconds kTick{1000};
+/// What a restart has to fold again.
+constexpr std::chrono::milliseconds kFlushInterval{2000};
+/// A view that is built and no further behind takes its place: the rest is a moment's work.
+constexpr std::uint64_t kNearEnough = 10'000;
+constexpr std::size_t kLeastCacheBytes = 256u << 10;
+
+}  // namespace
+
+// ---------------------------------------------------------------- changes
+Status Service::change(std::vector<Entry> changed, std::vector<std::uint32_t> gone) {
+  RUNNEL_TRY(save(changed, gone));
+  for (const std::uint32_t number : gone) entries_.erase(number);
+  for (Entry& entry : changed) {
+    const std::uint32_t number = entry.stored.number;
+    entries_.insert_or_assign(number, std::move(entry));
+  }
+  publish();
+  reconcile();
+  // Nobody reads it any more, but who began before; what is left here goes at the next start.
+  const Status erased = erase_strangers();
+  if (!erased)
+    log(LogLevel::kWarning, "old view state was not erased: " + erased.error().message());
+  notify(nullptr);
+  settle(nullptr);
+  return {};
+}
+
+Status Service::save(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone) {
+  CommitRequest request;
+  for (const Entry& entry : changed) {
+    request.state.push_back({definition_key(entry.stored.number), entry.stored.encode()});
+  }
+  for (const std::uint32_t number : gone) request.state.push_back({definition_key(number), {}});
+  ByteWriter next;
+  next.le(next_number_);
+  request.state.push_back({std::string(kNextNumberKey), next.take()});
+  CommitOutcome outcome = store_.commit_and_wait(std::move(request));
+  if (!outcome.result) return fail(outcome.result.error().within("the definition was not kept"));
+  return {};
+}
+
+void Service::publish() {
+  auto definitions = definitions_of(entries_);
+  std::map<std::string, std::string> problems;
+  std::set<std::string> busy;
+  for (const auto& [number, entry] : entries_) {
+    for (std::size_t v = 0; v < entry.bound.size(); ++v) {
+      const StoredVersion& version = entry.stored.versions[v];
+      const std::optional<Error>& problem =
+          version.failure ? version.failure : entry.bound[v].problem;
+      if (v > 0 && problem) {
+        problems[entry.stored.name] =
+            "generation " + std::to_string(version.generation) +
+            ", which was to replace it, has failed: " + problem->message();
+      }
+      if (v == 0 && !problem && version.built && !entry.stored.paused &&
+          entry.bound[v].has_state()) {
+        busy.insert(entry.bound[v].view->source.topic);
+      }
+    }
+  }
+  const MutexLock lock(mutex_);
+  definitions_ = std::move(definitions);
+  problems_ = std::move(problems);
+  busy_topics_ = std::move(busy);
+  changed_.notify_all();
+}
+
+std::map<Service::Task, std::vector<RunnerView>> Service::wanted() {
+  std::map<Task, std::vector<RunnerView>> tasks;
+  for (const auto& [number, entry] : entries_) {
+    if (entry.stored.paused) continue;
+    for (std::size_t v = 0; v < entry.bound.size(); ++v) {
+      const StoredVersion& version = entry.stored.versions[v];
+      const BoundVersion& bound = entry.bound[v];
+      if (version.failure || bound.problem || !bound.has_state()) continue;
+      const ViewId id{number, version.generation};
+      const Task task{bound.view->source.topic, version.built ? ViewId{} : id};
+      tasks[task].push_back({entry.stored.name, id, version, bound.view});
+    }
+  }
+  return tasks;
+}
+
+void Service::reconcile() {
+  again_ = false;
+  // Views that fail as they are started are wanted no more; each turn has fewer of them.
+  for (bool settled = false; !settled;) {
+    settled = true;
+    auto tasks = wanted();
+    Runners running;
+    {
+      const MutexLock lock(mutex_);
+      if (stopping_ || !state_) return;
+      running = runners_;
+    }
+    std::size_t views = 0;
+    for (const auto& [task, members] : tasks) views += members.size();
+    const std::size_t cache_bytes = std::max<std::size_t>(
+        kLeastCacheBytes, options_.memory_bytes / 2 / std::max<std::size_t>(1, views));
+    for (const auto& [task, runner] : running) {
+      const auto same = tasks.find(task);
+      const bool kept =
+          same != tasks.end() && !runner->is_outdated() &&
+          std::equal(runner->views().begin(), runner->views().end(), same->second.begin(),
+                     same->second.end(),
+                     [](const RunnerView& a, const RunnerView& b) { return a.same_work(b); });
+      if (kept) {
+        runner->state().set_cache_bytes(cache_bytes);
+        tasks.erase(same);
+      } else {
+        remove_runner(task);
+      }
+    }
+    for (auto& [task, members] : tasks) {
+      if (start_runner(task, std::move(members), cache_bytes)) continue;
+      settled = false;
+      break;
+    }
+  }
+}
+
+bool Service::start_runner(const Task& task, std::vector<RunnerView> views,
+                           std::size_t cache_bytes) {
+  std::vector<std::pair<ViewId, Error>> failed;
+  const auto info = store_.describe_topic(task.topic);
+  for (const RunnerView& view : views) {
+    if (!info && info.error().code() == ErrorCode::kUnknownTopic) {
+      failed.emplace_back(view.id, Error(ErrorCode::kUnknownTopic,
+                                         "view " + view.name + ": the topic " + task.topic +
+                                             " was deleted; drop the view, or replace it"));
+    } else if (info && info->id != view.stored.topic) {
+      failed.emplace_back(
+          view.id, Error(ErrorCode::kUnknownTopic,
+                         "view " + view.name + ": the topic " + task.topic +
+                             " was deleted and made anew; CREATE OR REPLACE begins with the new "
+                             "one"));
+    }
+  }
+  if (!failed.empty()) {
+    fail_versions(failed);
+    return false;
+  }
+  std::shared_ptr<StateStore> state;
+  {
+    const MutexLock lock(mutex_);
+    state = state_;
+  }
+  TopicRunnerOptions options;
+  options.topic = task.topic;
+  options.views = std::move(views);
+  options.builder = task.built != ViewId{};
+  options.cache_bytes = cache_bytes;
+  auto opened = TopicRunner::open(store_, *state, std::move(options));
+  if (!opened) {
+    log(LogLevel::kError, "views of " + task.topic + ": " + opened.error().to_string());
+    again_ = true;
+    return true;
+  }
+  const std::shared_ptr<TopicRunner> runner = std::move(*opened);
+  {
+    const MutexLock lock(mutex_);
+    runners_.insert_or_assign(task, runner);
+  }
+  runner->run([this](TopicRunner& which) { after_round(which); },
+              [this, topic = task.topic](const Error& error) {
+                log(LogLevel::kError, "views of " + topic + ": " + error.to_string());
+              });
+  return true;
+}
+
+void Service::remove_runner(const Task& task) {
+  std::shared_ptr<TopicRunner> runner;
+  {
+    const MutexLock lock(mutex_);
+    const auto found = runners_.find(task);
+    if (found == runners_.end()) return;
+    runner = std::move(found->second);
+    runners_.erase(found);
+  }
+  runner->stop();
+}
+
+// ---------------------------------------------------------------- the state
+Status Service::ensure_state() {
+  {
+    const MutexLock lock(mutex_);
+    if (state_) return {};
+    if (stopping_) return fail(ErrorCode::kShuttingDown, "the views are being stopped");
+  }
+  FileSystem& files = *options_.file_system;
+  RUNNEL_TRY(files.create_directory(options_.directory));
+  RUNNEL_TRY(files.sync_directory(parent_directory(options_.directory)));
+  StateStoreOptions options;
+  options.directory = options_.directory;
+  options.file_system = &files;
+  options.memory_bytes = options_.memory_bytes / 2;
+  options.warn = [this](std::string_view text) {
+    log(LogLevel::kWarning, "view state: " + std::string(text));
+  };
+  RUNNEL_TRY_ASSIGN(auto opened, open_state_store(std::move(options)));
+  {
+    const MutexLock lock(mutex_);
+    state_ = std::move(opened);
+  }
+  keeper_ = std::thread([this] { keep(); });
+  return {};
+}
+
+Status Service::erase_strangers() {
+  std::shared_ptr<StateStore> state;
+  {
+    const MutexLock lock(mutex_);
+    state = state_;
+  }
+  if (!state) return {};
+  const auto is_known = [this](ViewId id) RUNNEL_REQUIRES(changes_) {
+    const auto found = entries_.find(id.view);
+    if (found == entries_.end()) return false;
+    // Who knows what a definition needs that can't be read.
+    if (found->second.unreadable) return true;
+    const auto& versions = found->second.stored.versions;
+    return std::any_of(versions.begin(), versions.end(), [&](const StoredVersion& version) {
+      return version.generation == id.generation;
+    });
+  };
+  std::string at;
+  while (true) {
+    std::optional<ViewId> found;
+    RUNNEL_TRY(state->scan(at, {}, [&](std::string_view key, std::string_view) {
+      ByteReader in(as_bytes(key));
+      found.emplace();
+      found->view = in.be<std::uint32_t>();
+      found->generation = in.be<std::uint16_t>();
+      return false;
+    }));
+    if (!found) return {};
+    const std::string prefix = generation_prefix(*found);
+    at = behind_prefix(prefix);
+    if (!is_known(*found)) RUNNEL_TRY(state->erase_range(prefix, at));
+    if (at.empty()) return {};
+  }
+}
+
+void Service::flush_if_due(bool now) {
+  std::shared_ptr<StateStore> state;
+  {
+    const MutexLock lock(mutex_);
+    if (!state_ || !dirty_) return;
+    if (!now && Steady::now() < flushed_ + kFlushInterval) return;
+    dirty_ = false;
+    flushed_ = Steady::now();
+    state = state_;
+  }
+  const Status flushed = state->flush();
+  if (flushed) return;
+  log(LogLevel::kWarning, "view state: " + flushed.error().to_string());
+  const MutexLock lock(mutex_);
+  dirty_ = true;
+}
+
+// ---------------------------------------------------------------- failures
+void Service::fail_versions(const std::vector<std::pair<ViewId, Error>>& failed) {
+  std::vector<Entry> changed;
+  for (const auto& [id, why] : failed) {
+    const auto found = entries_.find(id.view);
+    if (found == entries_.end()) continue;
+    Entry entry = found->second;
+    for (StoredVersion& version : entry.stored.versions) {
+      if (version.generation != id.generation || version.failure) continue;
+      version.failure = why;
+      log(LogLevel::kError, "a view has failed and is no longer current: " + why.to_string());
+    }
+    changed.push_back(entry);
+    // In memory whatever becomes of the commit: it must not be folded.
+    found->second = std::move(entry);
+  }
+  const Status saved = save(changed, {});
+  if (!saved) log(LogLevel::kError, saved.error().to_string());
+  publish();
+  notify(nullptr);
+  settle(nullptr);
+}
+
+void Service::collect_failures() {
+  Runners running;
+  {
+    const MutexLock lock(mutex_);
+    running = runners_;
+  }
+  std::vector<std::pair<ViewId, Error>> failed;
+  for (const auto& [task, runner] : running) {
+    if (runner->state().failures() == 0) continue;
+    for (std::size_t v = 0; v < runner->views().size(); ++v) {
+      const auto why = runner->state().failure(v);
+      if (why) failed.emplace_back(runner->views()[v].id, *why);
+    }
+  }
+  if (failed.empty()) return;
+  fail_versions(failed);
+  reconcile();
+}
+
+// ---------------------------------------------------------------- what was built
+void Service::finish_built() {
+  Runners running;
+  {
+    const MutexLock lock(mutex_);
+    running = runners_;
+  }
+  for (const auto& [task, runner] : running) {
+    if (!runner->is_builder() || runner->state().failures() != 0) continue;
+    if (runner->lag() > kNearEnough) continue;
+    const Status done = finish(*runner);
+    if (done) continue;
+    log(LogLevel::kWarning, "view " + runner->views().front().name +
+                                " can't take its place yet: " + done.error().to_string());
+    again_ = true;
+  }
+}
+
+Status Service::finish(TopicRunner& builder) {
+  const ViewId id = builder.views().front().id;
+  const auto found = entries_.find(id.view);
+  if (found == entries_.end()) return {};
+  const Task shared{builder.topic(), {}};
+  std::shared_ptr<TopicRunner> others;
+  {
+    const MutexLock lock(mutex_);
+    const auto running = runners_.find(shared);
+    if (running != runners_.end()) others = running->second;
+  }
+  // Who reads the view must not see it go back: what it is to replace stands still until it has
+  // come as far.
+  builder.stop();
+  if (others) others->stop();
+  const auto restart = [&] {
+    remove_runner(shared);
+    remove_runner({builder.topic(), id});
+    reconcile();
+  };
+  while (builder.state().failures() == 0) {
+    const auto more = builder.round();
+    if (!more) {
+      const Error why = more.error();
+      restart();
+      return fail(why);
+    }
+    if (!*more || !others || builder.has_reached(*others)) break;
+  }
+  Entry entry = found->second;
+  auto& versions = entry.stored.versions;
+  if (builder.state().failures() == 0 &&
+      builder.views().front().stored.generation == versions.back().generation) {
+    if (versions.size() > 1) {
+      versions.erase(versions.begin());
+      entry.bound.erase(entry.bound.begin());
+    }
+    versions.front().built = true;
+    {
+      const MutexLock lock(mutex_);
+      dirty_ = true;
+    }
+    remove_runner(shared);
+    remove_runner({builder.topic(), id});
+    const Status changed = change({std::move(entry)}, {});
+    if (!changed) restart();
+    return changed;
+  }
+  restart();
+  return {};
+}
+
+// ---------------------------------------------------------------- the keeper
+void Service::keep() {
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      Steady::time_point until = Steady::now() + kTick;
+      for (const Waiter& waiter : waiters_) until = std::min(until, waiter.deadline);
+      while (!kicked_ && !stopping_) {
+        if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
+      }
+      if (stopping_) return;
+      kicked_ = false;
+    }
+    settle(nullptr);
+    look_after();
+    flush_if_due(false);
+  }
+}
+
+void Service::look_after() {
+  const MutexLock lock(changes_);
+  collect_failures();
+  finish_built();
+  Runners running;
+  {
+    const MutexLock published(mutex_);
+    running = runners_;
+  }
+  const bool outdated = std::any_of(running.begin(), running.end(),
+                                    [](const auto& each) { return each.second->is_outdated(); });
+  if (outdated || again_) reconcile();
+}
+
+}  // namespace runnel::storage::views

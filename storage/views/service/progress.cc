@@ -1,0 +1,192 @@
+// Who waits for views, and who watches them.
+#include <algorithm>
+
+#include "storage/views/service/service.h"
+
+namespace runnel::storage::views {
+
+/// `changed` is called under `calls`, so that who destroys a watch knows that none runs.
+struct Service::Watcher {
+  std::string view;
+  Mutex calls;
+  std::function<void()> changed RUNNEL_GUARDED_BY(calls);  ///< empty: it is over
+};
+
+class Service::WatchHandle final : public ViewWatch {
+ public:
+  explicit WatchHandle(std::shared_ptr<Watcher> watcher) : watcher_(std::move(watcher)) {}
+  ~WatchHandle() override {
+    const MutexLock lock(watcher_->calls);
+    watcher_->changed = nullptr;
+  }
+  WatchHandle(const WatchHandle&) = delete;
+  WatchHandle& operator=(const WatchHandle&) = delete;
+
+ private:
+  std::shared_ptr<Watcher> watcher_;
+};
+
+void Service::after_round(TopicRunner& runner) {
+  const bool news = runner.take_news();
+  const std::vector<bool> changed = runner.take_changed();
+  const bool failed = runner.state().failures() != 0;
+  if (news) {
+    const MutexLock lock(mutex_);
+    dirty_ = true;
+  }
+  if (failed || runner.is_builder()) kick();
+  if (news || failed) settle(&runner.topic());
+  std::vector<std::string> names;
+  for (std::size_t v = 0; v < changed.size(); ++v) {
+    if (changed[v]) names.push_back(runner.views()[v].name);
+  }
+  if (!names.empty()) notify(&names);
+}
+
+void Service::kick() {
+  const MutexLock lock(mutex_);
+  kicked_ = true;
+  changed_.notify_all();
+}
+
+// ---------------------------------------------------------------- waiting
+void Service::when_applied(std::string_view view, std::vector<Position> positions,
+                           Steady::time_point deadline, AppliedCallback done) {
+  Waiter waiter{std::string(view), std::move(positions), deadline, nullptr};
+  std::optional<Status> known;
+  {
+    const MutexLock lock(mutex_);
+    known = judge(waiter);
+    if (!known) {
+      waiter.done = std::move(done);
+      waiters_.push_back(std::move(waiter));
+      kicked_ = true;  // the keeper has to know the deadline, and maybe a new partition
+      changed_.notify_all();
+    }
+  }
+  if (known) done(std::move(*known));
+}
+
+void Service::settle(const std::string* topic) {
+  Settled settled;
+  {
+    const MutexLock lock(mutex_);
+    for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
+      const bool concerned =
+          topic == nullptr ||
+          std::any_of(waiter->positions.begin(), waiter->positions.end(),
+                      [&](const Position& position) { return position.topic == *topic; });
+      auto known = concerned ? judge(*waiter) : std::nullopt;
+      if (!known) {
+        ++waiter;
+        continue;
+      }
+      settled.emplace_back(std::move(waiter->done), std::move(*known));
+      waiter = waiters_.erase(waiter);
+    }
+  }
+  for (auto& [done, status] : settled) done(std::move(status));
+}
+
+std::optional<Status> Service::judge(const Waiter& waiter) const {
+  const auto late = [&]() -> std::optional<Status> {
+    if (stopping_) return fail(ErrorCode::kShuttingDown, "the views are being stopped");
+    if (Steady::now() < waiter.deadline) return std::nullopt;
+    return fail(ErrorCode::kTimeout, "the views did not get that far in time");
+  };
+  if (!waiter.view.empty()) {
+    const DefinitionRef base = base_of(waiter.view);
+    if (base == nullptr) {
+      return fail(ErrorCode::kNotFound, "there is no view '" + waiter.view + "'");
+    }
+    if (base->failure) {
+      return fail(ErrorCode::kNotAvailable,
+                  "the view " + base->name + " has failed: " + base->failure->message());
+    }
+    if (base->paused) {
+      return fail(ErrorCode::kNotAvailable,
+                  "the view " + base->name + " is paused; ALTER ... RESUME goes on");
+    }
+    const auto runner = runner_of(base->id);
+    if (runner != nullptr && reached(*runner, waiter)) return Status();
+    return late();
+  }
+  for (const Position& position : waiter.positions) {
+    if (!busy_topics_.contains(position.topic)) continue;
+    const auto runner = runners_.find(Task{position.topic, {}});
+    if (runner == runners_.end() || !reached(*runner->second, waiter)) return late();
+  }
+  return Status();
+}
+
+bool Service::reached(const TopicRunner& runner, const Waiter& waiter) {
+  for (const Position& position : waiter.positions) {
+    if (position.topic != runner.topic()) continue;
+    const auto number = static_cast<std::size_t>(position.partition.value());
+    if (number >= runner.partitions() || runner.applied(number) < position.next) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::shared_ptr<TopicRunner> Service::runner_of(ViewId id) const {
+  for (const auto& [task, runner] : runners_) {
+    if (runner->find(id)) return runner;
+  }
+  return nullptr;
+}
+
+DefinitionRef Service::base_of(std::string_view name) const {
+  DefinitionRef found = definitions_->find(name);
+  // Views can't read each other in circles: what a view reads was there before it.
+  while (found != nullptr && found->kind == sql::ObjectKind::kView && !found->failure &&
+         found->over_view()) {
+    found = definitions_->find(found->view->source.name);
+  }
+  if (found == nullptr || found->kind == sql::ObjectKind::kSource ||
+      found->kind == sql::ObjectKind::kTable) {
+    return nullptr;
+  }
+  return found;
+}
+
+// ---------------------------------------------------------------- watching
+Result<std::unique_ptr<ViewWatch>> Service::watch(std::string_view view,
+                                                  std::function<void()> changed) {
+  auto watcher = std::make_shared<Watcher>();
+  watcher->view = view;
+  {
+    const MutexLock lock(watcher->calls);
+    watcher->changed = std::move(changed);
+  }
+  const MutexLock lock(mutex_);
+  if (base_of(view) == nullptr) {
+    return fail(ErrorCode::kNotFound, "there is no view '" + std::string(view) + "'");
+  }
+  watchers_.push_back(watcher);
+  return std::make_unique<WatchHandle>(std::move(watcher));
+}
+
+void Service::notify(const std::vector<std::string>* names) {
+  std::vector<std::shared_ptr<Watcher>> concerned;
+  {
+    const MutexLock lock(mutex_);
+    std::erase_if(watchers_, [&](const std::weak_ptr<Watcher>& weak) {
+      auto watcher = weak.lock();
+      if (watcher == nullptr) return true;
+      const DefinitionRef base = names == nullptr ? nullptr : base_of(watcher->view);
+      if (names == nullptr ||
+          (base && std::find(names->begin(), names->end(), base->name) != names->end())) {
+        concerned.push_back(std::move(watcher));
+      }
+      return false;
+    });
+  }
+  for (const auto& watcher : concerned) {
+    const MutexLock lock(watcher->calls);
+    if (watcher->changed) watcher->changed();
+  }
+}
+
+}  // namespace runnel::storage::views

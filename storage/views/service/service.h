@@ -1,0 +1,183 @@
+// The view service's inside; private to this folder.
+//
+// Two locks. `changes_` is held by whoever changes what is defined or who folds it: a statement, or
+// the keeper. `mutex_` guards what was published of that, and is never held while anything blocks.
+// Taken in this order. A worker's thread takes `mutex_` alone.
+#pragma once
+
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "protocol/base/thread_annotations.h"
+#include "storage/views/service/catalogue.h"
+#include "storage/views/service/topic_runner.h"
+#include "storage/views/service/view_service.h"
+#include "storage/views/sql/parser.h"
+
+namespace runnel::storage::views {
+
+class Service final : public ViewService {
+ public:
+  using Steady = std::chrono::steady_clock;
+
+  Service(Store& store, ViewServiceOptions options) : store_(store), options_(std::move(options)) {}
+  ~Service() override { stop(); }
+  [[nodiscard]] Status start();
+  void stop() override;
+
+  using ViewService::execute;
+  [[nodiscard]] Result<std::vector<Answer>> execute(std::string_view text,
+                                                    const QueryLimits& limits) override;
+  [[nodiscard]] ReadSnapshot snapshot() const override;
+  [[nodiscard]] std::vector<ViewStatus> status() const override;
+  void when_applied(std::string_view view, std::vector<Position> positions,
+                    Steady::time_point deadline, AppliedCallback done) override;
+  [[nodiscard]] Result<std::unique_ptr<ViewWatch>> watch(std::string_view view,
+                                                         std::function<void()> changed) override;
+
+ private:
+  /// Who folds what: a topic's views, or one that is built.
+  struct Task {
+    std::string topic;
+    ViewId built;  ///< zero: all that are built
+    friend bool operator<(const Task& a, const Task& b) {
+      return std::tie(a.topic, a.built.view, a.built.generation) <
+             std::tie(b.topic, b.built.view, b.built.generation);
+    }
+  };
+  using Runners = std::map<Task, std::shared_ptr<TopicRunner>>;
+  struct Waiter {
+    std::string view;
+    std::vector<Position> positions;
+    Steady::time_point deadline;
+    AppliedCallback done;
+  };
+  struct Watcher;
+  class WatchHandle;
+  using Settled = std::vector<std::pair<AppliedCallback, Status>>;
+
+  // statements.cc: one statement.
+  [[nodiscard]] Result<Answer> run(const sql::Parsed& parsed, const QueryLimits& limits);
+  [[nodiscard]] Result<Answer> define(const sql::CreateSource& statement, const std::string& text)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<Answer> define(const sql::CreateView& statement, const std::string& text)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<Answer> define(const sql::CreateStream& statement, const std::string& text)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<Answer> drop(const sql::Drop& statement) RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<Answer> alter(const sql::Alter& statement) RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<Answer> set_options(const Entry& entry, const sql::Alter& statement)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<Answer> resume(Entry entry) RUNNEL_REQUIRES(changes_);
+  /// The same name is there already: the answer, if there is nothing else to do; the entry that is
+  /// to be replaced.
+  struct Taken {
+    std::optional<Answer> answer;
+    const Entry* replaced = nullptr;
+  };
+  [[nodiscard]] Result<Taken> check_name(const sql::Name& name, sql::ObjectKind kind,
+                                         bool or_replace, bool if_not_exists)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<TopicInfo> topic_of(const std::string& topic) const;
+  /// The version of a view or stream that `text` makes now, with its inputs and where it begins.
+  [[nodiscard]] Result<StoredVersion> make_version(const sql::Query& query, const std::string& text,
+                                                   const SourcePlan& source, Backfill backfill)
+      RUNNEL_REQUIRES(changes_);
+  /// Puts a version beside the one that is read, or in its place where it has no state to build.
+  [[nodiscard]] static Status put_version(Entry& entry, StoredVersion version, BoundVersion bound);
+  /// The statements of the sources and tables among `names`; `changed` is as it will be.
+  [[nodiscard]] std::vector<std::string> inputs_of(const std::vector<std::string>& names,
+                                                   const Entry* changed) RUNNEL_REQUIRES(changes_);
+  /// Where a version begins in a topic: at its start or its end.
+  [[nodiscard]] static StartOffsets start_of(const TopicInfo& topic, Backfill backfill);
+  /// A version of a view or stream with the inputs as they are with `changed`.
+  [[nodiscard]] Status rebuild_reader(Entry& reader, const Entry& changed)
+      RUNNEL_REQUIRES(changes_);
+  /// The view would be computed from itself.
+  [[nodiscard]] bool reads(const sql::Query& query, std::string_view name)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Status go_over_gap(const Entry& entry, StoredVersion& version,
+                                   std::vector<std::string>& notices);
+  [[nodiscard]] tl::unexpected<Error> unknown(const sql::Name& name, sql::ObjectKind kind)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] std::shared_ptr<const Definitions> definitions() const {
+    const MutexLock lock(mutex_);
+    return definitions_;
+  }
+  /// The views that read `entry` still make sense when it is `with`.
+  [[nodiscard]] Status check_readers(const Entry& with) RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] std::vector<Entry*> readers_of(std::string_view name) RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Entry* find(std::string_view name) RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Entry new_entry(const std::string& name, sql::ObjectKind kind)
+      RUNNEL_REQUIRES(changes_);
+  /// Waits a moment for a view that is small; a notice where it is not.
+  void wait_built(const std::string& name, Answer& answer);
+
+  // keeper.cc
+  /// Makes the changes durable, then has everybody see and follow them.
+  [[nodiscard]] Status change(std::vector<Entry> changed, std::vector<std::uint32_t> gone)
+      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Status save(const std::vector<Entry>& changed,
+                            const std::vector<std::uint32_t>& gone) RUNNEL_REQUIRES(changes_);
+  void publish() RUNNEL_REQUIRES(changes_);
+  /// Has exactly those runners run that should.
+  void reconcile() RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] std::map<Task, std::vector<RunnerView>> wanted() RUNNEL_REQUIRES(changes_);
+  /// False: views turned out to have failed, and what is wanted is another thing now.
+  [[nodiscard]] bool start_runner(const Task& task, std::vector<RunnerView> views,
+                                  std::size_t cache_bytes) RUNNEL_REQUIRES(changes_);
+  void remove_runner(const Task& task) RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Status ensure_state() RUNNEL_REQUIRES(changes_);
+  /// Erases what the state has of views and generations that are not defined.
+  [[nodiscard]] Status erase_strangers() RUNNEL_REQUIRES(changes_);
+  void fail_versions(const std::vector<std::pair<ViewId, Error>>& failed) RUNNEL_REQUIRES(changes_);
+  void collect_failures() RUNNEL_REQUIRES(changes_);
+  void finish_built() RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Status finish(TopicRunner& builder) RUNNEL_REQUIRES(changes_);
+  void keep();
+  void look_after() RUNNEL_EXCLUDES(changes_);
+  void flush_if_due(bool now);
+
+  // progress.cc
+  void after_round(TopicRunner& runner);
+  void settle(const std::string* topic);
+  [[nodiscard]] std::optional<Status> judge(const Waiter& waiter) const RUNNEL_REQUIRES(mutex_);
+  [[nodiscard]] static bool reached(const TopicRunner& runner, const Waiter& waiter);
+  [[nodiscard]] std::shared_ptr<TopicRunner> runner_of(ViewId id) const RUNNEL_REQUIRES(mutex_);
+  /// The view with state that a view is computed from; nullptr: it is gone.
+  [[nodiscard]] DefinitionRef base_of(std::string_view name) const RUNNEL_REQUIRES(mutex_);
+  void notify(const std::vector<std::string>* names);
+  void kick();
+  void log(LogLevel level, const std::string& text) const {
+    if (options_.log) options_.log(level, text);
+  }
+
+  Store& store_;
+  const ViewServiceOptions options_;
+
+  Mutex changes_;
+  Entries entries_ RUNNEL_GUARDED_BY(changes_);
+  std::uint32_t next_number_ RUNNEL_GUARDED_BY(changes_) = 1;
+  bool again_ RUNNEL_GUARDED_BY(changes_) = false;  ///< a runner could not be started yet
+
+  mutable Mutex mutex_;
+  std::condition_variable_any changed_;  ///< for the keeper, and for wait_built()
+  std::shared_ptr<const Definitions> definitions_ RUNNEL_GUARDED_BY(mutex_) =
+      std::make_shared<const Definitions>();
+  std::map<std::string, std::string> problems_ RUNNEL_GUARDED_BY(mutex_);  ///< of what replaces
+  std::set<std::string> busy_topics_ RUNNEL_GUARDED_BY(mutex_);  ///< that running views read
+  std::shared_ptr<StateStore> state_ RUNNEL_GUARDED_BY(mutex_);
+  Runners runners_ RUNNEL_GUARDED_BY(mutex_);
+  std::list<Waiter> waiters_ RUNNEL_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<Watcher>> watchers_ RUNNEL_GUARDED_BY(mutex_);
+  bool kicked_ RUNNEL_GUARDED_BY(mutex_) = false;
+  bool dirty_ RUNNEL_GUARDED_BY(mutex_) = false;  ///< the state has what is not flushed
+  bool stopping_ RUNNEL_GUARDED_BY(mutex_) = false;
+  Steady::time_point flushed_ RUNNEL_GUARDED_BY(mutex_) = Steady::now();
+  std::thread keeper_ RUNNEL_GUARDED_BY(changes_);
+};
+
+}  // namespace runnel::storage::views

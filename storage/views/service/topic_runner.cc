@@ -1,0 +1,122 @@
+#include "storage/views/service/topic_runner.h"
+
+#include <algorithm>
+
+namespace runnel::storage::views {
+namespace {
+
+/// Of a view that is built at a set rate: a round is no burst.
+constexpr std::uint32_t kSlowFetchBytes = 64u << 10;
+
+std::vector<RowNeed> needs_of(const std::vector<RunnerView>& views) {
+  std::vector<RowNeed> needs;
+  for (const RunnerView& view : views) {
+    needs.push_back({&view.plan->source, view.plan->slots_read, view.plan->row_slots()});
+  }
+  return needs;
+}
+
+}  // namespace
+
+bool RunnerView::same_work(const RunnerView& other) const {
+  return id == other.id && name == other.name && stored.sql == other.stored.sql &&
+         stored.inputs == other.stored.inputs && stored.altered == other.stored.altered &&
+         stored.topic == other.stored.topic && stored.start == other.stored.start;
+}
+
+TopicRunner::TopicRunner(Store& store, TopicRunnerOptions options)
+    : store_(store), options_(std::move(options)), rows_(needs_of(options_.views)) {}
+
+Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore& state,
+                                                       TopicRunnerOptions options) {
+  std::shared_ptr<TopicRunner> made(new TopicRunner(store, std::move(options)));
+  std::vector<TopicView> views;
+  TopicViewsOptions topic;
+  topic.topic = made->options_.topic;
+  for (const RunnerView& view : made->options_.views) {
+    FoldOptions fold;
+    fold.id = view.id;
+    fold.cache_bytes = made->options_.cache_bytes;
+    fold.keep_changes = kChangesKept;
+    views.push_back({view.plan.get(), fold, view.stored.start});
+    if (made->options_.builder && view.plan->options.backfill_rate) {
+      topic.fetch_bytes = kSlowFetchBytes;
+    }
+  }
+  RUNNEL_TRY_ASSIGN(made->views_, TopicViews::open(store, state, made->rows_, std::move(views),
+                                                   std::move(topic)));
+  made->sequences_.resize(made->options_.views.size());
+  static_cast<void>(made->take_changed());
+  static_cast<void>(made->take_news());
+  return made;
+}
+
+void TopicRunner::run(std::function<void(TopicRunner&)> after_round,
+                      std::function<void(const Error&)> report) {
+  ViewWorkerOptions worker;
+  worker.after_round = [this, after = std::move(after_round)] { after(*this); };
+  worker.report = std::move(report);
+  worker.low_priority = options_.builder;
+  if (options_.builder) {
+    worker.records_per_second = options_.views.front().plan->options.backfill_rate.value_or(0);
+  }
+  worker_ = std::make_unique<ViewWorker>(store_, *views_, std::move(worker));
+}
+
+void TopicRunner::stop() {
+  if (worker_) worker_->stop();
+}
+
+std::optional<std::size_t> TopicRunner::find(ViewId id) const {
+  for (std::size_t v = 0; v < options_.views.size(); ++v) {
+    if (options_.views[v].id == id) return v;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t TopicRunner::lag() const {
+  std::uint64_t lag = 0;
+  for (std::size_t p = 0; p < views_->partitions().size(); ++p) {
+    const Offset end = store_.partition_info(views_->partitions()[p]).last_stable;
+    const Offset applied = views_->applied(p);
+    if (applied < end) lag += static_cast<std::uint64_t>(end - applied);
+  }
+  return lag;
+}
+
+bool TopicRunner::is_outdated() const {
+  const auto first = store_.partition(topic(), PartitionIndex(0));
+  if (!first) return first.error().code() == ErrorCode::kUnknownTopic;
+  if (store_.partition_id(*first) != store_.partition_id(views_->partitions().front())) return true;
+  return store_.partition(topic(), PartitionIndex(static_cast<std::int32_t>(partitions())))
+      .has_value();
+}
+
+bool TopicRunner::has_reached(const TopicRunner& other) const {
+  if (other.views_->failures() == other.views().size()) return true;
+  const std::size_t count = std::min(partitions(), other.partitions());
+  for (std::size_t p = 0; p < count; ++p) {
+    if (views_->applied(p) < other.views_->applied(p)) return false;
+  }
+  return true;
+}
+
+bool TopicRunner::take_news() {
+  std::vector<Offset> applied;
+  for (std::size_t p = 0; p < partitions(); ++p) applied.push_back(views_->applied(p));
+  if (applied == applied_) return false;
+  applied_ = std::move(applied);
+  return true;
+}
+
+std::vector<bool> TopicRunner::take_changed() {
+  std::vector<bool> changed;
+  for (std::size_t v = 0; v < sequences_.size(); ++v) {
+    const std::uint64_t sequence = views_->sequence(v);
+    changed.push_back(sequence != sequences_[v]);
+    sequences_[v] = sequence;
+  }
+  return changed;
+}
+
+}  // namespace runnel::storage::views

@@ -1,0 +1,84 @@
+// What keeps some views of a topic current: their folds, and the thread that feeds them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "storage/views/service/definition_entry.h"
+#include "storage/views/worker/view_rows.h"
+#include "storage/views/worker/view_worker.h"
+
+namespace runnel::storage::views {
+
+/// Groups of which subscribers can be told that they changed, of each view.
+inline constexpr std::uint64_t kChangesKept = 10'000;
+
+/// A version of a view that is folded.
+struct RunnerView {
+  std::string name;
+  ViewId id;
+  StoredVersion stored;
+  std::shared_ptr<const ViewPlan> plan;
+
+  /// Folding one is folding the other.
+  [[nodiscard]] bool same_work(const RunnerView& other) const;
+};
+
+struct TopicRunnerOptions {
+  std::string topic;
+  std::vector<RunnerView> views;
+  bool builder = false;                ///< builds one view, alone
+  std::size_t cache_bytes = 1u << 20;  ///< of each view
+};
+
+/// Thread safe, except run(), stop() and round().
+class TopicRunner {
+ public:
+  /// Errors: as TopicViews::open().
+  [[nodiscard]] static Result<std::shared_ptr<TopicRunner>> open(Store& store, StateStore& state,
+                                                                 TopicRunnerOptions options);
+  ~TopicRunner() { stop(); }
+  TopicRunner(const TopicRunner&) = delete;
+  TopicRunner& operator=(const TopicRunner&) = delete;
+
+  /// Starts the thread. `after_round` is called on it.
+  void run(std::function<void(TopicRunner&)> after_round, std::function<void(const Error&)> report);
+  /// Ends the thread; what it did can still be asked.
+  void stop();
+  /// A round by hand, while no thread runs.
+  [[nodiscard]] Result<bool> round() { return views_->round(); }
+
+  [[nodiscard]] const std::string& topic() const noexcept { return options_.topic; }
+  [[nodiscard]] bool is_builder() const noexcept { return options_.builder; }
+  [[nodiscard]] const std::vector<RunnerView>& views() const noexcept { return options_.views; }
+  [[nodiscard]] TopicViews& state() noexcept { return *views_; }
+  [[nodiscard]] std::size_t partitions() const noexcept { return views_->partitions().size(); }
+  [[nodiscard]] Offset applied(std::size_t partition) const { return views_->applied(partition); }
+  /// Which of its views it is.
+  [[nodiscard]] std::optional<std::size_t> find(ViewId id) const;
+  /// Records behind the topic's last stable offsets.
+  [[nodiscard]] std::uint64_t lag() const;
+  /// The topic has partitions that it does not read, or is another one by now.
+  [[nodiscard]] bool is_outdated() const;
+  /// It has every record that the other has.
+  [[nodiscard]] bool has_reached(const TopicRunner& other) const;
+  /// Whether views wrote since the last call.
+  [[nodiscard]] bool take_news();
+  /// By view: whether its change sequence grew since the last call. Of one thread.
+  [[nodiscard]] std::vector<bool> take_changed();
+
+ private:
+  TopicRunner(Store& store, TopicRunnerOptions options);
+
+  Store& store_;
+  const TopicRunnerOptions options_;
+  JsonRows rows_;
+  std::unique_ptr<TopicViews> views_;
+  std::vector<std::uint64_t> sequences_;
+  std::vector<Offset> applied_;
+  std::unique_ptr<ViewWorker> worker_;
+};
+
+}  // namespace runnel::storage::views

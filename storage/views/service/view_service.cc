@@ -1,0 +1,167 @@
+#include "storage/views/service/view_service.h"
+
+#include "storage/views/engine/view_reader.h"
+#include "storage/views/service/service.h"
+#include "storage/views/sql/parser.h"
+
+namespace runnel::storage::views {
+
+std::string_view name_of(ViewState state) noexcept {
+  switch (state) {
+    case ViewState::kRunning:
+      return "running";
+    case ViewState::kBuilding:
+      return "building";
+    case ViewState::kPaused:
+      return "paused";
+    case ViewState::kFailed:
+      break;
+  }
+  return "failed";
+}
+
+Result<std::unique_ptr<ViewService>> ViewService::open(Store& store, ViewServiceOptions options) {
+  auto made = std::make_unique<Service>(store, std::move(options));
+  RUNNEL_TRY(made->start());
+  return made;
+}
+
+Status Service::start() {
+  const MutexLock lock(changes_);
+  RUNNEL_TRY_ASSIGN(const StateEntries stored, store_.read_state(kDefinitionPrefix));
+  for (const auto& [key, value] : stored) {
+    if (key == kNextNumberKey) {
+      ByteReader in(as_bytes(value));
+      next_number_ = in.le<std::uint32_t>();
+      if (!in.at_end()) return fail(ErrorCode::kCorrupt, "the entry " + key + " is damaged");
+      continue;
+    }
+    const auto number = definition_number(key);
+    if (!number)
+      return fail(ErrorCode::kCorrupt, "the entry " + key + " has no name of a definition");
+    Entry entry;
+    entry.stored.number = *number;
+    const Status read = entry.stored.decode(value);
+    if (!read) {
+      entry.unreadable = read.error();
+      entry.stored.versions.clear();
+      if (entry.stored.name.empty()) entry.stored.name = key;
+    }
+    entries_.emplace(*number, std::move(entry));
+  }
+  bind_all(entries_);
+  publish();
+  bool state_needed = false;
+  for (const auto& [name, definition] : snapshot().definitions->all()) {
+    state_needed = state_needed || definition->kind == sql::ObjectKind::kView;
+    if (!definition->failure) continue;
+    log(LogLevel::kError, std::string(words_of(definition->kind)) + " " + name +
+                              " has failed: " + definition->failure->to_string());
+  }
+  if (!state_needed) return {};
+  RUNNEL_TRY(ensure_state());
+  RUNNEL_TRY(erase_strangers());
+  reconcile();
+  return {};
+}
+
+void Service::stop() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  std::thread keeper;
+  {
+    const MutexLock lock(changes_);
+    keeper.swap(keeper_);
+  }
+  if (keeper.joinable()) keeper.join();
+  const MutexLock lock(changes_);
+  Runners runners;
+  {
+    const MutexLock published(mutex_);
+    runners.swap(runners_);
+  }
+  for (const auto& [task, runner] : runners) runner->stop();
+  flush_if_due(true);
+  settle(nullptr);
+}
+
+Result<std::vector<Answer>> Service::execute(std::string_view text, const QueryLimits& limits) {
+  if (text.size() > kMaxStatementBytes) {
+    return fail(ErrorCode::kInvalidArgument,
+                "a statement has at most " + std::to_string(kMaxStatementBytes) + " bytes");
+  }
+  RUNNEL_TRY_ASSIGN(const std::vector<sql::Parsed> all, sql::parse(text));
+  std::vector<Answer> answers;
+  for (const sql::Parsed& parsed : all) {
+    RUNNEL_TRY_ASSIGN(Answer answer, run(parsed, limits));
+    answers.push_back(std::move(answer));
+  }
+  return answers;
+}
+
+ReadSnapshot Service::snapshot() const {
+  const MutexLock lock(mutex_);
+  return {definitions_, state_ ? state_->snapshot() : nullptr, &store_};
+}
+
+std::vector<ViewStatus> Service::status() const {
+  const ReadSnapshot now = snapshot();
+  std::map<std::string, std::string> problems;
+  {
+    const MutexLock lock(mutex_);
+    problems = problems_;
+  }
+  std::vector<ViewStatus> all;
+  for (const auto& [name, definition] : now.definitions->all()) {
+    if (definition->kind != sql::ObjectKind::kView &&
+        definition->kind != sql::ObjectKind::kStream) {
+      continue;
+    }
+    ViewStatus status;
+    status.name = name;
+    status.kind = definition->kind;
+    if (definition->failure) {
+      status.state = ViewState::kFailed;
+      status.problem = definition->failure->message();
+    } else {
+      status.state = definition->paused     ? ViewState::kPaused
+                     : definition->building ? ViewState::kBuilding
+                                            : ViewState::kRunning;
+      if (const auto found = problems.find(name); found != problems.end()) {
+        status.problem = found->second;
+      }
+    }
+    if (definition->view != nullptr && !definition->over_view() && now.state != nullptr) {
+      const auto reader = ViewReader::open(*definition->view, definition->id, *now.state);
+      if (!reader) {
+        status.state = ViewState::kFailed;
+        status.problem = reader.error().message();
+        all.push_back(std::move(status));
+        continue;
+      }
+      status.totals = (*reader)->totals();
+      status.sequence = (*reader)->sequence();
+      const std::string& topic = definition->view->source.topic;
+      std::map<std::uint32_t, std::int64_t> next;
+      for (const auto& [partition, cursor] : (*reader)->cursors()) next[partition] = cursor.next;
+      const auto info = store_.describe_topic(topic);
+      if (info) {
+        for (const PartitionInfo& partition : info->partitions) {
+          const auto number = static_cast<std::uint32_t>(partition.index.value());
+          const Offset at(next.contains(number) ? next[number] : 0);
+          status.applied.push_back({topic, partition.index, at});
+          if (at < partition.last_stable) {
+            status.lag += static_cast<std::uint64_t>(partition.last_stable - at);
+          }
+        }
+      }
+    }
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+}  // namespace runnel::storage::views
