@@ -150,7 +150,7 @@ Status ViewFold::add(std::uint32_t number, const FoldRow& row) {
   partition->touched = true;
   ++cursor.counters.records;
   arena_.clear();
-  if (row.error == RowError::kNoValue) {
+  if (row.error == RowError::kNoValue || row.error == RowError::kNoMatch) {
     ++cursor.counters.filtered;
     return {};
   }

@@ -28,10 +28,11 @@ std::string joined(const std::vector<std::string>& names) {
   return all;
 }
 
-Status check_supported(const std::vector<JoinPlan>& joins, const ViewOptions* options) {
-  if (!joins.empty()) {
+Status check_supported(const SourcePlan& source, const std::vector<JoinPlan>& joins,
+                       const ViewOptions* options) {
+  if (!joins.empty() && source.topic.empty()) {
     return fail(ErrorCode::kUnsupported,
-                "a view can't join a table; join it in the SELECT that reads the view");
+                "a view of a view can't join a table; join it in the view that it reads");
   }
   if (options != nullptr && options->changelog_topic) {
     return fail(ErrorCode::kUnsupported, "changelog_topic is not offered by this version");
@@ -314,7 +315,8 @@ Result<Answer> Service::define(const sql::CreateView& statement, const std::stri
   }
   const auto known = definitions();
   RUNNEL_TRY_ASSIGN(ViewPlan plan, bind_view(statement, text, *known));
-  RUNNEL_TRY(check_supported(plan.joins, &plan.options));
+  RUNNEL_TRY(check_supported(plan.source, plan.joins, &plan.options));
+  for (const JoinPlan& join : plan.joins) RUNNEL_TRY(topic_of(join.table.topic));
   RUNNEL_TRY(Windows::make(plan.window));
   RUNNEL_TRY_ASSIGN(StoredVersion version,
                     make_version(statement.query, text, plan.source, plan.options.backfill));

@@ -11,7 +11,8 @@ constexpr std::uint32_t kSlowFetchBytes = 64u << 10;
 std::vector<RowNeed> needs_of(const std::vector<RunnerView>& views) {
   std::vector<RowNeed> needs;
   for (const RunnerView& view : views) {
-    needs.push_back({&view.plan->source, view.plan->slots_read, view.plan->row_slots()});
+    needs.push_back(
+        {&view.plan->source, view.plan->slots_read, view.plan->row_slots(), view.plan->joins});
   }
   return needs;
 }

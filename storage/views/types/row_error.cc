@@ -11,7 +11,7 @@ struct Row {
   std::string_view meaning;
 };
 
-constexpr std::array<Row, 18> kRows{{
+constexpr std::array<Row, 19> kRows{{
     {RowError::kNone, "none", "nothing is wrong"},
     {RowError::kNotJson, "not_json", "the value is no JSON document"},
     {RowError::kNotUtf8, "not_utf8", "a text is no valid UTF-8"},
@@ -22,6 +22,7 @@ constexpr std::array<Row, 18> kRows{{
     {RowError::kMissing, "missing", "the column is NOT NULL, and the record has no value for it"},
     {RowError::kNotObject, "not_object", "the document is no JSON object"},
     {RowError::kNoValue, "no_value", "the record has no value"},
+    {RowError::kNoMatch, "no_match", "no row of a joined table belongs to it"},
     {RowError::kOutOfRange, "out_of_range", "the number or time does not fit its type"},
     {RowError::kDivisionByZero, "division_by_zero", "division by zero"},
     {RowError::kInvalidText, "invalid_text", "the text can't be read as that type"},

@@ -30,6 +30,7 @@ enum class RowError : std::uint8_t {
   kTooManyGroups = 41,  ///< above the view's max_groups
   kKeyTooLarge = 42,    ///< a text of a group's key
   kLate = 43,           ///< behind the watermark, and late='dead-letter'
+  kNoMatch = 44,        ///< a JOIN found no row in its table
 };
 
 /// Stable lower_snake name, e.g. "duplicate_key".

@@ -75,9 +75,15 @@ Result<bool> TopicViews::round() {
       if (view.fold) view.fold->set_cache_bytes(bytes);
     }
   }
+  // What was committed before these ends is in the tables that rows are joined with.
+  std::vector<Offset> ends;
+  for (const PartitionRef& p : partitions_) ends.push_back(store_.partition_info(p).last_stable);
+  RUNNEL_TRY(rows_.prepare(store_, [this](std::size_t view, const Error& why) {
+    if (views_[view].fold != nullptr) stop_view(view, why);
+  }));
   bool any = false;
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
-    const auto read_some = read(i);
+    const auto read_some = read(i, ends[i]);
     if (!read_some) {
       discard();
       return fail(read_some.error());
@@ -89,7 +95,7 @@ Result<bool> TopicViews::round() {
   return any;
 }
 
-Result<bool> TopicViews::read(std::size_t partition) {
+Result<bool> TopicViews::read(std::size_t partition, Offset end) {
   if (from_[partition] == kNobody) return false;
   const PartitionInfo info = store_.partition_info(partitions_[partition]);
   if (from_[partition] < info.log_start) RUNNEL_TRY(stop_behind(partition, info.log_start));
@@ -104,8 +110,10 @@ Result<bool> TopicViews::read(std::size_t partition) {
     RUNNEL_TRY(judge_log(partition, from, *head.error));
     return false;
   }
-  if (head.next <= from) return false;
-  const Status folded = fold_batches(partition, from, fetched[0].batches.bytes(), head.aborted);
+  if (head.next <= from || end <= from) return false;
+  const Offset next = std::min(head.next, end);
+  const Status folded =
+      fold_batches(partition, from, next, fetched[0].batches.bytes(), head.aborted);
   if (!folded) {
     RUNNEL_TRY(judge_log(partition, from, folded.error()));
     return false;
@@ -113,14 +121,14 @@ Result<bool> TopicViews::read(std::size_t partition) {
   for (std::size_t v = 0; v < views_.size(); ++v) {
     if (views_[v].fold == nullptr) continue;
     const Status moved =
-        views_[v].fold->advance(static_cast<std::uint32_t>(partition), head.next.value());
+        views_[v].fold->advance(static_cast<std::uint32_t>(partition), next.value());
     if (!moved) RUNNEL_TRY(judge(v, moved.error()));
   }
-  from_[partition] = head.next;
+  from_[partition] = next;
   return true;
 }
 
-Status TopicViews::fold_batches(std::size_t partition, Offset from, Bytes batches,
+Status TopicViews::fold_batches(std::size_t partition, Offset from, Offset end, Bytes batches,
                                 const std::vector<AbortedTransaction>& aborted) {
   std::vector<protocol::AbortedFrom> transactions;
   for (const AbortedTransaction& one : aborted) transactions.push_back({one.producer, one.first});
@@ -130,6 +138,7 @@ Status TopicViews::fold_batches(std::size_t partition, Offset from, Bytes batche
         const std::size_t size,
         protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
     const Bytes batch = batches.first(size);
+    if (protocol::BatchView(batch).base_offset() >= end) break;
     batches = batches.subspan(size);
     RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
     if (!left_out) RUNNEL_TRY(fold_batch(partition, from, batch));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,13 @@ namespace runnel::storage::views {
 class RowMaker {
  public:
   virtual ~RowMaker() = default;
+  /// Reads what rows need besides their records, up to now: called when it is settled which records
+  /// a round takes. `broken` is told of views that can't go on, and why; other errors pass.
+  [[nodiscard]] virtual Status prepare(
+      Store& store, const std::function<void(std::size_t view, const Error& why)>& broken) {
+    static_cast<void>(store), static_cast<void>(broken);
+    return {};
+  }
   virtual void begin(PartitionIndex partition, const protocol::Record& record) = 0;
   /// The record as the `view`-th view reads it; of use until the next call of either.
   [[nodiscard]] virtual FoldRow row(std::size_t view) = 0;
@@ -80,8 +88,9 @@ class TopicViews {
   TopicViews(Store& store, StateStore& state, RowMaker& rows, TopicViewsOptions options)
       : store_(store), state_(state), rows_(rows), options_(std::move(options)) {}
   [[nodiscard]] Status open_view(std::size_t view);
-  [[nodiscard]] Result<bool> read(std::size_t partition);
-  [[nodiscard]] Status fold_batches(std::size_t partition, Offset from, Bytes batches,
+  /// Reads up to `end` at most.
+  [[nodiscard]] Result<bool> read(std::size_t partition, Offset end);
+  [[nodiscard]] Status fold_batches(std::size_t partition, Offset from, Offset end, Bytes batches,
                                     const std::vector<AbortedTransaction>& aborted);
   [[nodiscard]] Status fold_batch(std::size_t partition, Offset from, Bytes batch);
   [[nodiscard]] Status write(std::size_t view);

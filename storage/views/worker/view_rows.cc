@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "storage/views/engine/key_encoding.h"
 #include "storage/views/types/time_text.h"
 
 namespace runnel::storage::views {
@@ -18,6 +19,10 @@ bool same_rows(const SourcePlan& a, const SourcePlan& b) {
          (!a.watermark || a.watermark->column == b.watermark->column) &&
          std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
                     same_columns);
+}
+
+bool same_table(const SourcePlan& a, const SourcePlan& b) {
+  return a.topic == b.topic && a.primary_key == b.primary_key && same_rows(a, b);
 }
 
 Value text_or_null(std::optional<std::string_view> text) {
@@ -107,6 +112,62 @@ JsonRows::JsonRows(std::vector<RowNeed> needs)
     }
   }
   event_times_.resize(shared_.size());
+  for (const RowNeed& need : needs_) {
+    std::vector<std::size_t>& joined = joined_.emplace_back();
+    for (const JoinPlan& join : need.joins) {
+      const auto known = std::find_if(tables_.begin(), tables_.end(), [&](const JoinedTable& t) {
+        return same_table(t.reader->plan(), join.table);
+      });
+      joined.push_back(static_cast<std::size_t>(known - tables_.begin()));
+      if (known == tables_.end())
+        tables_.push_back({std::make_unique<TableReader>(join.table), {}});
+    }
+  }
+}
+
+Status JsonRows::prepare(Store& store,
+                         const std::function<void(std::size_t view, const Error& why)>& broken) {
+  for (JoinedTable& table : tables_) {
+    if (table.broken) continue;
+    const Status read = table.reader->catch_up(store);
+    if (read) continue;
+    const ErrorCode code = read.error().code();
+    if (code != ErrorCode::kUnknownTopic && code != ErrorCode::kInvalidArgument &&
+        code != ErrorCode::kCorrupt) {
+      return read;
+    }
+    table.broken = read.error();
+  }
+  for (std::size_t v = 0; v < joined_.size(); ++v) {
+    for (const std::size_t table : joined_[v]) {
+      if (tables_[table].broken) broken(v, *tables_[table].broken);
+    }
+  }
+  return {};
+}
+
+RowError JsonRows::join(std::size_t view, FoldRow& row) {
+  arena_.clear();
+  const RowNeed& need = needs_[view];
+  for (std::size_t j = 0; j < need.joins.size(); ++j) {
+    const JoinPlan& join = need.joins[j];
+    key_.clear();
+    bool whole = true;
+    for (std::size_t i = 0; i < join.key.size(); ++i) {
+      Value value;
+      const RowError error = join.key[i].evaluate(row.values, arena_, value);
+      if (error != RowError::kNone && need.source->on_error != sql::OnError::kNull) return error;
+      whole = whole && !value.is_null();
+      if (whole) encode_key(join.table.columns[join.table.primary_key[i]].type, value, key_);
+    }
+    std::span<const Value> found;
+    if (whole) found = tables_[joined_[view][j]].reader->table().find(key_, row.event_time);
+    if (found.empty() && !join.left) return RowError::kNoMatch;
+    for (std::size_t c = 0; c < join.table.columns.size(); ++c) {
+      row.values[join.first_slot + c] = found.empty() ? Value::null() : found[c];
+    }
+  }
+  return RowError::kNone;
 }
 
 void JsonRows::begin(PartitionIndex partition, const protocol::Record& record) {
@@ -157,7 +218,10 @@ FoldRow JsonRows::row(std::size_t view) {
     if (error.source != source || (first != nullptr && first->slot <= error.slot)) continue;
     if (std::binary_search(slots.begin(), slots.end(), error.slot)) first = &error;
   }
-  if (first == nullptr) return row;
+  if (first == nullptr) {
+    row.error = join(view, row);
+    return row;
+  }
   row.error = first->error;
   row.path = needs_[view].source->columns[first->slot].path_text;
   return row;

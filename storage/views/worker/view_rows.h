@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "storage/views/json/decoder.h"
+#include "storage/views/worker/table_reader.h"
 #include "storage/views/worker/topic_views.h"
 
 namespace runnel::storage::views {
@@ -24,6 +25,7 @@ struct RowNeed {
   const SourcePlan* source = nullptr;  ///< outlives the rows
   std::vector<Slot> slots;             ///< ViewPlan::slots_read
   std::size_t row_slots = 0;           ///< ViewPlan::row_slots()
+  std::span<const JoinPlan> joins{};   ///< ViewPlan::joins; they outlive the rows
 };
 
 class JsonRows final : public RowMaker {
@@ -31,6 +33,9 @@ class JsonRows final : public RowMaker {
   /// One of each view, in the order in which row() numbers them.
   explicit JsonRows(std::vector<RowNeed> needs);
 
+  /// Reads the joined tables on.
+  [[nodiscard]] Status prepare(
+      Store& store, const std::function<void(std::size_t view, const Error& why)>& broken) override;
   void begin(PartitionIndex partition, const protocol::Record& record) override;
   [[nodiscard]] FoldRow row(std::size_t view) override;
 
@@ -42,11 +47,19 @@ class JsonRows final : public RowMaker {
   static std::vector<DecoderNeed> share(const std::vector<RowNeed>& needs,
                                         std::vector<std::size_t>& places);
   void fill(std::size_t source, PartitionIndex partition, const protocol::Record& record);
+  /// Fills the columns of the joined tables.
+  [[nodiscard]] RowError join(std::size_t view, FoldRow& row);
 
   std::vector<RowNeed> needs_;
   std::vector<std::size_t> places_;  ///< of each view: its source in the decoder
   std::vector<Shared> shared_;
   Decoder decoder_;
+  struct JoinedTable {
+    std::unique_ptr<TableReader> reader;
+    std::optional<Error> broken;
+  };
+  std::vector<JoinedTable> tables_;
+  std::vector<std::vector<std::size_t>> joined_;  ///< by view, of each join: which of tables_
 
   // Of the record at hand.
   std::int64_t offset_ = 0;
@@ -54,6 +67,8 @@ class JsonRows final : public RowMaker {
   std::string_view raw_;
   std::vector<std::int64_t> event_times_;  ///< by source
   std::string headers_;
+  Arena arena_;
+  std::string key_;
 };
 
 /// A record's timestamp in microseconds; NULL as above.

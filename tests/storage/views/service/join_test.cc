@@ -1,0 +1,115 @@
+// Facts joined with a table: the same rows live, after a restart and when built anew.
+#include "tests/storage/views/service/service_fixture.h"
+
+namespace runnel::storage::views {
+namespace {
+
+class JoinTest : public ServiceFixture {
+ protected:
+  void SetUp() override {
+    ServiceFixture::SetUp();
+    create("campaigns", 1);
+    run("CREATE SOURCE donations (campaign VARCHAR NOT NULL, amount DECIMAL(12,2), at TIMESTAMPTZ, "
+        "WATERMARK FOR at AS at - INTERVAL '1 minute') ON TOPIC 'donations'");
+    run("CREATE TABLE campaigns (campaign VARCHAR, country VARCHAR, PRIMARY KEY (campaign)) "
+        "ON TOPIC 'campaigns'");
+  }
+  void create_view(const std::string& name, const std::string& join = "JOIN") {
+    run("CREATE OR REPLACE MATERIALIZED VIEW " + name +
+        " AS SELECT c.country, COUNT(*) AS n, SUM(d.amount) AS total FROM donations d " + join +
+        " campaigns c ON d.campaign = c.campaign GROUP BY c.country");
+  }
+  void put_campaign(const std::string& campaign, const std::string& country, std::int64_t millis) {
+    protocol::Record record;
+    record.timestamp = Timestamp(millis);
+    record.key = campaign;
+    const std::string value =
+        R"({"campaign":")" + campaign + R"(","country":")" + country + R"("})";
+    if (!country.empty()) record.value = value;
+    const auto outcome = append("campaigns", make_batch({record}), 0);
+    ASSERT_TRUE(outcome.result) << outcome.result.error().to_string();
+  }
+  /// At a second of 1970.
+  static std::string at(const std::string& campaign, int cents, int second) {
+    std::string event = donation(campaign, cents);
+    event.pop_back();
+    return event + R"(,"at":"1970-01-01T00:00:)" + (second < 10 ? "0" : "") +
+           std::to_string(second) + R"(Z"})";
+  }
+};
+
+TEST_F(JoinTest, FactsMeetTheRowOfTheirTime) {
+  put_campaign("sea", "AU", 10'000);
+  create_view("by_country");
+  give({at("sea", 100, 5), at("sea", 200, 15), at("sky", 1, 15)});
+  catch_up();
+  EXPECT_EQ(rows("by_country"), Rows{"AU | 2 | 3.00"}) << "before its first row, that row";
+  put_campaign("sea", "NZ", 20'000);
+  give({at("sea", 1000, 19), at("sea", 3000, 20)}, 1);
+  catch_up();
+  EXPECT_EQ(rows("by_country"), (Rows{"AU | 3 | 13.00", "NZ | 1 | 30.00"}));
+  const ViewStatus now = status("by_country");
+  EXPECT_EQ(now.totals.filtered, 1u) << "sky has no row";
+  EXPECT_EQ(now.totals.records, now.totals.applied + now.totals.filtered);
+}
+
+TEST_F(JoinTest, BuiltAnewAndAfterARestartItIsTheSame) {
+  put_campaign("sea", "AU", 10'000);
+  create_view("live");
+  give({at("sea", 100, 15)});
+  catch_up();
+  put_campaign("sea", "NZ", 20'000);
+  put_campaign("sky", "US", 25'000);
+  give({at("sea", 200, 21), at("sky", 300, 30)}, 1);
+  catch_up();
+  put_campaign("sky", "", 40'000);
+  restart();
+  give({at("sky", 5, 39), at("sky", 7, 41), at("sea", 11, 50)});
+  catch_up();
+  const Rows expected{"AU | 1 | 1.00", "NZ | 2 | 2.11", "US | 2 | 3.05"};
+  EXPECT_EQ(rows("live"), expected);
+  create_view("anew");
+  catch_up();
+  EXPECT_EQ(rows("anew"), expected);
+}
+
+TEST_F(JoinTest, ALeftJoinKeepsFactsWithoutARow) {
+  put_campaign("sea", "AU", 0);
+  create_view("by_country", "LEFT JOIN");
+  give({at("sea", 100, 1), at("sky", 5, 1)});
+  catch_up();
+  EXPECT_EQ(rows("by_country"), (Rows{"AU | 1 | 1.00", "NULL | 1 | 0.05"}));
+}
+
+TEST_F(JoinTest, WhatIsCommittedBeforeAFactIsInTheTable) {
+  create_view("by_country");
+  for (int i = 0; i < 50; ++i) {
+    const std::string name = "c" + std::to_string(i);
+    put_campaign(name, "AU", i);
+    give({at(name, 1, 1)}, i % 2);
+  }
+  catch_up();
+  EXPECT_EQ(rows("by_country"), Rows{"AU | 50 | 0.50"});
+}
+
+TEST_F(JoinTest, AViewWhoseTableIsGoneFails) {
+  put_campaign("sea", "AU", 0);
+  create_view("by_country");
+  ASSERT_TRUE(store->delete_topic("campaigns"));
+  give({at("sea", 100, 1)});
+  const Status applied_now = applied("by_country");
+  ASSERT_FALSE(applied_now);
+  EXPECT_NE(applied_now.error().message().find("campaigns"), std::string::npos)
+      << applied_now.error().message();
+}
+
+TEST_F(JoinTest, ATableNeedsItsTopic) {
+  run("CREATE TABLE rates (country VARCHAR, rate DOUBLE, PRIMARY KEY (country)) ON TOPIC 'rates'");
+  const std::string why = refused(
+      "CREATE MATERIALIZED VIEW v AS SELECT COUNT(*) FROM donations d JOIN rates r "
+      "ON d.campaign = r.country");
+  EXPECT_NE(why.find("rates"), std::string::npos) << why;
+}
+
+}  // namespace
+}  // namespace runnel::storage::views
