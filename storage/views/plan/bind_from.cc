@@ -164,6 +164,12 @@ void Scope::add_source(const SourcePlan& source, std::string_view alias) {
     entries_.push_back({std::string(alias), source.columns[i].name, static_cast<Slot>(i),
                         source.columns[i].type, false});
   }
+  if (source.topic.empty()) {
+    if (has({{}, std::string(kFinalColumn)})) return;
+    entries_.push_back(
+        {std::string(alias), std::string(kFinalColumn), source.final_slot(), boolean_type(), true});
+    return;
+  }
   for (const PseudoColumnRow& row : pseudo_columns()) {
     entries_.push_back(
         {std::string(alias), std::string(row.name), source.slot_of(row.column), row.type, true});
@@ -191,6 +197,8 @@ Result<Bound> Scope::find(const sql::ColumnRef& column, sql::Place place) const 
   const Entry* found = nullptr;
   for (const Entry& entry : entries_) {
     if (!matches(entry, column)) continue;
+    // A window over a view's rows has its own window_start; the view's has a qualifier.
+    if (found != nullptr && column.qualifier.empty() && entry.qualifier.empty()) found = nullptr;
     if (found != nullptr) {
       return fail(error_at(place, "there are two columns '" + column.name + "'; write " +
                                       found->qualifier + "." + column.name + " or " +
@@ -223,12 +231,12 @@ Result<Bound> Scope::find(const sql::ColumnRef& column, sql::Place place) const 
 }
 
 Result<BoundFrom> bind_from(const sql::Query& query, const Catalog& catalog,
-                            const std::shared_ptr<const Zone>& zone) {
+                            const std::shared_ptr<const Zone>& zone, Reads reads) {
   if (!query.from) return fail(error_at(query.place, "the SELECT needs a FROM with a source"));
   BoundFrom from;
   RUNNEL_TRY_ASSIGN(const SourcePlan* const source, find_source(query.from->source, catalog));
   from.source = *source;
-  if (source->table) {
+  if (source->table && reads == Reads::kFacts) {
     return fail(error_at(query.from->source.place,
                          source->name + " is a table; FROM takes a source, and JOIN a table"));
   }

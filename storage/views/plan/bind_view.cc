@@ -1,183 +1,42 @@
 #include <algorithm>
 
-#include "storage/views/plan/scope.h"
+#include "storage/views/plan/group_binder.h"
 
 namespace runnel::storage::views {
 namespace {
 
-/// Binds the grouped SELECT of a view. The input row is what FROM gives; the output row the group
-/// keys and the aggregates.
-class ViewBinder {
- public:
-  ViewBinder(const sql::Query& query, ViewPlan& plan, BoundFrom& from,
-             std::shared_ptr<const Zone> zone)
-      : query_(query),
-        plan_(plan),
-        scope_(from.scope),
-        where_(scope_.lookup(), zone, no_aggregates("WHERE")),
-        keys_(scope_.lookup(), zone, no_aggregates("GROUP BY")),
-        arguments_(scope_.lookup(), zone, no_aggregates("an aggregate's argument")),
-        output_([this](const sql::ColumnRef& column,
-                       sql::Place place) { return ungrouped(column, place); },
-                std::move(zone), [this](const sql::Expression& part) { return grouped(part); }) {}
-
-  Status bind() {
-    if (query_.where) {
-      RUNNEL_TRY_ASSIGN(plan_.filter, where_.condition(*query_.where, "WHERE"));
-    }
-    for (const sql::ExpressionRef& key : query_.group_by) RUNNEL_TRY(bind_key(*key));
-    RUNNEL_TRY(check_windowed());
-    for (const sql::SelectItem& item : query_.items) RUNNEL_TRY(bind_item(item));
-    if (query_.having) {
-      RUNNEL_TRY_ASSIGN(plan_.having, output_.condition(*query_.having, "HAVING"));
-    }
-    if (plan_.keys.empty() && plan_.aggregates.empty()) {
-      return fail(error_at(query_.place,
-                           "a view needs GROUP BY or an aggregate; INSERT INTO topic SELECT "
-                           "passes records on one by one"));
-    }
-    return {};
-  }
-
- private:
-  /// GROUP BY 1, GROUP BY an alias, GROUP BY an expression.
-  Result<const sql::Expression*> key_expression(const sql::Expression& written) {
-    if (const auto* const literal = std::get_if<sql::Literal>(&written.node);
-        literal != nullptr && literal->kind == sql::LiteralKind::kInteger) {
-      const std::size_t number = literal->text.size() > 4 ? 0 : std::stoul(literal->text);
-      if (number == 0 || number > query_.items.size() || !query_.items[number - 1].expression) {
-        return fail(
-            error_at(written.place, "GROUP BY " + literal->text + " is no column of the SELECT"));
-      }
-      return query_.items[number - 1].expression.get();
-    }
-    const auto* const column = std::get_if<sql::ColumnRef>(&written.node);
-    if (column == nullptr || !column->qualifier.empty() || scope_.has(*column)) return &written;
-    for (const sql::SelectItem& item : query_.items) {
-      if (item.alias && item.alias->text == column->name) return item.expression.get();
-    }
-    return &written;
-  }
-
-  Status bind_key(const sql::Expression& written) {
-    RUNNEL_TRY_ASSIGN(const sql::Expression* const expression, key_expression(written));
-    KeyPlan key;
-    key.name = to_sql(*expression);
-    RUNNEL_TRY_ASSIGN(key.program, keys_.program(*expression));
-    key.type = key.program.type();
-    if (key.type.kind == TypeKind::kJson) {
-      return fail(error_at(written.place,
-                           "JSON can't be grouped by; ->> gives a part of it as "
-                           "text"));
-    }
-    const bool windowed = plan_.window.kind != sql::WindowKind::kNone;
-    if (windowed && key.program.column() == plan_.source.window_start_slot()) {
-      key.role = KeyRole::kWindowStart;
-    } else if (windowed && key.program.column() == plan_.source.window_end_slot()) {
-      key.role = KeyRole::kWindowEnd;
-    }
-    const bool known = std::any_of(plan_.keys.begin(), plan_.keys.end(), [&](const KeyPlan& k) {
-      return k.program.same_as(key.program);
-    });
-    if (known) return {};
-    if (plan_.keys.size() == kMaxGroupColumns) {
-      return fail(error_at(
-          written.place, "GROUP BY has at most " + std::to_string(kMaxGroupColumns) + " columns"));
-    }
-    plan_.keys.push_back(std::move(key));
-    return {};
-  }
-
-  Status check_windowed() const {
-    if (plan_.window.kind == sql::WindowKind::kNone) return {};
-    const bool has = std::any_of(plan_.keys.begin(), plan_.keys.end(), [](const KeyPlan& key) {
-      return key.role != KeyRole::kExpression;
-    });
-    if (has) return {};
-    return fail(error_at(query_.place,
-                         "a view over windows needs window_start or window_end in "
-                         "GROUP BY"));
-  }
-
-  Status bind_item(const sql::SelectItem& item) {
+Status bind_groups(const sql::Query& query, const BoundFrom& from,
+                   const std::shared_ptr<const Zone>& zone, ViewPlan& plan) {
+  GroupBinder binder(query, from, zone, "a view");
+  RUNNEL_TRY(binder.bind_input());
+  for (const sql::SelectItem& item : query.items) {
     if (!item.expression) {
       return fail(error_at(item.place,
                            "a view names its columns; * has no meaning where rows are "
                            "grouped"));
     }
-    OutputPlan output;
-    output.name = output_name(item);
-    for (const OutputPlan& other : plan_.outputs) {
-      if (other.name != output.name) continue;
-      return fail(error_at(item.place,
-                           "two columns are named " + output.name + "; AS gives one another name"));
+    const std::string name = output_name(item);
+    for (const OutputPlan& other : plan.outputs) {
+      if (other.name != name) continue;
+      return fail(
+          error_at(item.place, "two columns are named " + name + "; AS gives one another name"));
     }
-    RUNNEL_TRY_ASSIGN(output.program, output_.program(*item.expression));
-    output.type = output.program.type();
-    if (output.program.column() && *output.program.column() < plan_.keys.size()) {
-      output.key = *output.program.column();
-      plan_.keys[*output.key].name = output.name;
-    }
-    plan_.outputs.push_back(std::move(output));
-    return {};
+    RUNNEL_TRY_ASSIGN(OutputPlan output, binder.bind_output(*item.expression, name));
+    plan.outputs.push_back(std::move(output));
   }
-
-  /// A group key or an aggregate, wherever it stands in an output expression.
-  Result<std::optional<Bound>> grouped(const sql::Expression& part) {
-    const auto* const call = std::get_if<sql::Call>(&part.node);
-    if (call != nullptr && is_aggregate(call->function)) {
-      RUNNEL_TRY_ASSIGN(AggregatePlan aggregate, bind_aggregate(part, *call, arguments_));
-      RUNNEL_TRY_ASSIGN(const Slot slot, slot_of(std::move(aggregate), part.place));
-      return bound_column(slot, plan_.aggregates[slot - plan_.keys.size()].result);
-    }
-    if (call != nullptr) RUNNEL_TRY(check_function(*call, part.place));
-    if (std::holds_alternative<sql::Literal>(part.node)) return std::nullopt;
-    // What is no expression over the input (it has an aggregate, say) is no key either; its parts
-    // are looked at one by one then.
-    const auto program = keys_.program(part);
-    if (!program) return std::nullopt;
-    for (std::size_t i = 0; i < plan_.keys.size(); ++i) {
-      if (!plan_.keys[i].program.same_as(*program)) continue;
-      return bound_column(static_cast<Slot>(i), plan_.keys[i].type);
-    }
-    return std::nullopt;
+  RUNNEL_TRY(binder.bind_having());
+  GroupPlan groups = binder.take();
+  if (groups.keys.empty() && groups.aggregates.empty()) {
+    return fail(error_at(query.place,
+                         "a view needs GROUP BY or an aggregate; INSERT INTO topic SELECT "
+                         "passes records on one by one"));
   }
-
-  Result<Slot> slot_of(AggregatePlan aggregate, sql::Place place) {
-    const auto same = [&](const AggregatePlan& other) {
-      return other.kind == aggregate.kind && other.distinct == aggregate.distinct &&
-             other.parameter == aggregate.parameter && other.argument.same_as(aggregate.argument) &&
-             other.second.same_as(aggregate.second) && other.filter.same_as(aggregate.filter);
-    };
-    const auto known = std::find_if(plan_.aggregates.begin(), plan_.aggregates.end(), same);
-    const auto index = static_cast<std::size_t>(known - plan_.aggregates.begin());
-    if (known == plan_.aggregates.end()) {
-      if (index == kMaxAggregates) {
-        return fail(error_at(
-            place, "a view has at most " + std::to_string(kMaxAggregates) + " aggregates"));
-      }
-      plan_.aggregates.push_back(std::move(aggregate));
-    }
-    return static_cast<Slot>(plan_.keys.size() + index);
-  }
-
-  /// A column that is neither in GROUP BY nor in an aggregate.
-  Result<Bound> ungrouped(const sql::ColumnRef& column, sql::Place place) const {
-    RUNNEL_TRY(scope_.find(column, place));
-    return fail(error_at(place, "the column '" + column.name +
-                                    "' has many values in a group; add it to GROUP BY or "
-                                    "aggregate it, as LAST(" +
-                                    column.name + ") does"));
-  }
-
-  const sql::Query& query_;
-  ViewPlan& plan_;
-  const Scope& scope_;
-  Compiler where_;
-  Compiler keys_;
-  Compiler arguments_;
-  Compiler output_;
-};
+  plan.filter = std::move(groups.filter);
+  plan.keys = std::move(groups.keys);
+  plan.aggregates = std::move(groups.aggregates);
+  plan.having = std::move(groups.having);
+  return {};
+}
 
 /// What only a SELECT over a view can have.
 Status refuse_ordering(const sql::Query& query, std::string_view what) {
@@ -227,7 +86,7 @@ Result<ViewPlan> bind_view(const sql::CreateView& statement, std::string_view sq
   plan.source = from.source;
   plan.joins = from.joins;
   plan.window = from.window;
-  RUNNEL_TRY(ViewBinder(query, plan, from, zone).bind());
+  RUNNEL_TRY(bind_groups(query, from, zone, plan));
 
   add_slots(plan.filter, plan.slots_read);
   for (const KeyPlan& key : plan.keys) add_slots(key.program, plan.slots_read);

@@ -56,7 +56,10 @@ struct PseudoColumnRow {
 };
 [[nodiscard]] std::span<const PseudoColumnRow> pseudo_columns() noexcept;
 
-/// CREATE SOURCE or CREATE TABLE.
+/// Of a view's rows instead of those: BOOLEAN, the row's window is over. NULL without a window.
+inline constexpr std::string_view kFinalColumn = "_final";
+
+/// CREATE SOURCE or CREATE TABLE; or, without a topic, the rows of a view.
 struct SourcePlan {
   std::string name;
   std::string topic;
@@ -73,6 +76,8 @@ struct SourcePlan {
   [[nodiscard]] Slot slot_of(PseudoColumn column) const noexcept {
     return static_cast<Slot>(columns.size() + static_cast<std::size_t>(column));
   }
+  /// Of a view's rows: kFinalColumn.
+  [[nodiscard]] Slot final_slot() const noexcept { return static_cast<Slot>(columns.size()); }
   [[nodiscard]] Slot window_start_slot() const noexcept {
     return static_cast<Slot>(columns.size() + kPseudoColumns);
   }

@@ -12,7 +12,8 @@ namespace runnel::storage::views {
 
 class Scope {
  public:
-  /// The source's columns and pseudo-columns, known as `alias` too.
+  /// The source's columns and pseudo-columns, known as `alias` too. The rows of a view have but
+  /// kFinalColumn of these.
   void add_source(const SourcePlan& source, std::string_view alias);
   void add_window(const SourcePlan& source);
   void add_table(const SourcePlan& table, std::string_view alias, Slot first_slot);
@@ -48,8 +49,11 @@ struct BoundFrom {
   WindowPlan window;
   Scope scope;
 };
+/// What a FROM may name: sources and views, or tables too.
+enum class Reads : std::uint8_t { kFacts, kAnything };
 [[nodiscard]] Result<BoundFrom> bind_from(const sql::Query& query, const Catalog& catalog,
-                                          const std::shared_ptr<const Zone>& zone);
+                                          const std::shared_ptr<const Zone>& zone,
+                                          Reads reads = Reads::kFacts);
 
 /// An aggregate's name; false: it is none.
 [[nodiscard]] bool is_aggregate(std::string_view function);

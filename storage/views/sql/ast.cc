@@ -103,7 +103,46 @@ class Writer {
   }
 };
 
+class Parts {
+ public:
+  explicit Parts(std::vector<const Expression*>& out) : out_(out) {}
+
+  template <class Leaf>
+  void operator()(const Leaf&) {}
+  void operator()(const Unary& e) { add(e.operand); }
+  void operator()(const Binary& e) { add(e.left), add(e.right); }
+  void operator()(const IsNull& e) { add(e.operand); }
+  void operator()(const IsDistinct& e) { add(e.left), add(e.right); }
+  void operator()(const InList& e) { add(e.operand), add(e.list); }
+  void operator()(const Between& e) { add(e.operand), add(e.low), add(e.high); }
+  void operator()(const Like& e) { add(e.operand), add(e.pattern); }
+  void operator()(const Case& e) {
+    add(e.subject);
+    for (const auto& [when, then] : e.branches) add(when), add(then);
+    add(e.otherwise);
+  }
+  void operator()(const Cast& e) { add(e.operand); }
+  void operator()(const Extract& e) { add(e.operand); }
+  void operator()(const Call& e) { add(e.arguments), add(e.filter); }
+
+ private:
+  void add(const ExpressionRef& part) {
+    if (part) out_.push_back(part.get());
+  }
+  void add(const std::vector<ExpressionRef>& parts) {
+    for (const ExpressionRef& part : parts) add(part);
+  }
+
+  std::vector<const Expression*>& out_;
+};
+
 }  // namespace
+
+std::vector<const Expression*> parts_of(const Expression& expression) {
+  std::vector<const Expression*> parts;
+  std::visit(Parts(parts), expression.node);
+  return parts;
+}
 
 std::string name_of(const Type& type) {
   switch (type.kind) {

@@ -155,6 +155,8 @@ struct Expression {
 /// The expression as SQL, with brackets wherever they could matter; what it gives parses to the
 /// same tree.
 [[nodiscard]] std::string to_sql(const Expression& expression);
+/// Its immediate parts, in the order in which they are written.
+[[nodiscard]] std::vector<const Expression*> parts_of(const Expression& expression);
 
 // ---------------------------------------------------------------- queries
 struct SelectItem {

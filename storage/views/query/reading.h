@@ -1,0 +1,70 @@
+// The rows of what a FROM names, one after the other; private to query/*.cc.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/views/engine/aggregates.h"
+#include "storage/views/engine/view_reader.h"
+#include "storage/views/plan/query_plan.h"
+#include "storage/views/query/query.h"
+
+namespace runnel::storage::views {
+
+/// What a query is held to, and what it has learned on its way.
+class Reading {
+ public:
+  Reading(const ReadSnapshot& from, const QueryLimits& within) : snapshot(from), limits(within) {}
+
+  /// kTimeout behind the deadline. Cheap: looks at the clock now and then.
+  [[nodiscard]] Status check_time();
+  /// kInvalidArgument: `bytes` is more than a query may hold.
+  [[nodiscard]] Status check_memory(std::size_t bytes) const;
+
+  const ReadSnapshot& snapshot;
+  const QueryLimits& limits;
+  std::vector<Position> positions;
+  std::uint16_t generation = 0;
+  std::uint64_t sequence = 0;
+  std::vector<std::string> notices;
+  int depth = 0;  ///< of views that read views
+
+ private:
+  unsigned calls_ = 0;
+};
+
+/// One row: slots as SourcePlan says, which the visitor may write to. Of use during the call alone.
+/// False: no more of them.
+using RowVisit = std::function<Result<bool>(std::span<Value> row, const RecordPlace& place)>;
+
+/// Which rows are wanted; more may be given.
+struct Wanted {
+  std::span<const Slot> slots;           ///< others are NULL
+  std::span<const ColumnBounds> bounds;  ///< of the source's columns
+};
+
+/// A view's, a source's or a table's; `name` is in the snapshot's definitions.
+[[nodiscard]] Status read_rows(const SourcePlan& source, const Wanted& wanted, Reading& reading,
+                               const RowVisit& visit);
+
+/// The records of a source's topic from its start to its last stable offsets, or the newest record
+/// of each key of a table's. What can't be decoded is left out, and a notice says so.
+[[nodiscard]] Status read_topic(const SourcePlan& source, const Wanted& wanted, Reading& reading,
+                                const RowVisit& visit);
+
+/// The rows of a view that has state, or is computed from another's rows.
+[[nodiscard]] Status read_view(const Definition& view, const Wanted& wanted, Reading& reading,
+                               const RowVisit& visit);
+
+/// What of a view's groups has to be read; in order, none overlaps another. One without bounds:
+/// all of them.
+[[nodiscard]] std::vector<ReadRange> ranges_of(const ViewPlan& view,
+                                               std::span<const ColumnBounds> bounds);
+
+/// "line 1, column 8: division by zero; record 17 of donations-0".
+[[nodiscard]] Error row_error_at(std::optional<sql::Place> place, RowError error, const SourcePlan* source,
+                                 const RecordPlace& at);
+
+}  // namespace runnel::storage::views
