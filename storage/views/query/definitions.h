@@ -30,7 +30,9 @@ struct Definition {
   std::shared_ptr<const SourcePlan> source;
   std::shared_ptr<const ViewPlan> view;
   std::shared_ptr<const StreamPlan> stream;
-  ViewId id;              ///< of a view or stream: whose state is read
+  ViewId id;  ///< of a view or stream: whose state is read
+  /// Where its state begins, of each partition that it does not read from the first record on.
+  std::vector<std::pair<PartitionIndex, Offset>> start;
   bool building = false;  ///< not read anything yet of what was there before it
   bool paused = false;
   std::optional<Error> failure;  ///< it can't go on: why, and where

@@ -4,21 +4,11 @@
 
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/query/collector.h"
+#include "storage/views/query/lookup.h"
 #include "storage/views/query/pipeline.h"
-#include "storage/views/types/zone.h"
 
 namespace runnel::storage::views {
 namespace {
-
-/// Times on the wall go by the zone of the view that is read.
-Result<std::shared_ptr<const Zone>> zone_of(const sql::Query& query,
-                                            const Definitions& definitions) {
-  if (query.from) {
-    const DefinitionRef view = definitions.find(query.from->source.text);
-    if (view != nullptr && view->view) return Zone::find(view->view->options.time_zone);
-  }
-  return Zone::find("UTC");
-}
 
 /// Computes the columns of each row and hands them on.
 class Projection {

@@ -28,7 +28,8 @@ struct QueryLimits {
 /// read from its start to its last stable offset).
 [[nodiscard]] Result<Answer> run_query(const sql::Query& query, std::string_view sql,
                                        const ReadSnapshot& snapshot, const QueryLimits& limits);
-/// What would be done: which range of a view is read or that all of it is, what is computed.
+/// EXPLAIN, or what would be explained. What would be done: which range of a view is read or that
+/// all of it is, what is computed.
 [[nodiscard]] Result<Answer> explain(const sql::Statement& statement, std::string_view sql,
                                      const ReadSnapshot& snapshot);
 /// SHOW SOURCES, TABLES, VIEWS, STREAMS, ALL.
@@ -36,7 +37,8 @@ struct QueryLimits {
 /// DESCRIBE: columns with types and roles (dimension, measure), options, state and counters.
 [[nodiscard]] Result<Answer> describe(const sql::Describe& statement, const ReadSnapshot& snapshot);
 /// VERIFY: folds the view's topic anew in memory, up to the snapshot's cursors, and compares. One
-/// row: rows compared, rows that differ; and the first that do as notices.
+/// row: records folded, rows compared, rows that differ; and the first that do as notices. Also
+/// kNotAvailable: the records that the view was made of are not all there any more.
 [[nodiscard]] Result<Answer> verify(const sql::Verify& statement, const ReadSnapshot& snapshot,
                                     const QueryLimits& limits);
 /// One group of a view by its whole key (the group columns in GROUP BY order): no rows where there

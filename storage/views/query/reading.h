@@ -58,13 +58,20 @@ struct Wanted {
 [[nodiscard]] Status read_view(const Definition& view, const Wanted& wanted, Reading& reading,
                                const RowVisit& visit);
 
+/// One group of a view: its keys and aggregates, and its row as read_view() gives it.
+using GroupVisit = std::function<Result<bool>(std::span<const Value> groups, std::span<Value> row)>;
+/// The same rows, of these ranges of groups (which a view of a view does not heed).
+[[nodiscard]] Status read_groups(const Definition& view, std::span<const ReadRange> ranges,
+                                 std::span<const Slot> slots, Reading& reading,
+                                 const GroupVisit& visit);
+
 /// What of a view's groups has to be read; in order, none overlaps another. One without bounds:
 /// all of them.
 [[nodiscard]] std::vector<ReadRange> ranges_of(const ViewPlan& view,
                                                std::span<const ColumnBounds> bounds);
 
 /// "line 1, column 8: division by zero; record 17 of donations-0".
-[[nodiscard]] Error row_error_at(std::optional<sql::Place> place, RowError error, const SourcePlan* source,
-                                 const RecordPlace& at);
+[[nodiscard]] Error row_error_at(std::optional<sql::Place> place, RowError error,
+                                 const SourcePlan* source, const RecordPlace& at);
 
 }  // namespace runnel::storage::views

@@ -1,25 +1,15 @@
 // A topic's records as rows.
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <optional>
 #include <unordered_map>
 
-#include "protocol/record_batch/abort_filter.h"
 #include "storage/views/engine/key_encoding.h"
-#include "storage/views/query/reading.h"
-#include "storage/views/query/record_row.h"
+#include "storage/views/query/topic_reader.h"
+#include "storage/views/worker/view_rows.h"
 
 namespace runnel::storage::views {
 namespace {
-
-constexpr std::uint32_t kFetchBytes = 1u << 20;
-
-/// Offsets [from, before) that the bounds leave, of any partition.
-struct OffsetRange {
-  std::int64_t from = 0;
-  std::int64_t before = std::numeric_limits<std::int64_t>::max();
-};
 
 std::int64_t number_of(const Program& constant) {
   Arena arena;
@@ -73,93 +63,6 @@ class LeftOut {
  private:
   std::uint64_t count_ = 0;
   std::string first_;
-};
-
-/// Calls `visit` for each committed record, until it returns false.
-class TopicReader {
- public:
-  using Visit = std::function<Result<bool>(std::uint32_t partition, const protocol::Record&)>;
-  TopicReader(const SourcePlan& source, Reading& reading, const Visit& visit)
-      : source_(source), reading_(reading), store_(*reading.snapshot.store), visit_(visit) {}
-
-  Status read(const OffsetRange& partitions, const OffsetRange& offsets) {
-    RUNNEL_TRY_ASSIGN(const TopicInfo topic, store_.describe_topic(source_.topic));
-    // All ends are taken before anything is read.
-    for (const PartitionInfo& info : topic.partitions) {
-      reading_.positions.push_back({source_.topic, info.index, info.last_stable});
-    }
-    for (const PartitionInfo& info : topic.partitions) {
-      const std::int64_t number = info.index.value();
-      if (number < partitions.from || number >= partitions.before || !going_on_) continue;
-      RUNNEL_TRY_ASSIGN(const PartitionRef partition, store_.partition(source_.topic, info.index));
-      RUNNEL_TRY(read_partition(partition, static_cast<std::uint32_t>(number), info, offsets));
-    }
-    return {};
-  }
-
- private:
-  Status read_partition(const PartitionRef& partition, std::uint32_t number,
-                        const PartitionInfo& info, const OffsetRange& offsets) {
-    Offset at = std::max(info.log_start, Offset(offsets.from));
-    end_ = std::min(info.last_stable, Offset(offsets.before));
-    while (going_on_ && at < end_) {
-      RUNNEL_TRY(reading_.check_time());
-      FetchRequest request;
-      request.items.push_back({partition, at, kFetchBytes});
-      request.committed_only = true;
-      const auto fetched = store_.fetch_and_wait(std::move(request));
-      const FetchedPartition& head = fetched[0].head;
-      if (head.error && head.error->code() == ErrorCode::kOffsetOutOfRange) {
-        // Retention removed it meanwhile.
-        const Offset start = store_.partition_info(partition).log_start;
-        if (start > at) {
-          at = start;
-          continue;
-        }
-      }
-      if (head.error) return fail(head.error->within("reading " + source_.topic));
-      if (head.next <= at) return {};
-      RUNNEL_TRY(read_batches(number, at, fetched[0].batches.bytes(), head.aborted));
-      at = head.next;
-    }
-    return {};
-  }
-
-  Status read_batches(std::uint32_t number, Offset from, Bytes batches,
-                      const std::vector<AbortedTransaction>& aborted) {
-    std::vector<protocol::AbortedFrom> transactions;
-    for (const AbortedTransaction& one : aborted) transactions.push_back({one.producer, one.first});
-    protocol::AbortFilter filter(std::move(transactions));
-    while (going_on_ && !batches.empty()) {
-      RUNNEL_TRY_ASSIGN(
-          const std::size_t size,
-          protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
-      const Bytes batch = batches.first(size);
-      batches = batches.subspan(size);
-      RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
-      if (!left_out) RUNNEL_TRY(read_batch(number, from, batch));
-    }
-    return {};
-  }
-
-  Status read_batch(std::uint32_t number, Offset from, Bytes batch) {
-    RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
-    while (going_on_) {
-      RUNNEL_TRY_ASSIGN(const protocol::Record* const record, reader.next_in_place());
-      if (record == nullptr) break;
-      if (record->offset < from || record->offset >= end_) continue;
-      RUNNEL_TRY(reading_.check_time());
-      RUNNEL_TRY_ASSIGN(going_on_, visit_(number, *record));
-    }
-    return {};
-  }
-
-  const SourcePlan& source_;
-  Reading& reading_;
-  Store& store_;
-  const Visit& visit_;
-  Offset end_;
-  bool going_on_ = true;
 };
 
 /// The newest row of each primary key; a record without value removes what its key brought.
@@ -233,27 +136,50 @@ class TableRows {
   std::size_t live_ = 0;
 };
 
+/// The topic, with the ends of its partitions as they are before anything is read.
+Result<TopicInfo> begin(const SourcePlan& source, Reading& reading) {
+  RUNNEL_ASSERT(reading.snapshot.store != nullptr);
+  RUNNEL_TRY_ASSIGN(TopicInfo topic, reading.snapshot.store->describe_topic(source.topic));
+  for (const PartitionInfo& info : topic.partitions) {
+    reading.positions.push_back({source.topic, info.index, info.last_stable});
+  }
+  return topic;
+}
+
+std::vector<RowNeed> need_of(const SourcePlan& source, std::vector<Slot> slots) {
+  std::sort(slots.begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  return {{&source, std::move(slots), source.row_slots()}};
+}
+
+RecordPlace place_of(PartitionIndex partition, const FoldRow& row) {
+  return {row.event_time, static_cast<std::uint32_t>(partition.value()), row.offset};
+}
+
 Status read_table(const SourcePlan& table, const Wanted& wanted, Reading& reading,
                   const RowVisit& visit) {
   std::vector<Slot> slots(wanted.slots.begin(), wanted.slots.end());
   slots.insert(slots.end(), table.primary_key.begin(), table.primary_key.end());
-  RecordRow maker(table, slots);
+  JsonRows maker(need_of(table, std::move(slots)));
   LeftOut left_out;
   TableRows rows(table);
-  const TopicReader::Visit take = [&](std::uint32_t partition,
-                                      const protocol::Record& record) -> Result<bool> {
-    const RowError error = maker.make(partition, record);
-    if (error == RowError::kNone) {
-      rows.put(record, maker.row(), maker.place());
+  RUNNEL_TRY_ASSIGN(const TopicInfo topic, begin(table, reading));
+  const auto take = [&](PartitionIndex partition, const protocol::Record& record) -> Result<bool> {
+    maker.begin(partition, record);
+    const FoldRow row = maker.row(0);
+    const RecordPlace place = place_of(partition, row);
+    if (row.error == RowError::kNone) {
+      rows.put(record, row.values, place);
       RUNNEL_TRY(reading.check_memory(rows.bytes()));
-    } else if (error == RowError::kNoValue) {
-      rows.remove(record, maker.place());
+    } else if (row.error == RowError::kNoValue) {
+      rows.remove(record, place);
     } else {
-      left_out.add(table, error, maker.path(), maker.place());
+      left_out.add(table, row.error, row.path, place);
     }
     return true;
   };
-  RUNNEL_TRY(TopicReader(table, reading, take).read({}, {}));
+  RUNNEL_TRY(read_records(
+      topic, [](PartitionIndex) { return OffsetRange(); }, reading, take));
   left_out.report(reading.notices);
   return rows.visit(visit);
 }
@@ -262,21 +188,28 @@ Status read_table(const SourcePlan& table, const Wanted& wanted, Reading& readin
 
 Status read_topic(const SourcePlan& source, const Wanted& wanted, Reading& reading,
                   const RowVisit& visit) {
-  RUNNEL_ASSERT(reading.snapshot.store != nullptr);
   if (source.table) return read_table(source, wanted, reading, visit);
-  RecordRow maker(source, wanted.slots);
+  JsonRows maker(need_of(source, {wanted.slots.begin(), wanted.slots.end()}));
   LeftOut left_out;
-  const TopicReader::Visit take = [&](std::uint32_t partition,
-                                      const protocol::Record& record) -> Result<bool> {
-    const RowError error = maker.make(partition, record);
-    if (error == RowError::kNone) return visit(maker.row(), maker.place());
+  RUNNEL_TRY_ASSIGN(const TopicInfo topic, begin(source, reading));
+  const auto take = [&](PartitionIndex partition, const protocol::Record& record) -> Result<bool> {
+    maker.begin(partition, record);
+    const FoldRow row = maker.row(0);
+    if (row.error == RowError::kNone) return visit(row.values, place_of(partition, row));
     // A key's tombstone says nothing.
-    if (error != RowError::kNoValue) left_out.add(source, error, maker.path(), maker.place());
+    if (row.error != RowError::kNoValue) {
+      left_out.add(source, row.error, row.path, place_of(partition, row));
+    }
     return true;
   };
-  RUNNEL_TRY(TopicReader(source, reading, take)
-                 .read(range_of(source, wanted.bounds, PseudoColumn::kPartition),
-                       range_of(source, wanted.bounds, PseudoColumn::kOffset)));
+  const OffsetRange partitions = range_of(source, wanted.bounds, PseudoColumn::kPartition);
+  const OffsetRange offsets = range_of(source, wanted.bounds, PseudoColumn::kOffset);
+  const auto range = [&](PartitionIndex partition) {
+    const bool wanted_one =
+        partition.value() >= partitions.from && partition.value() < partitions.before;
+    return wanted_one ? offsets : OffsetRange{0, 0};
+  };
+  RUNNEL_TRY(read_records(topic, range, reading, take));
   left_out.report(reading.notices);
   return {};
 }

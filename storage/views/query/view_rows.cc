@@ -101,8 +101,8 @@ std::string key_text(const ViewPlan& view, const ReadRow& row) {
   return text.empty() ? "the view's one row" : "the row with " + text;
 }
 
-Status read_state(const Definition& view, const Wanted& wanted, Reading& reading,
-                  const RowVisit& visit) {
+Status read_state(const Definition& view, std::span<const ReadRange> ranges,
+                  std::span<const Slot> slots, Reading& reading, const GroupVisit& visit) {
   const ViewPlan& plan = *view.view;
   if (reading.snapshot.state == nullptr) {
     return fail(ErrorCode::kInternal, "the state of view " + view.name + " is not in the snapshot");
@@ -116,14 +116,13 @@ Status read_state(const Definition& view, const Wanted& wanted, Reading& reading
   reading.generation = view.id.generation;
   reading.sequence = reader->sequence();
   std::vector<Value> values(view.source->row_slots());
-  std::int64_t number = 0;
   std::uint64_t bounded = 0;
   bool going_on = true;
   Status trouble;
   const auto take = [&](const ReadRow& row) -> Result<bool> {
     RUNNEL_TRY(reading.check_time());
     if (row.error != RowError::kNone) {
-      const std::string column = unsound_column(plan, row, wanted.slots);
+      const std::string column = unsound_column(plan, row, slots);
       if (!column.empty()) {
         return fail(ErrorCode::kInvalidArgument,
                     column + " of " + key_text(plan, row) + " in view " + view.name +
@@ -135,9 +134,9 @@ Status read_state(const Definition& view, const Wanted& wanted, Reading& reading
     std::copy(row.outputs.begin(), row.outputs.end(), values.begin());
     const bool windowed = plan.window.kind != sql::WindowKind::kNone;
     values[view.source->final_slot()] = windowed ? Value::boolean(row.final) : Value::null();
-    return visit(values, {kNoTime, 0, number++});
+    return visit(row.groups, values);
   };
-  for (const ReadRange& range : ranges_of(plan, wanted.bounds)) {
+  for (const ReadRange& range : ranges) {
     RUNNEL_TRY(reader->read(range, [&](const ReadRow& row) {
       auto taken = take(row);
       if (!taken) trouble = fail(taken.error());
@@ -156,8 +155,8 @@ Status read_state(const Definition& view, const Wanted& wanted, Reading& reading
 }
 
 // ---------------------------------------------------------------- views of views
-Status read_computed(const Definition& view, const Wanted& wanted, Reading& reading,
-                     const RowVisit& visit, std::size_t width) {
+Status read_computed(const Definition& view, std::span<const Slot> slots, Reading& reading,
+                     const GroupVisit& visit) {
   const ViewPlan& plan = *view.view;
   PipelinePlan pipeline;
   pipeline.source = &plan.source;
@@ -168,8 +167,7 @@ Status read_computed(const Definition& view, const Wanted& wanted, Reading& read
   pipeline.grouped = true;
   pipeline.wanted.slots = plan.slots_read;
   Arena arena;
-  std::vector<Value> values(width);
-  std::int64_t number = 0;
+  std::vector<Value> values(view.source->row_slots());
   return run_pipeline(pipeline, reading, [&](const PipelineRow& row) -> Result<bool> {
     arena.clear();
     const auto trouble = [&](RowError error, std::string_view column) {
@@ -186,12 +184,12 @@ Status read_computed(const Definition& view, const Wanted& wanted, Reading& read
       if (error != RowError::kNone) return trouble(error, "HAVING");
       if (!through) return true;
     }
-    for (const Slot slot : wanted.slots) {
+    for (const Slot slot : slots) {
       if (slot >= plan.outputs.size()) continue;
       const RowError error = plan.outputs[slot].program.evaluate(row.values, arena, values[slot]);
       if (error != RowError::kNone) return trouble(error, plan.outputs[slot].name);
     }
-    return visit(values, {kNoTime, 0, number++});
+    return visit(row.values, values);
   });
 }
 
@@ -216,8 +214,8 @@ std::vector<ReadRange> ranges_of(const ViewPlan& view, std::span<const ColumnBou
   return ranges;
 }
 
-Status read_view(const Definition& view, const Wanted& wanted, Reading& reading,
-                 const RowVisit& visit) {
+Status read_groups(const Definition& view, std::span<const ReadRange> ranges,
+                   std::span<const Slot> slots, Reading& reading, const GroupVisit& visit) {
   if (view.failure) {
     reading.notices.push_back("view " + view.name + " has stopped, and its rows are as of then: " +
                               view.failure->message());
@@ -229,14 +227,23 @@ Status read_view(const Definition& view, const Wanted& wanted, Reading& reading,
     reading.notices.push_back("view " + view.name +
                               " is still being built from what was there before it");
   }
-  if (!view.over_view()) return read_state(view, wanted, reading, visit);
+  if (!view.over_view()) return read_state(view, ranges, slots, reading, visit);
   if (++reading.depth > kMaxViewDepth) {
     return fail(ErrorCode::kInvalidArgument,
                 "views read each other more than " + std::to_string(kMaxViewDepth) + " deep");
   }
-  const Status read = read_computed(view, wanted, reading, visit, view.source->row_slots());
+  const Status read = read_computed(view, slots, reading, visit);
   --reading.depth;
   return read;
+}
+
+Status read_view(const Definition& view, const Wanted& wanted, Reading& reading,
+                 const RowVisit& visit) {
+  std::int64_t number = 0;
+  return read_groups(view, ranges_of(*view.view, wanted.bounds), wanted.slots, reading,
+                     [&](std::span<const Value>, std::span<Value> row) {
+                       return visit(row, {kNoTime, 0, number++});
+                     });
 }
 
 Status read_rows(const SourcePlan& source, const Wanted& wanted, Reading& reading,

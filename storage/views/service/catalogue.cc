@@ -75,6 +75,10 @@ DefinitionRef definition_of(const Entry& entry) {
     made->sql = version->sql;
     made->id = {entry.stored.number, version->generation};
     made->building = !version->built;
+    for (const auto& [partition, offset] : version->start) {
+      made->start.emplace_back(PartitionIndex(static_cast<std::int32_t>(partition)),
+                               Offset(offset));
+    }
     if (version->failure) made->failure = version->failure;
   }
   if (!entry.bound.empty()) {

@@ -1,0 +1,106 @@
+#include "storage/views/query/topic_reader.h"
+
+#include <algorithm>
+
+#include "protocol/record_batch/abort_filter.h"
+
+namespace runnel::storage::views {
+namespace {
+
+constexpr std::uint32_t kFetchBytes = 1u << 20;
+
+class PartitionReader {
+ public:
+  PartitionReader(PartitionIndex index, PartitionRef partition, Reading& reading,
+                  const RecordVisit& visit)
+      : index_(index),
+        partition_(std::move(partition)),
+        reading_(reading),
+        store_(*reading.snapshot.store),
+        visit_(visit) {}
+
+  /// False: no more is wanted.
+  Result<bool> read(Offset at, Offset end) {
+    end_ = end;
+    while (going_on_ && at < end_) {
+      RUNNEL_TRY(reading_.check_time());
+      FetchRequest request;
+      request.items.push_back({partition_, at, kFetchBytes});
+      request.committed_only = true;
+      const auto fetched = store_.fetch_and_wait(std::move(request));
+      const FetchedPartition& head = fetched[0].head;
+      if (head.error && head.error->code() == ErrorCode::kOffsetOutOfRange) {
+        // Retention removed it meanwhile.
+        const Offset start = store_.partition_info(partition_).log_start;
+        if (start > at) {
+          at = start;
+          continue;
+        }
+      }
+      if (head.error) return fail(*head.error);
+      if (head.next <= at) break;
+      RUNNEL_TRY(read_batches(at, fetched[0].batches.bytes(), head.aborted));
+      at = head.next;
+    }
+    return going_on_;
+  }
+
+ private:
+  Status read_batches(Offset from, Bytes batches, const std::vector<AbortedTransaction>& aborted) {
+    std::vector<protocol::AbortedFrom> transactions;
+    for (const AbortedTransaction& one : aborted) transactions.push_back({one.producer, one.first});
+    protocol::AbortFilter filter(std::move(transactions));
+    while (going_on_ && !batches.empty()) {
+      RUNNEL_TRY_ASSIGN(
+          const std::size_t size,
+          protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
+      const Bytes batch = batches.first(size);
+      batches = batches.subspan(size);
+      RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
+      if (!left_out) RUNNEL_TRY(read_batch(from, batch));
+    }
+    return {};
+  }
+
+  Status read_batch(Offset from, Bytes batch) {
+    RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
+    while (going_on_) {
+      RUNNEL_TRY_ASSIGN(const protocol::Record* const record, reader.next_in_place());
+      if (record == nullptr) break;
+      if (record->offset < from || record->offset >= end_) continue;
+      RUNNEL_TRY(reading_.check_time());
+      RUNNEL_TRY_ASSIGN(going_on_, visit_(index_, *record));
+    }
+    return {};
+  }
+
+  const PartitionIndex index_;
+  const PartitionRef partition_;
+  Reading& reading_;
+  Store& store_;
+  const RecordVisit& visit_;
+  Offset end_;
+  bool going_on_ = true;
+};
+
+}  // namespace
+
+Status read_records(const TopicInfo& topic,
+                    const std::function<OffsetRange(PartitionIndex)>& range_of, Reading& reading,
+                    const RecordVisit& visit) {
+  for (const PartitionInfo& info : topic.partitions) {
+    const OffsetRange range = range_of(info.index);
+    const Offset from = std::max(info.log_start, Offset(range.from));
+    const Offset end = std::min(info.last_stable, Offset(range.before));
+    if (from >= end) continue;
+    RUNNEL_TRY_ASSIGN(PartitionRef partition,
+                      reading.snapshot.store->partition(topic.name, info.index));
+    const auto going_on =
+        PartitionReader(info.index, std::move(partition), reading, visit).read(from, end);
+    if (!going_on) return fail(going_on.error().within("reading topic " + topic.name));
+    if (!*going_on) break;
+  }
+  return {};
+}
+
+}  // namespace runnel::storage::views
