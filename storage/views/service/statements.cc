@@ -240,7 +240,8 @@ Status Service::check_readers(const Entry& with) {
   changed.stored.versions.erase(changed.stored.versions.begin(), changed.stored.versions.end() - 1);
   changed.bound.erase(changed.bound.begin(), changed.bound.end() - 1);
   const auto before = definitions();
-  for (const auto& [name, definition] : definitions_of(then)->all()) {
+  const auto after = definitions_of(then);
+  for (const auto& [name, definition] : after->all()) {
     const DefinitionRef now = before->find(name);
     if (!definition->failure || now == nullptr || now->failure) continue;
     return fail(

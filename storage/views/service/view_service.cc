@@ -52,7 +52,8 @@ Status Service::start() {
   bind_all(entries_);
   publish();
   bool state_needed = false;
-  for (const auto& [name, definition] : snapshot().definitions->all()) {
+  const auto known = definitions();
+  for (const auto& [name, definition] : known->all()) {
     state_needed = state_needed || definition->kind == sql::ObjectKind::kView;
     if (!definition->failure) continue;
     log(LogLevel::kError, std::string(words_of(definition->kind)) + " " + name +

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "storage/views/engine/view_reader.h"
@@ -139,19 +141,16 @@ class ServiceFixture : public StoreTest {
     ADD_FAILURE() << "there is no " << view;
     return {};
   }
-  /// Waits until the keeper has seen what is to be seen.
-  ViewStatus wait_for(const std::string& view, ViewState state) {
-    for (int turn = 0; turn < 600; ++turn) {
-      ViewStatus now = status(view);
-      if (now.state == state) return now;
-      // Answered at its deadline at the latest.
-      std::promise<void> later;
-      service->when_applied("", {{"donations", PartitionIndex(0), Offset(1LL << 60)}},
-                            std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
-                            [&](const Status&) { later.set_value(); });
-      later.get_future().wait();
+  /// Asks again until it is so: what the keeper does, nobody waits for.
+  void wait_until(const std::function<bool()>& condition) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), until);
+      std::this_thread::yield();
     }
-    ADD_FAILURE() << view << " is not " << name_of(state);
+  }
+  ViewStatus wait_for(const std::string& view, ViewState state) {
+    wait_until([&] { return status(view).state == state; });
     return status(view);
   }
 
