@@ -168,6 +168,9 @@ class Explanation {
     for (const JoinPlan& join : joins) {
       line(std::string(join.left ? "left join" : "join") + " with table " + join.table.name +
            " of topic " + join.table.topic + " by its primary key");
+      line(
+          "  each record meets the row as of its event time, by the timestamps of the table's "
+          "records; before a key's first row, that row");
     }
   }
 

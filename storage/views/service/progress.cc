@@ -108,7 +108,13 @@ std::optional<Status> Service::judge(const Waiter& waiter) const {
                   "the view " + base->name + " is paused; ALTER ... RESUME goes on");
     }
     const auto runner = runner_of(base->id);
-    if (runner != nullptr && reached(*runner, waiter)) return Status();
+    if (runner == nullptr) return late();
+    const auto place = runner->find(base->id);
+    if (const auto why = place ? runner->state().failure(*place) : std::nullopt) {
+      return fail(ErrorCode::kNotAvailable,
+                  "the view " + base->name + " has failed: " + why->message());
+    }
+    if (reached(*runner, waiter)) return Status();
     return late();
   }
   for (const Position& position : waiter.positions) {

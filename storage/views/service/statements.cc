@@ -317,7 +317,6 @@ Result<Answer> Service::define(const sql::CreateView& statement, const std::stri
   const auto known = definitions();
   RUNNEL_TRY_ASSIGN(ViewPlan plan, bind_view(statement, text, *known));
   RUNNEL_TRY(check_supported(plan.source, plan.joins, &plan.options));
-  for (const JoinPlan& join : plan.joins) RUNNEL_TRY(topic_of(join.table.topic));
   RUNNEL_TRY(Windows::make(plan.window));
   RUNNEL_TRY_ASSIGN(StoredVersion version,
                     make_version(statement.query, text, plan.source, plan.options.backfill));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "protocol/record_batch/record_batch.h"
 #include "storage/store.h"
 #include "storage/views/json/decoder.h"
 #include "storage/views/worker/table.h"

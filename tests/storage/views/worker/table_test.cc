@@ -17,7 +17,8 @@ constexpr Type kText{TypeKind::kVarchar, 0, 0};
 SourcePlan campaigns() {
   SourcePlan plan;
   plan.table = true;
-  plan.columns = {{"campaign", kText, "$.campaign", {}, false}, {"title", kText, "$.title", {}, false}};
+  plan.columns = {{"campaign", kText, "$.campaign", {}, false},
+                  {"title", kText, "$.title", {}, false}};
   plan.primary_key = {0};
   return plan;
 }
@@ -102,7 +103,8 @@ TEST_F(TableTest, TheOrderInWhichPartitionsAreReadDoesNotMatter) {
     for (std::int64_t offset = 0; offset < 50; ++offset) {
       const std::string campaign(1, static_cast<char>('a' + random() % 4));
       const auto time = static_cast<std::int64_t>(random() % 100);
-      partitions[p].push_back({campaign, "k" + std::to_string(random() % 5),
+      partitions[p].push_back({campaign,
+                               "k" + std::to_string(random() % 5),
                                random() % 4 == 0 ? "" : std::to_string(random() % 1'000),
                                {time, p, offset}});
     }

@@ -18,6 +18,10 @@ using Kind = AggregateKind;
 class PlainRows final : public RowMaker {
  public:
   explicit PlainRows(const ViewPlan& plan) : plan_(plan) {}
+  Status prepare(Store&, const std::function<void(std::size_t, const Error&)>&) override {
+    if (preparing) preparing();
+    return {};
+  }
   void begin(PartitionIndex, const protocol::Record& record) override {
     ++records;
     donation_ = Donation();
@@ -38,6 +42,7 @@ class PlainRows final : public RowMaker {
     return row;
   }
   std::uint64_t records = 0;
+  std::function<void()> preparing;
 
  private:
   const ViewPlan& plan_;
@@ -113,6 +118,17 @@ TEST_F(TopicViewsTest, TheViewsHaveWhatTheLogHas) {
   EXPECT_EQ(rows.records, 4u) << "each record was made a row once, for both views";
   EXPECT_EQ(views->applied(0), Offset(3));
   EXPECT_EQ(views->applied(1), Offset(1));
+}
+
+TEST_F(TopicViewsTest, ARoundTakesNothingThatCameAfterTheTablesWereRead) {
+  give({"sea 100"});
+  rows.preparing = [this] { give({"sea 1"}); };
+  ASSERT_TRUE(views->round());
+  rows.preparing = nullptr;
+  EXPECT_EQ(rows_of(plan, *state), Rows{"sea | 1 | 1.00"});
+  EXPECT_EQ(views->applied(0), Offset(1));
+  catch_up();
+  EXPECT_EQ(rows_of(plan, *state), Rows{"sea | 2 | 1.01"});
 }
 
 TEST_F(TopicViewsTest, AnAbortedTransactionNeverWas) {
