@@ -24,6 +24,10 @@ struct Built {
   wire::Body kind = wire::Body::NONE;
   Ref<void> table;
 };
+template <class T>
+[[nodiscard]] Built built(wire::Body kind, Ref<T> table) {
+  return {kind, table.Union()};
+}
 [[nodiscard]] Built build(Builder& b, const Request& request);
 [[nodiscard]] Built build(Builder& b, const Response& response);
 
@@ -67,6 +71,11 @@ class Decoder {
       out.push_back(read(*this, *from->Get(i)));
     }
     return out;
+  }
+
+  /// Of a list of texts.
+  [[nodiscard]] std::vector<std::string> texts(const Refs<flatbuffers::String>* from) {
+    return list(from, [](Decoder& d, const flatbuffers::String& v) { return d.text(&v); });
   }
 
   [[nodiscard]] std::vector<Offset> offsets(const flatbuffers::Vector<std::int64_t>* from) {
@@ -131,6 +140,11 @@ template <class T, class F>
   return b.CreateVector(refs);
 }
 
+/// Texts may be empty strings in a list, where a missing one could not be told from the next.
+[[nodiscard]] inline Ref<flatbuffers::String> put_name(Builder& b, const std::string& name) {
+  return b.CreateString(name);
+}
+
 [[nodiscard]] inline Ref<wire::TopicPartition> put_target(Builder& b, const TopicPartition& v) {
   return wire::CreateTopicPartition(b, put(b, v.topic), v.partition.value());
 }
@@ -145,5 +159,38 @@ template <class T, class F>
   std::string key = d.text(v.key());
   return {std::move(key), d.text(v.value())};
 }
+
+[[nodiscard]] inline Ref<wire::Statistic> put_statistic(Builder& b, const Statistic& v) {
+  const auto name = put(b, v.name);
+  const auto unit = put(b, v.unit);
+  const auto text = put(b, v.text);
+  return wire::CreateStatistic(b, name, v.value, unit, text);
+}
+[[nodiscard]] inline Statistic read_statistic(Decoder& d, const wire::Statistic& v) {
+  Statistic out;
+  out.name = d.text(v.name());
+  out.value = v.value();
+  out.unit = d.text(v.unit());
+  out.text = d.text(v.text());
+  return out;
+}
+
+// ---- views (codec_views.cc)
+[[nodiscard]] Built put_request(Builder& b, const Sql& v);
+[[nodiscard]] Built put_request(Builder& b, const ViewGet& v);
+[[nodiscard]] Built put_request(Builder& b, const WaitApplied& v);
+[[nodiscard]] Built put_request(Builder& b, const SubscribeView& v);
+[[nodiscard]] Built put_request(Builder& b, const ListViews& v);
+[[nodiscard]] Built put_response(Builder& b, const SqlReply& v);
+[[nodiscard]] Built put_response(Builder& b, const ViewDelivery& v);
+[[nodiscard]] Built put_response(Builder& b, const ViewsReply& v);
+[[nodiscard]] Sql read(Decoder& d, const wire::Sql& v);
+[[nodiscard]] ViewGet read(Decoder& d, const wire::ViewGet& v);
+[[nodiscard]] WaitApplied read(Decoder& d, const wire::WaitApplied& v);
+[[nodiscard]] SubscribeView read(Decoder& d, const wire::SubscribeView& v);
+[[nodiscard]] ListViews read(Decoder& d, const wire::ListViews& v);
+[[nodiscard]] SqlReply read(Decoder& d, const wire::SqlReply& v);
+[[nodiscard]] ViewDelivery read(Decoder& d, const wire::ViewDelivery& v);
+[[nodiscard]] ViewsReply read(Decoder& d, const wire::ViewsReply& v);
 
 }  // namespace runnel::protocol::native::detail

@@ -8,11 +8,6 @@ namespace {
 /// A number that no kind will ever have.
 constexpr auto kUnknownKind = static_cast<wire::Body>(255);
 
-template <class T>
-Built built(wire::Body kind, Ref<T> table) {
-  return {kind, table.Union()};
-}
-
 // ---- hello
 Built put_request(Builder&, const UnknownRequest&) {
   return {kUnknownKind, {}};
@@ -94,7 +89,8 @@ Built put_request(Builder& b, const Append& v) {
   const auto groups = put_list(b, v.groups, put_group);
   const auto fences = put_list(b, v.fences, put_fence);
   return built(wire::Body::Append, wire::CreateAppend(b, partitions, groups, fences,
-                                                      static_cast<std::uint8_t>(v.durability)));
+                                                      static_cast<std::uint8_t>(v.durability),
+                                                      v.applied, v.applied_timeout_ms));
 }
 Append read(Decoder& d, const wire::Append& v) {
   Append out;
@@ -102,17 +98,9 @@ Append read(Decoder& d, const wire::Append& v) {
   out.groups = d.list(v.groups(), read_group);
   out.fences = d.list(v.fences(), read_fence);
   out.durability = d.enumerator(v.durability(), Durability::kSynced, "durability");
+  out.applied = v.applied();
+  out.applied_timeout_ms = v.applied_timeout_ms();
   return out;
-}
-
-// ---- lists of texts
-std::string read_text(Decoder& d, const flatbuffers::String& v) {
-  return d.text(&v);
-}
-
-/// Texts may be empty strings in a list, where a missing one could not be told from the next.
-Ref<flatbuffers::String> put_name(Builder& b, const std::string& name) {
-  return b.CreateString(name);
 }
 
 // ---- fetch and subscribe
@@ -132,7 +120,7 @@ Built put_request(Builder& b, const Fetch& v) {
 }
 Fetch read(Decoder& d, const wire::Fetch& v) {
   return {d.list(v.partitions(), read_fetch_partition), v.max_bytes(), v.min_bytes(),
-          v.max_wait_ms(), d.list(v.filter(), read_text)};
+          v.max_wait_ms(), d.texts(v.filter())};
 }
 
 Built put_request(Builder& b, const Subscribe& v) {
@@ -200,8 +188,7 @@ Built put_request(Builder& b, const AlterTopic& v) {
   return built(wire::Body::AlterTopic, wire::CreateAlterTopic(b, name, set, unset, v.partitions));
 }
 AlterTopic read(Decoder& d, const wire::AlterTopic& v) {
-  return {d.text(v.name()), d.list(v.set(), read_config), d.list(v.unset(), read_text),
-          v.partitions()};
+  return {d.text(v.name()), d.list(v.set(), read_config), d.texts(v.unset()), v.partitions()};
 }
 
 Built put_request(Builder& b, const DescribeTopics& v) {
@@ -209,7 +196,7 @@ Built put_request(Builder& b, const DescribeTopics& v) {
                wire::CreateDescribeTopics(b, put_list(b, v.names, put_name)));
 }
 DescribeTopics read(Decoder& d, const wire::DescribeTopics& v) {
-  return {d.list(v.names(), read_text)};
+  return {d.texts(v.names())};
 }
 
 Built put_request(Builder& b, const DeleteRecords& v) {
@@ -249,7 +236,7 @@ GroupHeartbeat read(Decoder& d, const wire::GroupHeartbeat& v) {
   out.member_epoch = v.member_epoch();
   out.instance_id = d.text(v.instance_id());
   out.client_name = d.text(v.client_name());
-  out.topics = d.list(v.topics(), read_text);
+  out.topics = d.texts(v.topics());
   out.owned = d.list(v.owned(), read_target);
   out.assignor = d.text(v.assignor());
   out.session_timeout_ms = v.session_timeout_ms();
@@ -357,6 +344,11 @@ Request read_request(Decoder& d, const wire::Message& message) {
     RUNNEL_READ(TakeSnapshot);
     RUNNEL_READ(EraseKey);
     RUNNEL_READ(ListErasures);
+    RUNNEL_READ(Sql);
+    RUNNEL_READ(ViewGet);
+    RUNNEL_READ(WaitApplied);
+    RUNNEL_READ(SubscribeView);
+    RUNNEL_READ(ListViews);
 #undef RUNNEL_READ
     default:
       return UnknownRequest{};

@@ -5,10 +5,6 @@
 namespace runnel::protocol::native::detail {
 namespace {
 
-template <class T>
-Built built(wire::Body kind, Ref<T> table) {
-  return {kind, table.Union()};
-}
 std::uint16_t number(ErrorCode code) {
   return static_cast<std::uint16_t>(code);
 }
@@ -78,12 +74,13 @@ AppendedPartition read_appended(Decoder& d, const wire::AppendedPartition& v) {
 }
 Built put_response(Builder& b, const AppendReply& v) {
   const auto partitions = put_list(b, v.partitions, put_appended);
-  return built(wire::Body::AppendReply,
-               wire::CreateAppendReply(b, partitions, static_cast<std::uint8_t>(v.durability)));
+  return built(
+      wire::Body::AppendReply,
+      wire::CreateAppendReply(b, partitions, static_cast<std::uint8_t>(v.durability), v.applied));
 }
 AppendReply read(Decoder& d, const wire::AppendReply& v) {
   return {d.list(v.partitions(), read_appended),
-          d.enumerator(v.durability(), Durability::kSynced, "durability")};
+          d.enumerator(v.durability(), Durability::kSynced, "durability"), v.applied()};
 }
 
 // ---- fetch and subscribe
@@ -282,20 +279,6 @@ GroupsReply read(Decoder& d, const wire::GroupsReply& v) {
 }
 
 // ---- statistics
-Ref<wire::Statistic> put_statistic(Builder& b, const Statistic& v) {
-  const auto name = put(b, v.name);
-  const auto unit = put(b, v.unit);
-  const auto text = put(b, v.text);
-  return wire::CreateStatistic(b, name, v.value, unit, text);
-}
-Statistic read_statistic(Decoder& d, const wire::Statistic& v) {
-  Statistic out;
-  out.name = d.text(v.name());
-  out.value = v.value();
-  out.unit = d.text(v.unit());
-  out.text = d.text(v.text());
-  return out;
-}
 Built put_response(Builder& b, const StatisticsReply& v) {
   return built(wire::Body::StatisticsReply,
                wire::CreateStatisticsReply(b, put_list(b, v.values, put_statistic)));
@@ -369,6 +352,8 @@ std::uint64_t announced_bytes(const Response& response) {
   if (const auto* delivery = std::get_if<Delivery>(&response)) {
     return sum_of_bytes(delivery->partitions);
   }
+  if (const auto* sql = std::get_if<SqlReply>(&response)) return sum_of_bytes(sql->answers);
+  if (const auto* delivery = std::get_if<ViewDelivery>(&response)) return delivery->bytes;
   return 0;
 }
 
@@ -395,6 +380,9 @@ Response read_response(Decoder& d, const wire::Message& message) {
     RUNNEL_READ(StatisticsReply);
     RUNNEL_READ(SnapshotReply);
     RUNNEL_READ(ErasuresReply);
+    RUNNEL_READ(SqlReply);
+    RUNNEL_READ(ViewDelivery);
+    RUNNEL_READ(ViewsReply);
 #undef RUNNEL_READ
     default:
       d.set_failed("it is a response of a kind that this version does not know");

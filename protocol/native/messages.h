@@ -5,7 +5,8 @@
 //        0    4 frame length     bytes after this field
 //        4    4 message length   bytes of the FlatBuffer that follows
 //        8    n message          root table Message of runnel.fbs, always verified
-//      8+n    m attachment       record batches back to back; the message says whose they are
+//      8+n    m attachment       record batches back to back, or cells of views; the message says
+//                                whose they are
 // A connection begins with the client's preface "RNL1", then frames both ways. Requests are
 // pipelined; responses carry their request's correlation id and come in any order.
 #pragma once
@@ -20,6 +21,7 @@
 #include "protocol/base/buffer.h"
 #include "protocol/base/error.h"
 #include "protocol/base/strong.h"
+#include "protocol/native/view_messages.h"
 
 namespace runnel::protocol::native {
 
@@ -101,6 +103,10 @@ struct Append {
   std::vector<GroupOffsets> groups;
   std::vector<FenceToken> fences;
   Durability durability = Durability::kSynced;
+  /// Answered when the views that read these partitions have the records, or `applied_timeout_ms`
+  /// after they were stored, whatever comes first.
+  bool applied = false;
+  std::uint32_t applied_timeout_ms = kViewTimeoutMs;
   friend bool operator==(const Append&, const Append&) = default;
 };
 struct AppendedPartition {
@@ -115,6 +121,7 @@ struct AppendedPartition {
 struct AppendReply {
   std::vector<AppendedPartition> partitions;
   Durability durability = Durability::kSynced;
+  bool applied = false;  ///< it was asked for, and the running views have the records
   friend bool operator==(const AppendReply&, const AppendReply&) = default;
 };
 
@@ -367,6 +374,27 @@ struct StatisticsReply {
   friend bool operator==(const StatisticsReply&, const StatisticsReply&) = default;
 };
 
+// ---- views
+/// Their statistics are those of the topics' partitions together.
+struct ViewStatus {
+  enum class Kind : std::uint8_t { kSource = 0, kTable = 1, kView = 2, kStream = 3 };
+  enum class State : std::uint8_t { kRunning = 0, kBuilding = 1, kPaused = 2, kFailed = 3 };
+  std::string name;
+  Kind kind = Kind::kView;
+  State state = State::kRunning;
+  std::string problem;  ///< of kFailed
+  std::vector<ViewPosition> applied;
+  std::uint64_t lag = 0;            ///< records
+  std::vector<Statistic> counters;  ///< in = applied + filtered + late + errors, and more
+  std::uint64_t sequence = 0;
+  friend bool operator==(const ViewStatus&, const ViewStatus&) = default;
+};
+/// Answers ListViews, by name.
+struct ViewsReply {
+  std::vector<ViewStatus> views;
+  friend bool operator==(const ViewsReply&, const ViewsReply&) = default;
+};
+
 // ---- snapshots
 /// Asks for the store's files as they are now; answered with SnapshotReply.
 struct TakeSnapshot {
@@ -379,7 +407,7 @@ struct SnapshotReply {
   friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
 };
 
-/// Answers DeleteTopic, Unsubscribe, DeleteGroup.
+/// Answers DeleteTopic, Unsubscribe, DeleteGroup, WaitApplied.
 struct Done {
   friend bool operator==(const Done&, const Done&) = default;
 };
@@ -451,10 +479,12 @@ using Request =
     std::variant<UnknownRequest, Hello, Append, Fetch, Subscribe, Credit, Unsubscribe, ListOffsets,
                  CreateTopic, DeleteTopic, AlterTopic, DescribeTopics, DeleteRecords, InitProducer,
                  GroupHeartbeat, FetchGroupOffsets, ListGroups, DescribeGroup, DeleteGroup,
-                 Statistics, TakeSnapshot, EraseKey, ListErasures>;
-using Response = std::variant<Failure, Done, HelloReply, AppendReply, FetchReply, SubscribeReply,
-                              Delivery, ListOffsetsReply, TopicsReply, DeleteRecordsReply,
-                              InitProducerReply, GroupHeartbeatReply, GroupOffsetsReply,
-                              GroupsReply, StatisticsReply, SnapshotReply, ErasuresReply>;
+                 Statistics, TakeSnapshot, EraseKey, ListErasures, Sql, ViewGet, WaitApplied,
+                 SubscribeView, ListViews>;
+using Response =
+    std::variant<Failure, Done, HelloReply, AppendReply, FetchReply, SubscribeReply, Delivery,
+                 ListOffsetsReply, TopicsReply, DeleteRecordsReply, InitProducerReply,
+                 GroupHeartbeatReply, GroupOffsetsReply, GroupsReply, StatisticsReply,
+                 SnapshotReply, ErasuresReply, SqlReply, ViewDelivery, ViewsReply>;
 
 }  // namespace runnel::protocol::native

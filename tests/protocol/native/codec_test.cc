@@ -306,5 +306,46 @@ TEST(NativeProtocolPage, TheWorkedExampleIsTrue) {
   EXPECT_TRUE(answered->response == Response(Done{}));
 }
 
+TEST(NativeProtocolPage, TheRowsOfADeliveryAreTrue) {
+  const Buffer rows = example("rows");
+  ASSERT_FALSE(rows.empty());
+  std::string made;
+  const auto add_row = [&made](RowChange change, std::string_view key) {
+    ByteWriter head;
+    head.le(static_cast<std::uint8_t>(change)).text(key);
+    made += head.str();
+  };
+  add_row(RowChange::kReplace, {"\1sea\0", 5});
+  append_cell("sea", made);
+  append_cell("12.30", made);
+  add_row(RowChange::kDelete, "\xff");
+  append_null_cell(made);
+  append_null_cell(made);
+  EXPECT_EQ(as_text(rows.bytes()), made);
+
+  ByteReader in(rows.bytes());
+  EXPECT_EQ(in.le<std::uint8_t>(), 1);
+  EXPECT_EQ(in.text().size(), 5u);
+  EXPECT_EQ(read_cell(in), "sea");
+  EXPECT_EQ(read_cell(in), "12.30");
+  EXPECT_EQ(in.le<std::uint8_t>(), 0);
+  EXPECT_EQ(in.text(), "\xff");
+  EXPECT_EQ(read_cell(in), std::nullopt);
+  EXPECT_EQ(read_cell(in), std::nullopt);
+  EXPECT_TRUE(in.at_end());
+}
+
+TEST(NativeCells, ACellThatIsLongerThanWhatThereIsFails) {
+  for (const std::string& bad : {std::string("\x05sea"), std::string("\xff\xff\xff\xff\x0fx"),
+                                 std::string("\x80"), std::string()}) {
+    ByteReader in(as_bytes(bad));
+    EXPECT_EQ(read_cell(in), std::nullopt);
+    EXPECT_FALSE(in.ok());
+  }
+  ByteReader empty(as_bytes(std::string_view("\x01", 1)));
+  EXPECT_EQ(read_cell(empty), "");
+  EXPECT_TRUE(empty.at_end());
+}
+
 }  // namespace
 }  // namespace runnel::protocol::native

@@ -18,6 +18,8 @@ inline std::vector<Request> sample_requests() {
   append.groups = {{"billing", "member-1", 12, {{target, Offset(77), LeaderEpoch(4), "note"}}}};
   append.fences = {{"writer", 31}, {"other", 1ull << 63}};
   append.durability = Durability::kWritten;
+  append.applied = true;
+  append.applied_timeout_ms = 7;
   GroupHeartbeat heartbeat;
   heartbeat.group = "billing";
   heartbeat.member_id = "member-1";
@@ -56,6 +58,12 @@ inline std::vector<Request> sample_requests() {
       TakeSnapshot{},
       EraseKey{"e1", "orders", "ann"},
       ListErasures{"e1"},
+      Sql{"SELECT 1", {{"orders", PartitionIndex(7), Offset(5)}}, 9, 10},
+      ViewGet{"totals", {"sea", std::nullopt, ""}, {{"orders", PartitionIndex(7), Offset(5)}}, 9},
+      WaitApplied{"totals", {{"orders", PartitionIndex(7), Offset(5)}}, 9},
+      SubscribeView{"SUBSCRIBE TO v", "totals", "campaign = 'sea'", SubscribeView::Mode::kChanges,
+                    false, true, SubscribeView::After{3, 1ull << 40}, 17},
+      ListViews{},
   };
 }
 
@@ -85,7 +93,8 @@ inline std::vector<Response> sample_responses() {
       HelloReply{1, "0.1.0", "cluster", 4096},
       AppendReply{{{Offset(5), Offset(9), Offset(1), Timestamp(77), true, {Offset(5), Offset(6)}},
                    {Offset(1), Offset(1), Offset(0), kNoTimestamp, false, {}}},
-                  Durability::kNone},
+                  Durability::kNone,
+                  true},
       FetchReply{fetched},
       SubscribeReply{9},
       Delivery{9, fetched},
@@ -114,6 +123,33 @@ inline std::vector<Response> sample_responses() {
                       8,
                       1,
                       "damaged"}}},
+      SqlReply{{{"SELECT",
+                 {{"campaign", "VARCHAR", AnswerColumn::Role::kDimension},
+                  {"total", "DECIMAL(38,2)", AnswerColumn::Role::kMeasure}},
+                 2,
+                 {"a notice", ""},
+                 {{"orders", PartitionIndex(7), Offset(5)}},
+                 3,
+                 1ull << 40,
+                 10},
+                {"DROP", {}, 0, {}, {}, 0, 0, 6}}},
+      ViewDelivery{9,
+                   ViewDelivery::Kind::kReset,
+                   3,
+                   1ull << 40,
+                   true,
+                   {{"campaign", "VARCHAR", AnswerColumn::Role::kDimension}},
+                   2,
+                   16,
+                   {{"orders", PartitionIndex(7), Offset(5)}}},
+      ViewsReply{{{"totals",
+                   ViewStatus::Kind::kStream,
+                   ViewStatus::State::kFailed,
+                   "DECIMAL overflow",
+                   {{"orders", PartitionIndex(7), Offset(5)}},
+                   12,
+                   {{"records", 5, "records", "read"}},
+                   77}}},
   };
 }
 
@@ -126,7 +162,9 @@ inline std::uint64_t attachment_of(const Request& r) {
   return sum;
 }
 inline std::uint64_t attachment_of(const Response& r) {
-  return std::holds_alternative<FetchReply>(r) || std::holds_alternative<Delivery>(r) ? 16 : 0;
+  const bool some = std::holds_alternative<FetchReply>(r) || std::holds_alternative<Delivery>(r) ||
+                    std::holds_alternative<SqlReply>(r) || std::holds_alternative<ViewDelivery>(r);
+  return some ? 16 : 0;
 }
 
 }  // namespace runnel::protocol::native
