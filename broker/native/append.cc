@@ -13,6 +13,8 @@ struct PendingAppend {
   std::shared_ptr<Replies> replies;
   std::uint64_t correlation = 0;
   MemoryLease lease;
+  /// Set: it is answered when views have the records.
+  std::unique_ptr<AppliedCommit> applied = nullptr;
 };
 
 /// What the batches of one append to compacted topics may unpack to, for it is done on the network
@@ -140,20 +142,36 @@ Result<storage::CommitRequest> NativeSession::make_commit(native::Append& reques
 
 void NativeSession::append(std::uint64_t id, native::Append& request, const Buffer& attachment,
                            MemoryLease lease) {
+  std::unique_ptr<AppliedCommit> applied;
+  if (request.applied) {
+    if (service_.views() == nullptr) {
+      return fail_request(id, Error(ErrorCode::kUnsupported,
+                                    "this broker was started without views, so no append can wait "
+                                    "for them; nothing was stored"));
+    }
+    applied = std::make_unique<AppliedCommit>();
+    applied->timeout_ms = request.applied_timeout_ms;
+    for (const native::AppendPartition& p : request.partitions)
+      applied->targets.push_back(p.target);
+  }
   auto commit = make_commit(request, attachment);
   if (!commit) return fail_request(id, commit.error());
   NativeCounters::add(service_.counters().appends, 1);
   NativeCounters::add(service_.counters().append_bytes, attachment.size());
   // The callback runs exactly once and owns this; a raw pointer fits into it without allocating.
-  auto* pending = new PendingAppend{replies_, id, std::move(lease)};
+  auto* pending = new PendingAppend{replies_, id, std::move(lease), std::move(applied)};
   service_.store().queue_commit(std::move(*commit), [pending](storage::CommitOutcome outcome) {
     const std::unique_ptr<PendingAppend> owned(pending);
     owned->lease = MemoryLease();
-    owned->replies->push({owned->correlation, std::move(outcome)});
+    if (owned->applied == nullptr) {
+      return owned->replies->push({owned->correlation, std::move(outcome)});
+    }
+    owned->applied->outcome = std::move(outcome);
+    owned->replies->push({owned->correlation, std::move(*owned->applied)});
   });
 }
 
-void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome) {
+void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome, bool applied) {
   if (!outcome.result) {
     const Error& error = outcome.result.error();
     if (error.code() == ErrorCode::kUnknownTopic) forget_partitions();
@@ -167,6 +185,7 @@ void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome) 
     return request_done();
   }
   native::AppendReply reply;
+  reply.applied = applied;
   reply.durability = static_cast<native::Durability>(outcome.result->durability);
   reply.partitions.reserve(outcome.result->appends.size());
   for (storage::AppendResult& a : outcome.result->appends) {

@@ -41,13 +41,23 @@ NativeSession::NativeSession(NativeService& service, Connection& connection)
     : service_(service),
       connection_(connection),
       handle_(connection.handle()),
-      replies_(std::make_shared<Replies>(handle_)),
-      lane_(service.workers().make_lane()) {
+      replies_(std::make_shared<Replies>(handle_)) {
+  jobs_.lane = service.workers().make_lane();
+  if (service.views() != nullptr) {
+    queries_.lane = service.query_workers().make_lane();
+    get_lane_ = service.quick_workers().make_lane();
+    push_lane_ = service.quick_workers().make_lane();
+  }
   NativeCounters::add(service_.counters().sessions, 1);
 }
 
 NativeSession::~NativeSession() {
-  service_.workers().end(lane_);
+  service_.workers().end(jobs_.lane);
+  if (service_.views() != nullptr) {
+    service_.query_workers().end(queries_.lane);
+    service_.quick_workers().end(get_lane_);
+    service_.quick_workers().end(push_lane_);
+  }
   for (const auto& [id, fetch] : fetches_) {
     // If it has just been answered, its answer finds no session and is dropped.
     static_cast<void>(service_.store().cancel_fetch(fetch.ticket));
@@ -266,13 +276,16 @@ void NativeSession::proceed() {
     consume(held);
     flush();
   }
-  begin_job();
+  begin_job(jobs_);
+  begin_job(queries_);
+  begin_gets();
   close_if_finished();
 }
 
 void NativeSession::drained() {
   resume(kForOutput);
   pump_all();
+  push_views();
   proceed();
 }
 
@@ -285,6 +298,13 @@ void NativeSession::shutting_down() {
                      Error(ErrorCode::kShuttingDown,
                            "the connection is being closed; subscribe again elsewhere or later"));
   }
+  while (!view_subscriptions_.empty()) {
+    end_view_subscription(
+        view_subscriptions_.begin()->first,
+        Error(ErrorCode::kShuttingDown,
+              "the connection is being closed; subscribe again elsewhere or later"));
+  }
+  cancel_view_waits();
   proceed();
 }
 
@@ -357,9 +377,19 @@ void NativeSession::completed(std::vector<Completion> completions) {
       fetched(std::move(*done));
     } else if (const auto* news = std::get_if<WatchChanged>(&completion.what)) {
       changed(news->subscription);
+    } else if (auto* commit = std::get_if<AppliedCommit>(&completion.what)) {
+      stored(completion.correlation, std::move(*commit));
+    } else if (auto* waited = std::get_if<ViewsApplied>(&completion.what)) {
+      applied(std::move(*waited));
+    } else if (auto* gets = std::get_if<GetsDone>(&completion.what)) {
+      got(std::move(*gets));
+    } else if (const auto* view = std::get_if<ViewChanged>(&completion.what)) {
+      view_changed(view->subscription);
+    } else if (auto* piece = std::get_if<ViewPushed>(&completion.what)) {
+      pushed(std::move(*piece));
     } else {
       auto* job = std::get_if<JobDone>(&completion.what);
-      if (job != nullptr) job_at_work_ = false;
+      if (job != nullptr) (job->is_query ? queries_ : jobs_).at_work = false;
       const native::Response& response =
           job != nullptr ? job->response : std::get<native::Response>(completion.what);
       if (std::holds_alternative<native::Failure>(response)) {
@@ -381,16 +411,17 @@ void NativeSession::completed(std::vector<Completion> completions) {
 }
 
 void NativeSession::add_job(Workers::Step step, MemoryLease lease) {
-  jobs_.push_back({std::move(step), std::move(lease)});
-  begin_job();
+  jobs_.jobs.push_back({std::move(step), std::move(lease)});
+  begin_job(jobs_);
 }
 
-void NativeSession::begin_job() {
-  if (job_at_work_ || jobs_.empty() || closed_ || (pauses_ & kForOutput) != 0) return;
-  job_at_work_ = true;
-  Job job = std::move(jobs_.front());
-  jobs_.pop_front();
-  service_.workers().run(lane_, std::move(job.step), std::move(job.lease));
+void NativeSession::begin_job(JobQueue& queue) {
+  if (queue.at_work || queue.jobs.empty() || closed_ || (pauses_ & kForOutput) != 0) return;
+  queue.at_work = true;
+  Job job = std::move(queue.jobs.front());
+  queue.jobs.pop_front();
+  Workers& workers = &queue == &queries_ ? service_.query_workers() : service_.workers();
+  workers.run(queue.lane, std::move(job.step), std::move(job.lease));
 }
 
 // ---------------------------------------------------------------- hello and the unknown

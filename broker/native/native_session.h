@@ -16,6 +16,7 @@
 #include "broker/native/replies.h"
 #include "broker/native/service.h"
 #include "protocol/native/codec.h"
+#include "storage/views/feed/view_feed.h"
 
 namespace runnel::broker {
 
@@ -38,6 +39,10 @@ inline constexpr std::uint64_t kSmallFrameBytes = 16u << 10;
 inline constexpr std::uint64_t kMaxFetchBytes = 32u << 20;
 inline constexpr std::uint64_t kMaxDeliveryBytes = 1u << 20;
 inline constexpr std::uint32_t kMaxFetchWaitMs = 5 * 60 * 1000;
+/// What a statement may hold in memory; its answer has to fit into a frame.
+inline constexpr std::size_t kMaxSqlBytes = 32u << 20;
+/// A view's subscription is charged as one of so many partitions: its filter, a piece on its way.
+inline constexpr std::size_t kChargedAsPartitions = 64;
 static_assert(kMaxFetchBytes + native::kMaxMessageBytes < native::kMaxFrameBytes);
 // A single batch is sent whatever was asked for.
 static_assert(storage::kLargestMaxMessageBytes + native::kMaxMessageBytes < native::kMaxFrameBytes);
@@ -93,6 +98,32 @@ class NativeSession final : public Session {
     MemoryLease lease;
     std::unique_ptr<storage::Watch> watch;
   };
+  /// A request whose positions the views have; what is answered then.
+  struct ReadyQuery {
+    native::Sql request;
+    std::chrono::steady_clock::time_point deadline;
+  };
+  using Ready = std::variant<native::Done, native::ViewGet, ReadyQuery, storage::CommitOutcome>;
+  struct ViewWait {
+    std::uint64_t correlation = 0;
+    Ready then;
+    MemoryLease lease;
+  };
+  struct PendingGet {
+    std::uint64_t correlation = 0;
+    native::ViewGet request;
+    MemoryLease lease;
+  };
+  struct ViewSubscription {
+    std::uint64_t correlation = 0;
+    std::int64_t credit = 0;
+    bool news = true;      ///< there may be something to read
+    bool at_work = false;  ///< a worker has the feed
+    MemoryLease lease;
+    std::shared_ptr<storage::views::ViewFeed> feed;
+    std::shared_ptr<std::atomic<bool>> announced;  ///< news are on their way
+    std::unique_ptr<storage::views::ViewWatch> watch;
+  };
 
   // Framing (native_session.cc).
   void consume(Bytes data);
@@ -146,6 +177,11 @@ class NativeSession final : public Session {
   void handle(std::uint64_t id, const native::TakeSnapshot& request);
   void handle(std::uint64_t id, native::EraseKey& request);
   void handle(std::uint64_t id, native::ListErasures& request);
+  void handle(std::uint64_t id, native::Sql& request);
+  void handle(std::uint64_t id, native::ViewGet& request);
+  void handle(std::uint64_t id, native::WaitApplied& request);
+  void handle(std::uint64_t id, const native::SubscribeView& request);
+  void handle(std::uint64_t id, const native::ListViews& request);
   void handle(std::uint64_t id, const native::UnknownRequest& request);
 
   // append.cc
@@ -153,7 +189,7 @@ class NativeSession final : public Session {
               MemoryLease lease);
   [[nodiscard]] Result<storage::CommitRequest> make_commit(native::Append& request,
                                                            const Buffer& attachment);
-  void committed(std::uint64_t id, storage::CommitOutcome outcome);
+  void committed(std::uint64_t id, storage::CommitOutcome outcome, bool applied = false);
   // fetch.cc and subscribe.cc
   /// Pays for a request that keeps `partitions` of them for a while.
   [[nodiscard]] Status charge(std::size_t partitions, MemoryLease& lease);
@@ -170,11 +206,39 @@ class NativeSession final : public Session {
   void deliver(PendingFetch& pending, storage::FetchResult result);
   void end_subscription(std::uint64_t id, const Error& error);
   void cancel_fetches();
+  // sql.cc
+  /// `then` when the views have the records before `positions`, at once where there are none.
+  void when_applied(std::uint64_t id, std::string_view view,
+                    std::vector<native::ViewPosition> positions,
+                    std::chrono::steady_clock::time_point deadline, Ready then);
+  void applied(ViewsApplied done);
+  void ready(ViewWait& wait, Status status);
+  void stored(std::uint64_t id, AppliedCommit commit);
+  void begin_gets();
+  void got(GetsDone done);
+  void cancel_view_waits();
+  // view_subscribe.cc
+  void view_changed(std::uint64_t subscription);
+  /// False: it is no view's subscription.
+  [[nodiscard]] bool add_view_credit(const native::Credit& credit);
+  void push_view(std::uint64_t id, ViewSubscription& subscription);
+  void push_views();
+  void pushed(ViewPushed piece);
+  void end_view_subscription(std::uint64_t id, const Error& error);
 
   /// Jobs are begun in order, one at a time, and only while the client reads its answers: one that
   /// does not costs one answer more than the mark, however much it has asked for.
+  struct Job {
+    Workers::Step step;
+    MemoryLease lease;
+  };
+  struct JobQueue {
+    std::deque<Job> jobs;  ///< not begun
+    bool at_work = false;  ///< the answer of one has not come
+    std::shared_ptr<Workers::Lane> lane;
+  };
   void add_job(Workers::Step step, MemoryLease lease);
-  void begin_job();
+  void begin_job(JobQueue& queue);
   /// Runs `make` (-> Response) on a worker and answers with what it returns. The request's memory
   /// is held until then.
   template <class F>
@@ -205,7 +269,6 @@ class NativeSession final : public Session {
   Connection& connection_;
   const std::shared_ptr<SessionHandle> handle_;
   const std::shared_ptr<Replies> replies_;
-  const std::shared_ptr<Workers::Lane> lane_;
   const std::shared_ptr<MemoryShare> share_ = std::make_shared<MemoryShare>();
   /// Expire when the frame, and what stays, end that got through without memory: one at a time.
   std::weak_ptr<const void> unpaid_frame_;
@@ -236,13 +299,14 @@ class NativeSession final : public Session {
   bool closed_ = false;
   unsigned pauses_ = 0;
   std::size_t in_flight_ = 0;
-  std::uint64_t last_id_ = 0;  ///< of fetches and subscriptions
-  struct Job {
-    Workers::Step step;
-    MemoryLease lease;
-  };
-  std::deque<Job> jobs_;      ///< not begun
-  bool job_at_work_ = false;  ///< its answer has not come
+  std::uint64_t last_id_ = 0;  ///< of fetches, subscriptions and waits
+  JobQueue jobs_;
+  JobQueue queries_;  ///< on the query workers
+  // On the quick workers: point queries, and what subscriptions are sent.
+  std::vector<PendingGet> gets_;  ///< not begun
+  bool gets_at_work_ = false;
+  std::shared_ptr<Workers::Lane> get_lane_;
+  std::shared_ptr<Workers::Lane> push_lane_;
   Output output_;
   std::uint64_t output_bytes_ = 0;  ///< of output_
   std::string client_name_;
@@ -250,6 +314,8 @@ class NativeSession final : public Session {
   std::vector<std::string> last_conditions_;
   std::shared_ptr<const protocol::RecordFilter> last_filter_;  ///< of these
   std::unordered_map<std::uint64_t, Subscription> subscriptions_;
+  std::unordered_map<std::uint64_t, ViewSubscription> view_subscriptions_;
+  std::unordered_map<std::uint64_t, ViewWait> view_waits_;
   std::unordered_map<std::string, std::unordered_map<std::int32_t, storage::PartitionRef>>
       partitions_;
   std::size_t cached_partitions_ = 0;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -26,10 +27,45 @@ struct WatchChanged {
 struct JobDone {
   protocol::native::Response response;
   std::vector<Buffer> batches = {};  ///< the response's attachment
+  bool is_query = false;             ///< of the connection's queries
+};
+/// An append that is answered when views have its records.
+struct AppliedCommit {
+  storage::CommitOutcome outcome;
+  std::vector<protocol::native::TopicPartition> targets;  ///< of the appends, in order
+  std::uint32_t timeout_ms = 0;
+};
+/// What a request waited for from the views; `wait` is the session's number for it.
+struct ViewsApplied {
+  std::uint64_t wait = 0;
+  Status status;
+};
+/// Point queries that were answered together.
+struct GetsDone {
+  struct Answer {
+    std::uint64_t correlation = 0;
+    protocol::native::Response response;
+    Buffer cells = {};
+  };
+  std::vector<Answer> answers;
+};
+/// The view of a subscription may have something to tell.
+struct ViewChanged {
+  std::uint64_t subscription = 0;
+};
+/// What a view's subscription is to be sent.
+struct ViewPushed {
+  std::uint64_t subscription = 0;
+  protocol::native::ViewDelivery delivery = {};
+  Buffer rows = {};
+  bool more = false;
+  bool empty = false;                           ///< there is nothing to send
+  std::optional<Error> problem = std::nullopt;  ///< it has ended
 };
 struct Completion {
   std::uint64_t correlation = 0;
-  std::variant<storage::CommitOutcome, FetchDone, WatchChanged, JobDone, protocol::native::Response>
+  std::variant<storage::CommitOutcome, FetchDone, WatchChanged, JobDone, AppliedCommit,
+               ViewsApplied, GetsDone, ViewChanged, ViewPushed, protocol::native::Response>
       what;
 };
 

@@ -13,6 +13,8 @@ namespace {
 constexpr std::chrono::milliseconds kMemoryRetry{20};
 /// They wait for disks most of the time.
 constexpr std::size_t kWorkers = 3;
+constexpr std::size_t kQueryWorkers = 2;
+constexpr std::size_t kQuickWorkers = 2;
 
 }  // namespace
 
@@ -26,6 +28,9 @@ NativeService::NativeService(storage::Store& store, Coordinator& coordinator, st
       retry_thread_([this] { retry_memory(); }),
       workers_(kWorkers) {
   RUNNEL_ASSERT(options_.max_in_flight > 0);
+  if (options_.views == nullptr) return;
+  query_workers_ = std::make_unique<Workers>(kQueryWorkers);
+  quick_workers_ = std::make_unique<Workers>(kQuickWorkers);
 }
 
 NativeService::~NativeService() {

@@ -19,6 +19,7 @@
 #include "protocol/native/messages.h"
 #include "storage/env/clock.h"
 #include "storage/store.h"
+#include "storage/views/service/view_service.h"
 
 namespace runnel::broker {
 
@@ -28,6 +29,8 @@ struct NativeOptions {
   std::size_t max_in_flight = 1000;
   /// Of other services, told with this one's; may be empty. Called on a worker.
   std::function<std::vector<protocol::native::Statistic>()> more_statistics = {};
+  /// Outlives the service; null: what asks for views is kUnsupported.
+  storage::views::ViewService* views = nullptr;
 };
 
 /// Monotonic counts since the start, except `sessions`. Relaxed: they guide people, not code.
@@ -74,6 +77,12 @@ class NativeService {
   [[nodiscard]] NativeCounters& counters() noexcept { return counters_; }
   [[nodiscard]] MemoryGate& memory() noexcept { return *gate_; }
   [[nodiscard]] Workers& workers() noexcept { return workers_; }
+  /// Null: there are no views, and the workers below are not to be used.
+  [[nodiscard]] storage::views::ViewService* views() noexcept { return options_.views; }
+  /// For statements, which may take long.
+  [[nodiscard]] Workers& query_workers() noexcept { return *query_workers_; }
+  /// For what reads a few groups of a view.
+  [[nodiscard]] Workers& quick_workers() noexcept { return *quick_workers_; }
   /// MemoryGate::wait, and sees to it that the wait ends even when others return the memory.
   void wait_for_memory(const std::shared_ptr<SessionHandle>& session,
                        std::function<void(Session&)> retry) RUNNEL_EXCLUDES(mutex_);
@@ -92,7 +101,10 @@ class NativeService {
   std::condition_variable_any changed_;
   bool stopping_ RUNNEL_GUARDED_BY(mutex_) = false;
   std::thread retry_thread_;
-  Workers workers_;  ///< last: their jobs use all of the above
+  // Last: their jobs use all of the above.
+  Workers workers_;
+  std::unique_ptr<Workers> query_workers_;
+  std::unique_ptr<Workers> quick_workers_;
 };
 
 }  // namespace runnel::broker

@@ -66,6 +66,7 @@ void NativeSession::handle(std::uint64_t id, native::Subscribe& request) {
 
 void NativeSession::handle(std::uint64_t, const native::Credit& request) {
   request_done();  // has no answer
+  if (add_view_credit(request)) return;
   const auto found = subscriptions_.find(request.subscription);
   if (found == subscriptions_.end()) return;  // it ended while the credit was on its way
   std::int64_t& credit = found->second.credit;
@@ -74,6 +75,10 @@ void NativeSession::handle(std::uint64_t, const native::Credit& request) {
 }
 
 void NativeSession::handle(std::uint64_t id, const native::Unsubscribe& request) {
+  if (view_subscriptions_.erase(request.subscription) > 0) {
+    answer(id, native::Done{});
+    return request_done();
+  }
   const auto found = subscriptions_.find(request.subscription);
   if (found == subscriptions_.end()) {
     return fail_request(id, Error(ErrorCode::kNotFound, "there is no subscription " +

@@ -84,10 +84,12 @@ ViewStatus read_status(Decoder& d, const wire::ViewStatus& v) {
 Built put_request(Builder& b, const Sql& v) {
   const auto text = put(b, v.text);
   const auto wait = put_list(b, v.wait, put_position);
-  return built(wire::Body::Sql, wire::CreateSql(b, text, wait, v.timeout_ms, v.max_rows));
+  return built(wire::Body::Sql,
+               wire::CreateSql(b, text, wait, v.timeout_ms, v.max_rows, v.read_only));
 }
 Sql read(Decoder& d, const wire::Sql& v) {
-  return {d.text(v.text()), d.list(v.wait(), read_position), v.timeout_ms(), v.max_rows()};
+  return {d.text(v.text()), d.list(v.wait(), read_position), v.timeout_ms(), v.max_rows(),
+          v.read_only()};
 }
 
 Built put_request(Builder& b, const ViewGet& v) {

@@ -38,6 +38,7 @@ struct Sql {
   std::vector<ViewPosition> wait = {};
   std::uint32_t timeout_ms = kViewTimeoutMs;
   std::uint32_t max_rows = 1'000'000;
+  bool read_only = false;  ///< refuse statements that change something
   friend bool operator==(const Sql&, const Sql&) = default;
 };
 /// One group of a view by its whole key: the group columns' values, in GROUP BY order. Answered

@@ -120,6 +120,11 @@ Status ViewReader::read(const ReadRange& range, const Visit& visit) {
   return {};
 }
 
+Status ViewReader::read_after(std::string_view key, const Visit& visit) {
+  const std::string prefix = key_prefix(id_, Space::kGroups);
+  return scan(behind_prefix(prefix + std::string(key)), behind_prefix(prefix), visit);
+}
+
 Result<bool> ViewReader::read_group(std::string_view key, const Visit& visit) {
   const std::string begin = key_prefix(id_, Space::kGroups) + std::string(key);
   RUNNEL_TRY(scan(begin, behind_prefix(begin), visit));

@@ -48,6 +48,9 @@ class ViewReader {
   /// Calls `visit` for each group that HAVING lets through, until it returns false. kCorrupt, kIo;
   /// kInvalidArgument: more values than the view has group columns.
   [[nodiscard]] Status read(const ReadRange& range, const Visit& visit);
+  /// The groups behind the one with this key (as changes name it), in order. For views that have
+  /// group columns.
+  [[nodiscard]] Status read_after(std::string_view key, const Visit& visit);
   /// One group by its key as changes name it; false: there is none, or HAVING hides it.
   [[nodiscard]] Result<bool> read_group(std::string_view key, const Visit& visit);
 

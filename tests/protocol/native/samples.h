@@ -58,7 +58,7 @@ inline std::vector<Request> sample_requests() {
       TakeSnapshot{},
       EraseKey{"e1", "orders", "ann"},
       ListErasures{"e1"},
-      Sql{"SELECT 1", {{"orders", PartitionIndex(7), Offset(5)}}, 9, 10},
+      Sql{"SELECT 1", {{"orders", PartitionIndex(7), Offset(5)}}, 9, 10, true},
       ViewGet{"totals", {"sea", std::nullopt, ""}, {{"orders", PartitionIndex(7), Offset(5)}}, 9},
       WaitApplied{"totals", {{"orders", PartitionIndex(7), Offset(5)}}, 9},
       SubscribeView{"SUBSCRIBE TO v", "totals", "campaign = 'sea'", SubscribeView::Mode::kChanges,

@@ -1,0 +1,275 @@
+// Statements, point queries and waits for views.
+//
+// What waits for a view holds no thread: it is kept here until the view service calls back. Queries
+// run on workers of their own, so that no report delays the broker's administration. Point queries
+// that arrive while others of the connection are at work are answered together, from one snapshot.
+#include <algorithm>
+
+#include "broker/native/native_session.h"
+#include "broker/native/view_cells.h"
+#include "storage/views/sql/parser.h"
+
+namespace runnel::broker {
+namespace {
+
+namespace views = storage::views;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kMaxViewWaitMs = 5 * 60 * 1000;
+constexpr std::size_t kMaxPositions = 10'000;
+
+SteadyClock::time_point deadline_after(std::uint32_t timeout_ms) {
+  return SteadyClock::now() + std::chrono::milliseconds(std::min(timeout_ms, kMaxViewWaitMs));
+}
+
+Error no_views() {
+  return Error(ErrorCode::kUnsupported, "this broker was started without views");
+}
+
+/// A text as bytes that live as long as somebody has them.
+Buffer buffer_of(std::string text) {
+  auto owner = std::make_shared<std::string>(std::move(text));
+  const MutableBytes bytes(reinterpret_cast<std::byte*>(owner->data()), owner->size());
+  return Buffer::of(std::move(owner), bytes);
+}
+
+/// Refuses statements that change something.
+Status check_reads_only(std::string_view text) {
+  RUNNEL_TRY_ASSIGN(const auto statements, storage::sql::parse(text));
+  for (const auto& [statement, written] : statements) {
+    const bool reads = std::holds_alternative<storage::sql::Query>(statement) ||
+                       std::holds_alternative<storage::sql::Show>(statement) ||
+                       std::holds_alternative<storage::sql::Describe>(statement) ||
+                       std::holds_alternative<storage::sql::Explain>(statement) ||
+                       std::holds_alternative<storage::sql::Verify>(statement);
+    if (!reads) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "a query may only read: SELECT, SHOW, DESCRIBE, EXPLAIN, VERIFY; run the others "
+                  "as statements");
+    }
+  }
+  return {};
+}
+
+JobDone run_sql(views::ViewService& service, const native::Sql& request,
+                SteadyClock::time_point deadline) {
+  if (request.read_only) {
+    if (const Status reads = check_reads_only(request.text); !reads) {
+      return {failure_of(reads.error())};
+    }
+  }
+  views::QueryLimits limits;
+  limits.deadline = deadline;
+  limits.max_rows = std::min<std::size_t>(request.max_rows, views::kMaxAnswerRows);
+  limits.max_bytes = kMaxSqlBytes;
+  auto answers = service.execute(request.text, limits);
+  if (!answers) return {failure_of(answers.error())};
+  native::SqlReply reply;
+  std::string cells;
+  for (views::Answer& answer : *answers) {
+    reply.answers.push_back(answer_of(std::move(answer), cells));
+  }
+  JobDone done{std::move(reply)};
+  if (!cells.empty()) done.batches.push_back(buffer_of(std::move(cells)));
+  return done;
+}
+
+Result<views::Answer> find_one(const views::ReadSnapshot& snapshot, const native::ViewGet& get) {
+  const views::DefinitionRef view = snapshot.definitions->find(get.view);
+  if (view == nullptr || view->view == nullptr) {
+    return fail(ErrorCode::kNotFound,
+                "there is no view '" + get.view + "'; SHOW VIEWS lists those that there are");
+  }
+  const auto& keys = view->view->keys;
+  if (get.key.size() != keys.size()) {
+    std::string names;
+    for (const auto& key : keys) names += (names.empty() ? "" : ", ") + key.name;
+    return fail(ErrorCode::kInvalidArgument,
+                "the key of view '" + get.view + "' has " + std::to_string(keys.size()) +
+                    " columns (" + names + "), and " + std::to_string(get.key.size()) +
+                    " values were given");
+  }
+  std::vector<views::Value> values;
+  values.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    RUNNEL_TRY_ASSIGN(values.emplace_back(), value_of_cell(get.key[i], keys[i].type, keys[i].name));
+  }
+  return views::find_group(*view, values, snapshot);
+}
+
+native::ViewStatus status_of(views::ViewStatus from) {
+  native::ViewStatus out;
+  out.name = std::move(from.name);
+  out.kind = static_cast<native::ViewStatus::Kind>(from.kind);
+  out.state = static_cast<native::ViewStatus::State>(from.state);
+  out.problem = std::move(from.problem);
+  out.applied = positions_of(from.applied);
+  out.lag = from.lag;
+  out.sequence = from.sequence;
+  const views::Counters& c = from.totals;
+  out.counters = {
+      {"records", c.records, "records", "read: applied, filtered, late and errors together"},
+      {"applied", c.applied, "records", "that are in the view"},
+      {"filtered", c.filtered, "records", "that WHERE left out"},
+      {"late", c.late, "records", "left out because they came too late"},
+      {"errors", c.errors, "records", "that could not be decoded or computed, or found no room"},
+      {"late_updates", c.late_updates, "windows", "that were updated behind the watermark"},
+      {"late_windows", c.late_windows, "windows", "left out of records that are in others"},
+      {"overflows", c.overflows, "windows", "without room for one more group"},
+  };
+  return out;
+}
+static_assert(static_cast<int>(views::ViewState::kFailed) ==
+              static_cast<int>(native::ViewStatus::State::kFailed));
+static_assert(static_cast<int>(storage::sql::ObjectKind::kStream) ==
+              static_cast<int>(native::ViewStatus::Kind::kStream));
+
+}  // namespace
+
+void NativeSession::handle(std::uint64_t id, native::Sql& request) {
+  const auto deadline = deadline_after(request.timeout_ms);
+  auto wait = std::move(request.wait);
+  when_applied(id, "", std::move(wait), deadline, ReadyQuery{std::move(request), deadline});
+}
+
+void NativeSession::handle(std::uint64_t id, native::ViewGet& request) {
+  const auto deadline = deadline_after(request.timeout_ms);
+  auto wait = std::move(request.wait);
+  when_applied(id, request.view, std::move(wait), deadline, std::move(request));
+}
+
+void NativeSession::handle(std::uint64_t id, native::WaitApplied& request) {
+  if (request.positions.empty()) {
+    return fail_request(id, Error(ErrorCode::kInvalidArgument, "give positions to wait for"));
+  }
+  when_applied(id, request.view, std::move(request.positions), deadline_after(request.timeout_ms),
+               native::Done{});
+}
+
+void NativeSession::handle(std::uint64_t id, const native::ListViews&) {
+  if (service_.views() == nullptr) return fail_request(id, no_views());
+  run_blocking(id, [service = service_.views()] {
+    native::ViewsReply reply;
+    for (views::ViewStatus& status : service->status()) {
+      reply.views.push_back(status_of(std::move(status)));
+    }
+    return reply;
+  });
+}
+
+void NativeSession::stored(std::uint64_t id, AppliedCommit commit) {
+  if (!commit.outcome.result || service_.views() == nullptr) {
+    return committed(id, std::move(commit.outcome));
+  }
+  std::vector<native::ViewPosition> positions;
+  const auto& appends = commit.outcome.result->appends;
+  for (std::size_t i = 0; i < appends.size() && i < commit.targets.size(); ++i) {
+    positions.push_back({commit.targets[i].topic, commit.targets[i].partition,
+                         Offset(appends[i].last_offset.value() + 1)});
+  }
+  const auto deadline = deadline_after(commit.timeout_ms);
+  when_applied(id, "", std::move(positions), deadline, std::move(commit.outcome));
+}
+
+void NativeSession::when_applied(std::uint64_t id, std::string_view view,
+                                 std::vector<native::ViewPosition> positions,
+                                 std::chrono::steady_clock::time_point deadline, Ready then) {
+  if (service_.views() == nullptr) return fail_request(id, no_views());
+  if (positions.size() > kMaxPositions) {
+    return fail_request(
+        id, Error(ErrorCode::kTooManyPartitions, "a request may wait for 10000 positions"));
+  }
+  ViewWait wait{id, std::move(then), std::move(request_lease_)};
+  if (positions.empty()) return ready(wait, {});
+  const std::uint64_t number = ++last_id_;
+  view_waits_.emplace(number, std::move(wait));
+  service_.views()->when_applied(view, positions_of(std::move(positions)), deadline,
+                                 [replies = replies_, number](Status status) {
+                                   replies->push({0, ViewsApplied{number, std::move(status)}});
+                                 });
+}
+
+void NativeSession::applied(ViewsApplied done) {
+  const auto found = view_waits_.find(done.wait);
+  if (found == view_waits_.end()) return;
+  ViewWait wait = std::move(found->second);
+  view_waits_.erase(found);
+  ready(wait, std::move(done.status));
+}
+
+void NativeSession::ready(ViewWait& wait, Status status) {
+  if (auto* outcome = std::get_if<storage::CommitOutcome>(&wait.then)) {
+    // The records are stored, whatever became of the wait.
+    return committed(wait.correlation, std::move(*outcome), status.has_value());
+  }
+  if (!status) return fail_request(wait.correlation, status.error());
+  if (std::holds_alternative<native::Done>(wait.then)) {
+    answer(wait.correlation, native::Done{});
+    return request_done();
+  }
+  if (auto* get = std::get_if<native::ViewGet>(&wait.then)) {
+    gets_.push_back({wait.correlation, std::move(*get), std::move(wait.lease)});
+    return begin_gets();
+  }
+  auto& query = std::get<ReadyQuery>(wait.then);
+  queries_.jobs.push_back({[replies = replies_, id = wait.correlation, service = service_.views(),
+                            query = std::move(query)] {
+                             JobDone done = run_sql(*service, query.request, query.deadline);
+                             done.is_query = true;
+                             replies->push({id, std::move(done)});
+                             return true;
+                           },
+                           std::move(wait.lease)});
+  begin_job(queries_);
+}
+
+void NativeSession::cancel_view_waits() {
+  auto waits = std::exchange(view_waits_, {});
+  for (auto& [number, wait] : waits) {
+    ready(wait, fail(ErrorCode::kShuttingDown, "the connection is being closed"));
+  }
+}
+
+void NativeSession::begin_gets() {
+  if (gets_at_work_ || gets_.empty() || closed_ || (pauses_ & kForOutput) != 0) return;
+  gets_at_work_ = true;
+  auto batch = std::make_shared<std::vector<PendingGet>>(std::exchange(gets_, {}));
+  const auto step = [replies = replies_, service = service_.views(), batch] {
+    const views::ReadSnapshot snapshot = service->snapshot();
+    GetsDone done;
+    done.answers.reserve(batch->size());
+    for (const PendingGet& get : *batch) {
+      GetsDone::Answer& answer = done.answers.emplace_back();
+      answer.correlation = get.correlation;
+      auto found = find_one(snapshot, get.request);
+      if (!found) {
+        answer.response = failure_of(found.error());
+        continue;
+      }
+      std::string cells;
+      native::SqlReply reply;
+      reply.answers.push_back(answer_of(*std::move(found), cells));
+      answer.response = std::move(reply);
+      if (!cells.empty()) answer.cells = buffer_of(std::move(cells));
+    }
+    replies->push({0, std::move(done)});
+    return true;
+  };
+  service_.quick_workers().run(get_lane_, step);
+}
+
+void NativeSession::got(GetsDone done) {
+  gets_at_work_ = false;
+  for (GetsDone::Answer& one : done.answers) {
+    if (std::holds_alternative<native::Failure>(one.response)) {
+      NativeCounters::add(service_.counters().failures, 1);
+    }
+    const std::uint64_t bytes = one.cells.size();
+    Output cells;
+    if (bytes > 0) cells.emplace_back(std::move(one.cells));
+    static_cast<void>(answer(one.correlation, one.response, std::move(cells), bytes));
+    request_done();
+  }
+}
+
+}  // namespace runnel::broker
