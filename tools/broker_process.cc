@@ -84,6 +84,7 @@ Result<std::unique_ptr<BrokerProcess>> BrokerProcess::start(const Settings& sett
     RUNNEL_TRY(broker::try_addresses(process->listen_));
   }
   RUNNEL_TRY(process->open_store(settings));
+  RUNNEL_TRY(process->open_views(settings));
   RUNNEL_TRY(process->open_groups());
   RUNNEL_TRY(process->open_network(settings));
   notify("READY=1");
@@ -113,6 +114,15 @@ Status BrokerProcess::open_store(const Settings& settings) {
   options.log = log_store_message;
   options.on_fatal = end_on_storage_failure;
   RUNNEL_TRY_ASSIGN(store_, storage::Store::open(std::move(options)));
+  return {};
+}
+
+Status BrokerProcess::open_views(const Settings& settings) {
+  storage::views::ViewServiceOptions options;
+  options.directory = settings.text("data") + "/views";
+  options.memory_bytes = settings.bytes("view-memory");
+  options.log = log_store_message;
+  RUNNEL_TRY_ASSIGN(views_, storage::views::ViewService::open(*store_, std::move(options)));
   return {};
 }
 
@@ -154,6 +164,7 @@ Status BrokerProcess::open_network(const Settings& settings) {
   broker::NativeOptions native;
   native.server_version = program_version();
   native.more_statistics = [this] { return kafka_->statistics(); };
+  native.views = views_.get();
   service_ = std::make_unique<broker::NativeService>(*store_, *coordinator_,
                                                      storage::Clock::system(), native);
   broker::ServerOptions options;
@@ -210,7 +221,9 @@ Status BrokerProcess::close() {
     server_->stop();
   }
   server_.reset();
+  if (views_) views_->stop();
   service_.reset();
+  views_.reset();
   Status closed;
   if (store_) closed = store_->close();
   coordinator_.reset();

@@ -13,6 +13,7 @@
 #include "broker/net/server.h"
 #include "protocol/base/error.h"
 #include "storage/store.h"
+#include "storage/views/service/view_service.h"
 #include "tools/options/settings.h"
 
 namespace runnel::tools {
@@ -36,6 +37,7 @@ class BrokerProcess {
  private:
   explicit BrokerProcess(std::chrono::milliseconds drain_timeout) : drain_timeout_(drain_timeout) {}
   Status open_store(const Settings& settings);
+  Status open_views(const Settings& settings);
   [[nodiscard]] Status open_kafka(const Settings& settings);
   Status open_groups();
   Status open_network(const Settings& settings);
@@ -45,6 +47,7 @@ class BrokerProcess {
   std::vector<broker::Endpoint> listen_;
   // Each uses the ones before it.
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<storage::views::ViewService> views_;
   std::unique_ptr<broker::Coordinator> coordinator_;
   std::unique_ptr<broker::NativeService> service_;
   std::unique_ptr<broker::KafkaService> kafka_;

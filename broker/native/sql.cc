@@ -76,6 +76,7 @@ JobDone run_sql(views::ViewService& service, const native::Sql& request,
 
 Result<views::Answer> find_one(const views::ReadSnapshot& snapshot, const native::ViewGet& get) {
   const views::DefinitionRef view = snapshot.definitions->find(get.view);
+  if (view != nullptr && view->view == nullptr && view->failure) return fail(*view->failure);
   if (view == nullptr || view->view == nullptr) {
     return fail(ErrorCode::kNotFound,
                 "there is no view '" + get.view + "'; SHOW VIEWS lists those that there are");
@@ -89,10 +90,12 @@ Result<views::Answer> find_one(const views::ReadSnapshot& snapshot, const native
                     " columns (" + names + "), and " + std::to_string(get.key.size()) +
                     " values were given");
   }
+  views::Arena arena;
   std::vector<views::Value> values;
   values.reserve(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    RUNNEL_TRY_ASSIGN(values.emplace_back(), value_of_cell(get.key[i], keys[i].type, keys[i].name));
+    RUNNEL_TRY_ASSIGN(values.emplace_back(),
+                      value_of_cell(get.key[i], keys[i].type, keys[i].name, arena));
   }
   return views::find_group(*view, values, snapshot);
 }

@@ -1,8 +1,6 @@
 #include "broker/native/view_cells.h"
 
 #include "storage/views/query/format.h"
-#include "storage/views/types/decimal.h"
-#include "storage/views/types/time_text.h"
 
 namespace runnel::broker {
 
@@ -27,53 +25,9 @@ void append_cells(std::span<const views::Value> row, std::string& out) {
 }
 
 Result<views::Value> value_of_cell(const std::optional<std::string>& text, const views::Type& type,
-                                   std::string_view column) {
-  using storage::sql::TypeKind;
-  if (!text) return views::Value::null();
-  views::RowError error = views::RowError::kNone;
+                                   std::string_view column, views::Arena& arena) {
   views::Value value;
-  switch (type.kind) {
-    case TypeKind::kBoolean:
-      if (*text != "true" && *text != "false") error = views::RowError::kInvalidText;
-      value = views::Value::boolean(*text == "true");
-      break;
-    case TypeKind::kBigint: {
-      std::int64_t number = 0;
-      error = views::bigint_from_text(*text, number);
-      value = views::Value::bigint(number);
-      break;
-    }
-    case TypeKind::kDouble: {
-      double number = 0;
-      error = views::double_from_text(*text, number);
-      value = views::Value::number(number);
-      break;
-    }
-    case TypeKind::kDecimal: {
-      views::Int128 number = 0;
-      error = views::decimal_from_text(*text, type.precision, type.scale, views::Inexact::kRefuse,
-                                       number);
-      value = views::Value::decimal(number, type.scale);
-      break;
-    }
-    case TypeKind::kTimestamp: {
-      std::int64_t micros = 0;
-      error = views::timestamp_from_text(*text, &views::Zone::utc(), micros);
-      value = views::Value::timestamp(micros);
-      break;
-    }
-    case TypeKind::kDate: {
-      std::int32_t days = 0;
-      error = views::date_from_text(*text, days);
-      value = views::Value::date(days);
-      break;
-    }
-    case TypeKind::kVarchar:
-    case TypeKind::kJson:
-      value = views::Value::text(*text);
-      break;
-  }
-  if (error == views::RowError::kNone) return value;
+  if (!text || views::read_cell(*text, type, arena, value)) return value;
   return fail(ErrorCode::kInvalidArgument, "column '" + std::string(column) + "' is " +
                                                storage::sql::name_of(type) + ", and '" +
                                                text->substr(0, 100) + "' is none");

@@ -15,10 +15,11 @@ namespace runnel::broker {
 
 /// Appends a row's cells.
 void append_cells(std::span<const storage::views::Value> row, std::string& out);
-/// `text` as a value of the type; a text is a view of `text`. kInvalidArgument names `column`.
+/// `text` as a value of the type, of which texts go to `arena`. kInvalidArgument names `column`.
 [[nodiscard]] Result<storage::views::Value> value_of_cell(const std::optional<std::string>& text,
                                                           const storage::views::Type& type,
-                                                          std::string_view column);
+                                                          std::string_view column,
+                                                          storage::views::Arena& arena);
 [[nodiscard]] std::vector<protocol::native::AnswerColumn> columns_of(
     std::span<const storage::views::AnswerColumn> columns);
 [[nodiscard]] std::vector<protocol::native::ViewPosition> positions_of(

@@ -24,8 +24,7 @@ Result<views::FeedOptions> options_of(const native::SubscribeView& request) {
   if (request.mode == native::SubscribeView::Mode::kChanges) {
     return fail(ErrorCode::kUnsupported,
                 "a view keeps which groups changed, not every row that was, so it can't be "
-                "followed without loss; take the mode latest, or read the topic of a view that was "
-                "made WITH (changelog_topic = '...')");
+                "followed without loss; take the mode latest");
   }
   if (!request.statement.empty()) {
     if (!request.view.empty() || !request.filter.empty()) {

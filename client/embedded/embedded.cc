@@ -8,6 +8,7 @@
 #include "broker/net/session.h"
 #include "client/src/core.h"
 #include "storage/store.h"
+#include "storage/views/service/view_service.h"
 
 namespace runnel::client {
 namespace {
@@ -27,7 +28,12 @@ class Host {
       o.log = [log = options.log](storage::LogLevel, std::string_view line) { log(line); };
       o.on_fatal = [log = options.log](const Error& e) { log(e.to_string()); };
     }
+    storage::views::ViewServiceOptions v;
+    v.directory = directory + "/views";
+    v.memory_bytes = options.view_memory_bytes;
+    v.log = o.log;
     RUNNEL_TRY_ASSIGN(host->store_, storage::Store::open(std::move(o)));
+    RUNNEL_TRY_ASSIGN(host->views_, storage::views::ViewService::open(*host->store_, std::move(v)));
     auto& clock = storage::Clock::system();
     storage::Store* const store = host->store_.get();
     RUNNEL_TRY_ASSIGN(host->coordinator_,
@@ -38,8 +44,11 @@ class Host {
                             return info ? static_cast<std::int32_t>(info->partitions.size()) : 0;
                           },
                           clock.monotonic()));
+    broker::NativeOptions native;
+    native.server_version = "embedded";
+    native.views = host->views_.get();
     host->service_ = std::make_unique<broker::NativeService>(*store, *host->coordinator_, clock,
-                                                             broker::NativeOptions{"embedded"});
+                                                             std::move(native));
     host->loop_ = Loop::start();
     host->loop_->post([h = host.get()] { h->tick(); });
     return host;
@@ -49,8 +58,10 @@ class Host {
     // Only transports and their factory own a Host, so this never runs on the host's loop: after
     // stop() no session is left and nothing uses what goes next.
     if (loop_) loop_->stop();
+    if (views_) views_->stop();
     service_.reset();
     coordinator_.reset();
+    views_.reset();
   }
 
   [[nodiscard]] Loop& loop() { return *loop_; }
@@ -64,6 +75,7 @@ class Host {
   }
 
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<storage::views::ViewService> views_;
   std::unique_ptr<broker::Coordinator> coordinator_;
   std::unique_ptr<broker::NativeService> service_;
   std::shared_ptr<Loop> loop_;

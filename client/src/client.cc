@@ -135,6 +135,10 @@ Transaction& Transaction::durability(Durability level) {
   impl_->durability = level;
   return *this;
 }
+Transaction& Transaction::wait_applied(std::chrono::milliseconds at_most) {
+  impl_->applied = at_most;
+  return *this;
+}
 Transaction& Transaction::compression(Compression codec) {
   impl_->compression = codec;
   return *this;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "client/src/core.h"
+#include "client/src/views.h"
 
 namespace runnel::client {
 namespace {
@@ -131,6 +132,10 @@ class Commit : public std::enable_shared_from_this<Commit> {
     append.groups = what_.groups;
     append.fences = what_.fences;
     append.durability = static_cast<native::Durability>(what_.durability);
+    if (what_.applied) {
+      append.applied = true;
+      append.applied_timeout_ms = wire_millis(*what_.applied);
+    }
     std::vector<Buffer> attachment;
     sent_.clear();
     for (auto& [tp, part] : parts_) {
@@ -161,7 +166,8 @@ class Commit : public std::enable_shared_from_this<Commit> {
       append.partitions.push_back(std::move(p));
       sent_.push_back(tp);
     }
-    const auto left = std::chrono::ceil<Milliseconds>(deadline_ - SteadyClock::now());
+    const auto left = std::chrono::ceil<Milliseconds>(deadline_ - SteadyClock::now()) +
+                      what_.applied.value_or(Milliseconds(0));
     core_->connection->request(
         std::move(append), std::move(attachment), std::max(left, Milliseconds(1)),
         [self = shared_from_this()](Answer a) { self->answered(std::move(a)); });
@@ -193,7 +199,11 @@ class Commit : public std::enable_shared_from_this<Commit> {
     if (identity_.valid() && !any_duplicate && !doubtful_)
       core_->idle_identities.push_back(std::move(identity_));
     result_.durability = static_cast<Durability>(reply->durability);
-    for (Delivery& d : result_.deliveries) d.durability = result_.durability;
+    result_.applied = reply->applied;
+    for (Delivery& d : result_.deliveries) {
+      d.durability = result_.durability;
+      d.applied = result_.applied;
+    }
     finish(std::move(result_));
   }
 

@@ -87,7 +87,12 @@ Effect effect_of(const native::Request& request) {
   if (std::holds_alternative<native::EraseKey>(request)) return Effect::kOnce;  // by its id
   // An id that nobody uses is no harm.
   if (std::holds_alternative<native::InitProducer>(request)) return Effect::kOnce;
+  if (const auto* sql = std::get_if<native::Sql>(&request))
+    return sql->read_only ? Effect::kNone : Effect::kTwice;
   const bool reads = std::holds_alternative<native::Fetch>(request) ||
+                     std::holds_alternative<native::ViewGet>(request) ||
+                     std::holds_alternative<native::WaitApplied>(request) ||
+                     std::holds_alternative<native::ListViews>(request) ||
                      std::holds_alternative<native::ListOffsets>(request) ||
                      std::holds_alternative<native::DescribeTopics>(request) ||
                      std::holds_alternative<native::FetchGroupOffsets>(request) ||

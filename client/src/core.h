@@ -221,6 +221,7 @@ struct Transaction::Impl {
   std::map<TopicPartition, std::int64_t> expected;
   Durability durability = Durability::synced;
   Compression compression = Compression::none;
+  std::optional<std::chrono::milliseconds> applied;  ///< longest wait for the views
 };
 
 }  // namespace runnel

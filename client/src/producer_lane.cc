@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "client/src/producer_core.h"
+#include "client/src/views.h"
 
 namespace runnel::client {
 namespace {
@@ -110,6 +111,10 @@ void ProducerCore::transmit(Lane& lane, const FlightPtr& flight) {
   }
   native::Append append;
   append.durability = static_cast<native::Durability>(options_.durability);
+  if (options_.applied_timeout.count() > 0) {
+    append.applied = true;
+    append.applied_timeout_ms = wire_millis(options_.applied_timeout);
+  }
   native::AppendPartition part;
   part.target = to_wire(lane.target);
   part.bytes = static_cast<std::uint32_t>(flight->encoded.size());
@@ -174,6 +179,7 @@ void ProducerCore::stored(Lane& lane, const FlightPtr& flight, const native::App
         part.append_time == kNoTimestamp ? item.message.timestamp : from_wire(part.append_time);
     d.duplicate = flight->keyed && part.duplicate;
     d.durability = level;
+    d.applied = reply.applied;
     finish(item, std::move(d));
   }
 }

@@ -52,6 +52,10 @@ constexpr OptionRow kTable[] = {
      "Bound on the memory for index, caches, tails and requests in flight. Over it, sockets are "
      "read later.",
      kOnce, kAtStart},
+    {"view-memory", kSize, 16 * kMiB, kTiB, "", "96MiB", "",
+     "Bound on the memory for materialised views, all of them together: groups at work, caches of "
+     "their state. Nothing of it is used before the first view is made.",
+     kOnce, kAtStart},
     {"page-cache", kSize, 64 * kMiB, 1024 * kTiB, "", "", "a quarter of RAM, 256MiB at least",
      "How much of the newest log the machine's page cache may hold. Older records are read from "
      "the "

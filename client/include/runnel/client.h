@@ -31,6 +31,7 @@
 #include "runnel/producer.h"
 #include "runnel/replay.h"
 #include "runnel/types.h"
+#include "runnel/views.h"
 
 namespace runnel {
 
@@ -45,7 +46,8 @@ struct ClientOptions {
 /// For open(): the store in this process.
 struct OpenOptions {
   ClientOptions client;
-  std::uint64_t memory_bytes = 256u << 20;  ///< bound of the store's memory
+  std::uint64_t memory_bytes = 256u << 20;      ///< bound of the store's memory
+  std::uint64_t view_memory_bytes = 64u << 20;  ///< bound of the views', once there is one
   /// Receives the store's messages; any thread, must not block.
   std::function<void(std::string_view)> log;
 };
@@ -74,6 +76,9 @@ class RUNNEL_API Transaction {
   /// record for that partition.
   Transaction& expect_next(TopicPartition partition, std::int64_t next);
   Transaction& durability(Durability level);
+  /// Answer when the views that read these partitions have the records, so that a query that
+  /// follows sees them; Committed::applied says if that was so within `at_most` after the write.
+  Transaction& wait_applied(std::chrono::milliseconds at_most = std::chrono::seconds(30));
   Transaction& compression(Compression codec);
 
   struct Impl;
@@ -86,6 +91,7 @@ class RUNNEL_API Transaction {
 struct Committed {
   std::vector<Delivery> deliveries;  ///< one a record, in the order of add()
   Durability durability = Durability::synced;
+  bool applied = false;  ///< Transaction::wait_applied(): the running views have the records
 };
 
 /// A fetch of one's own, without a consumer.
@@ -142,6 +148,7 @@ class RUNNEL_API Client {
   [[nodiscard]] Producer producer(ProducerOptions options = {});
   [[nodiscard]] Consumer consumer(ConsumerOptions options = {});
   [[nodiscard]] Admin admin();
+  [[nodiscard]] Views views();
 
   /// Writes `transaction` as one atomic request, repeated safely after a lost answer. Those under
   /// way at the same time are stored in the order of the calls, unless one has to be repeated; one

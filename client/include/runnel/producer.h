@@ -25,6 +25,10 @@ struct ProducerOptions {
   std::chrono::milliseconds delivery_timeout{120'000};  ///< from send() to the outcome
   std::chrono::milliseconds request_timeout{30'000};    ///< of one attempt
   std::chrono::milliseconds retry_backoff{50};          ///< first pause; doubles up to 2 s
+  /// A record's outcome comes when the views that read its partition have it, or this long after it
+  /// was stored: Delivery::applied tells. 0: views are not waited for. It counts in
+  /// `request_timeout`, so keep it shorter.
+  std::chrono::milliseconds applied_timeout{0};
   /// Chooses a partition in [0, count). Default: murmur2 of the key as Kafka's clients do; without
   /// a key, one partition until its batch is sent, then another. Called on send()'s thread or the
   /// I/O thread.

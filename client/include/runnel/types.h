@@ -72,6 +72,7 @@ struct Delivery {
   /// True: a record with this dedup key was there already and `offset` is its. Nothing was stored.
   bool duplicate = false;
   Durability durability = Durability::synced;  ///< the level that was reached
+  bool applied = false;  ///< it was asked for, and the running views have the record
 };
 
 /// A record that was read. Views and spans live as long as the Batch it came from.
