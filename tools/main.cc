@@ -30,6 +30,8 @@ void add_commands(Cli& cli) {
   add_erase(cli);
   add_check(cli);
   add_repair(cli);
+  add_sql(cli);
+  add_view(cli);
   add_config(cli);
   add_bench(cli);
   add_version(cli);
