@@ -4,9 +4,9 @@
 usage: bench/views/views.py BINARY DONATIONS [--events N] [--cases campaign,hour,page,five] [--kill]
                             [--streams] [--duckdb] [--dir DIR]
 
-DONATIONS is the program runnel_donations. Events are produced into a topic first; then the views are
-made, and the broker's processor time until they have all of them is the engine's: reading, decoding,
-folding and storing. Sums are compared with the generator's, to the cent. --kill kills the broker in
+DONATIONS is the program runnel_donations. The views are made and paused, events are produced into
+their topic, then the views are resumed, and the broker's processor time until they have all of them
+is the engine's: reading, decoding, folding and storing. Sums are compared with the generator's, to the cent. --kill kills the broker in
 mid-stream with five views. --streams measures Kafka Streams on the same topic in the same run (needs
 java and mvn), --duckdb lets DuckDB (from PyPI) read the same JSON as a batch.
 """
@@ -80,13 +80,28 @@ class Measurement:
     def sql(self, text):
         return self.broker.out("sql", "-o", "json", "-c", text)
 
-    def load(self):
+    def make_events(self):
         with open(self.events_file, "wb") as out:
             subprocess.run([self.arguments.donations, "--events", str(self.arguments.events)],
                            stdout=out, check=True)
+
+    def load(self, views):
+        """The views, paused, with the events before them."""
         self.broker.out("topic", "create", "donations", "-p", str(PARTITIONS))
-        self.broker.run("produce", "donations", self.events_file)
         self.sql(SOURCE)
+        for name in views:
+            self.sql(f"CREATE MATERIALIZED VIEW {name} AS {VIEWS[name]};"
+                     f"ALTER MATERIALIZED VIEW {name} PAUSE")
+        self.broker.run("produce", "donations", self.events_file)
+
+    def clear(self, views):
+        for name in views:
+            self.sql(f"DROP MATERIALIZED VIEW {name}")
+        self.sql("DROP SOURCE donations")
+        self.broker.out("topic", "delete", "donations")
+
+    def resume(self, views):
+        self.sql(";".join(f"ALTER MATERIALIZED VIEW {name} RESUME" for name in views))
 
     def behind(self, views):
         """Records that some view has still to read."""
@@ -100,14 +115,6 @@ class Measurement:
             if time.monotonic() > until:
                 raise SystemExit(f"{views} are still behind")
             time.sleep(0.05)
-
-    def create(self, views):
-        for name in views:
-            self.sql(f"CREATE MATERIALIZED VIEW {name} AS {VIEWS[name]}")
-
-    def drop(self, views):
-        for name in views:
-            self.sql(f"DROP MATERIALIZED VIEW {name}")
 
     def check(self, view):
         """Sums are the generator's, to the cent."""
@@ -129,8 +136,9 @@ class Measurement:
 
     def measure(self, case):
         views = CASES[case]
+        self.load(views)
         cpu, began = cpu_seconds(self.pid()), time.monotonic()
-        self.create(views)
+        self.resume(views)
         self.wait(views)
         seconds, cpu = time.monotonic() - began, cpu_seconds(self.pid()) - cpu
         if "by_campaign" in views:
@@ -140,12 +148,15 @@ class Measurement:
                           "events_per_second": round(self.arguments.events / seconds),
                           "rss_mib": memory_mib(self.pid(), "RssAnon"),
                           "rss_peak_mib": memory_mib(self.pid(), "VmHWM")}), flush=True)
-        self.drop(views)
+        if self.arguments.streams:
+            self.streams(case)
+        self.clear(views)
 
     def kill(self):
         """Killed in mid-stream with five views: how long until they are current again."""
         views = CASES["five"]
-        self.create(views)
+        self.load(views)
+        self.resume(views)
         while self.behind(views) > self.arguments.events / 2:
             time.sleep(0.05)
         left = self.behind(views)
@@ -161,7 +172,7 @@ class Measurement:
         print(json.dumps({"who": "runnel", "case": "kill", "behind_when_killed": left,
                           "seconds_to_answer": round(started, 2), "behind_when_back": missed,
                           "seconds_to_current": round(seconds, 2)}), flush=True)
-        self.drop(views)
+        self.clear(views)
 
     def streams(self, case):
         import maven  # pylint: disable=import-outside-toplevel
@@ -219,11 +230,9 @@ def main():
     measurement = Measurement(arguments, root)
     try:
         measurement.start()
-        measurement.load()
+        measurement.make_events()
         for case in filter(None, arguments.cases.split(",")):
             measurement.measure(case)
-            if arguments.streams:
-                measurement.streams(case)
         if arguments.kill:
             measurement.kill()
         if arguments.duckdb:

@@ -33,14 +33,15 @@ Status ChangeRing::load(const StateReader& store) {
   });
 }
 
-void ChangeRing::begin() {
+void ChangeRing::begin(std::uint64_t most) {
   written_ = {++sequence_, 0};
+  skips_ = most > keep_;
   named_.clear();
 }
 
 void ChangeRing::add(std::string_view group_key, std::uint32_t partition, std::int64_t next,
                      StateWrites& out) {
-  if (keep_ == 0) return;
+  if (skips_) return;
   if (!named_.emplace(group_key).second) return;  // another partition's state changed as well
   std::string key = key_of(written_.sequence);
   key.append(group_key);
@@ -54,11 +55,12 @@ Status ChangeRing::end(const StateReader& store, StateWrites& out) {
   char bytes[8];
   store_le(bytes, sequence_);
   out.put(partition_key(id_, Space::kCursors, kNoPartition), {bytes, sizeof bytes});
-  if (keep_ == 0) return {};
-  steps_.push_back(written_);
-  changes_ += written_.changes;
-  // The newest write stays, even if it alone is more than is kept.
-  while (changes_ > keep_ && steps_.size() > 1) {
+  if (!skips_) {
+    steps_.push_back(written_);
+    changes_ += written_.changes;
+  }
+  // Behind a write that is not among them, older ones are of no use.
+  while (!steps_.empty() && (skips_ || changes_ > keep_)) {
     const Step oldest = steps_.front();
     RUNNEL_TRY(store.scan(key_of(oldest.sequence), key_of(oldest.sequence + 1),
                           [&](std::string_view key, std::string_view) {

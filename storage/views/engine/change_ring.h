@@ -23,8 +23,9 @@ class ChangeRing {
 
   /// Forgets what is not in the store.
   [[nodiscard]] Status load(const StateReader& store);
-  /// Begins the changes of one write.
-  void begin();
+  /// Begins the changes of one write, at most `most`. More than are kept are not written at all:
+  /// who reads changes begins anew behind them.
+  void begin(std::uint64_t most);
   void add(std::string_view group_key, std::uint32_t partition, std::int64_t next,
            StateWrites& out);
   /// Ends them: drops the oldest changes above what is kept.
@@ -44,6 +45,7 @@ class ChangeRing {
   std::uint64_t keep_;
   std::uint64_t sequence_ = 0;
   Step written_;                           ///< of the write at hand
+  bool skips_ = false;                     ///< it has more changes than are kept
   std::unordered_set<std::string> named_;  ///< in it
   std::deque<Step> steps_;                 ///< oldest first
   std::uint64_t changes_ = 0;              ///< in steps_

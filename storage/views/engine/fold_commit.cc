@@ -21,7 +21,7 @@ Status ViewFold::prepare(StateWrites& out) {
   if (dirty_.empty()) return {};
   if (ring_stale_) RUNNEL_TRY(ring_.load(store_));
   ring_stale_ = false;
-  ring_.begin();
+  ring_.begin(dirty_.size());
   // In order: the store takes what follows the entry before it much faster than what lies anywhere.
   std::sort(dirty_.begin(), dirty_.end(), [](Group* a, Group* b) { return a->key() < b->key(); });
   for (Group* const group : dirty_) write_group(group, out);

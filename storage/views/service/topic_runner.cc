@@ -38,7 +38,8 @@ Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore&
     FoldOptions fold;
     fold.id = view.id;
     fold.cache_bytes = made->options_.cache_bytes;
-    fold.keep_changes = kChangesKept;
+    // Nobody can have read a view that is being built.
+    fold.keep_changes = made->options_.builder ? 0 : kChangesKept;
     views.push_back({view.plan.get(), fold, view.stored.start});
     if (made->options_.builder && view.plan->options.backfill_rate) {
       topic.fetch_bytes = kSlowFetchBytes;
@@ -46,6 +47,7 @@ Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore&
   }
   RUNNEL_TRY_ASSIGN(made->views_, TopicViews::open(store, state, made->rows_, std::move(views),
                                                    std::move(topic)));
+  made->views_->set_cache_bytes(made->options_.cache_bytes);
   made->sequences_.resize(made->options_.views.size());
   static_cast<void>(made->take_changed());
   static_cast<void>(made->take_news());

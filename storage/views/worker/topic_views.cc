@@ -70,11 +70,7 @@ std::uint64_t TopicViews::sequence(std::size_t view) const {
 }
 
 Result<bool> TopicViews::round() {
-  if (const std::size_t bytes = cache_bytes_.load(); bytes != 0) {
-    for (View& view : views_) {
-      if (view.fold) view.fold->set_cache_bytes(bytes);
-    }
-  }
+  share_memory();
   // What was committed before these ends is in the tables that rows are joined with.
   std::vector<Offset> ends;
   for (const PartitionRef& p : partitions_) ends.push_back(store_.partition_info(p).last_stable);
@@ -93,6 +89,19 @@ Result<bool> TopicViews::round() {
   RUNNEL_TRY(write_all());
   RUNNEL_TRY(publish());
   return any;
+}
+
+void TopicViews::share_memory() {
+  const std::size_t fair = cache_bytes_.load();
+  if (fair == 0) return;
+  std::size_t held = 0;
+  for (const View& view : views_) held += view.fold ? view.fold->memory_bytes() : 0;
+  const std::size_t all = fair * views_.size();
+  for (View& view : views_) {
+    if (!view.fold) continue;
+    const std::size_t others = held - view.fold->memory_bytes();
+    view.fold->set_cache_bytes(std::max(fair, all - std::min(all, others)));
+  }
 }
 
 Result<bool> TopicViews::read(std::size_t partition, Offset end) {

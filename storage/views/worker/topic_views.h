@@ -76,7 +76,8 @@ class TopicViews {
   [[nodiscard]] std::uint64_t sequence(std::size_t view) const;
   /// Records that were read so far.
   [[nodiscard]] std::uint64_t records() const noexcept { return records_.load(); }
-  /// What each view may keep of groups in memory, from the next round on.
+  /// What each view may keep of groups in memory, from the next round on, on average: what some
+  /// leave the others may take.
   void set_cache_bytes(std::size_t bytes) noexcept { cache_bytes_.store(bytes); }
 
  private:
@@ -88,6 +89,7 @@ class TopicViews {
   TopicViews(Store& store, StateStore& state, RowMaker& rows, TopicViewsOptions options)
       : store_(store), state_(state), rows_(rows), options_(std::move(options)) {}
   [[nodiscard]] Status open_view(std::size_t view);
+  void share_memory();
   /// Reads up to `end` at most.
   [[nodiscard]] Result<bool> read(std::size_t partition, Offset end);
   [[nodiscard]] Status fold_batches(std::size_t partition, Offset from, Offset end, Bytes batches,

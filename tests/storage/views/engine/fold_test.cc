@@ -358,6 +358,11 @@ TEST(Fold, ChangesNameTheGroupsOfEachWrite) {
   EXPECT_EQ(store.count(kView, Space::kChanges), 2u) << "c and d: the first write is forgotten";
   auto reader = std::move(*ViewReader::open(plan, kView, store));
   EXPECT_EQ(reader->sequence(), 3u);
+  write({gift(5, "a", 1), gift(6, "b", 1), gift(7, "c", 1), gift(8, "d", 1)});
+  EXPECT_EQ(store.count(kView, Space::kChanges), 0u) << "more than are kept at once";
+  write({gift(9, "a", 1)});
+  EXPECT_EQ(fold->sequence(), 5u);
+  EXPECT_EQ(store.count(kView, Space::kChanges), 1u);
 }
 
 }  // namespace
