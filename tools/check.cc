@@ -44,6 +44,11 @@ Result<ExitCode> run(const std::string& directory) {
                                              }));
   progress.reset();
   std::string out;
+  if (std::error_code ignored; std::filesystem::exists(directory + "/views", ignored)) {
+    out +=
+        "note: views/ is not looked at: it is computed from the records, and can be removed "
+        "while no broker runs\n";
+  }
   for (const std::string& note : report.notes) out += "note: " + note + "\n";
   for (const storage::Damage& damage : report.damages) out += describe(damage);
   out += "checked " + human_size(static_cast<double>(report.bytes)) + ": " +

@@ -22,6 +22,7 @@
 #include "broker/net/server.h"
 #include "runnel/client.h"
 #include "storage/store.h"
+#include "storage/views/service/view_service.h"
 
 namespace runnel::client {
 
@@ -76,14 +77,24 @@ class RealBroker {
         clock.monotonic());
     ASSERT_TRUE(groups) << groups.error().to_string();
     coordinator_ = std::move(*groups);
-    service_ = std::make_unique<broker::NativeService>(*store_, *coordinator_, clock,
-                                                       broker::NativeOptions{"test"});
+    storage::views::ViewServiceOptions view_options;
+    view_options.directory = directory_ + "/views";
+    auto views = storage::views::ViewService::open(*store_, std::move(view_options));
+    ASSERT_TRUE(views) << views.error().to_string();
+    views_ = std::move(*views);
+    broker::NativeOptions native;
+    native.server_version = "test";
+    native.views = views_.get();
+    service_ =
+        std::make_unique<broker::NativeService>(*store_, *coordinator_, clock, std::move(native));
     start_server();
   }
   /// Cuts every connection at once; what was accepted is finished by the store.
   void stop() {
     server_.reset();
+    if (views_) views_->stop();
     service_.reset();
+    views_.reset();
     if (store_) {
       EXPECT_TRUE(store_->close());
     }
@@ -119,6 +130,7 @@ class RealBroker {
   const std::string directory_;
   std::uint16_t port_ = 0;
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<storage::views::ViewService> views_;
   std::unique_ptr<broker::Coordinator> coordinator_;
   std::unique_ptr<broker::NativeService> service_;
   std::unique_ptr<broker::Server> server_;

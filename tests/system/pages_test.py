@@ -5,7 +5,8 @@ usage: pages_test.py BINARY PAGE...
 
 In a ```console block a line with "$ " is a command, the lines below it are its output (standard
 error included); "..." stands for what differs from run to run, alone on a line for any number of
-lines. In ```sh blocks, whose commands are not run, every `runnel` command and flag has to exist.
+lines. A ```sql block is what `runnel sql` reads from a pipe; a ```text block right behind it is what
+that prints. A ```json FILE block is a file of that name. In ```sh blocks, whose commands are not run, every `runnel` command and flag has to exist.
 Relative links have to lead somewhere, too.
 """
 import os
@@ -25,14 +26,25 @@ def blocks(text, kind):
 
 
 def commands_of(text):
-    """(command, expected output) in order."""
+    """(command, its standard input, expected output or None) in order."""
     out = []
-    for block in blocks(text, "console"):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                out.append((line[2:], []))
-            else:
-                out[-1][1].append(line)
+    behind_sql = -1
+    for found in re.finditer(r"^```(console|sql|text|json (\S+))\n(.*?)^```\n*", text,
+                             re.DOTALL | re.MULTILINE):
+        kind, file, block = found.groups()
+        if file:
+            out.append((f"cat > {file}", block, []))
+        if kind == "sql":
+            out.append(("runnel sql", block, None))
+            behind_sql = found.end()
+        elif kind == "text" and found.start() == behind_sql:
+            out[-1] = (out[-1][0], out[-1][1], block.splitlines())
+        elif kind == "console":
+            for line in block.splitlines():
+                if line.startswith("$ "):
+                    out.append((line[2:], "", []))
+                else:
+                    out[-1][2].append(line)
     return out
 
 
@@ -63,7 +75,7 @@ def shown_commands(text):
 def unknown_flags(binary, text):
     problems = []
     for words in shown_commands(text):
-        path = words[:2] if words[0] in ("topic", "group", "config", "bench",
+        path = words[:2] if words[0] in ("topic", "group", "config", "bench", "view",
                                              "backup") else words[:1]
         done = subprocess.run([binary, *path, "--help"], capture_output=True, text=True,
                               check=False, timeout=PATIENCE_SECONDS)
@@ -84,13 +96,15 @@ def run_commands(binary, commands):
             environment = clean_environment(
                 RUNNEL_BROKER=broker.address, LC_ALL="C",
                 PATH=f"{binary.parent}{os.pathsep}{os.environ['PATH']}")
-            for command, expected in commands:
+            for command, given, expected in commands:
                 done = subprocess.run(["bash", "-c", command], cwd=directory, env=environment,
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      input=given, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True, check=False,
                                       timeout=PATIENCE_SECONDS)
-                if not matches(expected, done.stdout.splitlines()):
-                    problems.append(f"$ {command}\nexpected:\n" + "\n".join(expected) +
+                if expected is None and done.returncode != 0:
+                    problems.append(f"{given}exit code {done.returncode}:\n{done.stdout}")
+                elif expected is not None and not matches(expected, done.stdout.splitlines()):
+                    problems.append(f"$ {command}\n{given}expected:\n" + "\n".join(expected) +
                                     f"\nprinted:\n{done.stdout}")
     finally:
         broker.remove()

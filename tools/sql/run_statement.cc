@@ -120,7 +120,8 @@ class ChangePrinter {
     }
     for (std::size_t r = 0; r < told.rows.size(); ++r) {
       out += "{\"change\":\"" + std::string(name_of(change.marks[r].change)) +
-             "\",\"sequence\":" + std::to_string(change.sequence) +
+             "\",\"generation\":" + std::to_string(change.generation) +
+             ",\"sequence\":" + std::to_string(change.sequence) +
              ",\"row\":" + json_object_of(told.columns, told.rows[r]) + "}\n";
     }
     return out;

@@ -5,6 +5,7 @@
 #include "tools/sql/run_statement.h"
 #include "tools/text/json.h"
 #include "tools/text/table.h"
+#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -18,6 +19,7 @@ struct ViewArguments {
   std::vector<std::string> order;
   std::uint64_t limit = 0;  ///< 0: none
   std::uint64_t count = 0;  ///< 0: no bound
+  std::string after;
   bool no_snapshot = false;
   bool progress = false;
 };
@@ -141,6 +143,21 @@ Result<ExitCode> run_query(const ViewArguments& arguments) {
   return answer.rows.empty() ? ExitCode::kNotFound : ExitCode::kOk;
 }
 
+/// GENERATION/SEQUENCE
+Result<ViewSubscribeOptions::After> parse_after(const std::string& text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto generation = parse_integer(text.substr(0, slash));
+  const auto sequence = parse_integer(slash < text.size() ? text.substr(slash + 1) : "");
+  if (generation && sequence && *generation >= 0 && *generation <= 0xffff && *sequence >= 0) {
+    return ViewSubscribeOptions::After{static_cast<std::uint16_t>(*generation),
+                                       static_cast<std::uint64_t>(*sequence)};
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "--after: '" + text +
+                  "' is not GENERATION/SEQUENCE, such as 1/420, as -o ndjson "
+                  "shows them");
+}
+
 Result<ExitCode> run_subscribe(const ViewArguments& arguments) {
   RUNNEL_TRY_ASSIGN(const SqlSettings settings, settings_of(arguments.flags));
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.flags.broker));
@@ -150,6 +167,9 @@ Result<ExitCode> run_subscribe(const ViewArguments& arguments) {
   options.where = arguments.where;
   options.snapshot = !arguments.no_snapshot;
   options.progress = arguments.progress;
+  if (!arguments.after.empty()) {
+    RUNNEL_TRY_ASSIGN(options.after, parse_after(arguments.after));
+  }
   RUNNEL_TRY(follow_view(client, std::move(options), settings, arguments.count));
   return ExitCode::kOk;
 }
@@ -208,6 +228,8 @@ void add_view(Cli& cli) {
                         run_subscribe, subscribe);
   command->add_option("--where", subscribe->where, "Rows for which this holds")
       ->type_name("CONDITION");
+  command->add_option("--after", subscribe->after, "Go on behind a change that was told before")
+      ->type_name("GENERATION/SEQUENCE");
   command->add_flag("--no-snapshot", subscribe->no_snapshot, "Only what changes from now on");
   command->add_flag("--progress", subscribe->progress, "Tell how far the view has read, too");
   command->add_option("-n,--count", subscribe->count, "Stop after so many rows")

@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+"""Materialised views over the real binary: statements, waits, pushed changes, crashes, the shell.
+
+usage: views_test.py BINARY auto|epoll|io_uring [unittest arguments]
+"""
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import PATIENCE_SECONDS, BrokerCase, clean_environment
+
+OK, USAGE, NOT_FOUND, TIMEOUT, REFUSED = 0, 2, 5, 8, 9
+
+SOURCE = ("CREATE SOURCE gifts (campaign VARCHAR NOT NULL, amount DECIMAL(12,2) NOT NULL) "
+          "ON TOPIC 'donations' FORMAT JSON;")
+TOTALS = ("CREATE MATERIALIZED VIEW totals AS SELECT campaign, count(*) AS n, sum(amount) AS total "
+          "FROM gifts GROUP BY campaign;")
+
+
+def gifts(*pairs):
+    return "".join(json.dumps({"campaign": c, "amount": a}) + "\n" for c, a in pairs)
+
+
+class ViewsCase(BrokerCase):
+    def start_with_view(self, *arguments):
+        broker = self.start(*arguments)
+        broker.out("topic", "create", "donations")
+        broker.out("sql", "-c", SOURCE + TOTALS)
+        return broker
+
+    def give(self, broker, *pairs):
+        broker.run("produce", "donations", "--in", "jsonl", text=gifts(*pairs))
+
+    def end(self, broker):
+        """The position behind the last record, as --wait takes it."""
+        topics = json.loads(broker.out("topic", "describe", "donations", "-o", "json"))
+        return f"donations/0:{topics['partitions'][0]['end']}"
+
+    def rows(self, broker, sql="SELECT * FROM totals ORDER BY campaign"):
+        text = broker.out("sql", "-o", "ndjson", "--wait", self.end(broker), "-c", sql)
+        return [json.loads(line, parse_float=str) for line in text.splitlines()]
+
+
+class Statements(ViewsCase):
+    def test_what_was_written_is_read_in_every_form(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "12.30"), ("owls", "5"), ("sea", "0.01"))
+        self.assertEqual(self.rows(broker),
+                         [{"campaign": "owls", "n": 1, "total": "5.00"},
+                          {"campaign": "sea", "n": 2, "total": "12.31"}])
+        query = ("view", "query", "totals", "--order", "total DESC")
+        self.assertEqual(broker.out(*query, "-o", "csv"),
+                         "campaign,n,total\nsea,2,12.31\nowls,1,5.00\n")
+        self.assertEqual(broker.out(*query, "--limit", "1"),
+                         "campaign  n  total\n--------  -  -----\nsea       2  12.31\n(1 row)\n")
+        self.assertEqual(json.loads(broker.out(*query, "--where", "n = 1", "-o", "json")),
+                         [{"campaign": "owls", "n": 1, "total": 5.0}])
+        self.assertEqual(broker.out("view", "query", "totals", "--key", "sea", "-o", "csv"),
+                         "campaign,n,total\nsea,2,12.31\n")
+        broker.run("view", "query", "totals", "--key", "bees", expect=NOT_FOUND)
+
+    def test_scripts_come_from_files_and_pipes_and_stop_at_the_first_error(self):
+        broker = self.start()
+        broker.out("topic", "create", "donations")
+        script = os.path.join(self.directory(), "a.sql")
+        pathlib.Path(script).write_text(f"-- a source; and a view\n{SOURCE}\n\n{TOTALS}\n"
+                                        "SELECT 1 +\n  nothing;\nDROP MATERIALIZED VIEW totals;\n")
+        done = broker.run("sql", "-f", script, expect=USAGE)
+        self.assertEqual(done.stdout, "CREATE SOURCE\nCREATE MATERIALIZED VIEW\n")
+        self.assertRegex(done.stderr, rf"^runnel: {script}: line 6, column 3: .*nothing.*\n"
+                                      r"    nothing\n    \^\n$")
+        self.assertEqual(broker.out("sql", text="SELECT count(*) AS n FROM totals"),
+                         "n\n-\n0\n(1 row)\n")
+
+    def test_errors_have_codes_and_say_what_to_do(self):
+        broker = self.start_with_view()
+        for code, words, *command in (
+                (USAGE, "campaign", "sql", "-c", "SELECT campain FROM totals"),
+                (USAGE, "totals", "sql", "-c", "SELECT * FROM total"),
+                (NOT_FOUND, "totals", "view", "subscribe", "total"),
+                (NOT_FOUND, "total", "view", "query", "total", "--key", "a"),
+                (USAGE, "campaign", "view", "query", "totals", "--key", "a", "--key", "b"),
+                (USAGE, "TOPIC/PARTITION:NEXT", "view", "query", "totals", "--wait", "x"),
+                (USAGE, "nowhere", "view", "subscribe", "totals", "--where", "nowhere = 1"),
+                (TIMEOUT, "in time", "view", "query", "totals", "--wait", "donations/0:9",
+                 "--timeout", "50ms"),
+                (USAGE, "", "sql", "-c", "SELECT " + "(" * 50_000),
+                (USAGE, "", "sql", "-c", "  ;  "),
+        ):
+            done = broker.run(*command, expect=None)
+            self.assertEqual(done.returncode, code, f"{command[:3]}: {done.stderr[:300]}")
+            self.assertIn(words, done.stderr)
+        self.assertEqual(self.rows(broker), [])
+
+    def test_bad_input_is_answered_and_the_connection_stays(self):
+        broker = self.start_with_view()
+        giant = "SELECT '" + "x" * 70_000 + "';\n"
+        done = broker.run("sql", text=giant, expect=None)
+        self.assertNotEqual(done.returncode, OK)
+        self.assertIn("65536", done.stderr)
+        # One client, one connection, a view that is none in between.
+        shell = self.shell(broker)
+        shell.say("SELECT * FROM nothing;")
+        shell.wait_for("nothing")
+        shell.say("SELECT 40 + 2 AS answer;")
+        shell.wait_for("42")
+
+    def shell(self, broker):
+        return Shell(self, broker)
+
+
+class Crashes(ViewsCase):
+    def test_after_kill_9_the_view_goes_on_with_the_right_rows(self):
+        broker = self.start_with_view()
+        total = 0
+        for round_ in range(4):
+            cents = range(total, total + 2000)
+            feed = "".join(f'{{"campaign":"c{i % 7}","amount":"{i}.01"}}\n' for i in cents)
+            broker.run("produce", "donations", "--in", "jsonl", text=feed)
+            total += 2000
+            broker.stop(signal.SIGKILL)
+            broker = self.start(directory=broker.directory)
+            rows = self.rows(broker, "SELECT sum(n) AS n, sum(total) AS total FROM totals")
+            whole = total * (total - 1) // 2
+            self.assertEqual(rows, [{"n": total,
+                                     "total": f"{whole + total // 100}.{total % 100:02}"}])
+        verified = json.loads(broker.out("view", "verify", "totals", "-o", "json"))
+        self.assertEqual(verified[0]["differing"], 0)
+
+    def test_a_lost_views_directory_is_built_anew(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"), ("sea", "2"))
+        rows = self.rows(broker)
+        broker.stop()
+        subprocess.run(["rm", "-r", os.path.join(broker.directory, "views")], check=True)
+        again = self.start(directory=broker.directory)
+        self.assertEqual(self.rows(again), rows)
+
+    def test_backups_leave_views_out_and_a_restored_broker_has_them(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"), ("owls", "2"))
+        rows = self.rows(broker)
+        backup, restored = os.path.join(self.directory(), "b"), os.path.join(self.directory(), "r")
+        broker.run("backup", "create", backup)
+        broker.stop()
+        checked = broker.run("check", broker.directory)
+        self.assertIn("views/ is not looked at", checked.stdout)
+        subprocess.run([self.binary, "backup", "restore", backup, restored], check=True,
+                       capture_output=True, env=clean_environment())
+        self.assertFalse(os.path.exists(os.path.join(restored, "views")))
+        self.assertEqual(self.rows(self.start(directory=restored)), rows)
+
+
+class Follower:
+    """A `view subscribe -o ndjson` whose lines are waited for."""
+
+    def __init__(self, case, broker, *arguments):
+        self.process = case.begin(broker, "view", "subscribe", *arguments, "-o", "ndjson")
+        self.lines = []
+        self.changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self.changed:
+                self.lines.append(json.loads(line, parse_float=str))
+                self.changed.notify_all()
+
+    def wait_for(self, holds):
+        with self.changed:
+            if not self.changed.wait_for(lambda: holds(self.lines), PATIENCE_SECONDS):
+                raise AssertionError(f"it did not come: {self.lines[-5:]}")
+        return self.lines
+
+    def totals(self):
+        """The rows as the lines so far make them."""
+        rows = {}
+        for line in self.lines:
+            if line["change"] == "reset":
+                rows = {}
+            elif line["change"] == "deleted":
+                rows.pop(line["row"]["campaign"], None)
+            elif line["change"] == "replaced":
+                rows[line["row"]["campaign"]] = line["row"]["total"]
+        return rows
+
+
+class Push(ViewsCase):
+    def test_a_subscriber_gets_the_rows_and_then_what_changes(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"), ("owls", "2"))
+        self.rows(broker)
+        follower = Follower(self, broker, "totals")
+        follower.wait_for(lambda lines: len(lines) == 2)
+        self.assertEqual(follower.totals(), {"sea": "1.00", "owls": "2.00"})
+        self.give(broker, ("sea", "0.50"))
+        follower.wait_for(lambda lines: len(lines) == 3)
+        self.assertEqual(follower.lines[2]["row"], {"campaign": "sea", "n": 2, "total": "1.50"})
+        self.assertGreater(follower.lines[2]["sequence"], follower.lines[1]["sequence"])
+
+    def test_the_broker_filters(self):
+        broker = self.start_with_view()
+        follower = Follower(self, broker, "totals", "--where", "campaign LIKE 's%'", "-n", "2")
+        self.give(broker, ("owls", "2"), ("sea", "1"), ("bees", "1"), ("sun", "3"))
+        self.assertEqual(follower.process.wait(PATIENCE_SECONDS), OK)
+        follower.wait_for(lambda lines: len(lines) == 2)
+        self.assertEqual(follower.totals(), {"sea": "1.00", "sun": "3.00"})
+
+    def test_one_goes_on_where_it_was_or_is_reset_when_that_is_not_kept(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"))
+        self.rows(broker)
+        first = Follower(self, broker, "totals", "-n", "1").wait_for(lambda lines: lines)[0]
+        after = f"{first['generation']}/{first['sequence']}"
+        self.give(broker, ("owls", "2"))
+        self.rows(broker)
+        again = Follower(self, broker, "totals", "--after", after, "-n", "1")
+        again.wait_for(lambda lines: lines)
+        self.assertEqual(again.totals(), {"owls": "2.00"})
+        # More changes than are kept.
+        for _ in range(2):
+            self.give(broker, *((f"c{i}", "1") for i in range(8000)))
+        self.rows(broker, "SELECT count(*) FROM totals")
+        late = Follower(self, broker, "totals", "--after", after)
+        late.wait_for(lambda lines: len(late.totals()) == 8002)
+        self.assertEqual(late.lines[0]["change"], "reset")
+        self.assertEqual(late.totals()["sea"], "1.00")
+
+    def test_a_replaced_view_is_a_reset(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"))
+        self.rows(broker)
+        follower = Follower(self, broker, "totals")
+        follower.wait_for(lambda lines: len(lines) == 1)
+        broker.out("sql", "-c", TOTALS.replace("CREATE", "CREATE OR REPLACE")
+                   .replace("sum(amount)", "2 * sum(amount)"))
+        follower.wait_for(lambda lines: follower.totals() == {"sea": "2.00"})
+        self.assertIn("reset", [line["change"] for line in follower.lines])
+        broker.out("sql", "-c", "DROP MATERIALIZED VIEW totals")
+        self.assertEqual(follower.process.wait(PATIENCE_SECONDS), NOT_FOUND)
+
+    def test_a_subscriber_survives_the_broker_and_misses_nothing(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"))
+        self.rows(broker)
+        follower = Follower(self, broker, "totals")
+        follower.wait_for(lambda lines: len(lines) == 1)
+        broker.stop(signal.SIGKILL)
+        again = self.start(directory=broker.directory, listen=broker.address)
+        self.give(again, ("owls", "2"), ("sea", "1"))
+        follower.wait_for(lambda lines: follower.totals() == {"sea": "2.00", "owls": "2.00"})
+
+    def test_one_that_takes_nothing_holds_up_nobody(self):
+        broker = self.start_with_view()
+        sleeper = self.begin(broker, "view", "subscribe", "totals", "-o", "ndjson")
+        follower = Follower(self, broker, "totals", "-n", "100000000")
+        for _ in range(3):
+            self.give(broker, *((f"c{i}", "1") for i in range(4000)))
+        # The first one's pipe is full by now: nobody reads it.
+        follower.wait_for(lambda lines: follower.totals() == {f"c{i}": "3.00" for i in range(4000)})
+        self.assertIsNone(sleeper.poll())
+        self.assertEqual(len(self.rows(broker)), 4000)
+
+
+class Lists(ViewsCase):
+    def test_the_list_counts_every_record(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"), ("sea", "x"), ("sea", None), ("owls", "2"))
+        self.rows(broker)
+        views = json.loads(broker.out("view", "list", "-o", "json"))
+        self.assertEqual([(v["name"], v["kind"]) for v in views],
+                         [("gifts", "source"), ("totals", "view")])
+        counters = views[1]["counters"]
+        self.assertEqual(counters["records"], 4)
+        self.assertEqual(counters["applied"] + counters["filtered"] + counters["late"] +
+                         counters["errors"], 4)
+        self.assertEqual(counters["errors"], 2)
+        self.assertEqual(views[1]["applied"], [{"topic": "donations", "partition": 0, "next": 4}])
+        self.assertRegex(broker.out("view", "list"), r"totals +view +running +4 +0 +0 +2")
+        self.assertIn("dimension", broker.out("view", "describe", "totals"))
+
+    def test_a_paused_view_says_so_and_goes_on(self):
+        broker = self.start_with_view()
+        broker.out("view", "pause", "totals")
+        self.give(broker, ("sea", "1"))
+        self.assertEqual(json.loads(broker.out("view", "list", "-o", "json"))[1]["state"], "paused")
+        broker.out("view", "resume", "totals")
+        self.assertEqual(self.rows(broker), [{"campaign": "sea", "n": 1, "total": "1.00"}])
+
+
+class Shell:
+    """`runnel sql` at a terminal."""
+
+    def __init__(self, case, broker, columns=100, **environment):
+        self.terminal, screen = pty.openpty()
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [broker.binary, "sql"], stdin=screen, stdout=screen, stderr=screen,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env=clean_environment(RUNNEL_BROKER=broker.address, TERM="xterm", LC_ALL="C.UTF-8",
+                                  **({"RUNNEL_HISTORY": "/dev/null"} | environment)))
+        os.close(screen)
+        self.shown = ""
+        self.read = 0
+        case.addCleanup(os.close, self.terminal)
+        case.addCleanup(self.process.wait)
+        case.addCleanup(self.process.kill)
+        self.wait_for("runnel> ")
+
+    def say(self, line, end="\r"):
+        os.write(self.terminal, (line + end).encode())
+
+    def wait_for(self, text):
+        """Until `text` comes, behind what was waited for before."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while text not in self.shown[self.read:]:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no '{text}' in {self.shown[self.read:]!r}")
+            try:
+                self.shown += os.read(self.terminal, 4096).decode()
+            except OSError:  # it has ended
+                raise AssertionError(f"no '{text}' in {self.shown[self.read:]!r}") from None
+        self.read = self.shown.index(text, self.read) + len(text)
+
+
+class Terminal(ViewsCase):
+    def test_statements_over_lines_commands_completion_and_history(self):
+        broker = self.start_with_view()
+        history = os.path.join(self.directory(), "history")
+        self.give(broker, ("sea", "12.30"))
+        self.rows(broker)
+        shell = Shell(self, broker, RUNNEL_HISTORY=history)
+        shell.say("SELECT campaign, total")
+        shell.wait_for("...> ")
+        shell.say("FROM tot", end="\t")
+        shell.wait_for("totals")
+        shell.say(";")
+        shell.wait_for("12.30")
+        shell.wait_for("(1 row)")
+        shell.say("\\timing")
+        shell.wait_for("Timing is on.")
+        shell.say("SELECT nope FROM totals;")
+        shell.wait_for("column 8")
+        shell.wait_for("^")
+        shell.say("\\d")
+        shell.wait_for("gifts")
+        shell.say("\\d totals")
+        shell.wait_for("dimension")
+        shell.say("\\format csv")
+        shell.say("SELECT campaign FROM totals;")
+        shell.wait_for("campaign\r\nsea\r\n")
+        shell.wait_for("Time: ")
+        shell.say("\x1b[A", end="\r")  # the statement before, once more
+        shell.wait_for("campaign\r\nsea\r\n")
+        shell.say("\\nonsense")
+        shell.wait_for("\\? shows")
+        shell.say("\\q")
+        self.assertEqual(shell.process.wait(PATIENCE_SECONDS), OK)
+        kept = pathlib.Path(history)
+        self.assertIn("SELECT nope", kept.read_text(encoding="utf-8"))
+        self.assertEqual(kept.stat().st_mode & 0o077, 0)
+
+    def test_ctrl_c_drops_the_line_or_stops_a_subscription_and_ctrl_d_leaves(self):
+        broker = self.start_with_view()
+        shell = Shell(self, broker)
+        shell.say("SELECT 'never ends")
+        shell.wait_for("...> ")
+        shell.say("\x03", end="")
+        shell.wait_for("runnel> ")
+        shell.say("SUBSCRIBE totals;")
+        self.give(broker, ("sea", "4.50"))
+        shell.wait_for("4.50")
+        shell.say("\x03", end="")
+        shell.wait_for("runnel> ")
+        shell.say("SELECT 1 + 1 AS two;")
+        shell.wait_for("(1 row)")
+        shell.say("\x04", end="")
+        self.assertEqual(shell.process.wait(PATIENCE_SECONDS), OK)
+
+    def test_tables_fit_the_terminal(self):
+        broker = self.start_with_view()
+        self.give(broker, ("a campaign with a very long name that nobody can read", "1"))
+        self.rows(broker)
+        shell = Shell(self, broker, columns=30)
+        shell.say("SELECT * FROM totals;")
+        shell.wait_for("(1 row)")
+        table = shell.shown[shell.shown.rindex("campaign  "):shell.read]
+        self.assertIn("…", table)
+        self.assertLessEqual(max(len(line.rstrip()) for line in table.split("\n")), 30)
+
+
+if __name__ == "__main__":
+    BrokerCase.binary = os.path.abspath(sys.argv[1])
+    BrokerCase.net = sys.argv[2]
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
