@@ -138,7 +138,8 @@ void NativeSession::handle(std::uint64_t id, native::Sql& request) {
 void NativeSession::handle(std::uint64_t id, native::ViewGet& request) {
   const auto deadline = deadline_after(request.timeout_ms);
   auto wait = std::move(request.wait);
-  when_applied(id, request.view, std::move(wait), deadline, std::move(request));
+  const std::string view = request.view;
+  when_applied(id, view, std::move(wait), deadline, std::move(request));
 }
 
 void NativeSession::handle(std::uint64_t id, native::WaitApplied& request) {

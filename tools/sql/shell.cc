@@ -78,8 +78,10 @@ char** complete(const char* typed, int, int) {
 void learn_names(Client& client) {
   std::vector<std::string>& words = offered();
   words.assign(std::begin(kKeywords), std::end(kKeywords));
-  if (const auto views = client.views().list().get_for(std::chrono::seconds(2))) {
-    for (const ViewState& view : *views) words.push_back(view.name);
+  if (const auto all = client.views().query("SHOW ALL").get_for(std::chrono::seconds(2))) {
+    for (std::size_t i = 0; i < all->rows.size(); ++i) {
+      words.emplace_back(all->rows[i].text(0).value_or(""));
+    }
   }
   if (const auto topics = client.admin().list_topics().get_for(std::chrono::seconds(2))) {
     for (const TopicState& topic : *topics) words.push_back(topic.name);

@@ -204,7 +204,7 @@ void add_view(Cli& cli) {
       cli.app.add_subcommand("view", "Materialised views: list, query, follow, check");
   group->require_subcommand(1);
   const auto make = [] { return std::make_shared<ViewArguments>(); };
-  add_command(cli, *group, "list", "Sources, tables, views and streams, and how far they are",
+  add_command(cli, *group, "list", "Views and streams: how far they are, what became of the records",
               false, run_list, make());
   add_command(
       cli, *group, "describe", "Columns, options and state of a view", true,

@@ -222,7 +222,7 @@ class RUNNEL_API Views {
   /// have. Errc::timeout. Errc::not_found.
   Pending<void> wait_applied(std::vector<ViewPosition> positions, std::string view = {},
                              std::chrono::milliseconds timeout = std::chrono::seconds(30));
-  /// Sources, tables, views and streams, by name.
+  /// Views and streams, by name. (SHOW ALL lists sources and tables, too.)
   Pending<std::vector<ViewState>> list();
   /// Calls `on_change` on the I/O thread; a Failure is the last call. Answers once the broker has
   /// accepted.

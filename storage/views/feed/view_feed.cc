@@ -181,7 +181,9 @@ Result<FeedPiece> ViewFeed::next(const ReadSnapshot& snapshot, const Take& take)
     RUNNEL_TRY_ASSIGN(filter_, compile_filter(*view->view));
   }
   definition_ = view;
-  RUNNEL_ASSERT(snapshot.state != nullptr);
+  if (snapshot.state == nullptr) {
+    return fail(ErrorCode::kInternal, "view '" + options_.view + "' has no state");
+  }
   RUNNEL_TRY_ASSIGN(const auto reader, ViewReader::open(*view->view, view->id, *snapshot.state));
   RUNNEL_TRY(settle(*view, *reader, *snapshot.state));
   FeedPiece piece;
