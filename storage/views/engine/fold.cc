@@ -336,8 +336,10 @@ void ViewFold::write_dead_letter(const Partition& partition, const FoldRow& row,
   store_be(offset, row.offset);
   key.append(offset, sizeof offset);
   ByteWriter letter;
-  letter.le(std::uint8_t{1}).text(name_of(error)).text(row.path).text(row.raw);
+  letter.le(std::uint8_t{1}).text(name_of(error)).text(row.path).le(row.timestamp);
+  letter.le(std::uint8_t{row.key.has_value()}).text(row.key.value_or("")).text(row.raw);
   extra_writes_.put(key, letter.str());
+  ++letters_;
 }
 
 Result<Group*> ViewFold::load(std::string_view key, std::int64_t window_start) {

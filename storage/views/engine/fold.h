@@ -44,7 +44,10 @@ struct FoldRow {
   std::string_view path;              ///< of the column that `error` is about; may be empty
   std::int64_t event_time = kNoTime;  ///< microseconds; kNoTime: NULL
   std::span<Value> values;            ///< ViewPlan::row_slots(); the window's slots are overwritten
-  std::string_view raw;               ///< the record's value, for a dead letter
+  // Of the record, for a dead letter.
+  std::int64_t timestamp = -1;  ///< milliseconds
+  std::optional<std::string_view> key{};
+  std::string_view raw{};  ///< its value
 };
 
 /// Not thread safe. After an error of add() or prepare(), or where the writes could not be applied,
@@ -74,6 +77,9 @@ class ViewFold {
   void set_cache_bytes(std::size_t bytes) noexcept { options_.cache_bytes = bytes; }
   /// Of the writes that the last prepare() made; grows by one with each that changes groups.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return ring_.sequence(); }
+  /// Dead letters that were written, of all that prepare() gave out or will; also of what was
+  /// discarded.
+  [[nodiscard]] std::uint64_t letters() const noexcept { return letters_; }
   [[nodiscard]] std::size_t memory_bytes() const noexcept {
     return cache_.bytes() + session_bytes_;
   }
@@ -173,6 +179,7 @@ class ViewFold {
   std::map<std::uint32_t, Partition> partitions_;
   Partition* last_partition_ = nullptr;
   std::vector<Group*> dirty_;
+  std::uint64_t letters_ = 0;
   StateWrites extra_writes_;  ///< erased groups, expiry, dead letters
   std::unordered_map<std::string, Sessions> sessions_;
   std::size_t session_bytes_ = 0;

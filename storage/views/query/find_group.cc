@@ -33,6 +33,7 @@ Result<Answer> find_group(const Definition& view, std::span<const Value> key,
   RUNNEL_TRY(read_groups(view, std::span(&range, 1), slots, reading,
                          [&](std::span<const Value> groups, std::span<Value> row) -> Result<bool> {
                            if (!std::equal(key.begin(), key.end(), groups.begin())) return true;
+                           if (reading.unsound) return fail(reading.unsound->error);
                            answer.rows.add(row.first(slots.size()));
                            return false;
                          }));

@@ -1,5 +1,7 @@
 #include "storage/views/query/pipeline.h"
 
+#include <algorithm>
+
 #include "storage/views/engine/cursor.h"
 #include "storage/views/types/time_text.h"
 
@@ -58,13 +60,24 @@ class Pipeline {
   }
 
   Result<bool> passes(std::span<const Value> row, const RecordPlace& place) {
-    if (plan_.filter == nullptr || !*plan_.filter) return true;
-    bool through = false;
-    const RowError error = plan_.filter->passes(row, arena_, through);
-    if (error != RowError::kNone) {
-      return fail(row_error_at(plan_.where_place, error, plan_.source, place));
+    bool through = true;
+    if (plan_.filter != nullptr && *plan_.filter) {
+      if (reads_unsound(*plan_.filter)) return fail(reading_.unsound->error);
+      const RowError error = plan_.filter->passes(row, arena_, through);
+      if (error != RowError::kNone) {
+        return fail(row_error_at(plan_.where_place, error, plan_.source, place));
+      }
     }
+    if (through && reading_.unsound) return fail(reading_.unsound->error);
     return through;
+  }
+
+  [[nodiscard]] bool reads_unsound(const Program& program) const {
+    if (!reading_.unsound) return false;
+    const std::vector<Slot>& slots = reading_.unsound->slots;
+    return std::any_of(program.slots().begin(), program.slots().end(), [&](Slot slot) {
+      return std::find(slots.begin(), slots.end(), slot) != slots.end();
+    });
   }
 
   Result<bool> take_window(std::span<const Value> row, const RecordPlace& place,

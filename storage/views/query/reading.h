@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +31,14 @@ class Reading {
   std::uint64_t sequence = 0;
   std::vector<std::string> notices;
   int depth = 0;  ///< of views that read views
+
+  /// Of the row at hand, something of which could not be computed: an error where the row passes
+  /// WHERE, or where WHERE reads that.
+  struct Unsound {
+    std::vector<Slot> slots;  ///< these have no meaning; empty: whether there is the row at all
+    Error error;
+  };
+  std::optional<Unsound> unsound;
 
  private:
   unsigned calls_ = 0;

@@ -11,9 +11,10 @@ constexpr std::uint32_t kFetchBytes = 1u << 20;
 
 class PartitionReader {
  public:
-  PartitionReader(PartitionIndex index, PartitionRef partition, Reading& reading,
-                  const RecordVisit& visit)
-      : index_(index),
+  PartitionReader(std::string_view topic, PartitionIndex index, PartitionRef partition,
+                  Reading& reading, const RecordVisit& visit)
+      : topic_(topic),
+        index_(index),
         partition_(std::move(partition)),
         reading_(reading),
         store_(*reading.snapshot.store),
@@ -37,7 +38,7 @@ class PartitionReader {
           continue;
         }
       }
-      if (head.error) return fail(*head.error);
+      if (head.error) return fail(head.error->within(place(at)));
       if (head.next <= at) break;
       RUNNEL_TRY(read_batches(at, fetched[0].batches.bytes(), head.aborted));
       at = head.next;
@@ -46,6 +47,11 @@ class PartitionReader {
   }
 
  private:
+  [[nodiscard]] std::string place(Offset at) const {
+    return "reading " + std::string(topic_) + "-" + std::to_string(index_.value()) +
+           " at offset " + std::to_string(at.value());
+  }
+
   Status read_batches(Offset from, Bytes batches, const std::vector<AbortedTransaction>& aborted) {
     std::vector<protocol::AbortedFrom> transactions;
     for (const AbortedTransaction& one : aborted) transactions.push_back({one.producer, one.first});
@@ -74,6 +80,7 @@ class PartitionReader {
     return {};
   }
 
+  const std::string_view topic_;
   const PartitionIndex index_;
   const PartitionRef partition_;
   Reading& reading_;
@@ -95,10 +102,9 @@ Status read_records(const TopicInfo& topic,
     if (from >= end) continue;
     RUNNEL_TRY_ASSIGN(PartitionRef partition,
                       reading.snapshot.store->partition(topic.name, info.index));
-    const auto going_on =
-        PartitionReader(info.index, std::move(partition), reading, visit).read(from, end);
-    if (!going_on) return fail(going_on.error().within("reading topic " + topic.name));
-    if (!*going_on) break;
+    PartitionReader reader(topic.name, info.index, std::move(partition), reading, visit);
+    RUNNEL_TRY_ASSIGN(const bool going_on, reader.read(from, end));
+    if (!going_on) break;
   }
   return {};
 }

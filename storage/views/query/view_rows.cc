@@ -77,28 +77,42 @@ bool extend(std::vector<ReadRange>& ranges, const std::vector<Program>& any) {
 }
 
 // ---------------------------------------------------------------- views with state
-/// What of a row could not be computed, if the query reads it.
-std::string unsound_column(const ViewPlan& view, const ReadRow& row, std::span<const Slot> wanted) {
-  const auto failed = [&](const Program& program) {
-    return std::any_of(program.slots().begin(), program.slots().end(), [&](Slot slot) {
-      return slot >= view.keys.size() && row.groups[slot].is_null();
-    });
-  };
-  for (const Slot slot : wanted) {
-    if (slot >= view.outputs.size()) continue;
-    const OutputPlan& output = view.outputs[slot];
-    if (output.key) continue;
-    if (row.outputs[slot].is_null() || failed(output.program)) return output.name;
-  }
-  return view.having && failed(view.having) ? "HAVING" : "";
-}
-
 std::string key_text(const ViewPlan& view, const ReadRow& row) {
   std::string text;
   for (std::size_t i = 0; i < view.keys.size(); ++i) {
     text += (text.empty() ? "" : ", ") + view.keys[i].name + " = " + to_string(row.groups[i]);
   }
   return text.empty() ? "the view's one row" : "the row with " + text;
+}
+
+/// What of a row can't be told because something of it could not be computed.
+std::optional<Reading::Unsound> unsound_of(const Definition& definition, const ReadRow& row,
+                                           std::span<const Slot> wanted) {
+  const ViewPlan& view = *definition.view;
+  const auto failed = [&](const Program& program) {
+    return std::any_of(program.slots().begin(), program.slots().end(), [&](Slot slot) {
+      return slot >= view.keys.size() && row.groups[slot].is_null();
+    });
+  };
+  std::string names;
+  std::vector<Slot> slots;
+  for (const Slot slot : wanted) {
+    if (slot >= view.outputs.size() || view.outputs[slot].key) continue;
+    if (!row.outputs[slot].is_null() && !failed(view.outputs[slot].program)) continue;
+    names += (names.empty() ? "" : ", ") + view.outputs[slot].name;
+    slots.push_back(slot);
+  }
+  if (view.having && failed(view.having)) {
+    names = "HAVING";
+    slots.clear();
+  } else if (slots.empty()) {
+    return std::nullopt;
+  }
+  return Reading::Unsound{
+      std::move(slots), Error(ErrorCode::kInvalidArgument,
+                              names + " of " + key_text(view, row) + " in view " + definition.name +
+                                  " can't be told: " + std::string(meaning_of(row.error)) +
+                                  "; leave the row out with WHERE, or the column")};
 }
 
 Status read_state(const Definition& view, std::span<const ReadRange> ranges,
@@ -121,15 +135,8 @@ Status read_state(const Definition& view, std::span<const ReadRange> ranges,
   Status trouble;
   const auto take = [&](const ReadRow& row) -> Result<bool> {
     RUNNEL_TRY(reading.check_time());
-    if (row.error != RowError::kNone) {
-      const std::string column = unsound_column(plan, row, slots);
-      if (!column.empty()) {
-        return fail(ErrorCode::kInvalidArgument,
-                    column + " of " + key_text(plan, row) + " in view " + view.name +
-                        " can't be told: " + std::string(meaning_of(row.error)) +
-                        "; leave the row out with WHERE, or the column");
-      }
-    }
+    reading.unsound.reset();
+    if (row.error != RowError::kNone) reading.unsound = unsound_of(view, row, slots);
     bounded += row.overflow > 0 ? 1 : 0;
     std::copy(row.outputs.begin(), row.outputs.end(), values.begin());
     const bool windowed = plan.window.kind != sql::WindowKind::kNone;
@@ -146,6 +153,7 @@ Status read_state(const Definition& view, std::span<const ReadRange> ranges,
     RUNNEL_TRY(trouble);
     if (!going_on) break;
   }
+  reading.unsound.reset();
   if (bounded > 0) {
     reading.notices.push_back(
         std::to_string(bounded) + (bounded == 1 ? " row" : " rows") + " of view " + view.name +

@@ -75,7 +75,9 @@ DefinitionRef definition_of(const Entry& entry) {
     made->sql = version->sql;
     made->id = {entry.stored.number, version->generation};
     made->building = !version->built;
-    for (const auto& [partition, offset] : version->start) {
+    // What is missing in the middle is missing, wherever it began.
+    for (const auto& [partition, offset] :
+         version->skipped == 0 ? version->start : StartOffsets()) {
       made->start.emplace_back(PartitionIndex(static_cast<std::int32_t>(partition)),
                                Offset(offset));
     }

@@ -14,6 +14,7 @@ constexpr std::chrono::milliseconds kTick{1000};
 constexpr std::chrono::milliseconds kFlushInterval{2000};
 /// A view that is built and no further behind takes its place: the rest is a moment's work.
 constexpr std::uint64_t kNearEnough = 10'000;
+constexpr std::chrono::seconds kSameNews{30};
 constexpr std::size_t kLeastCacheBytes = 256u << 10;
 
 }  // namespace
@@ -29,7 +30,8 @@ Status Service::change(std::vector<Entry> changed, std::vector<std::uint32_t> go
   publish();
   reconcile();
   // Nobody reads it any more, but who began before; what is left here goes at the next start.
-  const Status erased = erase_strangers();
+  Status erased = erase_strangers();
+  if (erased) erased = forget_positions();
   if (!erased)
     log(LogLevel::kWarning, "old view state was not erased: " + erased.error().message());
   notify(nullptr);
@@ -163,7 +165,7 @@ bool Service::start_runner(const Task& task, std::vector<RunnerView> views,
   options.views = std::move(views);
   options.builder = task.built != ViewId{};
   options.cache_bytes = cache_bytes;
-  auto opened = TopicRunner::open(store_, *state, std::move(options));
+  auto opened = TopicRunner::open(store_, *state, *options_.clock, std::move(options));
   if (!opened) {
     log(LogLevel::kError, "views of " + task.topic + ": " + opened.error().to_string());
     again_ = true;
@@ -175,8 +177,14 @@ bool Service::start_runner(const Task& task, std::vector<RunnerView> views,
     runners_.insert_or_assign(task, runner);
   }
   runner->run([this](TopicRunner& which) { after_round(which); },
-              [this, topic = task.topic](const Error& error) {
-                log(LogLevel::kError, "views of " + topic + ": " + error.to_string());
+              [this, topic = task.topic, last = std::string(),
+               until = Steady::time_point()](const Error& error) mutable {
+                // It is tried again and again: not every time is news.
+                std::string text = "views of " + topic + ": " + error.to_string();
+                if (text == last && Steady::now() < until) return;
+                log(LogLevel::kError, text);
+                last = std::move(text);
+                until = Steady::now() + kSameNews;
               });
   return true;
 }
@@ -226,16 +234,6 @@ Status Service::erase_strangers() {
     state = state_;
   }
   if (!state) return {};
-  const auto is_known = [this](ViewId id) RUNNEL_REQUIRES(changes_) {
-    const auto found = entries_.find(id.view);
-    if (found == entries_.end()) return false;
-    // Who knows what a definition needs that can't be read.
-    if (found->second.unreadable) return true;
-    const auto& versions = found->second.stored.versions;
-    return std::any_of(versions.begin(), versions.end(), [&](const StoredVersion& version) {
-      return version.generation == id.generation;
-    });
-  };
   std::string at;
   while (true) {
     std::optional<ViewId> found;
@@ -252,6 +250,30 @@ Status Service::erase_strangers() {
     if (!is_known(*found)) RUNNEL_TRY(state->erase_range(prefix, at));
     if (at.empty()) return {};
   }
+}
+
+bool Service::is_known(ViewId id) const {
+  const auto found = entries_.find(id.view);
+  if (found == entries_.end()) return false;
+  // Who knows what a definition needs that can't be read.
+  if (found->second.unreadable) return true;
+  const auto& versions = found->second.stored.versions;
+  return std::any_of(versions.begin(), versions.end(), [&](const StoredVersion& version) {
+    return version.generation == id.generation;
+  });
+}
+
+Status Service::forget_positions() {
+  CommitRequest request;
+  RUNNEL_TRY_ASSIGN(const StateEntries entries, store_.read_state(kLettersPrefix));
+  for (const auto& [key, value] : entries) {
+    const auto owner = position_owner(kLettersPrefix, key);
+    if (!owner || !is_known(*owner)) request.state.push_back({key, std::nullopt});
+  }
+  if (request.state.empty()) return {};
+  CommitOutcome outcome = store_.commit_and_wait(std::move(request));
+  if (!outcome.result) return fail(outcome.result.error());
+  return {};
 }
 
 void Service::flush_if_due(bool now) {

@@ -133,6 +133,9 @@ class Service final : public ViewService {
   [[nodiscard]] Status ensure_state() RUNNEL_REQUIRES(changes_);
   /// Erases what the state has of views and generations that are not defined.
   [[nodiscard]] Status erase_strangers() RUNNEL_REQUIRES(changes_);
+  /// Forgets how far they got in topics.
+  [[nodiscard]] Status forget_positions() RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] bool is_known(ViewId id) const RUNNEL_REQUIRES(changes_);
   void fail_versions(const std::vector<std::pair<ViewId, Error>>& failed) RUNNEL_REQUIRES(changes_);
   void collect_failures() RUNNEL_REQUIRES(changes_);
   void finish_built() RUNNEL_REQUIRES(changes_);

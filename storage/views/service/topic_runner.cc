@@ -29,7 +29,7 @@ TopicRunner::TopicRunner(Store& store, TopicRunnerOptions options)
     : store_(store), options_(std::move(options)), rows_(needs_of(options_.views)) {}
 
 Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore& state,
-                                                       TopicRunnerOptions options) {
+                                                       Clock& clock, TopicRunnerOptions options) {
   std::shared_ptr<TopicRunner> made(new TopicRunner(store, std::move(options)));
   std::vector<TopicView> views;
   TopicViewsOptions topic;
@@ -41,6 +41,11 @@ Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore&
     // Nobody can have read a view that is being built.
     fold.keep_changes = made->options_.builder ? 0 : kChangesKept;
     views.push_back({view.plan.get(), fold, view.stored.start});
+    // Letters of a view that may never be read are not sent; they wait until it is.
+    if (!made->options_.builder) {
+      made->outboxes_.push_back(
+          {DeadLetters(store, state, clock, {view.id, view.name, made->options_.topic}), {}});
+    }
     if (made->options_.builder && view.plan->options.backfill_rate) {
       topic.fetch_bytes = kSlowFetchBytes;
     }
@@ -57,13 +62,36 @@ Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore&
 void TopicRunner::run(std::function<void(TopicRunner&)> after_round,
                       std::function<void(const Error&)> report) {
   ViewWorkerOptions worker;
-  worker.after_round = [this, after = std::move(after_round)] { after(*this); };
+  worker.after_round = [this, after = std::move(after_round), report] {
+    const bool moved = move_letters(report);
+    after(*this);
+    return moved;
+  };
   worker.report = std::move(report);
   worker.low_priority = options_.builder;
   if (options_.builder) {
     worker.records_per_second = options_.views.front().plan->options.backfill_rate.value_or(0);
   }
   worker_ = std::make_unique<ViewWorker>(store_, *views_, std::move(worker));
+}
+
+bool TopicRunner::move_letters(const std::function<void(const Error&)>& report) {
+  bool all = true;
+  for (std::size_t v = 0; v < outboxes_.size(); ++v) {
+    Outbox& outbox = outboxes_[v];
+    const std::uint64_t written = views_->letters(v);
+    if (outbox.seen == written) continue;
+    const Status moved = outbox.letters.move(static_cast<std::uint32_t>(partitions()));
+    if (moved) {
+      outbox.seen = written;
+      continue;
+    }
+    report(moved.error().within("dead letters of " + options_.views[v].name));
+    // A damaged one stays where it is; trying again mends nothing.
+    if (moved.error().code() == ErrorCode::kCorrupt) outbox.seen = written;
+    all = all && outbox.seen == written;
+  }
+  return all;
 }
 
 void TopicRunner::stop() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "storage/views/service/definition_entry.h"
+#include "storage/views/worker/dead_letters.h"
 #include "storage/views/worker/view_rows.h"
 #include "storage/views/worker/view_worker.h"
 
@@ -38,12 +39,13 @@ class TopicRunner {
  public:
   /// Errors: as TopicViews::open().
   [[nodiscard]] static Result<std::shared_ptr<TopicRunner>> open(Store& store, StateStore& state,
+                                                                 Clock& clock,
                                                                  TopicRunnerOptions options);
   ~TopicRunner() { stop(); }
   TopicRunner(const TopicRunner&) = delete;
   TopicRunner& operator=(const TopicRunner&) = delete;
 
-  /// Starts the thread. `after_round` is called on it.
+  /// Starts the thread. Both are called on it.
   void run(std::function<void(TopicRunner&)> after_round, std::function<void(const Error&)> report);
   /// Ends the thread; what it did can still be asked.
   void stop();
@@ -71,6 +73,13 @@ class TopicRunner {
 
  private:
   TopicRunner(Store& store, TopicRunnerOptions options);
+  /// False: not all of them, and why was reported.
+  [[nodiscard]] bool move_letters(const std::function<void(const Error&)>& report);
+
+  struct Outbox {
+    DeadLetters letters;
+    std::optional<std::uint64_t> seen;  ///< TopicViews::letters() when it was emptied
+  };
 
   Store& store_;
   const TopicRunnerOptions options_;
@@ -78,6 +87,7 @@ class TopicRunner {
   std::unique_ptr<TopicViews> views_;
   std::vector<std::uint64_t> sequences_;
   std::vector<Offset> applied_;
+  std::vector<Outbox> outboxes_;  ///< one a view; none of a view that is built
   std::unique_ptr<ViewWorker> worker_;
 };
 

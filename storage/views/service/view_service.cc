@@ -62,6 +62,7 @@ Status Service::start() {
   if (!state_needed) return {};
   RUNNEL_TRY(ensure_state());
   RUNNEL_TRY(erase_strangers());
+  RUNNEL_TRY(forget_positions());
   reconcile();
   return {};
 }

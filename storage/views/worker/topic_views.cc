@@ -36,6 +36,7 @@ Result<std::unique_ptr<TopicViews>> TopicViews::open(Store& store, StateStore& s
     const MutexLock lock(made->mutex_);
     made->failures_.resize(made->views_.size());
     made->sequences_.resize(made->views_.size());
+    made->letters_.resize(made->views_.size());
   }
   for (std::size_t v = 0; v < made->views_.size(); ++v) {
     const Status opened = made->open_view(v);
@@ -67,6 +68,11 @@ std::optional<Error> TopicViews::failure(std::size_t view) const {
 std::uint64_t TopicViews::sequence(std::size_t view) const {
   const MutexLock lock(mutex_);
   return sequences_.at(view);
+}
+
+std::uint64_t TopicViews::letters(std::size_t view) const {
+  const MutexLock lock(mutex_);
+  return letters_.at(view);
 }
 
 Result<bool> TopicViews::round() {
@@ -271,7 +277,9 @@ Status TopicViews::publish() {
   const MutexLock lock(mutex_);
   applied_ = from_;
   for (std::size_t v = 0; v < views_.size(); ++v) {
-    if (views_[v].fold) sequences_[v] = views_[v].fold->sequence();
+    if (!views_[v].fold) continue;
+    sequences_[v] = views_[v].fold->sequence();
+    letters_[v] = views_[v].fold->letters();
   }
   return {};
 }

@@ -17,6 +17,20 @@
 
 namespace runnel::storage::views {
 
+/// What a ViewWorker runs. round() belongs to one thread at a time; the others are thread safe.
+class TopicRounds {
+ public:
+  virtual ~TopicRounds() = default;
+  /// Takes what is there; true: there was something. After an error it is tried again.
+  [[nodiscard]] virtual Result<bool> round() = 0;
+  /// The partitions that are read, by number; they stay the same.
+  [[nodiscard]] virtual const std::vector<PartitionRef>& partitions() const noexcept = 0;
+  /// The offset before which every record of the partition was worked on.
+  [[nodiscard]] virtual Offset applied(std::size_t partition) const = 0;
+  /// Records that were read so far.
+  [[nodiscard]] virtual std::uint64_t records() const noexcept = 0;
+};
+
 /// Makes records into rows, once for all the views of a topic. One thread at a time.
 class RowMaker {
  public:
@@ -49,7 +63,7 @@ struct TopicViewsOptions {
 };
 
 /// round() and the destruction belong to one thread at a time; the others are thread safe.
-class TopicViews {
+class TopicViews final : public TopicRounds {
  public:
   /// `store`, `state` and `rows` must outlive it. Errors: kUnknownTopic, the state's.
   [[nodiscard]] static Result<std::unique_ptr<TopicViews>> open(Store& store, StateStore& state,
@@ -62,22 +76,24 @@ class TopicViews {
   /// that can't go on is left out from then on: failure(). It can't where its state or the log is
   /// damaged, where the topic is gone, and where records went (by retention, say) before it read
   /// them.
-  [[nodiscard]] Result<bool> round();
+  [[nodiscard]] Result<bool> round() override;
 
   /// The partitions by number, as they were at the start.
-  [[nodiscard]] const std::vector<PartitionRef>& partitions() const noexcept { return partitions_; }
+  [[nodiscard]] const std::vector<PartitionRef>& partitions() const noexcept override {
+    return partitions_;
+  }
   /// The offset before which every record of the partition is in every view's state.
-  [[nodiscard]] Offset applied(std::size_t partition) const;
+  [[nodiscard]] Offset applied(std::size_t partition) const override;
   /// Why a view stopped, and where: view, partition, offset; nullopt: it goes on.
   [[nodiscard]] std::optional<Error> failure(std::size_t view) const;
   /// How many views stopped.
   [[nodiscard]] std::size_t failures() const noexcept { return failed_.load(); }
   /// A view's change sequence as the state has it.
   [[nodiscard]] std::uint64_t sequence(std::size_t view) const;
-  /// Records that were read so far.
-  [[nodiscard]] std::uint64_t records() const noexcept { return records_.load(); }
-  /// What each view may keep of groups in memory, from the next round on, on average: what some
-  /// leave the others may take.
+  /// Grows whenever the view may have written a dead letter.
+  [[nodiscard]] std::uint64_t letters(std::size_t view) const;
+  [[nodiscard]] std::uint64_t records() const noexcept override { return records_.load(); }
+  /// What each view may keep of groups in memory, from the next round on.
   void set_cache_bytes(std::size_t bytes) noexcept { cache_bytes_.store(bytes); }
 
  private:
@@ -122,6 +138,7 @@ class TopicViews {
   mutable Mutex mutex_;
   std::vector<Offset> applied_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::uint64_t> sequences_ RUNNEL_GUARDED_BY(mutex_);
+  std::vector<std::uint64_t> letters_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::optional<Error>> failures_ RUNNEL_GUARDED_BY(mutex_);
 };
 

@@ -173,6 +173,8 @@ RowError JsonRows::join(std::size_t view, FoldRow& row) {
 void JsonRows::begin(PartitionIndex partition, const protocol::Record& record) {
   offset_ = record.offset.value();
   raw_ = record.value.value_or("");
+  key_ = record.key;
+  timestamp_ = record.timestamp.value();
   error_ = record.value ? decoder_.decode(*record.value) : RowError::kNoValue;
   if (error_ != RowError::kNone) return;
   for (std::size_t s = 0; s < shared_.size(); ++s) fill(s, partition, record);
@@ -206,6 +208,8 @@ FoldRow JsonRows::row(std::size_t view) {
   FoldRow row;
   row.offset = offset_;
   row.raw = raw_;
+  row.key = key_;
+  row.timestamp = timestamp_;
   row.error = error_;
   row.values = decoder_.row(source);
   if (error_ != RowError::kNone) return row;

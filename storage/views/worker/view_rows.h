@@ -65,6 +65,8 @@ class JsonRows final : public RowMaker {
   std::int64_t offset_ = 0;
   RowError error_ = RowError::kNone;
   std::string_view raw_;
+  std::optional<std::string_view> key_;
+  std::int64_t timestamp_ = -1;
   std::vector<std::int64_t> event_times_;  ///< by source
   std::string headers_;
   Arena arena_;

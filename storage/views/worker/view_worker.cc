@@ -10,10 +10,10 @@ constexpr int kLowPriority = 10;
 
 }  // namespace
 
-ViewWorker::ViewWorker(Store& store, TopicViews& views, ViewWorkerOptions options)
-    : views_(views),
+ViewWorker::ViewWorker(Store& store, TopicRounds& rounds, ViewWorkerOptions options)
+    : rounds_(rounds),
       options_(std::move(options)),
-      watch_(store.watch(views.partitions(), [this] { wake(); })),
+      watch_(store.watch(rounds.partitions(), [this] { wake(); })),
       thread_([this] { work(); }) {}
 
 void ViewWorker::stop() {
@@ -55,7 +55,7 @@ bool ViewWorker::rest(std::chrono::nanoseconds time) {
 
 std::chrono::nanoseconds ViewWorker::ahead() const {
   if (options_.records_per_second == 0) return {};
-  const std::chrono::duration<double> due(static_cast<double>(views_.records()) /
+  const std::chrono::duration<double> due(static_cast<double>(rounds_.records()) /
                                           static_cast<double>(options_.records_per_second));
   const auto end = began_ + std::chrono::duration_cast<std::chrono::nanoseconds>(due);
   return end - std::chrono::steady_clock::now();
@@ -66,16 +66,16 @@ void ViewWorker::work() {
   if (options_.low_priority) static_cast<void>(setpriority(PRIO_PROCESS, 0, kLowPriority));
   while (wait_for_news()) {
     while (true) {
-      const auto more = views_.round();
+      const auto more = rounds_.round();
       if (!more && options_.report) options_.report(more.error());
-      if (options_.after_round) options_.after_round();
+      const bool done = !options_.after_round || options_.after_round();
       {
         const MutexLock lock(mutex_);
         changed_.notify_all();
         if (stopped_) return;
       }
-      if (more && !*more) break;
-      const auto pause = more ? ahead() : std::chrono::nanoseconds(kAfterError);
+      if (more && !*more && done) break;
+      const auto pause = more && done ? ahead() : std::chrono::nanoseconds(kAfterError);
       if (pause.count() > 0 && !rest(pause)) return;
     }
   }
@@ -85,10 +85,10 @@ bool ViewWorker::wait_applied(std::size_t partition, Offset offset,
                               std::chrono::milliseconds patience) {
   const auto until = std::chrono::steady_clock::now() + patience;
   MutexLock lock(mutex_);
-  while (views_.applied(partition) < offset) {
+  while (rounds_.applied(partition) < offset) {
     if (stopped_) return false;
     if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
-      return views_.applied(partition) >= offset;
+      return rounds_.applied(partition) >= offset;
     }
   }
   return true;

@@ -1,4 +1,4 @@
-// The thread that keeps the views of a topic current: sleeps until the topic grows.
+// The thread that follows a topic: sleeps until the topic grows.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,9 @@ namespace runnel::storage::views {
 struct ViewWorkerOptions {
   /// Told of errors, on the worker's thread; the round is tried again a little later.
   std::function<void(const Error&)> report;
-  /// Called behind each round, on the worker's thread. Must not stop the worker.
-  std::function<void()> after_round;
+  /// Called behind each round, on the worker's thread. Must not stop the worker. False: something
+  /// was not done, and there is another round a little later.
+  std::function<bool()> after_round;
   std::uint64_t records_per_second = 0;  ///< at most, on average; 0: no limit
   /// Others come first when the processors are busy.
   bool low_priority = false;
@@ -25,14 +26,14 @@ struct ViewWorkerOptions {
 /// Thread safe.
 class ViewWorker {
  public:
-  ViewWorker(Store& store, TopicViews& views, ViewWorkerOptions options);
+  ViewWorker(Store& store, TopicRounds& rounds, ViewWorkerOptions options);
   ~ViewWorker() { stop(); }
   ViewWorker(const ViewWorker&) = delete;
   ViewWorker& operator=(const ViewWorker&) = delete;
 
   /// Returns when the round at hand is over. Idempotent. Not from the worker's thread.
   void stop();
-  /// True once every view has all records of the partition before `offset`; false: not in time, or
+  /// True once all records of the partition were worked on before `offset`; false: not in time, or
   /// the worker was stopped.
   [[nodiscard]] bool wait_applied(std::size_t partition, Offset offset,
                                   std::chrono::milliseconds patience);
@@ -47,7 +48,7 @@ class ViewWorker {
   /// How long to rest so that the limit is kept.
   [[nodiscard]] std::chrono::nanoseconds ahead() const;
 
-  TopicViews& views_;
+  TopicRounds& rounds_;
   const ViewWorkerOptions options_;
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   Mutex mutex_;

@@ -197,6 +197,8 @@ inline FoldRow row_of(const Donation& d, const ViewPlan& plan, std::vector<Value
   row.error = d.error;
   row.event_time = d.time.value_or(kNoTime);
   row.values = values;
+  row.timestamp = 1'700'000'000'000;
+  row.key = "k";
   row.raw = "raw";
   return row;
 }

@@ -87,7 +87,8 @@ TEST(Fold, BadRecordsAreDeadLettersAndNothingStops) {
   EXPECT_EQ(store.count(kView, Space::kDeadLetters), 2u);
   const std::string& letter =
       store.entries.lower_bound(key_prefix(kView, Space::kDeadLetters))->second;
-  EXPECT_EQ(letter, std::string("\x01\x08not_json\0\x03raw", 15));
+  EXPECT_TRUE(letter.starts_with(std::string("\x01\x08not_json\0", 11)));
+  EXPECT_TRUE(letter.ends_with("\x01\x01k\x03raw"));
 
   plan.source.on_error = sql::OnError::kSkip;
   MemoryStore skipping;
