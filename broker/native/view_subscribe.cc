@@ -112,7 +112,12 @@ void NativeSession::handle(std::uint64_t id, const native::SubscribeView& reques
   auto watch = service_.views()->watch(options->view, [replies = replies_, number, announced] {
     if (!announced->exchange(true)) replies->push({0, ViewChanged{number}});
   });
-  if (!watch) return fail_request(id, watch.error());
+  if (!watch) {
+    // The feed knows what is there instead.
+    views::ViewFeed feed(*options);
+    const auto piece = feed.next(service_.views()->snapshot(), [](const auto&) { return false; });
+    return fail_request(id, piece ? watch.error() : piece.error());
+  }
   subscription.correlation = id;
   subscription.credit = clamp_credit(request.credit_bytes);
   subscription.feed = std::make_shared<views::ViewFeed>(*std::move(options));

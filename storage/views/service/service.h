@@ -114,7 +114,7 @@ class Service final : public ViewService {
   [[nodiscard]] Entry new_entry(const std::string& name, sql::ObjectKind kind)
       RUNNEL_REQUIRES(changes_);
   /// Waits a moment for a view that is small; a notice where it is not.
-  void wait_built(const std::string& name, Answer& answer);
+  void wait_built(const std::string& name, std::uint16_t generation, Answer& answer);
 
   // keeper.cc
   /// Makes the changes durable, then has everybody see and follow them.

@@ -62,14 +62,19 @@ Result<Answer> Service::run(const sql::Parsed& parsed, const QueryLimits& limits
                 "SUBSCRIBE does not end, so it has no answer; subscribe through the client");
   }
   std::string built;
+  std::uint16_t generation = 0;
   Result<Answer> answer = [&]() -> Result<Answer> {
     const MutexLock lock(changes_);
     if (const auto* const source = std::get_if<sql::CreateSource>(&statement)) {
       return define(*source, parsed.text);
     }
     if (const auto* const view = std::get_if<sql::CreateView>(&statement)) {
-      built = view->name.text;
-      return define(*view, parsed.text);
+      auto made = define(*view, parsed.text);
+      if (const Entry* const entry = made ? find(view->name.text) : nullptr) {
+        built = view->name.text;
+        generation = entry->stored.versions.back().generation;
+      }
+      return made;
     }
     if (const auto* const stream = std::get_if<sql::CreateStream>(&statement)) {
       return define(*stream, parsed.text);
@@ -77,7 +82,7 @@ Result<Answer> Service::run(const sql::Parsed& parsed, const QueryLimits& limits
     if (const auto* const what = std::get_if<sql::Drop>(&statement)) return drop(*what);
     return alter(std::get<sql::Alter>(statement));
   }();
-  if (answer && !built.empty()) wait_built(built, *answer);
+  if (answer && !built.empty()) wait_built(built, generation, *answer);
   return answer;
 }
 
@@ -347,12 +352,14 @@ Result<Answer> Service::define(const sql::CreateStream& statement, const std::st
   return fail(ErrorCode::kUnsupported, "INSERT INTO is not offered by this version");
 }
 
-void Service::wait_built(const std::string& name, Answer& answer) {
+void Service::wait_built(const std::string& name, std::uint16_t generation, Answer& answer) {
   const auto until = Steady::now() + kBuildPatience;
   MutexLock lock(mutex_);
   while (!stopping_) {
     const DefinitionRef view = definitions_->find(name);
-    if (view == nullptr || view->failure || !view->building) return;
+    if (view == nullptr || view->failure) return;
+    const bool newest = view->over_view() || view->id.generation >= generation;
+    if (newest && !view->building) return;
     if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
   }
   answer.notices.push_back(name + " is being built of what is in the log already");

@@ -18,7 +18,8 @@ Rows pulled(const std::string& view, const ReadSnapshot& snapshot);
 /// A subscriber: applies what it is told, and compares when it is told that it has everything.
 class Mirror {
  public:
-  explicit Mirror(FeedOptions options) : options_(std::move(options)), feed_(options_) {}
+  explicit Mirror(FeedOptions options)
+      : options_(std::move(options)), feed_(std::make_unique<ViewFeed>(options_)) {}
 
   /// One piece of about `most` rows.
   Result<FeedPiece> take(ViewService& service, std::size_t most) {
@@ -28,7 +29,7 @@ class Mirror {
       std::string key, row;
     };
     std::vector<Told> told;
-    auto piece = feed_.next(snapshot, [&](const FeedRow& row) {
+    auto piece = feed_->next(snapshot, [&](const FeedRow& row) {
       std::string text;
       for (const Value& value : row.values) {
         text += (text.empty() ? "" : " | ") + to_string(value);
@@ -70,7 +71,7 @@ class Mirror {
       options_.after.reset();
       groups.clear();
     }
-    feed_ = ViewFeed(options_);
+    feed_ = std::make_unique<ViewFeed>(options_);
   }
   [[nodiscard]] Rows rows() const {
     Rows all;
@@ -86,7 +87,7 @@ class Mirror {
 
  private:
   FeedOptions options_;
-  ViewFeed feed_;
+  std::unique_ptr<ViewFeed> feed_;
   bool whole_ = false;
 };
 
@@ -109,8 +110,8 @@ Rows pulled(const std::string& view, const ReadSnapshot& snapshot) {
 }
 
 void FeedTest::play(std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  const auto below = [&](unsigned n) { return static_cast<int>(random() % n); };
+  std::mt19937_64 numbers(seed);
+  const auto below = [&](unsigned n) { return static_cast<int>(numbers() % n); };
   create_totals();
   // Rows come and go: the sum passes the bound both ways.
   run("CREATE MATERIALIZED VIEW rich AS SELECT campaign, SUM(amount) AS total FROM donations "
