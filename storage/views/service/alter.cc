@@ -120,26 +120,40 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
   return answer;
 }
 
+Result<std::int64_t> Service::next_of(const Entry& entry, const StoredVersion& version,
+                                      std::uint32_t partition) const {
+  const ViewId id{entry.stored.number, version.generation};
+  Cursor cursor;
+  if (entry.is_view()) {
+    std::shared_ptr<StateStore> state;
+    {
+      const MutexLock lock(mutex_);
+      state = state_;
+    }
+    std::string value;
+    if (state) {
+      RUNNEL_TRY_ASSIGN(const bool found,
+                        state->get(partition_key(id, Space::kCursors, partition), value));
+      if (found && !cursor.decode(as_bytes(value))) {
+        return fail(ErrorCode::kCorrupt, "the cursor of " + entry.stored.name + " is damaged");
+      }
+    }
+  } else {
+    RUNNEL_TRY_ASSIGN(cursor, stream_position(store_, id, partition));
+  }
+  const auto start = version.start.find(partition);
+  return std::max(cursor.next, start == version.start.end() ? 0 : start->second);
+}
+
 Status Service::go_over_gap(const Entry& entry, StoredVersion& version,
                             std::vector<std::string>& notices) {
-  std::shared_ptr<StateStore> state;
-  {
-    const MutexLock lock(mutex_);
-    state = state_;
-  }
-  if (!state || !entry.bound.front().has_state()) return {};
-  RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(entry.bound.front().view->source.topic));
+  const BoundVersion& bound = entry.bound.front();
+  if (!bound.has_state() && !bound.stream) return {};
+  RUNNEL_TRY_ASSIGN(const TopicInfo topic,
+                    topic_of(bound.view ? bound.view->source.topic : bound.stream->source.topic));
   for (const PartitionInfo& partition : topic.partitions) {
     const auto number = static_cast<std::uint32_t>(partition.index.value());
-    const ViewId id{entry.stored.number, version.generation};
-    Cursor cursor;
-    std::string value;
-    RUNNEL_TRY_ASSIGN(const bool found,
-                      state->get(partition_key(id, Space::kCursors, number), value));
-    if (found && !cursor.decode(as_bytes(value))) continue;  // found out when it is folded
-    const auto start = version.start.find(number);
-    const std::int64_t next =
-        std::max(cursor.next, start == version.start.end() ? 0 : start->second);
+    RUNNEL_TRY_ASSIGN(const std::int64_t next, next_of(entry, version, number));
     const std::int64_t begin = partition.log_start.value();
     if (next >= begin) continue;
     version.skipped += static_cast<std::uint64_t>(begin - next);

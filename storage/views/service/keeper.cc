@@ -87,10 +87,15 @@ std::map<Service::Task, std::vector<RunnerView>> Service::wanted() {
     for (std::size_t v = 0; v < entry.bound.size(); ++v) {
       const StoredVersion& version = entry.stored.versions[v];
       const BoundVersion& bound = entry.bound[v];
-      if (version.failure || bound.problem || !bound.has_state()) continue;
+      if (version.failure || bound.problem) continue;
       const ViewId id{number, version.generation};
-      const Task task{bound.view->source.topic, version.built ? ViewId{} : id};
-      tasks[task].push_back({entry.stored.name, id, version, bound.view});
+      if (bound.stream) {
+        tasks[{bound.stream->source.topic, id}].push_back(
+            {entry.stored.name, id, version, nullptr, bound.stream});
+      } else if (bound.has_state()) {
+        const Task task{bound.view->source.topic, version.built ? ViewId{} : id};
+        tasks[task].push_back({entry.stored.name, id, version, bound.view, nullptr});
+      }
     }
   }
   return tasks;
@@ -120,7 +125,7 @@ void Service::reconcile() {
                      same->second.end(),
                      [](const RunnerView& a, const RunnerView& b) { return a.same_work(b); });
       if (kept) {
-        runner->state().set_cache_bytes(cache_bytes);
+        runner->set_cache_bytes(cache_bytes);
         tasks.erase(same);
       } else {
         remove_runner(task);
@@ -141,12 +146,12 @@ bool Service::start_runner(const Task& task, std::vector<RunnerView> views,
   for (const RunnerView& view : views) {
     if (!info && info.error().code() == ErrorCode::kUnknownTopic) {
       failed.emplace_back(view.id, Error(ErrorCode::kUnknownTopic,
-                                         "view " + view.name + ": the topic " + task.topic +
+                                         view.name + ": the topic " + task.topic +
                                              " was deleted; drop the view, or replace it"));
     } else if (info && info->id != view.stored.topic) {
       failed.emplace_back(
           view.id, Error(ErrorCode::kUnknownTopic,
-                         "view " + view.name + ": the topic " + task.topic +
+                         view.name + ": the topic " + task.topic +
                              " was deleted and made anew; CREATE OR REPLACE begins with the new "
                              "one"));
     }
@@ -160,12 +165,18 @@ bool Service::start_runner(const Task& task, std::vector<RunnerView> views,
     const MutexLock lock(mutex_);
     state = state_;
   }
+  const ViewId first = views.front().id;
+  const std::string name = views.front().name;
   TopicRunnerOptions options;
   options.topic = task.topic;
   options.views = std::move(views);
-  options.builder = task.built != ViewId{};
+  options.builder = task.alone != ViewId{} && options.views.front().stream == nullptr;
   options.cache_bytes = cache_bytes;
   auto opened = TopicRunner::open(store_, *state, *options_.clock, std::move(options));
+  if (!opened && opened.error().code() == ErrorCode::kUnknownTopic) {
+    fail_versions({{first, opened.error().within(name)}});
+    return false;
+  }
   if (!opened) {
     log(LogLevel::kError, "views of " + task.topic + ": " + opened.error().to_string());
     again_ = true;
@@ -265,10 +276,12 @@ bool Service::is_known(ViewId id) const {
 
 Status Service::forget_positions() {
   CommitRequest request;
-  RUNNEL_TRY_ASSIGN(const StateEntries entries, store_.read_state(kLettersPrefix));
-  for (const auto& [key, value] : entries) {
-    const auto owner = position_owner(kLettersPrefix, key);
-    if (!owner || !is_known(*owner)) request.state.push_back({key, std::nullopt});
+  for (const std::string_view prefix : {kLettersPrefix, kPositionsPrefix}) {
+    RUNNEL_TRY_ASSIGN(const StateEntries entries, store_.read_state(prefix));
+    for (const auto& [key, value] : entries) {
+      const auto owner = position_owner(prefix, key);
+      if (!owner || !is_known(*owner)) request.state.push_back({key, std::nullopt});
+    }
   }
   if (request.state.empty()) return {};
   CommitOutcome outcome = store_.commit_and_wait(std::move(request));
@@ -324,9 +337,9 @@ void Service::collect_failures() {
   }
   std::vector<std::pair<ViewId, Error>> failed;
   for (const auto& [task, runner] : running) {
-    if (runner->state().failures() == 0) continue;
+    if (runner->failures() == 0) continue;
     for (std::size_t v = 0; v < runner->views().size(); ++v) {
-      const auto why = runner->state().failure(v);
+      const auto why = runner->failure(v);
       if (why) failed.emplace_back(runner->views()[v].id, *why);
     }
   }
@@ -343,7 +356,7 @@ void Service::finish_built() {
     running = runners_;
   }
   for (const auto& [task, runner] : running) {
-    if (!runner->is_builder() || runner->state().failures() != 0) continue;
+    if (!runner->is_builder() || runner->failures() != 0) continue;
     if (runner->lag() > kNearEnough) continue;
     const Status done = finish(*runner);
     if (done) continue;
@@ -368,12 +381,12 @@ Status Service::finish(TopicRunner& builder) {
   // come as far.
   builder.stop();
   if (others) others->stop();
-  const auto restart = [&] {
+  const auto restart = [&]() RUNNEL_REQUIRES(changes_) {
     remove_runner(shared);
     remove_runner({builder.topic(), id});
     reconcile();
   };
-  while (builder.state().failures() == 0) {
+  while (builder.failures() == 0) {
     const auto more = builder.round();
     if (!more) {
       const Error why = more.error();
@@ -384,7 +397,7 @@ Status Service::finish(TopicRunner& builder) {
   }
   Entry entry = found->second;
   auto& versions = entry.stored.versions;
-  if (builder.state().failures() == 0 &&
+  if (builder.failures() == 0 &&
       builder.views().front().stored.generation == versions.back().generation) {
     if (versions.size() > 1) {
       versions.erase(versions.begin());

@@ -29,7 +29,7 @@ class Service::WatchHandle final : public ViewWatch {
 void Service::after_round(TopicRunner& runner) {
   const bool news = runner.take_news();
   const std::vector<bool> changed = runner.take_changed();
-  const bool failed = runner.state().failures() != 0;
+  const bool failed = runner.failures() != 0;
   if (news) {
     const MutexLock lock(mutex_);
     dirty_ = true;
@@ -89,7 +89,7 @@ void Service::settle(const std::string* topic) {
 }
 
 std::optional<Status> Service::judge(const Waiter& waiter) const {
-  const auto late = [&]() -> std::optional<Status> {
+  const auto late = [&]() RUNNEL_REQUIRES(mutex_) -> std::optional<Status> {
     if (stopping_) return fail(ErrorCode::kShuttingDown, "the views are being stopped");
     if (Steady::now() < waiter.deadline) return std::nullopt;
     return fail(ErrorCode::kTimeout, "the views did not get that far in time");
@@ -178,7 +178,7 @@ void Service::notify(const std::vector<std::string>* names) {
   std::vector<std::shared_ptr<Watcher>> concerned;
   {
     const MutexLock lock(mutex_);
-    std::erase_if(watchers_, [&](const std::weak_ptr<Watcher>& weak) {
+    std::erase_if(watchers_, [&](const std::weak_ptr<Watcher>& weak) RUNNEL_REQUIRES(mutex_) {
       auto watcher = weak.lock();
       if (watcher == nullptr) return true;
       const DefinitionRef base = names == nullptr ? nullptr : base_of(watcher->view);

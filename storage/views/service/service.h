@@ -39,13 +39,13 @@ class Service final : public ViewService {
                                                          std::function<void()> changed) override;
 
  private:
-  /// Who folds what: a topic's views, or one that is built.
+  /// Who works on what: a topic's views, or a view that is built, or a stream.
   struct Task {
     std::string topic;
-    ViewId built;  ///< zero: all that are built
+    ViewId alone;  ///< zero: all views that are built
     friend bool operator<(const Task& a, const Task& b) {
-      return std::tie(a.topic, a.built.view, a.built.generation) <
-             std::tie(b.topic, b.built.view, b.built.generation);
+      return std::tie(a.topic, a.alone.view, a.alone.generation) <
+             std::tie(b.topic, b.alone.view, b.alone.generation);
     }
   };
   using Runners = std::map<Task, std::shared_ptr<TopicRunner>>;
@@ -99,6 +99,10 @@ class Service final : public ViewService {
   /// The view would be computed from itself.
   [[nodiscard]] bool reads(const sql::Query& query, std::string_view name)
       RUNNEL_REQUIRES(changes_);
+  /// The stream would read what it writes, maybe by way of others.
+  [[nodiscard]] bool runs_in_circles(const StreamPlan& plan) RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Result<std::int64_t> next_of(const Entry& entry, const StoredVersion& version,
+                                             std::uint32_t partition) const;
   [[nodiscard]] Status go_over_gap(const Entry& entry, StoredVersion& version,
                                    std::vector<std::string>& notices);
   [[nodiscard]] tl::unexpected<Error> unknown(const sql::Name& name, sql::ObjectKind kind)

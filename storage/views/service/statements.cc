@@ -271,6 +271,15 @@ Status Service::rebuild_reader(Entry& reader, const Entry& changed) {
   const SourcePlan& source = bound.view ? bound.view->source : bound.stream->source;
   const Backfill backfill = bound.view ? bound.view->options.backfill : Backfill::kLatest;
   RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(source.topic));
+  if (bound.stream && topic.id == version.topic) {
+    // What it has written stays; it goes on where it is.
+    if (runs_in_circles(*bound.stream)) {
+      return fail(ErrorCode::kInvalidArgument, reader.stored.name + " would read what it writes");
+    }
+    reader.stored.versions = {std::move(version)};
+    reader.bound = {std::move(bound)};
+    return {};
+  }
   version.topic = topic.id;
   version.start = start_of(topic, backfill);
   version.skipped = 0;
@@ -348,8 +357,47 @@ Result<Answer> Service::define(const sql::CreateView& statement, const std::stri
 }
 
 Result<Answer> Service::define(const sql::CreateStream& statement, const std::string& text) {
-  RUNNEL_TRY(bind_stream(statement, text, *definitions()));
-  return fail(ErrorCode::kUnsupported, "INSERT INTO is not offered by this version");
+  RUNNEL_TRY_ASSIGN(const Taken taken,
+                    check_name(statement.topic, sql::ObjectKind::kStream, false, false));
+  RUNNEL_TRY_ASSIGN(StreamPlan plan, bind_stream(statement, text, *definitions()));
+  RUNNEL_TRY(check_supported(plan.joins, nullptr));
+  ViewOptions options;
+  RUNNEL_TRY(bind_options(statement.options, options));
+  if (plan.source.topic.empty()) {
+    return fail(sql::error_at(statement.query.place,
+                              plan.source.name + " is a view; INSERT INTO reads a source"));
+  }
+  RUNNEL_TRY(topic_of(plan.topic));
+  if (runs_in_circles(plan)) {
+    return fail(sql::error_at(statement.topic.place, "what is written to " + plan.topic +
+                                                         " would be read from " +
+                                                         plan.source.topic + " again, for ever"));
+  }
+  RUNNEL_TRY_ASSIGN(StoredVersion version,
+                    make_version(statement.query, text, plan.source, options.backfill));
+  BoundVersion bound;
+  bound.stream = std::make_shared<const StreamPlan>(std::move(plan));
+  Entry entry = new_entry(statement.topic.text, sql::ObjectKind::kStream);
+  RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));
+  RUNNEL_TRY(ensure_state());
+  RUNNEL_TRY(change({std::move(entry)}, {}));
+  return done(created(sql::ObjectKind::kStream));
+}
+
+bool Service::runs_in_circles(const StreamPlan& plan) {
+  std::vector<std::string> written{plan.topic};
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (written[i] == plan.source.topic) return true;
+    for (const auto& [number, entry] : entries_) {
+      for (const BoundVersion& bound : entry.bound) {
+        if (!bound.stream || bound.stream->source.topic != written[i]) continue;
+        if (std::find(written.begin(), written.end(), bound.stream->topic) == written.end()) {
+          written.push_back(bound.stream->topic);
+        }
+      }
+    }
+  }
+  return false;
 }
 
 void Service::wait_built(const std::string& name, std::uint16_t generation, Answer& answer) {

@@ -11,8 +11,8 @@ constexpr std::uint32_t kSlowFetchBytes = 64u << 10;
 std::vector<RowNeed> needs_of(const std::vector<RunnerView>& views) {
   std::vector<RowNeed> needs;
   for (const RunnerView& view : views) {
-    needs.push_back(
-        {&view.plan->source, view.plan->slots_read, view.plan->row_slots(), view.plan->joins});
+    if (view.plan == nullptr) continue;
+    needs.push_back({&view.plan->source, view.plan->slots_read, view.plan->row_slots()});
   }
   return needs;
 }
@@ -31,6 +31,11 @@ TopicRunner::TopicRunner(Store& store, TopicRunnerOptions options)
 Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore& state,
                                                        Clock& clock, TopicRunnerOptions options) {
   std::shared_ptr<TopicRunner> made(new TopicRunner(store, std::move(options)));
+  if (const RunnerView& first = made->options_.views.front(); first.stream != nullptr) {
+    RUNNEL_TRY_ASSIGN(made->stream_, TopicStream::open(store, clock, *first.stream,
+                                                       {first.id, first.name, first.stored.start}));
+    return made;
+  }
   std::vector<TopicView> views;
   TopicViewsOptions topic;
   topic.topic = made->options_.topic;
@@ -72,7 +77,7 @@ void TopicRunner::run(std::function<void(TopicRunner&)> after_round,
   if (options_.builder) {
     worker.records_per_second = options_.views.front().plan->options.backfill_rate.value_or(0);
   }
-  worker_ = std::make_unique<ViewWorker>(store_, *views_, std::move(worker));
+  worker_ = std::make_unique<ViewWorker>(store_, rounds(), std::move(worker));
 }
 
 bool TopicRunner::move_letters(const std::function<void(const Error&)>& report) {
@@ -105,12 +110,20 @@ std::optional<std::size_t> TopicRunner::find(ViewId id) const {
   return std::nullopt;
 }
 
+std::size_t TopicRunner::failures() const {
+  return views_ ? views_->failures() : stream_->failure().has_value() ? 1 : 0;
+}
+
+std::optional<Error> TopicRunner::failure(std::size_t view) const {
+  return views_ ? views_->failure(view) : stream_->failure();
+}
+
 std::uint64_t TopicRunner::lag() const {
   std::uint64_t lag = 0;
-  for (std::size_t p = 0; p < views_->partitions().size(); ++p) {
-    const Offset end = store_.partition_info(views_->partitions()[p]).last_stable;
-    const Offset applied = views_->applied(p);
-    if (applied < end) lag += static_cast<std::uint64_t>(end - applied);
+  for (std::size_t p = 0; p < rounds().partitions().size(); ++p) {
+    const Offset end = store_.partition_info(rounds().partitions()[p]).last_stable;
+    const Offset at = applied(p);
+    if (at < end) lag += static_cast<std::uint64_t>(end - at);
   }
   return lag;
 }
@@ -118,25 +131,26 @@ std::uint64_t TopicRunner::lag() const {
 bool TopicRunner::is_outdated() const {
   const auto first = store_.partition(topic(), PartitionIndex(0));
   if (!first) return first.error().code() == ErrorCode::kUnknownTopic;
-  if (store_.partition_id(*first) != store_.partition_id(views_->partitions().front())) return true;
+  if (store_.partition_id(*first) != store_.partition_id(rounds().partitions().front()))
+    return true;
   return store_.partition(topic(), PartitionIndex(static_cast<std::int32_t>(partitions())))
       .has_value();
 }
 
 bool TopicRunner::has_reached(const TopicRunner& other) const {
-  if (other.views_->failures() == other.views().size()) return true;
+  if (other.failures() == other.views().size()) return true;
   const std::size_t count = std::min(partitions(), other.partitions());
   for (std::size_t p = 0; p < count; ++p) {
-    if (views_->applied(p) < other.views_->applied(p)) return false;
+    if (applied(p) < other.applied(p)) return false;
   }
   return true;
 }
 
 bool TopicRunner::take_news() {
-  std::vector<Offset> applied;
-  for (std::size_t p = 0; p < partitions(); ++p) applied.push_back(views_->applied(p));
-  if (applied == applied_) return false;
-  applied_ = std::move(applied);
+  std::vector<Offset> now;
+  for (std::size_t p = 0; p < partitions(); ++p) now.push_back(applied(p));
+  if (now == applied_) return false;
+  applied_ = std::move(now);
   return true;
 }
 

@@ -1,4 +1,4 @@
-// What keeps some views of a topic current: their folds, and the thread that feeds them.
+// What keeps some views of a topic current, or a stream: the folds, and the thread that feeds them.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "storage/views/service/definition_entry.h"
+#include "storage/views/service/topic_stream.h"
 #include "storage/views/worker/dead_letters.h"
 #include "storage/views/worker/view_rows.h"
 #include "storage/views/worker/view_worker.h"
@@ -16,12 +17,13 @@ namespace runnel::storage::views {
 /// Groups of which subscribers can be told that they changed, of each view.
 inline constexpr std::uint64_t kChangesKept = 10'000;
 
-/// A version of a view that is folded.
+/// A version of a view that is folded, or of a stream.
 struct RunnerView {
   std::string name;
   ViewId id;
   StoredVersion stored;
-  std::shared_ptr<const ViewPlan> plan;
+  std::shared_ptr<const ViewPlan> plan;      ///< one of the two
+  std::shared_ptr<const StreamPlan> stream;  ///< a runner has views, or one stream
 
   /// Folding one is folding the other.
   [[nodiscard]] bool same_work(const RunnerView& other) const;
@@ -50,14 +52,20 @@ class TopicRunner {
   /// Ends the thread; what it did can still be asked.
   void stop();
   /// A round by hand, while no thread runs.
-  [[nodiscard]] Result<bool> round() { return views_->round(); }
+  [[nodiscard]] Result<bool> round() { return rounds().round(); }
 
   [[nodiscard]] const std::string& topic() const noexcept { return options_.topic; }
   [[nodiscard]] bool is_builder() const noexcept { return options_.builder; }
   [[nodiscard]] const std::vector<RunnerView>& views() const noexcept { return options_.views; }
-  [[nodiscard]] TopicViews& state() noexcept { return *views_; }
-  [[nodiscard]] std::size_t partitions() const noexcept { return views_->partitions().size(); }
-  [[nodiscard]] Offset applied(std::size_t partition) const { return views_->applied(partition); }
+  /// How many of its views can't go on.
+  [[nodiscard]] std::size_t failures() const;
+  /// Why one can't; nullopt: it can.
+  [[nodiscard]] std::optional<Error> failure(std::size_t view) const;
+  void set_cache_bytes(std::size_t bytes) noexcept {
+    if (views_) views_->set_cache_bytes(bytes);
+  }
+  [[nodiscard]] std::size_t partitions() const noexcept { return rounds().partitions().size(); }
+  [[nodiscard]] Offset applied(std::size_t partition) const { return rounds().applied(partition); }
   /// Which of its views it is.
   [[nodiscard]] std::optional<std::size_t> find(ViewId id) const;
   /// Records behind the topic's last stable offsets.
@@ -81,10 +89,15 @@ class TopicRunner {
     std::optional<std::uint64_t> seen;  ///< TopicViews::letters() when it was emptied
   };
 
+  [[nodiscard]] TopicRounds& rounds() const noexcept {
+    return views_ ? static_cast<TopicRounds&>(*views_) : *stream_;
+  }
+
   Store& store_;
   const TopicRunnerOptions options_;
   JsonRows rows_;
-  std::unique_ptr<TopicViews> views_;
+  std::unique_ptr<TopicViews> views_;  ///< one of the two
+  std::unique_ptr<TopicStream> stream_;
   std::vector<std::uint64_t> sequences_;
   std::vector<Offset> applied_;
   std::vector<Outbox> outboxes_;  ///< one a view; none of a view that is built

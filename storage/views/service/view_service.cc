@@ -54,7 +54,8 @@ Status Service::start() {
   bool state_needed = false;
   const auto known = definitions();
   for (const auto& [name, definition] : known->all()) {
-    state_needed = state_needed || definition->kind == sql::ObjectKind::kView;
+    state_needed = state_needed || definition->kind == sql::ObjectKind::kView ||
+                   definition->kind == sql::ObjectKind::kStream;
     if (!definition->failure) continue;
     log(LogLevel::kError, std::string(words_of(definition->kind)) + " " + name +
                               " has failed: " + definition->failure->to_string());
@@ -109,6 +110,48 @@ ReadSnapshot Service::snapshot() const {
   return {definitions_, state_ ? state_->snapshot() : nullptr, &store_};
 }
 
+namespace {
+
+/// Where a view or stream is in each partition of its topic, and what became of the records.
+Status fill_progress(const Definition& definition, const ReadSnapshot& now, ViewStatus& status) {
+  std::map<std::uint32_t, Cursor> cursors;
+  if (definition.stream == nullptr) {
+    if (now.state == nullptr) return {};
+    RUNNEL_TRY_ASSIGN(const auto reader,
+                      ViewReader::open(*definition.view, definition.id, *now.state));
+    for (const auto& [partition, cursor] : reader->cursors()) cursors[partition] = cursor;
+    status.sequence = reader->sequence();
+  }
+  const std::string& topic =
+      definition.stream ? definition.stream->source.topic : definition.view->source.topic;
+  const auto info = now.store->describe_topic(topic);
+  if (!info) return {};  // whose topic is gone has said so
+  for (const PartitionInfo& partition : info->partitions) {
+    const auto number = static_cast<std::uint32_t>(partition.index.value());
+    if (definition.stream) {
+      RUNNEL_TRY_ASSIGN(cursors[number], stream_position(*now.store, definition.id, number));
+    }
+    Offset at(cursors[number].next);
+    for (const auto& [index, start] : definition.start) {
+      if (index == partition.index) at = std::max(at, start);
+    }
+    status.applied.push_back({topic, partition.index, at});
+    if (at < partition.last_stable) {
+      status.lag += static_cast<std::uint64_t>(partition.last_stable - at);
+    }
+  }
+  for (const auto& [partition, cursor] : cursors) status.totals += cursor.counters;
+  return {};
+}
+
+ViewState state_of(const Definition& definition) {
+  if (definition.failure) return ViewState::kFailed;
+  if (definition.paused) return ViewState::kPaused;
+  return definition.building ? ViewState::kBuilding : ViewState::kRunning;
+}
+
+}  // namespace
+
 std::vector<ViewStatus> Service::status() const {
   const ReadSnapshot now = snapshot();
   std::map<std::string, std::string> problems;
@@ -125,41 +168,17 @@ std::vector<ViewStatus> Service::status() const {
     ViewStatus status;
     status.name = name;
     status.kind = definition->kind;
+    status.state = state_of(*definition);
     if (definition->failure) {
-      status.state = ViewState::kFailed;
       status.problem = definition->failure->message();
-    } else {
-      status.state = definition->paused     ? ViewState::kPaused
-                     : definition->building ? ViewState::kBuilding
-                                            : ViewState::kRunning;
-      if (const auto found = problems.find(name); found != problems.end()) {
-        status.problem = found->second;
-      }
+    } else if (const auto found = problems.find(name); found != problems.end()) {
+      status.problem = found->second;
     }
-    if (definition->view != nullptr && !definition->over_view() && now.state != nullptr) {
-      const auto reader = ViewReader::open(*definition->view, definition->id, *now.state);
-      if (!reader) {
-        status.state = ViewState::kFailed;
-        status.problem = reader.error().message();
-        all.push_back(std::move(status));
-        continue;
-      }
-      status.totals = (*reader)->totals();
-      status.sequence = (*reader)->sequence();
-      const std::string& topic = definition->view->source.topic;
-      std::map<std::uint32_t, std::int64_t> next;
-      for (const auto& [partition, cursor] : (*reader)->cursors()) next[partition] = cursor.next;
-      const auto info = store_.describe_topic(topic);
-      if (info) {
-        for (const PartitionInfo& partition : info->partitions) {
-          const auto number = static_cast<std::uint32_t>(partition.index.value());
-          const Offset at(next.contains(number) ? next[number] : 0);
-          status.applied.push_back({topic, partition.index, at});
-          if (at < partition.last_stable) {
-            status.lag += static_cast<std::uint64_t>(partition.last_stable - at);
-          }
-        }
-      }
+    const bool works = definition->stream || (definition->view && !definition->over_view());
+    const Status filled = works ? fill_progress(*definition, now, status) : Status();
+    if (!filled) {
+      status.state = ViewState::kFailed;
+      status.problem = filled.error().message();
     }
     all.push_back(std::move(status));
   }
