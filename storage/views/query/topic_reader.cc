@@ -39,7 +39,9 @@ class PartitionReader {
         }
       }
       if (head.error) return fail(head.error->within(place(at)));
-      if (head.next <= at) break;
+      if (head.next <= at) {
+        return fail(ErrorCode::kNotAvailable, place(at) + ": nothing came; ask again");
+      }
       RUNNEL_TRY(read_batches(at, fetched[0].batches.bytes(), head.aborted));
       at = head.next;
     }
@@ -48,8 +50,8 @@ class PartitionReader {
 
  private:
   [[nodiscard]] std::string place(Offset at) const {
-    return "reading " + std::string(topic_) + "-" + std::to_string(index_.value()) +
-           " at offset " + std::to_string(at.value());
+    return "reading " + std::string(topic_) + "-" + std::to_string(index_.value()) + " at offset " +
+           std::to_string(at.value());
   }
 
   Status read_batches(Offset from, Bytes batches, const std::vector<AbortedTransaction>& aborted) {

@@ -36,7 +36,7 @@ TEST(SqlScripts, AreMany) {
       blocks += block.head.front() == "statement" || block.head.front() == "query" ? 1 : 0;
     }
   }
-  EXPECT_GE(blocks, 10u);
+  EXPECT_GE(blocks, 300u);
 }
 
 }  // namespace

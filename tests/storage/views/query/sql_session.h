@@ -40,7 +40,8 @@ class SqlSession {
   [[nodiscard]] ViewService& service() { return *service_; }
 
   void create_topic(const std::string& topic, std::int32_t partitions) {
-    const auto made = store_->create_topic({topic, partitions, {}});
+    // Records of tests are as old as they say.
+    const auto made = store_->create_topic({topic, partitions, {{"retention.ms", "-1"}}});
     ASSERT_TRUE(made) << made.error().to_string();
   }
 
