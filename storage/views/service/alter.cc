@@ -104,7 +104,6 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
     if (bound.problem) return fail(*bound.problem);
     changed = entry;
     RUNNEL_TRY(put_version(changed, std::move(version), std::move(bound)));
-    answer.notices.push_back(entry.stored.name + " is built anew beside what it is now");
   } else {
     for (std::size_t v = 0; v < changed.bound.size(); ++v) {
       changed.bound[v] = bind_version(changed.stored.versions[v], *known);

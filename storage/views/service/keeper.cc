@@ -23,7 +23,9 @@ constexpr std::size_t kLeastCacheBytes = 256u << 10;
 Status Service::change(std::vector<Entry> changed, std::vector<std::uint32_t> gone) {
   RUNNEL_TRY(save(changed, gone));
   for (const std::uint32_t number : gone) entries_.erase(number);
+  touched_.clear();
   for (Entry& entry : changed) {
+    touched_.push_back(entry.stored.name);
     const std::uint32_t number = entry.stored.number;
     entries_.insert_or_assign(number, std::move(entry));
   }
@@ -57,6 +59,7 @@ void Service::publish() {
   auto definitions = definitions_of(entries_);
   std::map<std::string, std::string> problems;
   std::set<std::string> busy;
+  std::set<std::string> unbuilt;
   for (const auto& [number, entry] : entries_) {
     for (std::size_t v = 0; v < entry.bound.size(); ++v) {
       const StoredVersion& version = entry.stored.versions[v];
@@ -67,6 +70,7 @@ void Service::publish() {
             "generation " + std::to_string(version.generation) +
             ", which was to replace it, has failed: " + problem->message();
       }
+      if (!version.built && !problem && !entry.stored.paused) unbuilt.insert(entry.stored.name);
       if (v == 0 && !problem && version.built && !entry.stored.paused &&
           entry.bound[v].has_state()) {
         busy.insert(entry.bound[v].view->source.topic);
@@ -77,6 +81,7 @@ void Service::publish() {
   definitions_ = std::move(definitions);
   problems_ = std::move(problems);
   busy_topics_ = std::move(busy);
+  unbuilt_ = std::move(unbuilt);
   changed_.notify_all();
 }
 

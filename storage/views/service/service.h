@@ -61,6 +61,7 @@ class Service final : public ViewService {
 
   // statements.cc: one statement.
   [[nodiscard]] Result<Answer> run(const sql::Parsed& parsed, const QueryLimits& limits);
+  [[nodiscard]] Result<Answer> change_by(const sql::Parsed& parsed) RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Result<Answer> define(const sql::CreateSource& statement, const std::string& text)
       RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Result<Answer> define(const sql::CreateView& statement, const std::string& text)
@@ -117,8 +118,8 @@ class Service final : public ViewService {
   [[nodiscard]] Entry* find(std::string_view name) RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Entry new_entry(const std::string& name, sql::ObjectKind kind)
       RUNNEL_REQUIRES(changes_);
-  /// Waits a moment for a view that is small; a notice where it is not.
-  void wait_built(const std::string& name, std::uint16_t generation, Answer& answer);
+  /// Waits a moment for views that are small; a notice where one is not.
+  void wait_built(const std::vector<std::string>& names, Answer& answer);
 
   // keeper.cc
   /// Makes the changes durable, then has everybody see and follow them.
@@ -169,12 +170,14 @@ class Service final : public ViewService {
   Entries entries_ RUNNEL_GUARDED_BY(changes_);
   std::uint32_t next_number_ RUNNEL_GUARDED_BY(changes_) = 1;
   bool again_ RUNNEL_GUARDED_BY(changes_) = false;  ///< a runner could not be started yet
+  std::vector<std::string> touched_ RUNNEL_GUARDED_BY(changes_);  ///< by the last change()
 
   mutable Mutex mutex_;
   std::condition_variable_any changed_;  ///< for the keeper, and for wait_built()
   std::shared_ptr<const Definitions> definitions_ RUNNEL_GUARDED_BY(mutex_) =
       std::make_shared<const Definitions>();
   std::map<std::string, std::string> problems_ RUNNEL_GUARDED_BY(mutex_);  ///< of what replaces
+  std::set<std::string> unbuilt_ RUNNEL_GUARDED_BY(mutex_);  ///< views of which a version is built
   std::set<std::string> busy_topics_ RUNNEL_GUARDED_BY(mutex_);  ///< that running views read
   std::shared_ptr<StateStore> state_ RUNNEL_GUARDED_BY(mutex_);
   Runners runners_ RUNNEL_GUARDED_BY(mutex_);

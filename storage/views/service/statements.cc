@@ -61,29 +61,31 @@ Result<Answer> Service::run(const sql::Parsed& parsed, const QueryLimits& limits
     return fail(ErrorCode::kUnsupported,
                 "SUBSCRIBE does not end, so it has no answer; subscribe through the client");
   }
-  std::string built;
-  std::uint16_t generation = 0;
+  std::vector<std::string> touched;
   Result<Answer> answer = [&]() -> Result<Answer> {
     const MutexLock lock(changes_);
-    if (const auto* const source = std::get_if<sql::CreateSource>(&statement)) {
-      return define(*source, parsed.text);
-    }
-    if (const auto* const view = std::get_if<sql::CreateView>(&statement)) {
-      auto made = define(*view, parsed.text);
-      if (const Entry* const entry = made ? find(view->name.text) : nullptr) {
-        built = view->name.text;
-        generation = entry->stored.versions.back().generation;
-      }
-      return made;
-    }
-    if (const auto* const stream = std::get_if<sql::CreateStream>(&statement)) {
-      return define(*stream, parsed.text);
-    }
-    if (const auto* const what = std::get_if<sql::Drop>(&statement)) return drop(*what);
-    return alter(std::get<sql::Alter>(statement));
+    touched_.clear();
+    auto made = change_by(parsed);
+    touched = touched_;
+    return made;
   }();
-  if (answer && !built.empty()) wait_built(built, generation, *answer);
+  if (answer) wait_built(touched, *answer);
   return answer;
+}
+
+Result<Answer> Service::change_by(const sql::Parsed& parsed) {
+  const sql::Statement& statement = parsed.statement;
+  if (const auto* const source = std::get_if<sql::CreateSource>(&statement)) {
+    return define(*source, parsed.text);
+  }
+  if (const auto* const view = std::get_if<sql::CreateView>(&statement)) {
+    return define(*view, parsed.text);
+  }
+  if (const auto* const stream = std::get_if<sql::CreateStream>(&statement)) {
+    return define(*stream, parsed.text);
+  }
+  if (const auto* const what = std::get_if<sql::Drop>(&statement)) return drop(*what);
+  return alter(std::get<sql::Alter>(statement));
 }
 
 // ---------------------------------------------------------------- names
@@ -311,9 +313,7 @@ Result<Answer> Service::define(const sql::CreateSource& statement, const std::st
       rebuilt.push_back(copy.stored.name);
       changed.push_back(std::move(copy));
     }
-    if (!rebuilt.empty()) {
-      answer.notices.push_back("built anew beside what they are now: " + joined(rebuilt));
-    }
+    if (!rebuilt.empty()) answer.notices.push_back("built anew: " + joined(rebuilt));
   }
   changed.push_back(std::move(entry));
   RUNNEL_TRY(change(std::move(changed), {}));
@@ -400,17 +400,20 @@ bool Service::runs_in_circles(const StreamPlan& plan) {
   return false;
 }
 
-void Service::wait_built(const std::string& name, std::uint16_t generation, Answer& answer) {
+void Service::wait_built(const std::vector<std::string>& names, Answer& answer) {
   const auto until = Steady::now() + kBuildPatience;
   MutexLock lock(mutex_);
-  while (!stopping_) {
+  for (const std::string& name : names) {
+    while (!stopping_ && unbuilt_.contains(name)) {
+      if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
+    }
+    if (!unbuilt_.contains(name)) continue;
     const DefinitionRef view = definitions_->find(name);
-    if (view == nullptr || view->failure) return;
-    const bool newest = view->over_view() || view->id.generation >= generation;
-    if (newest && !view->building) return;
-    if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
+    const bool beside = view != nullptr && !view->building;
+    answer.notices.push_back(name + (beside ? " is built anew of what is in the log; until then it "
+                                              "is read as it was"
+                                            : " is being built of what is in the log"));
   }
-  answer.notices.push_back(name + " is being built of what is in the log already");
 }
 
 // ---------------------------------------------------------------- DROP
