@@ -4,7 +4,6 @@
 #include "storage/views/sql/nearest.h"
 
 namespace runnel::storage::views {
-namespace {
 
 Result<const SourcePlan*> find_source(const sql::Name& name, const Catalog& catalog) {
   if (const SourcePlan* const found = catalog.find_source(name.text)) return found;
@@ -22,6 +21,8 @@ Result<const SourcePlan*> find_source(const sql::Name& name, const Catalog& cata
 std::string alias_of(const sql::FromItem& item) {
   return item.alias ? item.alias->text : item.source.text;
 }
+
+namespace {
 
 bool is_positive(const Interval& span) {
   if (span.months != 0) return span.months > 0 && span.days == 0 && span.millis == 0;
@@ -86,17 +87,6 @@ Result<WindowPlan> bind_window(const sql::FromItem& item, const Scope& scope) {
 }
 
 // ---------------------------------------------------------------- joins
-/// The equations of an ON, all of which have to hold.
-void equations(const sql::Expression& on, std::vector<const sql::Expression*>& out) {
-  const auto* const binary = std::get_if<sql::Binary>(&on.node);
-  if (binary != nullptr && binary->op == sql::BinaryOperator::kAnd) {
-    equations(*binary->left, out);
-    equations(*binary->right, out);
-    return;
-  }
-  out.push_back(&on);
-}
-
 /// The key column of the table that one side of an equation is.
 std::optional<std::size_t> key_column(const sql::Expression& side, const SourcePlan& table,
                                       std::string_view alias, const Scope& facts) {
@@ -128,7 +118,7 @@ Result<JoinPlan> bind_join(const sql::Join& join, const Catalog& catalog, const 
                              " ... PRIMARY KEY makes one of a compacted topic"));
   }
   std::vector<const sql::Expression*> parts;
-  equations(*join.on, parts);
+  conjuncts(*join.on, parts);
   plan.key.resize(table->primary_key.size());
   Compiler compiler(facts.lookup(), zone, no_aggregates("ON"));
   for (const sql::Expression* const part : parts) {
@@ -157,6 +147,16 @@ Result<JoinPlan> bind_join(const sql::Join& join, const Catalog& catalog, const 
 }
 
 }  // namespace
+
+void conjuncts(const sql::Expression& condition, std::vector<const sql::Expression*>& out) {
+  const auto* const binary = std::get_if<sql::Binary>(&condition.node);
+  if (binary != nullptr && binary->op == sql::BinaryOperator::kAnd) {
+    conjuncts(*binary->left, out);
+    conjuncts(*binary->right, out);
+    return;
+  }
+  out.push_back(&condition);
+}
 
 // ---------------------------------------------------------------- scope
 void Scope::add_source(const SourcePlan& source, std::string_view alias) {
@@ -245,6 +245,10 @@ Result<BoundFrom> bind_from(const sql::Query& query, const Catalog& catalog,
   from.window.time_zone = zone->name();
   auto next = static_cast<Slot>(from.source.row_slots());
   Scope facts = from.scope;
+  if (reads == Reads::kAnything) {
+    if (from.window.kind != sql::WindowKind::kNone) from.scope.add_window(from.source);
+    return from;
+  }
   for (const sql::Join& join : query.joins) {
     RUNNEL_TRY_ASSIGN(JoinPlan plan, bind_join(join, catalog, facts, zone, next));
     next = static_cast<Slot>(next + plan.table.columns.size());

@@ -129,6 +129,67 @@ class BoundFinder {
   std::vector<ColumnBounds> found_;
 };
 
+// ---------------------------------------------------------------- joins
+/// A column of the relation that one side of an equation is.
+std::optional<Slot> column_of(const sql::Expression& side, const QueryJoin& join,
+                              const Scope& scope) {
+  const auto* const column = std::get_if<sql::ColumnRef>(&side.node);
+  if (column == nullptr) return std::nullopt;
+  const auto bound = scope.find(*column, side.place);
+  if (!bound || bound->node->slot < join.first_slot) return std::nullopt;
+  return static_cast<Slot>(bound->node->slot - join.first_slot);
+}
+
+/// `facts` is what stands before the relation. Nothing: it is no equation that helps to find rows.
+std::optional<QueryJoin::Equation> equation_of(const sql::Expression& column,
+                                               const sql::Expression& value, const QueryJoin& join,
+                                               const Scope& whole, Compiler& facts) {
+  const auto slot = column_of(column, join, whole);
+  if (!slot) return std::nullopt;
+  auto bound = facts.compile(value);
+  if (!bound) return std::nullopt;
+  bound = facts.implicit(std::move(*bound), join.source.columns[*slot].type, value.place, "ON");
+  if (!bound) return std::nullopt;
+  return QueryJoin::Equation{*slot, finished(std::move(*bound))};
+}
+
+/// Adds the relation to the scope.
+Result<QueryJoin> bind_query_join(const sql::Join& join, const Catalog& catalog,
+                                  const std::shared_ptr<const Zone>& zone,
+                                  const std::vector<QueryJoin>& before, BoundFrom& from) {
+  RUNNEL_TRY_ASSIGN(const SourcePlan* const source, find_source(join.table.source, catalog));
+  if (join.table.window != sql::WindowKind::kNone) {
+    return fail(error_at(join.table.source.place, "windows stand in FROM, not in JOIN"));
+  }
+  QueryJoin plan;
+  plan.source = *source;
+  plan.left = join.left;
+  plan.place = join.on->place;
+  plan.first_slot =
+      before.empty()
+          ? static_cast<Slot>(from.source.row_slots())
+          : static_cast<Slot>(before.back().first_slot + before.back().source.columns.size());
+  constexpr std::size_t kMostSlots = 10 * kMaxColumns;
+  if (plan.first_slot + source->columns.size() > kMostSlots) {
+    return fail(error_at(join.table.source.place, "the joined relations have too many columns"));
+  }
+  const Scope facts_scope = from.scope;
+  from.scope.add_table(plan.source, alias_of(join.table), plan.first_slot);
+  Compiler facts(facts_scope.lookup(), zone, no_aggregates("ON"));
+  Compiler whole(from.scope.lookup(), zone, no_aggregates("ON"));
+  RUNNEL_TRY_ASSIGN(plan.on, whole.condition(*join.on, "ON"));
+  std::vector<const sql::Expression*> parts;
+  conjuncts(*join.on, parts);
+  for (const sql::Expression* const part : parts) {
+    const auto* const binary = std::get_if<sql::Binary>(&part->node);
+    if (binary == nullptr || binary->op != sql::BinaryOperator::kEqual) continue;
+    auto found = equation_of(*binary->left, *binary->right, plan, from.scope, facts);
+    if (!found) found = equation_of(*binary->right, *binary->left, plan, from.scope, facts);
+    if (found) plan.equations.push_back(std::move(*found));
+  }
+  return plan;
+}
+
 // ---------------------------------------------------------------- the query
 class QueryBinder {
  public:
@@ -309,6 +370,12 @@ void add_slots_read(QueryPlan& plan) {
     for (const OutputPlan& output : plan.outputs) add_slots(output.program, plan.slots_read);
     for (const OrderPlan& order : plan.order) add_slots(order.program, plan.slots_read);
   }
+  for (const QueryJoin& join : plan.joins) {
+    add_slots(join.on, plan.slots_read);
+    for (const QueryJoin::Equation& equation : join.equations) {
+      add_slots(equation.value, plan.slots_read);
+    }
+  }
   if (plan.window.kind != sql::WindowKind::kNone) plan.slots_read.push_back(plan.window.time);
   sort_slots(plan.slots_read);
   // FIRST and LAST go by it, and _event_time is it.
@@ -321,6 +388,12 @@ void add_slots_read(QueryPlan& plan) {
 
 }  // namespace
 
+std::size_t QueryPlan::row_slots() const noexcept {
+  std::size_t slots = source ? source->row_slots() : 0;
+  for (const QueryJoin& join : joins) slots += join.source.columns.size();
+  return slots;
+}
+
 bool QueryPlan::reads(Slot slot) const noexcept {
   return std::binary_search(slots_read.begin(), slots_read.end(), slot);
 }
@@ -328,14 +401,13 @@ bool QueryPlan::reads(Slot slot) const noexcept {
 Result<QueryPlan> bind_query(const sql::Query& query, const Catalog& catalog,
                              const std::shared_ptr<const Zone>& zone) {
   BoundFrom from;
-  if (!query.joins.empty()) {
-    return fail(ErrorCode::kUnsupported,
-                error_at(query.joins.front().table.source.place,
-                         "a SELECT reads one view, table or source; a view can join a table")
-                    .message());
-  }
   if (query.from) {
     RUNNEL_TRY_ASSIGN(from, bind_from(query, catalog, zone, Reads::kAnything));
+  }
+  std::vector<QueryJoin> joins;
+  for (const sql::Join& join : query.joins) {
+    RUNNEL_TRY_ASSIGN(QueryJoin bound, bind_query_join(join, catalog, zone, joins, from));
+    joins.push_back(std::move(bound));
   }
   if (from.window.kind == sql::WindowKind::kSession && !is_grouped(query)) {
     return fail(error_at(query.from->source.place,
@@ -343,6 +415,7 @@ Result<QueryPlan> bind_query(const sql::Query& query, const Catalog& catalog,
   }
   RUNNEL_TRY_ASSIGN(QueryPlan plan, QueryBinder(query, from, zone).bind());
   if (query.from) plan.source = std::move(from.source);
+  plan.joins = std::move(joins);
   plan.window = std::move(from.window);
   add_slots_read(plan);
   return plan;

@@ -26,10 +26,28 @@ struct OrderPlan {
   sql::Place place;
 };
 
-/// The input row is ViewPlan's, without joined tables. The row that outputs and order read is the
-/// input row, or of a grouped query the group keys and then the aggregates.
+/// JOIN: the rows of another relation beside each row of those before it.
+struct QueryJoin {
+  SourcePlan source;
+  bool left = false;    ///< a row without a partner is kept, the other's columns NULL
+  Slot first_slot = 0;  ///< of its columns in the input row
+  Program on;           ///< over the input row up to its columns
+  /// What `on` says in any case: a column of `source` is the value of an expression over what
+  /// stands before it, as that column's type.
+  struct Equation {
+    Slot column = 0;  ///< of `source`
+    Program value;
+  };
+  std::vector<Equation> equations;
+  sql::Place place;  ///< of ON
+};
+
+/// The input row is ViewPlan's, with the joined relations' columns for its tables'. The row that
+/// outputs and order read is the input row, or of a grouped query the group keys and then the
+/// aggregates.
 struct QueryPlan {
   std::optional<SourcePlan> source;  ///< none: one row without columns
+  std::vector<QueryJoin> joins;
   WindowPlan window;
   Program filter;
   std::vector<ColumnBounds> bounds;
@@ -47,12 +65,13 @@ struct QueryPlan {
   sql::Place where_place;
   sql::Place having_place;
 
-  [[nodiscard]] std::size_t row_slots() const noexcept { return source ? source->row_slots() : 0; }
+  /// Width of the input row.
+  [[nodiscard]] std::size_t row_slots() const noexcept;
   [[nodiscard]] bool reads(Slot slot) const noexcept;
 };
 
 /// FROM takes sources, tables and views; `zone` is what local times and dates go by. Errors as
-/// bind.h's; kUnsupported: it has joins.
+/// bind.h's.
 [[nodiscard]] Result<QueryPlan> bind_query(const sql::Query& query, const Catalog& catalog,
                                            const std::shared_ptr<const Zone>& zone);
 

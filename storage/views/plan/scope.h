@@ -49,11 +49,17 @@ struct BoundFrom {
   WindowPlan window;
   Scope scope;
 };
-/// What a FROM may name: sources and views, or tables too.
+/// What a FROM may name: sources and views, or tables too; then its joins are left to the caller.
 enum class Reads : std::uint8_t { kFacts, kAnything };
 [[nodiscard]] Result<BoundFrom> bind_from(const sql::Query& query, const Catalog& catalog,
                                           const std::shared_ptr<const Zone>& zone,
                                           Reads reads = Reads::kFacts);
+
+/// What `item` of a FROM or JOIN names.
+[[nodiscard]] Result<const SourcePlan*> find_source(const sql::Name& name, const Catalog& catalog);
+[[nodiscard]] std::string alias_of(const sql::FromItem& item);
+/// The conditions of a WHERE or ON, all of which have to hold.
+void conjuncts(const sql::Expression& condition, std::vector<const sql::Expression*>& out);
 
 /// An aggregate's name; false: it is none.
 [[nodiscard]] bool is_aggregate(std::string_view function);

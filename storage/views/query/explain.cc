@@ -46,6 +46,13 @@ class Explanation {
     RUNNEL_TRY_ASSIGN(const auto zone, zone_of(query, *snapshot_.definitions));
     RUNNEL_TRY_ASSIGN(const QueryPlan plan, bind_query(query, *snapshot_.definitions, zone));
     if (plan.source) RUNNEL_TRY(of_source(*plan.source, plan.bounds, 0));
+    for (const QueryJoin& join : plan.joins) {
+      line(std::string(join.left ? "left join" : "join") + " with " + join.source.name +
+           (join.equations.empty() ? ", every row with every row:" : ", by a hash in memory:"));
+      indent_ += 2;
+      RUNNEL_TRY(of_source(join.source, {}, 0));
+      indent_ -= 2;
+    }
     if (plan.window.kind != sql::WindowKind::kNone) {
       line("windows: " + window_text(plan.window, *plan.source));
     }

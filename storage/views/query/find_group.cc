@@ -37,8 +37,7 @@ Result<Answer> find_group(const Definition& view, std::span<const Value> key,
                            answer.rows.add(row.first(slots.size()));
                            return false;
                          }));
-  std::sort(reading.positions.begin(), reading.positions.end());
-  answer.positions = std::move(reading.positions);
+  answer.positions = reading.take_positions();
   answer.generation = reading.generation;
   answer.sequence = reading.sequence;
   answer.notices = std::move(reading.notices);

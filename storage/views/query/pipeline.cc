@@ -22,9 +22,10 @@ class Pipeline {
       std::vector<Value> nothing;
       RUNNEL_TRY_ASSIGN(going_on_, take(nothing, {}));
     } else {
-      RUNNEL_TRY(read_rows(
-          *plan_.source, plan_.wanted, reading_,
-          [this](std::span<Value> row, const RecordPlace& place) { return take(row, place); }));
+      RUNNEL_TRY(read_rows(*plan_.source, plan_.wanted, reading_,
+                           [this](std::span<Value> row, const RecordPlace& place) {
+                             return take_joined(row, place);
+                           }));
     }
     if (!plan_.grouped) return {};
     return groups_.visit(windows_.gap_micros(), [this](const GroupRow& group) -> Result<bool> {
@@ -34,6 +35,16 @@ class Pipeline {
   }
 
  private:
+  /// A row of the source, once for each of its partners.
+  Result<bool> take_joined(std::span<Value> row, const RecordPlace& place) {
+    if (plan_.joined == nullptr) return take(row, place);
+    // Which partners it has goes by columns that may have no meaning.
+    if (reading_.unsound) return fail(reading_.unsound->error);
+    return plan_.joined->combine(row, place, [this](std::span<Value> wide, const RecordPlace& at) {
+      return take(wide, at);
+    });
+  }
+
   /// A row, once for each of its windows.
   Result<bool> take(std::span<Value> row, const RecordPlace& place) {
     arena_.clear();

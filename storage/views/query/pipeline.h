@@ -5,6 +5,7 @@
 #include <span>
 
 #include "storage/views/query/groups.h"
+#include "storage/views/query/joined.h"
 #include "storage/views/query/reading.h"
 
 namespace runnel::storage::views {
@@ -18,7 +19,8 @@ struct PipelinePlan {
   std::span<const KeyPlan> keys;
   std::span<const AggregatePlan> aggregates;
   bool grouped = false;
-  Wanted wanted;
+  Wanted wanted;             ///< of the source
+  Joined* joined = nullptr;  ///< null: nothing is joined to it
   sql::Place where_place;
 };
 

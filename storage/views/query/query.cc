@@ -63,7 +63,7 @@ class Projection {
   std::uint64_t bounded_ = 0;
 };
 
-PipelinePlan pipeline_of(const QueryPlan& plan) {
+PipelinePlan pipeline_of(const QueryPlan& plan, Joined* joined) {
   PipelinePlan pipeline;
   pipeline.source = plan.source ? &*plan.source : nullptr;
   pipeline.window = &plan.window;
@@ -72,6 +72,7 @@ PipelinePlan pipeline_of(const QueryPlan& plan) {
   pipeline.aggregates = plan.aggregates;
   pipeline.grouped = plan.grouped;
   pipeline.wanted = {plan.slots_read, plan.bounds};
+  pipeline.joined = joined;
   pipeline.where_place = plan.where_place;
   return pipeline;
 }
@@ -95,7 +96,11 @@ Result<Answer> run_query(const sql::Query& query, std::string_view, const ReadSn
   RUNNEL_TRY_ASSIGN(const QueryPlan plan, bind_query(query, *snapshot.definitions, zone));
   Reading reading(snapshot, limits);
   Projection projection(plan, reading);
-  RUNNEL_TRY(run_pipeline(pipeline_of(plan), reading,
+  std::unique_ptr<Joined> joined;
+  if (!plan.joins.empty()) {
+    RUNNEL_TRY_ASSIGN(joined, Joined::read(plan, reading));
+  }
+  RUNNEL_TRY(run_pipeline(pipeline_of(plan, joined.get()), reading,
                           [&](const PipelineRow& row) { return projection.add(row); }));
   Answer answer;
   RUNNEL_TRY_ASSIGN(answer.rows, projection.take(reading.notices));
@@ -106,10 +111,12 @@ Result<Answer> run_query(const sql::Query& query, std::string_view, const ReadSn
   for (const OutputPlan& output : plan.outputs) {
     answer.columns.push_back({output.name, output.type, role_of(view, plan, output)});
   }
-  std::sort(reading.positions.begin(), reading.positions.end());
-  answer.positions = std::move(reading.positions);
-  answer.generation = reading.generation;
-  answer.sequence = reading.sequence;
+  answer.positions = reading.take_positions();
+  // Two views have no sequence in common.
+  if (plan.joins.empty()) {
+    answer.generation = reading.generation;
+    answer.sequence = reading.sequence;
+  }
   answer.notices = std::move(reading.notices);
   return answer;
 }

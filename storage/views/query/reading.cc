@@ -1,5 +1,6 @@
 #include "storage/views/query/reading.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "storage/views/engine/cursor.h"
@@ -24,6 +25,16 @@ Status Reading::check_memory(std::size_t bytes) const {
           (limits.max_bytes >= kMegabyte ? std::to_string(limits.max_bytes / kMegabyte) + " MB"
                                          : std::to_string(limits.max_bytes) + " bytes") +
           " in memory; LIMIT, WHERE or fewer groups take less");
+}
+
+std::vector<Position> Reading::take_positions() {
+  std::sort(positions.begin(), positions.end());
+  positions.erase(std::unique(positions.begin(), positions.end(),
+                              [](const Position& a, const Position& b) {
+                                return a.topic == b.topic && a.partition == b.partition;
+                              }),
+                  positions.end());
+  return std::move(positions);
 }
 
 Error row_error_at(std::optional<sql::Place> place, RowError error, const SourcePlan* source,

@@ -24,6 +24,9 @@ class Reading {
   /// kInvalidArgument: `bytes` is more than a query may hold.
   [[nodiscard]] Status check_memory(std::size_t bytes) const;
 
+  /// By topic and partition; of one that was read twice the lesser.
+  [[nodiscard]] std::vector<Position> take_positions();
+
   const ReadSnapshot& snapshot;
   const QueryLimits& limits;
   std::vector<Position> positions;
