@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/views/engine/key_encoding.h"
+#include "storage/views/query/adhoc.h"
 #include "storage/views/query/collector.h"
 #include "storage/views/query/lookup.h"
 #include "storage/views/query/pipeline.h"
@@ -90,8 +91,9 @@ ColumnRole role_of(const ViewPlan* view, const QueryPlan& plan, const OutputPlan
 
 }  // namespace
 
-Result<Answer> run_query(const sql::Query& query, std::string_view, const ReadSnapshot& snapshot,
-                         const QueryLimits& limits) {
+Result<Answer> run_query(const sql::Query& query, std::string_view sql,
+                         const ReadSnapshot& snapshot, const QueryLimits& limits) {
+  if (query.beyond) return run_beyond(sql, snapshot, limits);
   RUNNEL_TRY_ASSIGN(const auto zone, zone_of(query, *snapshot.definitions));
   RUNNEL_TRY_ASSIGN(const QueryPlan plan, bind_query(query, *snapshot.definitions, zone));
   Reading reading(snapshot, limits);

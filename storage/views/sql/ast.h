@@ -196,6 +196,9 @@ struct Query {
   std::optional<std::uint64_t> limit;
   std::uint64_t offset = 0;
   Place place;
+  /// It has what these trees can't hold (subqueries, WITH, UNION, OVER): nothing else is set, and
+  /// its text is all there is.
+  bool beyond = false;
 };
 
 // ---------------------------------------------------------------- statements

@@ -154,6 +154,48 @@ Result<Interval> Parser::interval() {
   return *parsed;
 }
 
+Result<Query> Parser::lone_query() {
+  const std::size_t first = at_;
+  const std::size_t operators = operators_;
+  auto made = query();
+  if (made && (at_end() || sees_symbol(";"))) return made;
+  std::size_t end = first;
+  while (tokens_[end].kind != TokenKind::kEnd &&
+         !(tokens_[end].kind == TokenKind::kSymbol && tokens_[end].text == ";")) {
+    ++end;
+  }
+  // The error is about what is known here; of other SQL it would mislead.
+  if (!is_beyond(first, end)) return made;
+  at_ = end;
+  operators_ = operators;
+  Query beyond;
+  beyond.place = tokens_[first].place;
+  beyond.beyond = true;
+  return beyond;
+}
+
+bool Parser::is_beyond(std::size_t first, std::size_t end) const {
+  const auto word = [&](std::size_t at, std::string_view text) {
+    return at < end && tokens_[at].kind == TokenKind::kName && tokens_[at].text == text;
+  };
+  const auto symbol = [&](std::size_t at, std::string_view text) {
+    return at < end && tokens_[at].kind == TokenKind::kSymbol && tokens_[at].text == text;
+  };
+  if (word(first, "with")) return true;
+  for (std::size_t at = first + 1; at < end; ++at) {
+    const bool set = word(at, "union") || word(at, "except") || word(at, "intersect");
+    const bool join =
+        (word(at, "cross") || word(at, "natural") || word(at, "right") || word(at, "full")) &&
+        (word(at + 1, "join") || word(at + 1, "outer") || word(at + 1, "left"));
+    const bool over = word(at, "over") && symbol(at - 1, ")");
+    const bool using_columns = word(at, "using") && symbol(at + 1, "(");
+    const bool subquery = word(at, "select") && symbol(at - 1, "(");
+    const bool star = symbol(at, "*") && symbol(at - 1, ".");
+    if (set || join || over || using_columns || subquery || star) return true;
+  }
+  return false;
+}
+
 Result<Query> Parser::query() {
   Query query;
   query.place = peek().place;

@@ -121,7 +121,7 @@ std::string Parser::text_of(std::size_t first, std::size_t end) const {
 }
 
 Result<Statement> Parser::statement() {
-  if (sees("select")) return query();
+  if (sees("select") || sees("with")) return lone_query();
   if (accept("create")) return create();
   if (accept("insert")) return insert();
   if (accept("drop")) return drop();

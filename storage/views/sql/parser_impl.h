@@ -68,6 +68,9 @@ class Parser {
 
   // ---- queries (parse_query.cc)
   [[nodiscard]] Result<Query> query();
+  /// A SELECT by itself, which may be one that these trees can't hold.
+  [[nodiscard]] Result<Query> lone_query();
+  [[nodiscard]] bool is_beyond(std::size_t first, std::size_t end) const;
   [[nodiscard]] Status select_items(Query& query);
   [[nodiscard]] Status from_clause(Query& query);
   [[nodiscard]] Status order_by(Query& query);

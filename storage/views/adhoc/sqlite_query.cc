@@ -1,0 +1,495 @@
+#include "storage/views/adhoc/sqlite_query.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "storage/views/adhoc/decimal_guard.h"
+#include "storage/views/sql/token.h"
+#include "storage/views/types/decimal.h"
+#include "storage/views/types/time_text.h"
+
+namespace runnel::storage::views {
+namespace {
+
+constexpr int kMostTextBytes = 16 << 20;
+constexpr int kStepsBetweenChecks = 10'000;
+
+struct CloseDatabase {
+  void operator()(sqlite3* database) const { sqlite3_close(database); }
+};
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, CloseDatabase>;
+using Prepared = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+std::string quoted(std::string_view name) {
+  std::string text = "\"";
+  for (const char c : name) {
+    if (c == '"') text += '"';
+    text += c;
+  }
+  return text += '"';
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
+/// The type as SQLite is told: TEXT in it makes it keep texts, and it gives it back as it is.
+std::string declared(const Type& type) {
+  switch (type.kind) {
+    case TypeKind::kBoolean:
+    case TypeKind::kBigint:
+    case TypeKind::kDouble:
+    case TypeKind::kVarchar:
+      return name_of(type);
+    case TypeKind::kDecimal:
+      return "TEXT " + name_of(type) + " COLLATE runnel_decimal";
+    case TypeKind::kTimestamp:
+      return "TEXT " + name_of(type) + " COLLATE runnel_time";
+    case TypeKind::kDate:
+    case TypeKind::kJson:
+      return "TEXT " + name_of(type);
+  }
+  return "TEXT";
+}
+
+int order(std::string_view a, std::string_view b) {
+  const int difference = a.compare(b);
+  return difference;
+}
+
+/// As numbers where both are; else as texts.
+int compare_as_decimals(void*, int a_bytes, const void* a, int b_bytes, const void* b) {
+  const std::string_view left(static_cast<const char*>(a), static_cast<std::size_t>(a_bytes));
+  const std::string_view right(static_cast<const char*>(b), static_cast<std::size_t>(b_bytes));
+  const auto digits_behind = [](std::string_view text) {
+    const std::size_t point = text.find('.');
+    return point == std::string_view::npos ? std::size_t{0} : text.size() - point - 1;
+  };
+  const auto number = [&](std::string_view text, unsigned& scale, Int128& out) {
+    const std::size_t behind = digits_behind(text);
+    scale = static_cast<unsigned>(std::min<std::size_t>(behind, kMaxDigits));
+    return decimal_from_text(text, kMaxDigits, scale, Inexact::kRefuse, out) == RowError::kNone;
+  };
+  Int128 x = 0;
+  Int128 y = 0;
+  unsigned x_scale = 0;
+  unsigned y_scale = 0;
+  if (!number(left, x_scale, x) || !number(right, y_scale, y)) return order(left, right);
+  return compare_decimals(x, x_scale, y, y_scale);
+}
+
+int compare_as_times(void*, int a_bytes, const void* a, int b_bytes, const void* b) {
+  const std::string_view left(static_cast<const char*>(a), static_cast<std::size_t>(a_bytes));
+  const std::string_view right(static_cast<const char*>(b), static_cast<std::size_t>(b_bytes));
+  std::int64_t x = 0;
+  std::int64_t y = 0;
+  if (timestamp_from_text(left, &Zone::utc(), x) != RowError::kNone ||
+      timestamp_from_text(right, &Zone::utc(), y) != RowError::kNone) {
+    return order(left, right);
+  }
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/// Always with six digits of a fraction: texts of one length order as the times do.
+std::string time_text(std::int64_t micros) {
+  std::string text = timestamp_to_text(micros);
+  text.pop_back();
+  const std::size_t point = text.find('.');
+  if (point == std::string::npos) text += ".000000";
+  while (point != std::string::npos && text.size() < point + 7) text += '0';
+  return text + "Z";
+}
+
+/// One question.
+class Question {
+ public:
+  Question(std::string_view sql, AdhocRelations& relations, const AdhocLimits& limits)
+      : sql_(sql), relations_(relations), limits_(limits) {}
+
+  Result<AdhocAnswer> run(const AdhocRelations::Visit& visit) {
+    at_start_ = sqlite3_memory_used();
+    RUNNEL_TRY(open());
+    RUNNEL_TRY(create_tables());
+    sqlite3_set_authorizer(database_.get(), authorize, this);
+    RUNNEL_TRY_ASSIGN(Prepared statement, prepare());
+    if (reads(TypeKind::kDecimal)) RUNNEL_TRY(check_decimals(sql_, functions_));
+    sqlite3_set_authorizer(database_.get(), nullptr, nullptr);
+    statement.reset();
+    RUNNEL_TRY(load());
+    if (many_digits_ && reads_numbers()) {
+      answer_.notices.push_back(
+          "DECIMAL values of more than 15 digits are rounded where SQLite compares them with a "
+          "column of BIGINT or DOUBLE");
+    }
+    sqlite3_set_authorizer(database_.get(), authorize, this);
+    RUNNEL_TRY_ASSIGN(statement, prepare());
+    describe(statement.get());
+    RUNNEL_TRY(step(statement.get(), visit));
+    return std::move(answer_);
+  }
+
+ private:
+  struct Table {
+    std::string name;
+    std::vector<AdhocColumn> columns;
+    bool named = false;
+    std::set<std::size_t> read;
+  };
+  /// What an expression gave.
+  struct Kinds {
+    bool integers = false;
+    bool numbers = false;
+    bool texts = false;
+    [[nodiscard]] TypeKind result() const {
+      if (texts) return TypeKind::kVarchar;
+      if (numbers) return TypeKind::kDouble;
+      return integers ? TypeKind::kBigint : TypeKind::kVarchar;
+    }
+  };
+
+  [[nodiscard]] tl::unexpected<Error> failed(int code) const {
+    if (timed_out_) {
+      return fail(ErrorCode::kTimeout,
+                  "the query did not end in its time; a narrower WHERE reads "
+                  "less");
+    }
+    if (too_large_ || code == SQLITE_NOMEM || code == SQLITE_FULL) {
+      return fail(ErrorCode::kInvalidArgument, "the query would hold more than " +
+                                                   std::to_string(limits_.max_bytes) +
+                                                   " bytes in memory; WHERE or LIMIT take less");
+    }
+    const std::string why = sqlite3_errmsg(database_.get());
+    return fail(ErrorCode::kInvalidArgument,
+                denied_.empty() ? "SQLite, which answers subqueries, WITH, UNION and OVER: " + why
+                                : denied_);
+  }
+
+  Status open() {
+    sqlite3* handle = nullptr;
+    const int opened = sqlite3_open_v2(
+        ":memory:", &handle,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX,
+        nullptr);
+    database_.reset(handle);
+    if (opened != SQLITE_OK) return failed(opened);
+    sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, kMostTextBytes);
+    sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    // A name in double quotes that there is not is no text.
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+    sqlite3_create_collation(handle, "runnel_decimal", SQLITE_UTF8, nullptr, compare_as_decimals);
+    sqlite3_create_collation(handle, "runnel_time", SQLITE_UTF8, nullptr, compare_as_times);
+    sqlite3_progress_handler(handle, kStepsBetweenChecks, go_on, this);
+    return execute("PRAGMA temp_store = MEMORY");
+  }
+
+  Status execute(const std::string& sql) {
+    const int done = sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr);
+    if (done != SQLITE_OK) return failed(done);
+    return {};
+  }
+
+  /// Of what the question's words name, and nothing else.
+  Status create_tables() {
+    RUNNEL_TRY_ASSIGN(const std::vector<sql::Token> tokens, sql::tokenize(sql_));
+    std::set<std::string> words;
+    for (const sql::Token& token : tokens) {
+      const bool name =
+          token.kind == sql::TokenKind::kName || token.kind == sql::TokenKind::kQuotedName;
+      if (name) words.insert(token.text);
+    }
+    for (const std::string& name : relations_.names()) {
+      if (!words.contains(name)) continue;
+      Table& table = tables_[lower(name)];
+      table.name = name;
+      table.columns = relations_.columns(name);
+      std::string sql = "CREATE TABLE " + quoted(name) + " (";
+      for (std::size_t i = 0; i < table.columns.size(); ++i) {
+        sql += (i == 0 ? "" : ", ") + quoted(table.columns[i].name) + " " +
+               declared(table.columns[i].type);
+      }
+      RUNNEL_TRY(execute(sql + ")"));
+    }
+    return {};
+  }
+
+  Result<Prepared> prepare() {
+    sqlite3_stmt* statement = nullptr;
+    const char* rest = nullptr;
+    const int done = sqlite3_prepare_v2(database_.get(), sql_.data(), static_cast<int>(sql_.size()),
+                                        &statement, &rest);
+    Prepared made(statement);
+    if (done != SQLITE_OK) return failed(done);
+    if (statement == nullptr || sqlite3_stmt_readonly(statement) == 0) {
+      return fail(ErrorCode::kInvalidArgument, "only a SELECT can be asked");
+    }
+    return made;
+  }
+
+  [[nodiscard]] bool reads(TypeKind kind) const {
+    return std::any_of(tables_.begin(), tables_.end(), [&](const auto& one) {
+      const Table& table = one.second;
+      return std::any_of(table.read.begin(), table.read.end(), [&](std::size_t column) {
+        return table.columns[column].type.kind == kind;
+      });
+    });
+  }
+  [[nodiscard]] bool reads_numbers() const {
+    return reads(TypeKind::kBigint) || reads(TypeKind::kDouble);
+  }
+
+  Status load() {
+    RUNNEL_TRY(execute("BEGIN"));
+    for (auto& [key, table] : tables_) {
+      if (table.named) RUNNEL_TRY(load_table(table));
+    }
+    return execute("COMMIT");
+  }
+
+  Status load_table(const Table& table) {
+    std::string sql = "INSERT INTO " + quoted(table.name) + " VALUES (";
+    for (std::size_t i = 0; i < table.columns.size(); ++i) sql += i == 0 ? "?" : ", ?";
+    sql += ")";
+    sqlite3_stmt* handle = nullptr;
+    const int done = sqlite3_prepare_v2(database_.get(), sql.c_str(), -1, &handle, nullptr);
+    const Prepared insert(handle);
+    if (done != SQLITE_OK) return failed(done);
+    const std::vector<std::size_t> wanted(table.read.begin(), table.read.end());
+    const auto take = [&](std::span<const Value> row) -> Result<bool> {
+      for (const std::size_t column : wanted) bind(handle, column, row[column]);
+      const int stepped = sqlite3_step(handle);
+      if (stepped != SQLITE_DONE) return failed(stepped);
+      sqlite3_reset(handle);
+      if (go_on(this) != 0) return failed(SQLITE_INTERRUPT);
+      return true;
+    };
+    return relations_.read(table.name, wanted, take);
+  }
+
+  void bind(sqlite3_stmt* statement, std::size_t column, const Value& value) {
+    const int at = static_cast<int>(column) + 1;
+    const auto text = [&](std::string_view of) {
+      sqlite3_bind_text64(statement, at, of.data(), of.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    };
+    switch (value.tag()) {
+      case Tag::kNull:
+        sqlite3_bind_null(statement, at);
+        return;
+      case Tag::kBoolean:
+        sqlite3_bind_int(statement, at, value.as_boolean() ? 1 : 0);
+        return;
+      case Tag::kBigint:
+        sqlite3_bind_int64(statement, at, value.as_bigint());
+        return;
+      case Tag::kDouble:
+        if (std::isnan(value.as_double()) && answer_.notices.empty()) {
+          answer_.notices.push_back("NaN is NULL where SQLite answers");
+        }
+        sqlite3_bind_double(statement, at, value.as_double());
+        return;
+      case Tag::kText:
+        text(value.as_text());
+        return;
+      case Tag::kTimestamp:
+        text(time_text(value.as_timestamp()));
+        return;
+      case Tag::kDecimal: {
+        constexpr unsigned kExactDigits = 15;
+        many_digits_ = many_digits_ || !has_digits(value.as_decimal(), kExactDigits);
+        text(to_string(value));
+        return;
+      }
+      case Tag::kDate:
+        text(to_string(value));
+        return;
+    }
+  }
+
+  // ---- the answer
+  /// Columns that are passed on keep their types.
+  void describe(sqlite3_stmt* statement) {
+    for (int i = 0; i < sqlite3_column_count(statement); ++i) {
+      AdhocColumn column{sqlite3_column_name(statement, i), {TypeKind::kVarchar, 0, 0}};
+      const char* const said = sqlite3_column_decltype(statement, i);
+      const std::optional<Type> type = said == nullptr ? std::nullopt : type_of(said);
+      known_.push_back(type.has_value());
+      if (type) column.type = *type;
+      answer_.columns.push_back(std::move(column));
+    }
+    kinds_.resize(answer_.columns.size());
+  }
+  [[nodiscard]] std::optional<Type> type_of(std::string_view said) const {
+    const std::string_view name = said.starts_with("TEXT ") ? said.substr(5) : said;
+    for (const auto& [key, table] : tables_) {
+      for (const AdhocColumn& column : table.columns) {
+        if (name_of(column.type) == name) return column.type;
+      }
+    }
+    return std::nullopt;
+  }
+
+  Status step(sqlite3_stmt* statement, const AdhocRelations::Visit& visit) {
+    std::vector<Value> row(answer_.columns.size());
+    while (true) {
+      const int stepped = sqlite3_step(statement);
+      if (stepped == SQLITE_DONE) break;
+      if (stepped != SQLITE_ROW) return failed(stepped);
+      for (std::size_t i = 0; i < row.size(); ++i) RUNNEL_TRY(read(statement, i, row[i]));
+      RUNNEL_TRY_ASSIGN(const bool going_on, visit(row));
+      if (!going_on) break;
+    }
+    for (std::size_t i = 0; i < kinds_.size(); ++i) {
+      if (!known_[i]) answer_.columns[i].type = {kinds_[i].result(), 0, 0};
+    }
+    return {};
+  }
+
+  Status read(sqlite3_stmt* statement, std::size_t i, Value& out) {
+    const int at = static_cast<int>(i);
+    out = Value::null();
+    switch (sqlite3_column_type(statement, at)) {
+      case SQLITE_NULL:
+        return {};
+      case SQLITE_INTEGER:
+        kinds_[i].integers = true;
+        out = Value::bigint(sqlite3_column_int64(statement, at));
+        break;
+      case SQLITE_FLOAT:
+        kinds_[i].numbers = true;
+        out = Value::number(sqlite3_column_double(statement, at));
+        break;
+      default: {
+        kinds_[i].texts = true;
+        const auto* const text = reinterpret_cast<const char*>(sqlite3_column_text(statement, at));
+        if (text == nullptr) return failed(SQLITE_NOMEM);
+        out = Value::text({text, static_cast<std::size_t>(sqlite3_column_bytes(statement, at))});
+        break;
+      }
+    }
+    return known_[i] ? as_declared(answer_.columns[i].type, out) : Status();
+  }
+
+  /// What passed through unchanged, as the type that it had.
+  Status as_declared(const Type& type, Value& value) const {
+    bool sound = true;
+    if (type.kind == TypeKind::kBoolean && value.tag() == Tag::kBigint) {
+      value = Value::boolean(value.as_bigint() != 0);
+    } else if (type.kind == TypeKind::kDouble && value.tag() == Tag::kBigint) {
+      value = Value::number(static_cast<double>(value.as_bigint()));
+    } else if (type.kind == TypeKind::kDecimal && value.tag() == Tag::kText) {
+      Int128 number = 0;
+      sound = decimal_from_text(value.as_text(), kMaxDigits, type.scale, Inexact::kRefuse,
+                                number) == RowError::kNone;
+      if (sound) value = Value::decimal(number, type.scale);
+    } else if (type.kind == TypeKind::kTimestamp && value.tag() == Tag::kText) {
+      std::int64_t micros = 0;
+      sound = timestamp_from_text(value.as_text(), nullptr, micros) == RowError::kNone;
+      if (sound) value = Value::timestamp(micros);
+    } else if (type.kind == TypeKind::kDate && value.tag() == Tag::kText) {
+      std::int32_t days = 0;
+      sound = date_from_text(value.as_text(), days) == RowError::kNone;
+      if (sound) value = Value::date(days);
+    } else {
+      const bool text = type.kind == TypeKind::kVarchar || type.kind == TypeKind::kJson;
+      sound = value.tag() == (text                             ? Tag::kText
+                              : type.kind == TypeKind::kBigint ? Tag::kBigint
+                                                               : Tag::kDouble);
+    }
+    if (sound) return {};
+    return fail(ErrorCode::kInvalidArgument, "SQLite gave '" + to_string(value) + "' for a " +
+                                                 name_of(type) + "; CAST says what is meant");
+  }
+
+  // ---- what SQLite asks
+  static int go_on(void* self) {
+    auto& question = *static_cast<Question*>(self);
+    if (++question.checks_ % 64 == 1) {
+      question.timed_out_ = std::chrono::steady_clock::now() >= question.limits_.deadline;
+    }
+    const auto held = static_cast<std::uint64_t>(
+        std::max<sqlite3_int64>(0, sqlite3_memory_used() - question.at_start_));
+    question.too_large_ = held > question.limits_.max_bytes;
+    return question.timed_out_ || question.too_large_ ? 1 : 0;
+  }
+
+  static int authorize(void* self, int action, const char* first, const char* second, const char*,
+                       const char*) {
+    auto& question = *static_cast<Question*>(self);
+    switch (action) {
+      case SQLITE_SELECT:
+      case SQLITE_RECURSIVE:
+        return SQLITE_OK;
+      case SQLITE_READ:
+        return question.may_read(first, second);
+      case SQLITE_FUNCTION:
+        question.functions_.insert(lower(second));
+        if (lower(second) != "load_extension") return SQLITE_OK;
+        break;
+      default:
+        break;
+    }
+    question.denied_ = "only SELECT over views, tables and sources is allowed";
+    return SQLITE_DENY;
+  }
+  int may_read(const char* table, const char* column) {
+    const auto found = tables_.find(lower(table));
+    // A table of WITH or of a subquery has no columns of its own here.
+    if (found == tables_.end()) {
+      const bool own = lower(table).starts_with("sqlite_");
+      if (own) denied_ = "there is no table '" + std::string(table) + "'";
+      return own ? SQLITE_DENY : SQLITE_OK;
+    }
+    found->second.named = true;
+    const std::vector<AdhocColumn>& columns = found->second.columns;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (lower(columns[i].name) == lower(column)) found->second.read.insert(i);
+    }
+    return SQLITE_OK;
+  }
+
+  const std::string_view sql_;
+  AdhocRelations& relations_;
+  const AdhocLimits& limits_;
+  Database database_;
+  std::map<std::string, Table> tables_;  ///< by name in lower case
+  std::set<std::string> functions_;
+  std::string denied_;
+  AdhocAnswer answer_;
+  std::vector<bool> known_;
+  std::vector<Kinds> kinds_;
+  sqlite3_int64 at_start_ = 0;
+  std::uint64_t checks_ = 0;
+  bool timed_out_ = false;
+  bool too_large_ = false;
+  bool many_digits_ = false;  ///< of a DECIMAL that was read
+};
+
+}  // namespace
+
+Result<AdhocAnswer> run_sqlite(std::string_view sql, AdhocRelations& relations,
+                               const AdhocLimits& limits, const AdhocRelations::Visit& visit) {
+  // SQLite counts its memory for the whole process: one question at a time is held to a limit.
+  static std::timed_mutex one_at_a_time;
+  std::unique_lock lock(one_at_a_time, std::defer_lock);
+  if (limits.deadline == std::chrono::steady_clock::time_point::max()) {
+    lock.lock();
+  } else if (!lock.try_lock_until(limits.deadline)) {
+    return fail(ErrorCode::kTimeout,
+                "other questions of this kind took all of its time; ask again");
+  }
+  return Question(sql, relations, limits).run(visit);
+}
+
+}  // namespace runnel::storage::views

@@ -1,0 +1,72 @@
+// What SQLite answers is held to its time and memory, and reaches nothing else.
+#include "tests/storage/views/query/script.h"
+
+namespace runnel::storage::views {
+namespace {
+
+class AdhocTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    session.create_topic("gifts", 1);
+    ASSERT_TRUE(session.execute("CREATE SOURCE gifts (id BIGINT, name VARCHAR) ON TOPIC 'gifts'"));
+    std::vector<SqlSession::Line> lines;
+    for (int i = 0; i < 2000; ++i) {
+      lines.push_back({std::nullopt, "{\"id\":" + std::to_string(i) + ",\"name\":\"" +
+                                         std::string(100, 'x') + "\"}"});
+    }
+    session.append("gifts", 0, 1'767'225'600'000, lines);
+  }
+  ErrorCode code_of(const std::string& sql, const QueryLimits& limits) {
+    const auto answers = session.execute(sql, limits);
+    return answers ? ErrorCode::kOk : answers.error().code();
+  }
+
+  SqlSession session;
+};
+
+TEST_F(AdhocTest, AnEndlessQuestionEnds) {
+  QueryLimits limits;
+  limits.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
+  EXPECT_EQ(code_of("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT "
+                    "COUNT(*) FROM c",
+                    limits),
+            ErrorCode::kTimeout);
+  limits.deadline = std::chrono::steady_clock::now() - std::chrono::seconds(1);
+  EXPECT_EQ(code_of("SELECT * FROM (SELECT id FROM gifts)", limits), ErrorCode::kTimeout);
+}
+
+TEST_F(AdhocTest, MemoryAndRowsAreBounded) {
+  QueryLimits limits;
+  limits.max_bytes = 1 << 20;
+  const std::string pairs =
+      "SELECT a.name || b.name AS n FROM (SELECT name FROM gifts) a, (SELECT name FROM gifts) b ";
+  EXPECT_EQ(code_of(pairs + "ORDER BY n", limits), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of("WITH RECURSIVE c(x) AS (SELECT 1 UNION SELECT x + 1 FROM c) SELECT x FROM c "
+                    "LIMIT 1 OFFSET 100000000",
+                    limits),
+            ErrorCode::kInvalidArgument);
+  limits.max_rows = 1999;
+  EXPECT_EQ(code_of("SELECT * FROM (SELECT id FROM gifts)", limits), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of("SELECT * FROM (SELECT id FROM gifts) LIMIT 1999", limits), ErrorCode::kOk);
+}
+
+TEST_F(AdhocTest, OnlySelectsAreAnswered) {
+  for (const std::string sql :
+       {"WITH x AS (SELECT 1) DELETE FROM gifts", "WITH x AS (SELECT 1) INSERT INTO gifts SELECT 1",
+        "WITH x AS (SELECT 1) UPDATE gifts SET id = 1",
+        "SELECT * FROM (SELECT * FROM sqlite_schema)",
+        "SELECT * FROM (SELECT * FROM pragma_database_list)",
+        "SELECT load_extension('x') FROM (SELECT 1)"}) {
+    EXPECT_NE(code_of(sql, {}), ErrorCode::kOk) << sql;
+  }
+}
+
+TEST_F(AdhocTest, TheAnswerSaysHowFarItSaw) {
+  const auto answers = session.execute("SELECT COUNT(*) FROM (SELECT id FROM gifts)");
+  ASSERT_TRUE(answers) << answers.error().to_string();
+  EXPECT_EQ(answers->front().positions,
+            (std::vector<Position>{{"gifts", PartitionIndex(0), Offset(2000)}}));
+}
+
+}  // namespace
+}  // namespace runnel::storage::views
