@@ -7,6 +7,7 @@
 
 #include "protocol/base/uuid.h"
 #include "protocol/record_batch/abort_filter.h"
+#include "protocol/record_batch/partitioner.h"
 
 namespace runnel {
 namespace detail {
@@ -54,23 +55,10 @@ std::uint64_t Batch::unreadable() const noexcept {
 }
 
 std::int32_t murmur2(std::string_view key) noexcept {
-  constexpr std::uint32_t kMultiplier = 0x5bd1e995;
-  const auto* p = reinterpret_cast<const std::uint8_t*>(key.data());
-  auto left = static_cast<std::uint32_t>(key.size());
-  std::uint32_t h = 0x9747b28cU ^ left;
-  for (; left >= 4; left -= 4, p += 4) {
-    auto k = load_le<std::uint32_t>(p) * kMultiplier;
-    k ^= k >> 24;
-    h = (h * kMultiplier) ^ (k * kMultiplier);
-  }
-  if (left == 3) h ^= static_cast<std::uint32_t>(p[2]) << 16;
-  if (left >= 2) h ^= static_cast<std::uint32_t>(p[1]) << 8;
-  if (left >= 1) h = (h ^ p[0]) * kMultiplier;
-  h = (h ^ (h >> 13)) * kMultiplier;
-  return static_cast<std::int32_t>(h ^ (h >> 15));
+  return protocol::murmur2(key);
 }
 std::int32_t partition_for_key(std::string_view key, std::int32_t count) noexcept {
-  return (murmur2(key) & 0x7fffffff) % count;
+  return protocol::partition_for_key(key, count);
 }
 
 Outcome<Batch> FetchedPartition::decode(std::int64_t from) const {

@@ -1,15 +1,11 @@
-// Base64 as RFC 4648 section 4 has it, with padding.
+// The command line's names for protocol/text/base64.h.
 #pragma once
 
-#include <string>
-#include <string_view>
-
-#include "protocol/base/error.h"
+#include "protocol/text/base64.h"
 
 namespace runnel::tools {
 
-void append_base64(std::string_view bytes, std::string& out);
-/// kMalformed: a character or a length that base64 has not.
-[[nodiscard]] Result<std::string> decode_base64(std::string_view text);
+using protocol::append_base64;
+using protocol::decode_base64;
 
 }  // namespace runnel::tools

@@ -1,35 +1,16 @@
-// Sizes, durations and near misses, as people write them on a command line or in a config file.
+// The command line's names for protocol/text/units.h.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
-
-#include "protocol/base/error.h"
+#include "protocol/text/units.h"
 
 namespace runnel::tools {
 
-/// "4096", "64KiB", "256M", "1GiB": bytes. Suffixes are powers of 1024; the "iB" may be left out.
-/// kInvalidArgument for anything else, decimal "MB" included, with what would be right.
-[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
-/// The shortest exact form: "256MiB", "1000B".
-[[nodiscard]] std::string format_size(std::uint64_t bytes);
-/// For people: "1.4 GiB", three digits at most.
-[[nodiscard]] std::string human_size(double bytes);
-
-/// "250ms", "10s", "5m", "2h", "7d", "1w", "1h30m"; a bare number is milliseconds.
-[[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
-/// The shortest exact form: "7d", "90s", "1500ms".
-[[nodiscard]] std::string format_duration(std::chrono::milliseconds value);
-
-/// A whole decimal number, sign allowed; all of `text` has to be it.
-[[nodiscard]] Result<std::int64_t> parse_integer(std::string_view text);
-
-/// The candidate that `word` was most likely meant to be, or empty if none is near: a third of its
-/// letters may be wrong, at least one.
-[[nodiscard]] std::string_view nearest(std::string_view word,
-                                       std::span<const std::string_view> candidates);
+using protocol::format_duration;
+using protocol::format_size;
+using protocol::human_size;
+using protocol::nearest;
+using protocol::parse_duration;
+using protocol::parse_integer;
+using protocol::parse_size;
 
 }  // namespace runnel::tools

@@ -1,8 +1,8 @@
-#include "tools/text/base64.h"
+#include "protocol/text/base64.h"
 
 #include <algorithm>
 
-namespace runnel::tools {
+namespace runnel::protocol {
 namespace {
 
 constexpr std::string_view kDigits =
@@ -43,4 +43,4 @@ Result<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
-}  // namespace runnel::tools
+}  // namespace runnel::protocol

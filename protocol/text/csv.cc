@@ -1,6 +1,6 @@
-#include "tools/text/csv.h"
+#include "protocol/text/csv.h"
 
-namespace runnel::tools {
+namespace runnel::protocol {
 namespace {
 
 enum class State { kFieldStart, kPlain, kQuoted, kQuoteInQuoted };
@@ -103,4 +103,4 @@ std::optional<CsvRow> CsvReader::next() {
   return row;
 }
 
-}  // namespace runnel::tools
+}  // namespace runnel::protocol

@@ -1,4 +1,4 @@
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-namespace runnel::tools {
+namespace runnel::protocol {
 namespace {
 
 struct Unit {
@@ -154,4 +154,4 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   return best;
 }
 
-}  // namespace runnel::tools
+}  // namespace runnel::protocol

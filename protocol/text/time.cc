@@ -1,4 +1,4 @@
-#include "tools/text/time.h"
+#include "protocol/text/time.h"
 
 #include <array>
 #include <cctype>
@@ -6,9 +6,9 @@
 #include <cstdio>
 #include <ctime>
 
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
-namespace runnel::tools {
+namespace runnel::protocol {
 namespace {
 
 tl::unexpected<Error> not_a_time(std::string_view text) {
@@ -194,4 +194,4 @@ Result<PlaceRange> parse_range(std::string_view text, std::int64_t now) {
   return split_range(timed ? text.substr(1) : text, timed, now);
 }
 
-}  // namespace runnel::tools
+}  // namespace runnel::protocol
