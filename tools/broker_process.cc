@@ -160,11 +160,32 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
   return kafka_->start();
 }
 
+void BrokerProcess::open_http(const Settings& settings) {
+  broker::http::HttpOptions options;
+  options.server_version = program_version();
+  options.hosts = settings.list("http-host");
+  options.origins = settings.list("http-origin");
+  std::erase(options.origins, "none");
+  options.statistics = [this] { return service_->statistics(); };
+  options.log = [](std::string_view line) { spdlog::debug("{}", line); };
+  http_ = std::make_unique<broker::http::HttpService>(
+      *store_, *coordinator_, storage::Clock::system(),
+      broker::http::HttpService::Shared{service_->memory().shared_from_this(),
+                                        [this](const auto& session, auto retry) {
+                                          service_->wait_for_memory(session, std::move(retry));
+                                        },
+                                        service_->workers()},
+      std::move(options));
+}
+
 Status BrokerProcess::open_network(const Settings& settings) {
   broker::NativeOptions native;
   native.server_version = program_version();
-  native.more_statistics = [this] { return kafka_->statistics(); };
-  native.views = views_.get();
+  native.more_statistics = [this] {
+    auto all = kafka_->statistics();
+    for (auto& one : http_->statistics()) all.push_back(std::move(one));
+    return all;
+  };
   service_ = std::make_unique<broker::NativeService>(*store_, *coordinator_,
                                                      storage::Clock::system(), native);
   broker::ServerOptions options;
@@ -181,6 +202,8 @@ Status BrokerProcess::open_network(const Settings& settings) {
   options.protocols.native = service_->factory();
   RUNNEL_TRY(open_kafka(settings));
   options.protocols.kafka = kafka_->factory();
+  open_http(settings);
+  options.protocols.http = http_->factory();
   options.protocols.log = [](std::string_view line) { spdlog::debug("{}", line); };
   server_ = std::make_unique<broker::Server>(std::move(options));
   RUNNEL_TRY(server_->start());
@@ -214,6 +237,7 @@ void BrokerProcess::run(const std::function<void()>& reload) {
 Status BrokerProcess::close() {
   if (server_) {
     notify("STOPPING=1");
+    http_->shut_down();
     if (!server_->drain(drain_timeout_)) {
       spdlog::warn("some connections did not finish within {}; they are cut",
                    format_duration(drain_timeout_));

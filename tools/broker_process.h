@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/groups/coordinator.h"
+#include "broker/http/service.h"
 #include "broker/kafka/service.h"
 #include "broker/native/service.h"
 #include "broker/net/server.h"
@@ -40,6 +41,7 @@ class BrokerProcess {
   Status open_views(const Settings& settings);
   [[nodiscard]] Status open_kafka(const Settings& settings);
   Status open_groups();
+  void open_http(const Settings& settings);
   Status open_network(const Settings& settings);
 
   const std::chrono::milliseconds drain_timeout_;
@@ -51,6 +53,7 @@ class BrokerProcess {
   std::unique_ptr<broker::Coordinator> coordinator_;
   std::unique_ptr<broker::NativeService> service_;
   std::unique_ptr<broker::KafkaService> kafka_;
+  std::unique_ptr<broker::http::HttpService> http_;
   std::unique_ptr<broker::Server> server_;
 };
 

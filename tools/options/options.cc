@@ -34,6 +34,14 @@ constexpr OptionRow kTable[] = {
      "same order. reached: the address they reached, which is right unless something between "
      "clients and broker translates addresses.",
      kRepeatable, kAtStart},
+    {"http-host", kText, 0, 0, "", "localhost", "",
+     "A name that HTTP requests may have as their Host besides addresses and localhost; * for any. "
+     "It keeps pages of other sites from reaching the broker through their own name.",
+     kRepeatable, kAtStart},
+    {"http-origin", kText, 0, 0, "", "none", "",
+     "An origin such as https://reports.example whose pages may use the broker over HTTP; * for "
+     "any.",
+     kRepeatable, kAtStart},
     {"set", kAssignment, 0, 0, "", "", "nothing",
      "Sets a broker config under Kafka's name, such as num.partitions=3; a table [kafka] in the "
      "file does it too. `runnel config reference --broker` lists them.",

@@ -1,0 +1,372 @@
+// Append: a body becomes record batches, these one commit; each record is answered.
+#include <xxhash.h>
+
+#include <algorithm>
+#include <map>
+
+#include "broker/http/append_rows.h"
+#include "broker/http/limits.h"
+#include "broker/http/routes.h"
+#include "protocol/filter/json_text.h"
+#include "protocol/record_batch/partitioner.h"
+
+namespace runnel::broker::http {
+namespace {
+
+constexpr std::string_view kIdempotencySource = "idempotency-key";
+constexpr std::size_t kMaxIdempotencyKeyBytes = 200;
+/// Of one record in a batch, at most, besides its key, value and headers.
+constexpr std::size_t kRecordOverhead = 64;
+constexpr std::size_t kHeaderOverhead = 16;
+
+/// Where a record of the body went.
+struct Placed {
+  std::size_t append = 0;  ///< of the commit's appends
+  std::int32_t index = 0;  ///< within that
+  std::size_t entry = 0;   ///< of its dedup entries, if it has a key of its own
+  bool has_entry = false;
+};
+
+/// A body made ready for the store.
+struct Prepared {
+  storage::CommitRequest commit;
+  std::vector<std::int32_t> partitions;  ///< of the appends
+  std::vector<Placed> records;           ///< in the body's order
+};
+
+std::uint64_t hash_of(std::string_view text) {
+  return XXH3_64bits(text.data(), text.size());
+}
+
+std::size_t size_of(const AppendRow& row) {
+  std::size_t size = kRecordOverhead + row.key.value_or("").size() + row.value.value_or("").size();
+  for (const auto& h : row.headers) {
+    size += kHeaderOverhead + h.key.size() + h.value.value_or("").size();
+  }
+  return size;
+}
+
+/// One partition's share of the body.
+class Share {
+ public:
+  Share(storage::PartitionRef ref, storage::RecordRules rules, Timestamp now)
+      : ref_(std::move(ref)), rules_(rules), now_(now) {}
+
+  Status add(const AppendRow& row) {
+    if (rules_.needs_keys && !row.key) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "it has no key, so it can't be compacted; give it one, or take compact out of "
+                  "the topic's cleanup.policy");
+    }
+    const std::int64_t time = row.timestamp.value_or(now_.value());
+    RUNNEL_TRY(check_time(time));
+    const std::size_t most =
+        std::min<std::size_t>(kBatchBytes, static_cast<std::size_t>(rules_.max_batch_bytes));
+    if (builder_.count() > 0 && builder_.bytes() + size_of(row) > most) RUNNEL_TRY(finish_batch());
+    builder_.add({Timestamp(time), row.key, row.value, row.headers});
+    if (builder_.bytes() > static_cast<std::size_t>(rules_.max_batch_bytes)) {
+      return fail(ErrorCode::kRecordTooLarge,
+                  "it has " + std::to_string(builder_.bytes()) +
+                      " bytes as a batch of its own, max.message.bytes of the topic is " +
+                      std::to_string(rules_.max_batch_bytes));
+    }
+    ++records;
+    return {};
+  }
+  Result<storage::AppendItem> finish() {
+    RUNNEL_TRY(finish_batch());
+    storage::AppendItem item{ref_, {}, std::move(dedup), std::nullopt};
+    if (batches_.size() == 1) {
+      item.batches = std::move(batches_.front());
+      return item;
+    }
+    std::size_t bytes = 0;
+    for (const Buffer& b : batches_) bytes += b.size();
+    item.batches = Buffer::allocate(bytes);
+    std::byte* to = item.batches.mutable_data();
+    for (const Buffer& b : batches_) to = std::copy_n(b.data(), b.size(), to);
+    return item;
+  }
+
+  std::int32_t records = 0;
+  std::vector<storage::DedupEntry> dedup;
+
+ private:
+  Status check_time(std::int64_t time) const {
+    if (rules_.log_append_time) return {};
+    const std::int64_t now = now_.value();
+    const bool old = time < now && now - time > rules_.timestamp_before_max_ms;
+    const bool ahead = time > now && time - now > rules_.timestamp_after_max_ms;
+    if (time >= 0 && !old && !ahead) return {};
+    return fail(ErrorCode::kInvalidArgument,
+                "its timestamp " + std::to_string(time) +
+                    " is further from the broker's clock than the topic allows "
+                    "(message.timestamp.before.max.ms and message.timestamp.after.max.ms)");
+  }
+  Status finish_batch() {
+    RUNNEL_TRY_ASSIGN(auto batch, builder_.finish());
+    batches_.push_back(std::move(batch));
+    return {};
+  }
+
+  const storage::PartitionRef ref_;
+  const storage::RecordRules rules_;
+  const Timestamp now_;
+  protocol::BatchBuilder builder_;
+  std::vector<Buffer> batches_;
+};
+
+/// Takes a request's rows to their partitions.
+class Placer {
+ public:
+  Placer(Call& call, std::int32_t count, std::optional<std::string_view> idempotency_key)
+      : call_(call), count_(count), idempotency_key_(idempotency_key) {
+    // A repeat has to choose what the first time chose.
+    rest_ = idempotency_key ? protocol::partition_for_key(*idempotency_key, count)
+                            : static_cast<std::int32_t>(call.service().next_turn() %
+                                                        static_cast<std::uint32_t>(count));
+    if (call.query("partition")) {
+      given_ = static_cast<std::int32_t>(call.integer("partition", 0));
+    }
+  }
+
+  Status add(AppendRow& row) {
+    const std::int32_t partition = partition_of(row);
+    RUNNEL_TRY_ASSIGN(const std::size_t at, share_of(partition));
+    Share& share = shares_[at];
+    Placed placed{at, share.records, share.dedup.size(), row.dedup.has_value()};
+    if (row.dedup) {
+      if (idempotency_key_) {
+        return fail(ErrorCode::kInvalidArgument,
+                    "the request has an Idempotency-Key, so its records have no dedup");
+      }
+      if (++dedups_ > storage::kMaxDedupEntries) {
+        return fail(ErrorCode::kInvalidArgument, "too many records with dedup in one request");
+      }
+      share.dedup.push_back(
+          {std::move(*row.dedup), hash_of(row.value.value_or("")), share.records});
+    } else if (idempotency_key_ && share.records == 0) {
+      share.dedup.push_back({{std::string(kIdempotencySource), call_.path("topic"),
+                              std::string(*idempotency_key_) + ":" + std::to_string(at)},
+                             hash_of(call_.request().body),
+                             0});
+    }
+    RUNNEL_TRY(share.add(row));
+    out_.records.push_back(placed);
+    return {};
+  }
+  Result<Prepared> finish() {
+    for (Share& share : shares_) {
+      RUNNEL_TRY_ASSIGN(auto item, share.finish());
+      out_.commit.appends.push_back(std::move(item));
+    }
+    return std::move(out_);
+  }
+
+ private:
+  [[nodiscard]] std::int32_t partition_of(const AppendRow& row) const {
+    if (row.partition) return *row.partition;
+    if (given_) return *given_;
+    if (row.key) return protocol::partition_for_key(*row.key, count_);
+    if (row.dedup) return protocol::partition_for_key(row.dedup->source_id, count_);
+    return rest_;
+  }
+  Result<std::size_t> share_of(std::int32_t partition) {
+    const auto known = places_.find(partition);
+    if (known != places_.end()) return known->second;
+    RUNNEL_TRY_ASSIGN(auto ref,
+                      call_.store().partition(call_.path("topic"), PartitionIndex(partition)));
+    const storage::RecordRules rules = call_.store().record_rules(ref);
+    shares_.emplace_back(std::move(ref), rules, call_.service().clock().now());
+    out_.partitions.push_back(partition);
+    return places_[partition] = shares_.size() - 1;
+  }
+
+  Call& call_;
+  const std::int32_t count_;
+  const std::optional<std::string_view> idempotency_key_;
+  std::int32_t rest_ = 0;
+  std::optional<std::int32_t> given_;
+  std::size_t dedups_ = 0;
+  std::deque<Share> shares_;
+  std::map<std::int32_t, std::size_t> places_;
+  Prepared out_;
+};
+
+Result<std::optional<std::string_view>> idempotency_key_of(const Request& request) {
+  const std::string* key = request.header("idempotency-key");
+  if (key == nullptr) return std::optional<std::string_view>();
+  if (!key->empty() && key->size() <= kMaxIdempotencyKeyBytes) {
+    return std::optional<std::string_view>(*key);
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "an Idempotency-Key has 1 to " + std::to_string(kMaxIdempotencyKeyBytes) + " bytes");
+}
+
+storage::Durability durability_of(std::string_view name) {
+  if (name == "none") return storage::Durability::kNone;
+  return name == "written" ? storage::Durability::kWritten : storage::Durability::kSynced;
+}
+
+std::string_view name_of(storage::Durability durability) {
+  switch (durability) {
+    case storage::Durability::kNone:
+      return "none";
+    case storage::Durability::kWritten:
+      return "written";
+    case storage::Durability::kSynced:
+      return "synced";
+  }
+  return "";
+}
+
+/// The whole way from the body to the commit. Blocks nowhere.
+Result<Prepared> prepare(Call& call) {
+  RUNNEL_TRY_ASSIGN(const auto key, idempotency_key_of(call.request()));
+  RUNNEL_TRY_ASSIGN(const std::int32_t count, call.service().partition_count(call.path("topic")));
+  AppendForm form;
+  form.type = media_type(*call.request().header("content-type"));
+  form.as_values = call.query("as") == "values";
+  form.key = call.query("key").value_or("");
+  form.timestamp = call.query("timestamp").value_or("");
+  AppendRows rows;
+  RUNNEL_TRY(rows.read(call.request().body, form));
+  Placer placer(call, count, key);
+  for (std::size_t i = 0; i < rows.rows().size(); ++i) {
+    const Status added = placer.add(rows.rows()[i]);
+    if (!added) return fail(added.error().within("record " + std::to_string(i)));
+  }
+  RUNNEL_TRY_ASSIGN(auto prepared, placer.finish());
+  prepared.commit.durability = durability_of(call.query("durability").value_or("synced"));
+  return prepared;
+}
+
+/// What the store's callback and the answer need.
+struct Pending {
+  CallRef call;
+  std::vector<std::int32_t> partitions;
+  std::vector<Placed> records;
+  storage::CommitOutcome outcome{fail(ErrorCode::kInternal, "not answered"), {}};
+};
+
+Offset offset_of(const storage::AppendResult& result, const Placed& placed) {
+  if (!result.duplicate) return result.base_offset + placed.index;
+  if (placed.has_entry) return result.dedup_offsets.at(placed.entry);
+  const Offset first = result.dedup_offsets.empty() ? result.base_offset : result.dedup_offsets[0];
+  return first + placed.index;
+}
+
+Problem problem_of(const Pending& pending) {
+  Problem out = problem(pending.outcome.result.error());
+  if (pending.outcome.duplicates.empty()) return out;
+  out.more = ",\"duplicates\":[";
+  for (const storage::PartialDuplicate& d : pending.outcome.duplicates) {
+    for (std::size_t i = 0; i < pending.records.size(); ++i) {
+      const Placed& placed = pending.records[i];
+      if (placed.append != d.append || !placed.has_entry || placed.entry != d.entry) continue;
+      if (out.more.back() != '[') out.more += ',';
+      out.more += "{\"record\":" + std::to_string(i) +
+                  ",\"offset\":" + std::to_string(d.offset.value()) + "}";
+    }
+  }
+  out.more += ']';
+  return out;
+}
+
+void answer(const Pending& pending) {
+  if (!pending.outcome.result) return pending.call->fail(problem_of(pending));
+  const storage::CommitResult& result = *pending.outcome.result;
+  const std::string durability(name_of(result.durability));
+  std::string body = "{\"records\":[";
+  body.reserve(pending.records.size() * 80 + 32);
+  for (const Placed& placed : pending.records) {
+    const storage::AppendResult& append = result.appends.at(placed.append);
+    if (body.back() != '[') body += ',';
+    body += "{\"partition\":";
+    body += std::to_string(pending.partitions[placed.append]);
+    body += ",\"offset\":";
+    body += std::to_string(offset_of(append, placed).value());
+    body += ",\"durability\":\"";
+    body += durability;
+    body += append.duplicate ? "\",\"duplicate\":true}" : "\",\"duplicate\":false}";
+  }
+  body += "]}\n";
+  Counters::add(pending.call->service().counters().appended_records, pending.records.size());
+  pending.call->reply(json(std::move(body)));
+}
+
+void commit(const CallRef& call, Result<Prepared> prepared) {
+  if (!prepared) return call->fail(prepared.error());
+  auto pending = std::make_shared<Pending>();
+  pending->call = call;
+  pending->partitions = std::move(prepared->partitions);
+  pending->records = std::move(prepared->records);
+  call->store().queue_commit(std::move(prepared->commit),
+                             [pending](storage::CommitOutcome outcome) {
+                               pending->outcome = std::move(outcome);
+                               pending->call->on_loop([pending] { answer(*pending); });
+                             });
+}
+
+void append(const CallRef& call) {
+  const std::size_t bytes = call->request().body.size();
+  MemoryLease lease;
+  // What the batches take, and what reading the body needs.
+  if (bytes > kSmallBodyBytes && !call->service().memory().try_take(2 * bytes, lease)) {
+    return call->fail(Error(ErrorCode::kOverloaded,
+                            "the broker's memory is used up; nothing was stored. Try again later "
+                            "or raise its memory limit"));
+  }
+  call->keep(std::move(lease));
+  if (bytes <= kMaxInlineBodyBytes) return commit(call, prepare(*call));
+  run_blocking(
+      call, [call] { return prepare(*call); },
+      [call](Result<Prepared> prepared) { commit(call, std::move(prepared)); });
+}
+
+}  // namespace
+
+std::vector<Route> append_routes() {
+  return {
+      {.method = Method::kPost,
+       .pattern = "/api/v1/topics/{topic}/records",
+       .handler = append,
+       .id = "appendRecords",
+       .tag = "records",
+       .summary = "Appends records: all of the request, or nothing",
+       .description =
+           "One record or an array of them as JSON, one a line as NDJSON, or CSV with a header "
+           "line, whose rows become JSON objects. A record without a partition goes where Kafka's "
+           "clients would send its key. With Idempotency-Key, or with dedup in each record, a "
+           "repeat stores nothing and is answered with the first offsets.",
+       .query = {{.name = "durability",
+                  .kind = Param::Kind::kChoice,
+                  .text = "What is waited for: synced (if left out), written (in the operating "
+                          "system's hands) or none.",
+                  .choices = "none|written|synced"},
+                 {.name = "partition",
+                  .kind = Param::Kind::kInteger,
+                  .text = "Of the records that name none.",
+                  .max = storage::kMaxPartitionsPerTopic - 1},
+                 {.name = "as",
+                  .kind = Param::Kind::kChoice,
+                  .text = "Whether the elements or lines of the body are records (if left out) or "
+                          "just their values.",
+                  .choices = "records|values"},
+                 {.name = "key",
+                  .text = "Of values: the JSON path or CSV column of the key.",
+                  .example = ".id"},
+                 {.name = "timestamp",
+                  .text = "Of values: the JSON path or CSV column of the time, in milliseconds or "
+                          "as 2026-11-21T05:00:00Z.",
+                  .example = ".at"}},
+       .headers = {{.name = "Idempotency-Key",
+                    .text = "Makes a repeat of the same request store nothing."}},
+       .bodies = {{kJson, "Records"}, {kNdjson}, {kCsv}},
+       .answers = {{200,
+                    "Where each record is, in the order of the request.",
+                    {{kJson, "Appended"}}}}},
+  };
+}
+
+}  // namespace runnel::broker::http

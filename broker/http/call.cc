@@ -1,0 +1,122 @@
+#include "broker/http/call.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "broker/http/http_session.h"
+#include "broker/http/router.h"
+
+namespace runnel::broker::http {
+
+void Posts::push(std::function<void()> work) {
+  bool first = false;
+  {
+    MutexLock lock(mutex_);
+    if (ended_) return;
+    first = items_.empty();
+    items_.push_back(std::move(work));
+  }
+  if (!first) return;  // whoever pushed the first has posted
+  session_->post([self = shared_from_this()](Session& session) {
+    static_cast<HttpSession&>(session).run(self->take());
+  });
+}
+
+void Posts::end() {
+  std::vector<std::function<void()>> dropped;  // destroyed outside the lock
+  MutexLock lock(mutex_);
+  ended_ = true;
+  dropped.swap(items_);
+}
+
+Call::Call(HttpSession& session, HttpService& service, std::shared_ptr<const Peer> peer,
+           const Route& route, Request request, Parameters parameters, std::string id,
+           MemoryLease lease, std::uint64_t number)
+    : session_(session),
+      service_(service),
+      peer_(std::move(peer)),
+      route_(route),
+      request_(std::move(request)),
+      parameters_(std::move(parameters)),
+      id_(std::move(id)),
+      number_(number) {
+  leases_.push_back(std::move(lease));
+}
+
+Call::~Call() {
+  if (answered_) return;
+  // A defect if the connection still lives: its client must not wait for ever.
+  peer_->posts->push([number = number_, session = &session_] { session->dropped(number); });
+}
+
+const std::string& Call::path(std::string_view name) const {
+  const auto found = parameters_.path.find(name);
+  RUNNEL_ASSERT(found != parameters_.path.end());
+  return found->second;
+}
+
+std::optional<std::string_view> Call::query(std::string_view name) const {
+  for (const auto& [key, value] : parameters_.query) {
+    if (key == name) return value;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> Call::query_all(std::string_view name) const {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : parameters_.query) {
+    if (key == name) out.push_back(value);
+  }
+  return out;
+}
+
+std::int64_t Call::integer(std::string_view name, std::int64_t otherwise) const {
+  const auto text = query(name);
+  if (!text) return otherwise;
+  std::int64_t value = otherwise;  // the router has checked it
+  static_cast<void>(std::from_chars(text->data(), text->data() + text->size(), value));
+  return value;
+}
+
+bool Call::flag(std::string_view name) const {
+  return query(name) == "true";
+}
+
+bool Call::wants(std::string_view type) const {
+  const std::string* accept = request_.header("accept");
+  return accept != nullptr && accepts(*accept, type) && !accepts(*accept, kJson);
+}
+
+void Call::reply(Response response) {
+  if (answered_) return;  // cancelled meanwhile
+  answered_ = true;
+  session_.answered(number_, std::move(response), std::move(leases_));
+}
+
+void Call::fail(Problem why) {
+  if (answered_) return;
+  Counters::add(service_.counters().failures, 1);
+  reply(response_of(std::move(why), id_));
+}
+
+void Call::on_cancel(std::function<void()> cancel) {
+  cancel_ = std::move(cancel);
+  if (!cancel_ || !session_.finishing_) return;
+  on_loop(std::exchange(cancel_, {}));
+}
+
+void Call::begin_stream(Response head) {
+  RUNNEL_ASSERT(!answered_);
+  session_.stream(number_, std::move(head));
+}
+
+bool Call::write(std::string piece) {
+  return session_.stream_piece(number_, std::move(piece));
+}
+
+void Call::end_stream() {
+  answered_ = true;
+  session_.stream_end(number_);
+}
+
+}  // namespace runnel::broker::http

@@ -1,0 +1,502 @@
+#include "broker/http/http_session.h"
+
+#include <algorithm>
+
+#include "broker/http/hosts.h"
+#include "broker/http/limits.h"
+
+namespace runnel::broker::http {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+Buffer buffer_of(std::string text) {
+  auto owner = std::make_shared<std::string>(std::move(text));
+  const MutableBytes bytes(reinterpret_cast<std::byte*>(owner->data()), owner->size());
+  return Buffer::of(std::move(owner), bytes);
+}
+
+/// Answers echo it, so it has to be a short visible text.
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxRequestIdBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+/// "http://host:1/path" is "/path" of that host (RFC 9112, 3.2.2).
+void take_absolute_form(Request& request) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!request.target.starts_with(scheme)) continue;
+    const std::size_t end =
+        std::min(request.target.find_first_of("/?", scheme.size()), request.target.size());
+    for (Header& h : request.headers) {
+      if (h.name == "host") h.value = request.target.substr(scheme.size(), end - scheme.size());
+    }
+    request.target.erase(0, end);
+    if (!request.target.starts_with('/')) request.target.insert(0, "/");
+    return;
+  }
+}
+
+}  // namespace
+
+HttpSession::HttpSession(HttpService& service, Connection& connection)
+    : service_(service),
+      connection_(connection),
+      handle_(connection.handle()),
+      peer_(std::make_shared<Peer>(
+          Peer{connection.local(), connection.remote(), std::make_shared<Posts>(handle_),
+               service.workers().make_lane(), std::make_shared<MemoryShare>()})) {
+  Counters::add(service_.counters().sessions, 1);
+}
+
+HttpSession::~HttpSession() {
+  closed_ = true;
+  service_.workers().end(peer_->lane);
+  for (const Slot& slot : slots_) {
+    if (slot.streaming && !slot.ready) service_.counters().streams.fetch_sub(1);
+    if (const CallRef call = slot.call.lock(); call && call->cancel_) {
+      std::exchange(call->cancel_, {})();
+    }
+  }
+  peer_->posts->end();
+  service_.counters().sessions.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// ---------------------------------------------------------------- requests
+bool HttpSession::blocked() const noexcept {
+  return wants_memory_ || output_full_ || ignores_input_ || slots_.size() >= kMaxPipelined;
+}
+
+void HttpSession::received(Bytes data) {
+  if (closed_ || ignores_input_) return;
+  if (arriving_) arriving_->bytes += data.size();
+  if (blocked() || !input_.empty()) {
+    input_.append(as_text(data));
+    go_on();
+  } else {
+    consume(as_text(data));
+  }
+  flush();
+  update_pause();
+}
+
+void HttpSession::go_on() {
+  if (blocked() || input_.empty() || closed_) return;
+  const std::string held = std::exchange(input_, {});
+  consume(held);
+}
+
+void HttpSession::consume(std::string_view data) {
+  while (!data.empty() && !blocked() && !closed_) {
+    if (!arriving_) {
+      // Some clients send a line break after a body; one before a request means nothing.
+      if (data.starts_with("\r\n")) {
+        data.remove_prefix(2);
+        continue;
+      }
+      if (data == "\r") break;
+      begin_request();
+      arriving_->bytes = data.size();
+    }
+    if (arriving_->head_done && !arriving_->refused && !pay(data.size())) break;
+    if (!arriving_) break;  // it was too large
+    const RequestParser::Step step = arriving_->parser.put(data);
+    if (step.refused) {
+      refuse(*step.refused, true);
+      break;
+    }
+    data.remove_prefix(step.used);
+    if (!arriving_->head_done && arriving_->parser.head_done()) {
+      arriving_->head_done = true;
+      head_arrived();
+      if (!arriving_) continue;
+    }
+    if (arriving_->parser.done()) {
+      end_request();
+    } else if (step.used == 0) {
+      break;
+    }
+  }
+  if (!ignores_input_) input_.assign(data);
+}
+
+void HttpSession::begin_request() {
+  arriving_.emplace();
+  ++requests_;
+}
+
+/// Memory for the body's next bytes. False if it has to be waited for, or the body is too large.
+bool HttpSession::pay(std::size_t arriving) {
+  Arriving& a = *arriving_;
+  if (!a.parser.has_body()) return true;
+  std::string& body = a.parser.request().body;
+  std::uint64_t need = body.size() + arriving;
+  const auto length = a.parser.content_length();
+  if (length) need = std::min<std::uint64_t>(need, *length);
+  if (need <= a.paid) return true;
+  const std::uint64_t most = std::min(kMaxBodyBytes, service_.memory().largest_request() / 2);
+  if (!length && need > most + kMaxHeaderBytes) {
+    refuse(problem(413, "body_too_large",
+                   "the body has more than " + std::to_string(most) +
+                       " bytes; send it in several requests"),
+           true);
+    return false;
+  }
+  std::uint64_t wanted = std::max<std::uint64_t>(need, 2 * a.paid);
+  if (length) wanted = std::min(wanted, *length);
+  const std::uint64_t charge = wanted + kRequestCharge;
+  if (!service_.memory().grow(charge, peer_->share, a.lease)) {
+    if (wanted > kSmallBodyBytes || !unpaid_.expired()) {
+      wait_for_memory();
+      return false;
+    }
+    auto token = std::make_shared<const bool>(true);
+    unpaid_ = token;
+    a.lease.keep(std::move(token));
+  }
+  body.reserve(wanted);
+  a.paid = wanted;
+  return true;
+}
+
+void HttpSession::wait_for_memory() {
+  wants_memory_ = true;
+  service_.wait_for_memory(
+      handle_, [](Session& session) { static_cast<HttpSession&>(session).retry_memory(); });
+}
+
+void HttpSession::retry_memory() {
+  if (closed_ || !wants_memory_) return;
+  wants_memory_ = false;
+  go_on();
+  flush();
+  update_pause();
+}
+
+void HttpSession::head_arrived() {
+  Arriving& a = *arriving_;
+  Request& request = a.parser.request();
+  Counters::add(service_.counters().requests, 1);
+  const std::string* id = request.header("x-request-id");
+  a.id = id != nullptr && is_request_id(*id) ? *id : service_.make_request_id();
+  take_absolute_form(request);
+  a.refused = check_head(a.match);
+  const std::string* expect = request.header("expect");
+  if (expect != nullptr && media_type(*expect) != "100-continue" && !a.refused) {
+    a.refused = problem(417, "expectation_failed", "Expect may only be 100-continue");
+  }
+  if (a.refused) {
+    const auto length = a.parser.content_length();
+    // Whoever waits for 100 Continue may send the body or not: nobody knows where the next request
+    // begins.
+    if (expect != nullptr || !length || *length > kMaxSkippedBodyBytes) {
+      return refuse(std::move(*a.refused), true);
+    }
+    a.parser.skip_body();
+    return;
+  }
+  a.owes_continue = expect != nullptr && request.http11 && a.parser.has_body();
+}
+
+std::optional<Problem> HttpSession::check_head(Router::Match& match) {
+  const Request& request = arriving_->parser.request();
+  const HttpOptions& options = service_.options();
+  if (auto foreign = check_origin(request, options.hosts, options.origins)) return foreign;
+  match = service_.router().match(request, arriving_->parser.has_body());
+  if (match.problem) return std::exchange(match.problem, std::nullopt);
+  return check_size(match);
+}
+
+std::optional<Problem> HttpSession::check_size(const Router::Match& match) const {
+  const auto length = arriving_->parser.content_length();
+  if (match.route == nullptr || !length) return std::nullopt;
+  const std::uint64_t most = std::min(kMaxBodyBytes, service_.memory().largest_request() / 2);
+  if (*length <= most) return std::nullopt;
+  return problem(413, "body_too_large",
+                 "the body has " + std::to_string(*length) + " bytes, and " + std::to_string(most) +
+                     " are taken at most (32 MiB, or an eighth of the memory for requests if that "
+                     "is less); send it in several requests");
+}
+
+HttpSession::Slot& HttpSession::add_slot() {
+  const Request& request = arriving_->parser.request();
+  // Who has asked something has shown what it is, however long the answer takes.
+  if (first_number_ + slots_.size() == 0) connection_.send({});
+  Slot& slot = slots_.emplace_back();
+  slot.safe = is_safe(request.method);
+  slot.head_only = request.method == Method::kHead;
+  slot.http11 = request.http11;
+  slot.close = !request.keep_alive;
+  slot.id = arriving_->id.empty() ? service_.make_request_id() : arriving_->id;
+  slot.origin = readable_by(request, service_.options().origins);
+  if (slot.close) ignores_input_ = true;
+  return slot;
+}
+
+void HttpSession::refuse(Problem why, bool close) {
+  Counters::add(service_.counters().refused, 1);
+  Counters::add(service_.counters().failures, 1);
+  Slot& slot = add_slot();
+  slot.begun = true;
+  if (close) {
+    slot.close = true;
+    ignores_input_ = true;
+    service_.note_closed("closed the connection from " + peer_->remote.host + ":" +
+                         std::to_string(peer_->remote.port) + ": " + why.detail);
+  }
+  fill(slot, response_of(std::move(why), slot.id));
+  arriving_.reset();
+}
+
+void HttpSession::end_request() {
+  Arriving& a = *arriving_;
+  if (a.refused) return refuse(std::move(*a.refused), false);
+  if (a.match.route == nullptr) return answer_options();
+  service_.memory().complete(a.lease);
+  Slot& slot = add_slot();
+  slot.streams = a.match.route->streams;
+  slot.waiting =
+      std::make_shared<Call>(*this, service_, peer_, *a.match.route, std::move(a.parser.request()),
+                             std::move(a.match.parameters), slot.id, std::move(a.lease),
+                             first_number_ + slots_.size() - 1);
+  arriving_.reset();
+  begin_calls();
+}
+
+/// OPTIONS: what the path takes, and what pages of the origins that are allowed may do.
+void HttpSession::answer_options() {
+  Response response;
+  response.status = 204;
+  response.headers.push_back({"Allow", arriving_->match.allowed});
+  Slot& slot = add_slot();
+  if (!slot.origin.empty()) {
+    response.headers.push_back({"Access-Control-Allow-Methods", arriving_->match.allowed});
+    response.headers.push_back({"Access-Control-Allow-Headers",
+                                "Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id"});
+    response.headers.push_back({"Access-Control-Max-Age", "600"});
+  }
+  slot.begun = true;
+  fill(slot, std::move(response));
+  arriving_.reset();
+}
+
+std::string_view HttpSession::overdue(std::chrono::steady_clock::time_point now) {
+  if (output_full_ && !slots_.empty() && slots_.front().streaming) {
+    if (!full_since_) full_since_ = now;
+    if (now - *full_since_ > kMaxStreamStall) {
+      Counters::add(service_.counters().slow, 1);
+      return "an event stream is not read";
+    }
+  } else {
+    full_since_.reset();
+  }
+  const bool unfinished = arriving_.has_value() && !blocked();
+  if (!unfinished || unfinished_.request != requests_) {
+    unfinished_ = {unfinished ? requests_ : 0, now, unfinished ? arriving_->bytes : 0};
+    return {};
+  }
+  const auto elapsed = now - unfinished_.since;
+  if (elapsed <= service_.memory().frame_grace()) return {};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
+  const std::uint64_t came = arriving_->bytes - std::min(arriving_->bytes, unfinished_.bytes);
+  if (came >= static_cast<std::uint64_t>(seconds) * kFrameBytesPerSecond) return {};
+  Counters::add(service_.counters().slow, 1);
+  refuse(problem(408, "request_timeout",
+                 "a request that had begun to arrive did not go on; send it faster"),
+         true);
+  flush();
+  update_pause();
+  return {};
+}
+
+// ---------------------------------------------------------------- answers
+/// Begins the calls whose turn has come.
+void HttpSession::begin_calls() {
+  bool all_ready = true;
+  bool all_safe = true;
+  for (std::size_t i = 0; i < slots_.size() && !closed_; ++i) {
+    Slot& slot = slots_[i];
+    if (!slot.begun) {
+      const bool beside_others = all_safe && slot.safe && !slot.streams;
+      const bool in_turn = slot.streams ? i == 0 : all_ready;
+      if (output_full_ || !(in_turn || beside_others)) return;
+      slot.begun = true;
+      const CallRef call = std::exchange(slot.waiting, nullptr);
+      slot.call = call;
+      call->route().handler(call);
+    }
+    all_ready = all_ready && slots_[i].ready;
+    all_safe = all_safe && (slots_[i].ready || (slots_[i].safe && !slots_[i].streams));
+  }
+}
+
+void HttpSession::run(std::vector<std::function<void()>> posts) {
+  for (const auto& work : posts) {
+    if (closed_) return;
+    work();
+  }
+  flush();
+  update_pause();
+}
+
+HttpSession::Slot* HttpSession::slot_of(std::uint64_t number) {
+  if (closed_ || number < first_number_ || number - first_number_ >= slots_.size()) return nullptr;
+  return &slots_[number - first_number_];
+}
+
+void HttpSession::add_common_headers(const Slot& slot, Response& response) const {
+  response.headers.push_back({"X-Request-Id", slot.id});
+  if (!service_.options().origins.empty()) response.headers.push_back({"Vary", "Origin"});
+  if (slot.origin.empty()) return;
+  response.headers.push_back({"Access-Control-Allow-Origin", slot.origin});
+  response.headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id, Next-Cursor"});
+}
+
+void HttpSession::fill(Slot& slot, Response response) {
+  const bool last = &slot == &slots_.back() && input_.empty() && !arriving_;
+  slot.close = slot.close || (finishing_ && last);
+  add_common_headers(slot, response);
+  HeadOptions options;
+  options.length = response.body.size();
+  options.close = slot.close;
+  options.say_keep_alive = !slot.http11;
+  std::string bytes = head_of(response, options, service_.clock().now().value());
+  if (slot.head_only) response.body.clear();
+  constexpr std::size_t kCopied = 16u << 10;
+  const bool in_one_piece = response.body.size() <= kCopied;
+  if (in_one_piece) bytes += response.body;
+  slot.output.emplace_back(buffer_of(std::move(bytes)));
+  if (!in_one_piece) slot.output.emplace_back(buffer_of(std::move(response.body)));
+  slot.ready = true;
+}
+
+void HttpSession::answered(std::uint64_t number, Response response,
+                           std::vector<MemoryLease> leases) {
+  leases.clear();
+  if (Slot* slot = slot_of(number)) fill(*slot, std::move(response));
+}
+
+void HttpSession::dropped(std::uint64_t number) {
+  Slot* slot = slot_of(number);
+  if (slot == nullptr || slot->ready) return;
+  if (slot->streaming) return stream_end(number);
+  fill(*slot, response_of(problem(Error(ErrorCode::kInternal,
+                                        "the request was dropped without an answer; this is a "
+                                        "defect of the broker")),
+                          slot->id));
+}
+
+void HttpSession::stream(std::uint64_t number, Response head) {
+  Slot* slot = slot_of(number);
+  if (slot == nullptr) return;
+  RUNNEL_ASSERT(slot == &slots_.front());
+  Counters::add(service_.counters().streams, 1);
+  slot->streaming = true;
+  slot->close = slot->close || !slot->http11 || finishing_;
+  if (slot->close) ignores_input_ = true;
+  add_common_headers(*slot, head);
+  HeadOptions options;
+  options.chunked = slot->http11;
+  options.close = slot->close;
+  Output out;
+  out.emplace_back(buffer_of(head_of(head, options, service_.clock().now().value())));
+  connection_.send(std::move(out));
+}
+
+bool HttpSession::stream_piece(std::uint64_t number, std::string piece) {
+  Slot* slot = slot_of(number);
+  if (slot == nullptr || piece.empty()) return false;
+  if (slot->http11) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string size;
+    for (std::size_t n = piece.size(); n > 0; n /= 16) size.insert(0, 1, kDigits[n % 16]);
+    piece = size + "\r\n" + piece + "\r\n";
+  }
+  Output out;
+  out.emplace_back(buffer_of(std::move(piece)));
+  connection_.send(std::move(out));
+  output_full_ = connection_.unsent_bytes() > kOutputLowMark;
+  return !output_full_;
+}
+
+void HttpSession::stream_end(std::uint64_t number) {
+  Slot* slot = slot_of(number);
+  if (slot == nullptr || slot->ready) return;
+  service_.counters().streams.fetch_sub(1, std::memory_order_relaxed);
+  if (slot->http11) slot->output.emplace_back(buffer_of("0\r\n\r\n"));
+  slot->ready = true;
+}
+
+/// Sends the answers whose turn it is, and begins what waited for them.
+void HttpSession::flush() {
+  while (!closed_ && !slots_.empty() && slots_.front().ready) {
+    Output all;
+    bool close = false;
+    while (!slots_.empty() && slots_.front().ready && !close) {
+      Output& output = slots_.front().output;
+      std::move(output.begin(), output.end(), std::back_inserter(all));
+      close = slots_.front().close;
+      slots_.pop_front();
+      ++first_number_;
+    }
+    if (!all.empty()) connection_.send(std::move(all));
+    output_full_ = connection_.unsent_bytes() > kOutputLowMark;
+    if (close) {
+      closed_ = true;
+      connection_.close();
+      return;
+    }
+    begin_calls();
+    go_on();
+  }
+  if (!closed_ && slots_.empty() && arriving_ && arriving_->owes_continue) {
+    arriving_->owes_continue = false;
+    Output out;
+    out.emplace_back(Buffer::copy_of(as_bytes(kContinue)));
+    connection_.send(std::move(out));
+  }
+  close_if_finished();
+}
+
+void HttpSession::update_pause() {
+  if (closed_) return;
+  const bool wanted = blocked() || finishing_;
+  if (wanted == paused_) return;
+  paused_ = wanted;
+  if (wanted) {
+    connection_.pause_reading();
+  } else {
+    connection_.resume_reading();
+  }
+}
+
+void HttpSession::drained() {
+  output_full_ = false;
+  if (!slots_.empty() && slots_.front().streaming) {
+    if (const CallRef call = slots_.front().call.lock(); call && call->drained_) {
+      std::exchange(call->drained_, {})();
+    }
+  }
+  begin_calls();
+  go_on();
+  flush();
+  update_pause();
+}
+
+void HttpSession::shutting_down() {
+  finishing_ = true;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const CallRef call = slots_[i].call.lock();
+    if (call && call->cancel_) std::exchange(call->cancel_, {})();
+  }
+  flush();
+  update_pause();
+}
+
+void HttpSession::close_if_finished() {
+  if (!finishing_ || closed_ || !slots_.empty()) return;
+  closed_ = true;
+  connection_.close();
+}
+
+}  // namespace runnel::broker::http

@@ -1,0 +1,125 @@
+// One HTTP/1.1 connection: requests in, calls out to the handlers, answers back in order.
+//
+// Requests that change nothing are worked on at the same time when a client pipelines them; all
+// others wait for what came before them and hold up what comes after.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/http/call.h"
+#include "broker/http/parser.h"
+#include "broker/http/router.h"
+#include "broker/http/service.h"
+#include "broker/net/session.h"
+
+namespace runnel::broker::http {
+
+/// Loop thread only.
+class HttpSession final : public Session {
+ public:
+  HttpSession(HttpService& service, Connection& connection);
+  ~HttpSession() override;
+
+  void received(Bytes data) override;
+  void drained() override;
+  void shutting_down() override;
+  std::string_view overdue(std::chrono::steady_clock::time_point now) override;
+
+ private:
+  friend class Call;
+  friend class Posts;
+  /// A request that was read, in the order of their arrival.
+  struct Slot {
+    CallRef waiting;           ///< whose turn has not come
+    std::weak_ptr<Call> call;  ///< that has begun
+    Output output;
+    bool safe = false;
+    bool streams = false;
+    bool head_only = false;  ///< HEAD
+    bool http11 = true;
+    bool close = false;  ///< the connection ends with its answer
+    bool begun = false;
+    bool streaming = false;
+    bool ready = false;
+    std::string origin = {};  ///< that may read the answer; empty: none but its own
+    std::string id = {};
+  };
+
+  // Requests.
+  void consume(std::string_view data);
+  void begin_request();
+  [[nodiscard]] bool pay(std::size_t arriving);
+  void wait_for_memory();
+  void retry_memory();
+  void head_arrived();
+  [[nodiscard]] std::optional<Problem> check_head(Router::Match& match);
+  [[nodiscard]] std::optional<Problem> check_size(const Router::Match& match) const;
+  void refuse(Problem why, bool close);
+  void end_request();
+  void answer_options();
+  Slot& add_slot();
+  [[nodiscard]] bool blocked() const noexcept;
+
+  // Answers.
+  void begin_calls();
+  void run(std::vector<std::function<void()>> posts);
+  void answered(std::uint64_t number, Response response, std::vector<MemoryLease> leases);
+  void dropped(std::uint64_t number);
+  void stream(std::uint64_t number, Response head);
+  [[nodiscard]] bool stream_piece(std::uint64_t number, std::string piece);
+  void stream_end(std::uint64_t number);
+  void fill(Slot& slot, Response response);
+  void add_common_headers(const Slot& slot, Response& response) const;
+  [[nodiscard]] Slot* slot_of(std::uint64_t number);
+  void flush();
+  void update_pause();
+  void go_on();
+  void close_if_finished();
+
+  HttpService& service_;
+  Connection& connection_;
+  const std::shared_ptr<SessionHandle> handle_;
+  const std::shared_ptr<const Peer> peer_;
+
+  /// The request that is arriving.
+  struct Arriving {
+    RequestParser parser;
+    MemoryLease lease;
+    std::size_t paid = 0;  ///< bytes of the body that there is memory for
+    Router::Match match;
+    std::optional<Problem> refused;  ///< told when its body was read over
+    bool head_done = false;
+    bool owes_continue = false;
+    std::uint64_t bytes = 0;  ///< that came
+    std::string id;
+  };
+  std::optional<Arriving> arriving_;
+  std::uint64_t requests_ = 0;  ///< begun so far
+  std::string input_;           ///< arrived and not used yet
+  std::weak_ptr<const void> unpaid_;
+  struct Unfinished {
+    std::uint64_t request = 0;
+    std::chrono::steady_clock::time_point since;
+    std::uint64_t bytes = 0;
+  };
+  Unfinished unfinished_;  ///< the request that overdue() last saw unfinished
+  std::optional<std::chrono::steady_clock::time_point> full_since_;
+
+  bool wants_memory_ = false;
+  bool ignores_input_ = false;  ///< the connection ends with the last answer
+  bool paused_ = false;
+  bool output_full_ = false;
+  bool finishing_ = false;
+  bool closed_ = false;
+
+  std::deque<Slot> slots_;
+  std::uint64_t first_number_ = 0;  ///< of slots_.front()
+};
+
+}  // namespace runnel::broker::http

@@ -1,0 +1,17 @@
+#include "broker/http/routes.h"
+
+#include <iterator>
+
+namespace runnel::broker::http {
+
+std::vector<Route> all_routes() {
+  std::vector<Route> all;
+  for (const auto part : {health_routes, metrics_routes, topic_routes, append_routes, record_routes,
+                          event_routes, group_routes}) {
+    auto routes = part();
+    std::move(routes.begin(), routes.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace runnel::broker::http

@@ -1,0 +1,20 @@
+// The rows of the table of routes, beside their handlers.
+#pragma once
+
+#include <vector>
+
+#include "broker/http/router.h"
+
+namespace runnel::broker::http {
+
+[[nodiscard]] std::vector<Route> health_routes();   ///< health.cc
+[[nodiscard]] std::vector<Route> metrics_routes();  ///< metrics.cc
+[[nodiscard]] std::vector<Route> topic_routes();    ///< topics.cc
+[[nodiscard]] std::vector<Route> append_routes();   ///< append.cc
+[[nodiscard]] std::vector<Route> record_routes();   ///< records.cc
+[[nodiscard]] std::vector<Route> event_routes();    ///< events.cc
+[[nodiscard]] std::vector<Route> group_routes();    ///< groups.cc
+/// All of them.
+[[nodiscard]] std::vector<Route> all_routes();
+
+}  // namespace runnel::broker::http

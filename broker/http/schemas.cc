@@ -1,0 +1,151 @@
+// JSON Schemas (2020-12) of what routes take and give.
+#include "broker/http/router.h"
+
+namespace runnel::broker::http {
+namespace {
+
+constexpr std::string_view kSchemas = R"json({
+"AnyObject":{"type":"object"},
+"Problem":{"type":"object","description":"RFC 9457.",
+ "required":["type","title","status","detail","retriable","request_id"],
+ "properties":{
+  "type":{"type":"string","description":"Stable name for programs: urn:runnel:problem:unknown_topic."},
+  "title":{"type":"string"},
+  "status":{"type":"integer"},
+  "detail":{"type":"string","description":"What happened, why, and what to do."},
+  "retriable":{"type":"boolean","description":"Nothing was done, and the same request may succeed later."},
+  "request_id":{"type":"string"},
+  "duplicates":{"type":"array","description":"Records that were stored before, of a request that is refused because others were not.",
+   "items":{"type":"object","required":["record","offset"],
+    "properties":{"record":{"type":"integer"},"offset":{"type":"integer"}}}}}},
+"Liveness":{"type":"object","required":["status"],"properties":{"status":{"const":"alive"}}},
+"Readiness":{"type":"object","required":["ready","reasons"],"properties":{
+ "ready":{"type":"boolean"},
+ "reasons":{"type":"array","items":{"type":"object","required":["reason","detail"],
+  "properties":{"reason":{"type":"string"},"detail":{"type":"string"}}}}}},
+"StatisticList":{"type":"object","required":["statistics"],"properties":{"statistics":{"type":"array",
+ "items":{"type":"object","required":["name","value","unit","text"],"properties":{
+  "name":{"type":"string"},"value":{"type":"integer"},"unit":{"type":"string"},"text":{"type":"string"}}}}}},
+"Configs":{"type":"object","additionalProperties":{"type":"string"},
+ "description":"Kafka's names, such as retention.ms."},
+"NewTopic":{"type":"object","required":["name"],"additionalProperties":false,
+ "example":{"name":"orders","partitions":3,"configs":{"retention.ms":"604800000"}},
+ "properties":{
+  "name":{"type":"string","pattern":"^[a-zA-Z0-9._-]{1,249}$"},
+  "partitions":{"type":"integer","minimum":1,"maximum":100000},
+  "configs":{"$ref":"#/components/schemas/Configs"},
+  "if_not_exists":{"type":"boolean"}}},
+"TopicChanges":{"type":"object","additionalProperties":false,
+ "example":{"configs":{"retention.ms":null}},
+ "properties":{
+  "partitions":{"type":"integer","minimum":1,"maximum":100000,"description":"The new number: more than now."},
+  "configs":{"type":"object","additionalProperties":{"type":["string","null"]}}}},
+"Topic":{"type":"object","required":["name","id","created","partitions","configs"],"properties":{
+ "name":{"type":"string"},"id":{"type":"string"},
+ "created":{"type":["integer","null"],"description":"Milliseconds since 1970."},
+ "partitions":{"type":"array","items":{"type":"object",
+  "required":["partition","start","end","bytes","max_timestamp"],"properties":{
+   "partition":{"type":"integer"},
+   "start":{"type":"integer","description":"Offset of the first record that is kept."},
+   "end":{"type":"integer","description":"Offset behind the last record that can be read."},
+   "bytes":{"type":"integer"},
+   "max_timestamp":{"type":["integer","null"]}}}},
+ "configs":{"$ref":"#/components/schemas/Configs"}}},
+"TopicList":{"type":"object","required":["topics","next"],"properties":{
+ "topics":{"type":"array","items":{"type":"object","required":["name","partitions","offsets","bytes"],
+  "properties":{"name":{"type":"string"},"partitions":{"type":"integer"},
+   "offsets":{"type":"integer","description":"From each partition's start to its end, together."},
+   "bytes":{"type":"integer"}}}},
+ "next":{"type":["string","null"],"description":"What to give as after for the next page; null: there is none."}}},
+"Header":{"type":"object","required":["name"],"additionalProperties":false,
+ "oneOf":[{"required":["value"]},{"required":["base64"]}],
+ "properties":{"name":{"type":"string"},"value":{"type":["string","null"]},
+  "base64":{"type":"string","description":"A value that is no text."}}},
+"NewRecord":{"type":"object","additionalProperties":false,
+ "oneOf":[{"required":["value"]},{"required":["text"]},{"required":["base64"]}],
+ "example":{"key":"o-1","value":{"id":"o-1","amount":12.5},"headers":{"trace":"7f"}},
+ "properties":{
+  "partition":{"type":"integer","minimum":0,"maximum":99999},
+  "key":{"type":["string","null"]},
+  "key_base64":{"type":"string"},
+  "value":{"description":"JSON, stored as it stands; null marks the key as deleted."},
+  "text":{"type":"string","description":"A value that is text, stored without quotes."},
+  "base64":{"type":"string","description":"A value of any bytes."},
+  "timestamp":{"type":["integer","string","null"],"description":"Milliseconds since 1970 or 2026-11-21T05:00:00Z; now if left out."},
+  "headers":{"oneOf":[{"type":"object","additionalProperties":{"type":["string","null"]}},
+   {"type":"array","items":{"$ref":"#/components/schemas/Header"}}]},
+  "offset":{"type":"integer","description":"Of a record that was read; it gets a new one."},
+  "dedup":{"type":"object","additionalProperties":false,"required":["source_type","source_id","data_id"],
+   "description":"What the record says, for ever: a second one with it is not stored.",
+   "properties":{"source_type":{"type":"string","minLength":1,"maxLength":255},
+    "source_id":{"type":"string","minLength":1,"maxLength":255},
+    "data_id":{"type":"string","minLength":1,"maxLength":255}}}}},
+"Records":{"oneOf":[{"$ref":"#/components/schemas/NewRecord"},
+ {"type":"array","minItems":1,"maxItems":10000,"items":{"$ref":"#/components/schemas/NewRecord"}}],
+ "description":"With as=values: any JSON, or an array of it."},
+"Appended":{"type":"object","required":["records"],"properties":{"records":{"type":"array",
+ "items":{"type":"object","required":["partition","offset","durability","duplicate"],"properties":{
+  "partition":{"type":"integer"},"offset":{"type":"integer"},
+  "durability":{"enum":["none","written","synced"],"description":"What was reached when this was answered."},
+  "duplicate":{"type":"boolean","description":"It was stored before, at this offset."}}}}}},
+"Record":{"type":"object","required":["partition","offset","timestamp"],"properties":{
+ "partition":{"type":"integer"},"offset":{"type":"integer"},
+ "timestamp":{"type":["integer","null"],"description":"Milliseconds since 1970."},
+ "key":{"type":["string","null"]},"key_base64":{"type":"string"},
+ "value":{"description":"A value that is JSON; null: there is none."},
+ "text":{"type":"string","description":"A value that is other text."},
+ "base64":{"type":"string","description":"A value that is no text."},
+ "headers":{"type":"array","items":{"$ref":"#/components/schemas/Header"}}}},
+"RecordPage":{"type":"object","required":["records","next","at_end","unreadable"],"properties":{
+ "records":{"type":"array","items":{"$ref":"#/components/schemas/Record"}},
+ "next":{"type":"string","description":"What to give as cursor to go on."},
+ "at_end":{"type":"boolean","description":"There was nothing more when it was read."},
+ "unreadable":{"type":"integer","description":"Records left out because the filter can't judge them."}}},
+"GroupList":{"type":"object","required":["groups","next"],"properties":{
+ "groups":{"type":"array","items":{"type":"object","required":["group","state"],"properties":{
+  "group":{"type":"string"},"state":{"enum":["empty","reconciling","stable"]}}}},
+ "next":{"type":["string","null"]}}},
+"GroupOffset":{"type":"object",
+ "required":["topic","partition","offset","end","lag","metadata","committed"],"properties":{
+ "topic":{"type":"string"},"partition":{"type":"integer"},
+ "offset":{"type":"integer","description":"Of the next record the group reads."},
+ "end":{"type":["integer","null"],"description":"null: the partition is gone."},
+ "lag":{"type":["integer","null"]},"metadata":{"type":"string"},
+ "committed":{"type":"integer","description":"When, in milliseconds since 1970."}}},
+"Group":{"type":"object","required":["group","state","members","offsets","lag"],"properties":{
+ "group":{"type":"string"},"state":{"enum":["empty","reconciling","stable"]},
+ "members":{"type":"array","items":{"type":"object",
+  "required":["member","instance","client","host","assignment"],"properties":{
+  "member":{"type":"string"},"instance":{"type":"string"},"client":{"type":"string"},
+  "host":{"type":"string"},"assignment":{"type":"array","items":{"type":"object","properties":{
+   "topic":{"type":"string"},"partitions":{"type":"array","items":{"type":"integer"}}}}}}}},
+ "offsets":{"type":"array","items":{"$ref":"#/components/schemas/GroupOffset"}},
+ "lag":{"type":"integer","description":"Records still to be read, in all partitions together."}}},
+"GroupOffsets":{"type":"object","required":["group","offsets"],"properties":{
+ "group":{"type":"string"},
+ "offsets":{"type":"array","items":{"$ref":"#/components/schemas/GroupOffset"}}}},
+"GroupMoves":{"type":"object","required":["offsets"],"additionalProperties":false,
+ "example":{"dry_run":true,"offsets":[{"topic":"orders","to":"-2h"}]},
+ "properties":{
+ "dry_run":{"type":"boolean","description":"Tells what would be done, and does nothing."},
+ "offsets":{"type":"array","minItems":1,"maxItems":10000,"items":{"type":"object",
+  "required":["topic","to"],"additionalProperties":false,"properties":{
+  "topic":{"type":"string","minLength":1},
+  "partition":{"type":"integer","minimum":0,"maximum":99999,"description":"Left out: all."},
+  "to":{"type":["string","null"],"description":"start, end, an offset (17), -100, -2h, a time; null forgets what was committed."}}}}}},
+"GroupMoved":{"type":"object","required":["group","dry_run","offsets"],"properties":{
+ "group":{"type":"string"},"dry_run":{"type":"boolean"},
+ "offsets":{"type":"array","items":{"type":"object",
+  "required":["topic","partition","before","after","lag_before","lag_after"],"properties":{
+  "topic":{"type":"string"},"partition":{"type":"integer"},
+  "before":{"type":"integer","description":"-1: none."},"after":{"type":"integer"},
+  "lag_before":{"type":["integer","null"]},"lag_after":{"type":["integer","null"]}}}}}}
+})json";
+
+}  // namespace
+
+std::string_view schemas() {
+  return kSchemas;
+}
+
+}  // namespace runnel::broker::http

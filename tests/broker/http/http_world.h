@@ -1,0 +1,160 @@
+// HTTP sessions in memory over a real store, and a client that takes answers apart.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/http/service.h"
+#include "broker/native/service.h"
+#include "storage/env/clock.h"
+#include "storage/env/random.h"
+#include "storage/store.h"
+#include "tests/broker/native/fake_connection.h"
+
+namespace runnel::broker::http {
+
+struct Answered {
+  unsigned status = 0;
+  std::string head;  ///< with the empty line
+  std::string body;
+
+  [[nodiscard]] std::string header(const std::string& name) const {
+    const std::size_t at = head.find("\r\n" + name + ": ");
+    if (at == std::string::npos) return {};
+    const std::size_t from = at + name.size() + 4;
+    return head.substr(from, head.find("\r\n", from) - from);
+  }
+};
+
+/// Takes one answer off the front of `bytes`; false if it is not whole. `head_only`: it is HEAD's.
+inline bool take_answer(std::string& bytes, bool head_only, Answered& out) {
+  const std::size_t end = bytes.find("\r\n\r\n");
+  if (end == std::string::npos) return false;
+  out.head = bytes.substr(0, end + 4);
+  out.status = static_cast<unsigned>(std::stoul(out.head.substr(9, 3)));
+  std::size_t length = 0;
+  if (const std::string text = out.header("Content-Length"); !text.empty() && !head_only) {
+    length = std::stoul(text);
+  }
+  if (bytes.size() - end - 4 < length) return false;
+  out.body = bytes.substr(end + 4, length);
+  bytes.erase(0, end + 4 + length);
+  return true;
+}
+
+class HttpClient {
+ public:
+  explicit HttpClient(HttpService& service) : session(service.factory()(connection)) {}
+  ~HttpClient() { session.reset(); }
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  void feed(std::string_view bytes) {
+    if (!connection.closed) session->received(as_bytes(bytes));
+  }
+  void run_posted() {
+    for (auto& work : connection.posts->take()) {
+      if (!connection.closed) work(*session);
+    }
+  }
+  /// The next answer; fails the test if it does not come.
+  Answered await(bool head_only = false) {
+    Answered out;
+    run_posted();
+    while (!take_answer(connection.sent, head_only, out)) {
+      if (connection.closed || !connection.posts->wait()) {
+        ADD_FAILURE() << "no answer; so far: " << connection.sent;
+        return {};
+      }
+      run_posted();
+    }
+    return out;
+  }
+  /// Waits until what was sent contains `text`.
+  bool await_text(std::string_view text) {
+    run_posted();
+    while (connection.sent.find(text) == std::string::npos) {
+      if (!connection.posts->wait()) return false;
+      run_posted();
+    }
+    return true;
+  }
+  static std::string request(const std::string& method, const std::string& target,
+                             const std::string& body = {}, const std::string& headers = {}) {
+    std::string out = method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers;
+    if (!body.empty()) {
+      if (headers.find("Content-Type") == std::string::npos) {
+        out += "Content-Type: application/json\r\n";
+      }
+      out += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    }
+    return out + "\r\n" + body;
+  }
+  Answered call(const std::string& method, const std::string& target, const std::string& body = {},
+                const std::string& headers = {}) {
+    feed(request(method, target, body, headers));
+    return await(method == "HEAD");
+  }
+
+  FakeConnection connection;
+  std::unique_ptr<Session> session;
+};
+
+/// A store in a directory of its own, and the services.
+class HttpWorld : public ::testing::Test {
+ protected:
+  explicit HttpWorld(std::uint64_t memory = 128u << 20, HttpOptions options = {}) {
+    directory_ = std::filesystem::temp_directory_path() /
+                 ("runnel-http-" + std::to_string(storage::Random::system().next()));
+    storage::StoreOptions store_options;
+    store_options.directory = directory_.string();
+    store_options.memory_bytes = memory;
+    store_options.segment_bytes = 1u << 20;
+    store_options.low_space_bytes = 0;
+    store_options.ballast_bytes = 0;
+    auto opened = storage::Store::open(std::move(store_options));
+    EXPECT_TRUE(opened);
+    store = std::move(*opened);
+    coordinator =
+        std::move(Coordinator::open(
+                      make_group_store(*store), storage::Random::system(),
+                      [](std::string_view) { return 3; }, storage::Clock::system().monotonic())
+                      .value());
+    native = std::make_unique<NativeService>(*store, *coordinator, storage::Clock::system(),
+                                             NativeOptions{});
+    http = std::make_unique<HttpService>(
+        *store, *coordinator, storage::Clock::system(),
+        HttpService::Shared{native->memory().shared_from_this(),
+                            [this](const auto& session, auto retry) {
+                              native->wait_for_memory(session, std::move(retry));
+                            },
+                            native->workers()},
+        std::move(options));
+    EXPECT_TRUE(store->create_topic({"orders", 3, {}}));
+    client = std::make_unique<HttpClient>(*http);
+  }
+  ~HttpWorld() override {
+    client.reset();
+    native.reset();
+    http.reset();
+    static_cast<void>(store->close());
+    coordinator.reset();
+    store.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::unique_ptr<storage::Store> store;
+  std::unique_ptr<Coordinator> coordinator;
+  std::unique_ptr<NativeService> native;
+  std::unique_ptr<HttpService> http;
+  std::unique_ptr<HttpClient> client;
+
+ private:
+  std::filesystem::path directory_;
+};
+
+}  // namespace runnel::broker::http
