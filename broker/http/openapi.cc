@@ -120,7 +120,7 @@ std::string openapi_of(const std::vector<Route>& routes) {
     first = false;
     out += json_string(pattern) + ":{" + operations + "}";
   }
-  out += "},\"components\":{\"schemas\":" + std::string(schemas()) +
+  out += "},\"components\":{\"schemas\":" + schemas() +
          R"(,"responses":{"Problem":{"description":"What went wrong and what to do (RFC 9457).",)"
          R"("content":{"application/problem+json":{"schema":)"
          R"({"$ref":"#/components/schemas/Problem"}}}}}}})";

@@ -89,7 +89,7 @@ class Router {
 /// The document of `routes`; openapi.cc.
 [[nodiscard]] std::string openapi_of(const std::vector<Route>& routes);
 /// The object of all schemas: {"Topic": {...}, ...}; schemas.cc.
-[[nodiscard]] std::string_view schemas();
+[[nodiscard]] std::string schemas();
 /// What the parts of paths mean.
 [[nodiscard]] std::string_view meaning_of_path(std::string_view parameter);
 

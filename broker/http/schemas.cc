@@ -1,11 +1,12 @@
 // JSON Schemas (2020-12) of what routes take and give.
 #include "broker/http/router.h"
+#include "protocol/filter/json_text.h"
+#include "storage/topic_configs.h"
 
 namespace runnel::broker::http {
 namespace {
 
-constexpr std::string_view kSchemas = R"json({
-"AnyObject":{"type":"object"},
+constexpr std::string_view kSchemas = R"json("AnyObject":{"type":"object"},
 "Problem":{"type":"object","description":"RFC 9457.",
  "required":["type","title","status","detail","retriable","request_id"],
  "properties":{
@@ -26,8 +27,6 @@ constexpr std::string_view kSchemas = R"json({
 "StatisticList":{"type":"object","required":["statistics"],"properties":{"statistics":{"type":"array",
  "items":{"type":"object","required":["name","value","unit","text"],"properties":{
   "name":{"type":"string"},"value":{"type":"integer"},"unit":{"type":"string"},"text":{"type":"string"}}}}}},
-"Configs":{"type":"object","additionalProperties":{"type":"string"},
- "description":"Kafka's names, such as retention.ms."},
 "NewTopic":{"type":"object","required":["name"],"additionalProperties":false,
  "example":{"name":"orders","partitions":3,"configs":{"retention.ms":"604800000"}},
  "properties":{
@@ -39,7 +38,7 @@ constexpr std::string_view kSchemas = R"json({
  "example":{"configs":{"retention.ms":null}},
  "properties":{
   "partitions":{"type":"integer","minimum":1,"maximum":100000,"description":"The new number: more than now."},
-  "configs":{"type":"object","additionalProperties":{"type":["string","null"]}}}},
+  "configs":{"$ref":"#/components/schemas/ConfigChanges"}}},
 "Topic":{"type":"object","required":["name","id","created","partitions","configs"],"properties":{
  "name":{"type":"string"},"id":{"type":"string"},
  "created":{"type":["integer","null"],"description":"Milliseconds since 1970."},
@@ -50,7 +49,7 @@ constexpr std::string_view kSchemas = R"json({
    "end":{"type":"integer","description":"Offset behind the last record that can be read."},
    "bytes":{"type":"integer"},
    "max_timestamp":{"type":["integer","null"]}}}},
- "configs":{"$ref":"#/components/schemas/Configs"}}},
+ "configs":{"type":"object","additionalProperties":{"type":"string"},"description":"Those that were set."}}},
 "TopicList":{"type":"object","required":["topics","next"],"properties":{
  "topics":{"type":"array","items":{"type":"object","required":["name","partitions","offsets","bytes"],
   "properties":{"name":{"type":"string"},"partitions":{"type":"integer"},
@@ -142,10 +141,23 @@ constexpr std::string_view kSchemas = R"json({
   "lag_before":{"type":["integer","null"]},"lag_after":{"type":["integer","null"]}}}}}}
 })json";
 
+/// An object of topic configs; `type` of each value.
+std::string configs_schema(std::string_view type) {
+  std::string out = R"({"type":"object","additionalProperties":false,"properties":{)";
+  for (const storage::TopicConfigRow& row : storage::topic_config_table()) {
+    if (out.back() != '{') out += ',';
+    out += protocol::json_string(row.name) + ":{\"type\":" + std::string(type) +
+           ",\"description\":" + protocol::json_string(row.text) + "}";
+  }
+  return out + "}}";
+}
+
 }  // namespace
 
-std::string_view schemas() {
-  return kSchemas;
+std::string schemas() {
+  return "{\"Configs\":" + configs_schema("\"string\"") +
+         ",\"ConfigChanges\":" + configs_schema(R"(["string","null"])") + "," +
+         std::string(kSchemas);
 }
 
 }  // namespace runnel::broker::http

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <tuple>
 
 #include "tests/broker/http/http_world.h"
 
@@ -155,14 +156,39 @@ void mutate(Chance& chance, std::string& text) {
   }
 }
 
+/// What makes sense, so that most of what is mutated comes far.
+const std::vector<std::pair<std::string, std::string>> kSensible{
+    {"GET", "/api/v1/topics"},
+    {"POST", "/api/v1/topics"},
+    {"GET", "/api/v1/topics/orders"},
+    {"PATCH", "/api/v1/topics/orders"},
+    {"POST", "/api/v1/topics/orders/records"},
+    {"POST", "/api/v1/topics/orders/records"},
+    {"POST", "/api/v1/topics/small/records"},
+    {"POST", "/api/v1/topics/orders/records?as=values&key=.id"},
+    {"GET", "/api/v1/topics/orders/records"},
+    {"GET", "/api/v1/topics/orders/records?from=-5"},
+    {"GET", "/api/v1/topics/orders/events?from=start"},
+    {"PUT", "/api/v1/groups/readers/offsets"},
+    {"GET", "/api/v1/groups/readers"},
+    {"GET", "/metrics"}};
+
 std::string request_of(Chance& chance, bool& head_only) {
   std::string method = chance.of(kMethods);
+  std::string target = target_of(chance);
+  if (!chance.one_in(3)) {
+    std::tie(method, target) = chance.of(kSensible);
+    if (chance.one_in(3)) {
+      target += target.find('?') == std::string::npos ? '?' : '&';
+      target += chance.of(kNames) + "=" + chance.of(kValues);
+    }
+  }
   head_only = method == "HEAD";
   const bool takes_body = method == "POST" || method == "PUT" || method == "PATCH";
   std::string body;
   if (takes_body != chance.one_in(10)) body = chance.of(kBodies);
   if (!body.empty() && chance.one_in(3)) mutate(chance, body);
-  std::string out = method + " " + target_of(chance) + " HTTP/1.1\r\nHost: localhost\r\n";
+  std::string out = method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n";
   for (std::size_t n = chance.one_in(2) ? chance.below(3) : 0; n > 0; --n)
     out += chance.of(kHeaders) + "\r\n";
   if (!body.empty()) {
@@ -209,12 +235,12 @@ TEST_F(HttpCampaign, NeverBlamesTheBroker) {
       ASSERT_LT(status, 500u) << request << "\n" << sent;
     }
     one = std::make_unique<HttpClient>(*http);
-    if (i % 1000 == 0 && !store->partition("orders", PartitionIndex(0))) {
+    if (!store->partition("orders", PartitionIndex(0))) {
       ASSERT_TRUE(store->create_topic({"orders", 3, {}}));
     }
   }
   for (const auto& [status, count] : statuses) std::printf("%u: %lu\n", status, count);
-  EXPECT_GT(statuses[200], requests / 100);
+  EXPECT_GT(statuses[200], requests / 10);
 }
 
 }  // namespace
