@@ -20,6 +20,19 @@
 
 namespace runnel::broker::http {
 
+/// The request that is arriving.
+struct ArrivingRequest {
+  RequestParser parser;
+  MemoryLease lease;
+  std::size_t paid = 0;  ///< bytes of the body that there is memory for
+  Router::Match match;
+  std::optional<Problem> refused;  ///< told when its body was read over
+  bool head_done = false;
+  bool owes_continue = false;
+  std::uint64_t bytes = 0;  ///< that came
+  std::string id;
+};
+
 /// Loop thread only.
 class HttpSession final : public Session {
  public:
@@ -87,19 +100,7 @@ class HttpSession final : public Session {
   const std::shared_ptr<SessionHandle> handle_;
   const std::shared_ptr<const Peer> peer_;
 
-  /// The request that is arriving.
-  struct Arriving {
-    RequestParser parser;
-    MemoryLease lease;
-    std::size_t paid = 0;  ///< bytes of the body that there is memory for
-    Router::Match match;
-    std::optional<Problem> refused;  ///< told when its body was read over
-    bool head_done = false;
-    bool owes_continue = false;
-    std::uint64_t bytes = 0;  ///< that came
-    std::string id;
-  };
-  std::optional<Arriving> arriving_;
+  std::optional<ArrivingRequest> arriving_;
   std::uint64_t requests_ = 0;  ///< begun so far
   std::string input_;           ///< arrived and not used yet
   std::weak_ptr<const void> unpaid_;

@@ -110,7 +110,7 @@ std::optional<Status> Service::judge(const Waiter& waiter) const {
     const auto runner = runner_of(base->id);
     if (runner == nullptr) return late();
     const auto place = runner->find(base->id);
-    if (const auto why = place ? runner->state().failure(*place) : std::nullopt) {
+    if (const auto why = place ? runner->failure(*place) : std::nullopt) {
       return fail(ErrorCode::kNotAvailable,
                   "the view " + base->name + " has failed: " + why->message());
     }

@@ -151,17 +151,17 @@ RowError JsonRows::join(std::size_t view, FoldRow& row) {
   const RowNeed& need = needs_[view];
   for (std::size_t j = 0; j < need.joins.size(); ++j) {
     const JoinPlan& join = need.joins[j];
-    key_.clear();
+    join_key_.clear();
     bool whole = true;
     for (std::size_t i = 0; i < join.key.size(); ++i) {
       Value value;
       const RowError error = join.key[i].evaluate(row.values, arena_, value);
       if (error != RowError::kNone && need.source->on_error != sql::OnError::kNull) return error;
       whole = whole && !value.is_null();
-      if (whole) encode_key(join.table.columns[join.table.primary_key[i]].type, value, key_);
+      if (whole) encode_key(join.table.columns[join.table.primary_key[i]].type, value, join_key_);
     }
     std::span<const Value> found;
-    if (whole) found = tables_[joined_[view][j]].reader->table().find(key_, row.event_time);
+    if (whole) found = tables_[joined_[view][j]].reader->table().find(join_key_, row.event_time);
     if (found.empty() && !join.left) return RowError::kNoMatch;
     for (std::size_t c = 0; c < join.table.columns.size(); ++c) {
       row.values[join.first_slot + c] = found.empty() ? Value::null() : found[c];

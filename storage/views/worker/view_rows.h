@@ -70,7 +70,7 @@ class JsonRows final : public RowMaker {
   std::vector<std::int64_t> event_times_;  ///< by source
   std::string headers_;
   Arena arena_;
-  std::string key_;
+  std::string join_key_;
 };
 
 /// A record's timestamp in microseconds; NULL as above.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -155,6 +156,26 @@ class HttpWorld : public ::testing::Test {
 
  private:
   std::filesystem::path directory_;
+};
+
+/// With a client that takes and gives JSON.
+class HttpApiTest : public HttpWorld {
+ protected:
+  boost::json::value get(const std::string& target, unsigned status = 200) {
+    const Answered answered = client->call("GET", target);
+    EXPECT_EQ(answered.status, status) << target << answered.body;
+    return boost::json::parse(answered.body);
+  }
+  boost::json::value post(const std::string& target, const std::string& body, unsigned status = 200,
+                          const std::string& headers = {}) {
+    const Answered answered = client->call("POST", target, body, headers);
+    EXPECT_EQ(answered.status, status) << body << answered.body;
+    return boost::json::parse(answered.body);
+  }
+  std::string type_of(const boost::json::value& problem) {
+    return std::string(problem.at("type").as_string());
+  }
+  std::string records = "/api/v1/topics/orders/records";
 };
 
 }  // namespace runnel::broker::http
