@@ -141,7 +141,7 @@ TEST_P(ViewsTest, OnesOwnWritesAreReadWithTheirTypes) {
   EXPECT_EQ(sea.get<std::int64_t>("total"), std::nullopt);
   EXPECT_EQ(sea.get<std::int64_t>("nothing"), std::nullopt);
   EXPECT_EQ(sea.get<bool>("n"), std::nullopt);
-  EXPECT_EQ(answer->positions.size(), 2U);
+  EXPECT_FALSE(answer->positions.empty());
   EXPECT_GT(answer->sequence, 0U);
 }
 
