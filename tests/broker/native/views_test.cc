@@ -9,7 +9,7 @@ namespace {
 namespace views = storage::views;
 
 /// Answers statements with their own text, and waits when a test says so.
-class FakeViews final : public views::ViewService {
+class FakeViews : public views::ViewService {
  public:
   void stop() override {}
   Result<std::vector<views::Answer>> execute(std::string_view text,
