@@ -204,8 +204,9 @@ void add_view(Cli& cli) {
       cli.app.add_subcommand("view", "Materialised views: list, query, follow, check");
   group->require_subcommand(1);
   const auto make = [] { return std::make_shared<ViewArguments>(); };
-  add_command(cli, *group, "list", "Views and streams: how far they are, what became of the records",
-              false, run_list, make());
+  add_command(cli, *group, "list",
+              "Views and streams: how far they are, what became of the records", false, run_list,
+              make());
   add_command(
       cli, *group, "describe", "Columns, options and state of a view", true,
       [](const ViewArguments& a) { return run_sql(a, "DESCRIBE " + quoted_name(a.view)); }, make());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "storage/views/plan/bind.h"
+#include "storage/views/types/zone.h"
 
 namespace runnel::storage::views {
 
