@@ -8,6 +8,13 @@ namespace {
 /// Of a view that is built at a set rate: a round is no burst.
 constexpr std::uint32_t kSlowFetchBytes = 64u << 10;
 
+/// Who is far behind need not show every step: the more a write has, the more records of a group
+/// make one change of it.
+constexpr std::chrono::milliseconds kPatience{200};
+/// Changed groups take room beside those that are kept.
+constexpr std::size_t kLeastDirtyGroups = 10'000;
+constexpr std::size_t kBytesOfGroup = 300;
+
 std::vector<RowNeed> needs_of(const std::vector<RunnerView>& views) {
   std::vector<RowNeed> needs;
   for (const RunnerView& view : views) {
@@ -39,6 +46,9 @@ Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore&
   std::vector<TopicView> views;
   TopicViewsOptions topic;
   topic.topic = made->options_.topic;
+  topic.patience = kPatience;
+  topic.max_dirty_groups =
+      std::max(kLeastDirtyGroups, made->options_.cache_bytes / 2 / kBytesOfGroup);
   for (const RunnerView& view : made->options_.views) {
     FoldOptions fold;
     fold.id = view.id;
@@ -53,6 +63,7 @@ Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore&
     }
     if (made->options_.builder && view.plan->options.backfill_rate) {
       topic.fetch_bytes = kSlowFetchBytes;
+      topic.patience = {};
     }
   }
   RUNNEL_TRY_ASSIGN(made->views_, TopicViews::open(store, state, made->rows_, std::move(views),

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,6 +60,8 @@ struct TopicViewsOptions {
   std::string topic;
   std::uint32_t fetch_bytes = 4u << 20;    ///< of one partition in one round
   std::size_t max_dirty_groups = 100'000;  ///< a view with more is written before the round ends
+  /// A round goes on this long while there is a backlog, and then writes what changed at once.
+  std::chrono::milliseconds patience{0};
 };
 
 /// round() and the destruction belong to one thread at a time; the others are thread safe.
@@ -71,11 +73,11 @@ class TopicViews final : public TopicRounds {
                                                                 std::vector<TopicView> views,
                                                                 TopicViewsOptions options);
 
-  /// Takes what is there of every partition, up to fetch_bytes; true: there was something. After an
-  /// error (kIo, kLowSpace) nothing is lost, and the next round begins where the state is. A view
-  /// that can't go on is left out from then on: failure(). It can't where its state or the log is
-  /// damaged, where the topic is gone, and where records went (by retention, say) before it read
-  /// them.
+  /// Takes what is there of every partition, up to fetch_bytes (more: `patience`); true: there was
+  /// something. After an error (kIo, kLowSpace) nothing is lost, and the next round begins where
+  /// the state is. A view that can't go on is left out from then on: failure(). It can't where its
+  /// state or the log is damaged, where the topic is gone, and where records went (by retention,
+  /// say) before it read them.
   [[nodiscard]] Result<bool> round() override;
 
   /// The partitions by number, as they were at the start.
@@ -131,6 +133,7 @@ class TopicViews final : public TopicRounds {
   std::vector<PartitionRef> partitions_;
   std::vector<View> views_;
   std::vector<Offset> from_;  ///< by partition: the least cursor
+  bool backlog_ = false;      ///< a read brought as much as it may
   std::atomic<std::uint64_t> records_{0};
   std::atomic<std::size_t> failed_{0};
   std::atomic<std::size_t> cache_bytes_{0};  ///< 0: as it is
