@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "broker/http/http_session.h"
+#include "broker/http/limits.h"
 #include "broker/http/router.h"
 
 namespace runnel::broker::http {
@@ -97,6 +98,26 @@ void Call::fail(Problem why) {
   if (answered_) return;
   Counters::add(service_.counters().failures, 1);
   reply(response_of(std::move(why), id_));
+}
+
+Status Call::pay_for_waiting(std::size_t partitions) {
+  MemoryLease lease;
+  const std::uint64_t bytes = kStandingCharge + partitions * kStandingPartitionCharge;
+  constexpr std::uint64_t kMost =
+      kMaxPipelined * (kStandingCharge + kMaxReadPartitions * kStandingPartitionCharge);
+  if (!service_.memory().take_standing(bytes, kMost, peer_->share, lease)) {
+    return tl::unexpected<Error>(
+        Error(ErrorCode::kOverloaded,
+              "the broker's memory for requests that wait is used up; try again later or raise its "
+              "memory limit"));
+  }
+  keep(std::move(lease));
+  return {};
+}
+
+void Call::wait_for_memory(std::function<void()> retry) {
+  service_.wait_for_memory(session_.handle_, [posts = peer_->posts, retry = std::move(retry)](
+                                                 Session&) { posts->push(retry); });
 }
 
 void Call::on_cancel(std::function<void()> cancel) {

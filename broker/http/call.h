@@ -84,6 +84,10 @@ class Call {
   [[nodiscard]] Request& mutable_request() noexcept { return request_; }
   /// Memory that the call holds until its answer is sent.
   void keep(MemoryLease lease) { leases_.push_back(std::move(lease)); }
+  /// Pays for waiting with so many partitions. kOverloaded: too many wait already.
+  [[nodiscard]] Status pay_for_waiting(std::size_t partitions);
+  /// Runs `retry` on the loop thread when there may be memory again.
+  void wait_for_memory(std::function<void()> retry);
   /// Called if the client goes before it has the answer, or the broker shuts down: what waits is to
   /// answer with what there is. Replaced by the next one.
   void on_cancel(std::function<void()> cancel);

@@ -16,6 +16,7 @@ struct Stream {
   std::unique_ptr<RecordScan> scan;
   std::optional<Error> error;
   MemoryLease lease;  ///< while a piece is read
+  bool wants_memory = false;
   storage::FetchTicket ticket = 0;
   bool waiting = false;  ///< a fetch waits for news
   bool ended = false;
@@ -76,7 +77,6 @@ void wait(const StreamRef& stream) {
 
 /// Sends what was read; goes on at once, when the client has taken it, or when there is news.
 void send(const StreamRef& stream) {
-  stream->lease = MemoryLease();
   if (stream->ended) return;
   if (stream->error) return finish(stream, *stream->error);
   RecordScan& scan = *stream->scan;
@@ -88,23 +88,27 @@ void send(const StreamRef& stream) {
   at_end ? wait(stream) : read_on(stream);
 }
 
+/// One piece of the work. True: it is done, or there is no memory for it now.
+bool work(Stream& stream) {
+  MemoryGate& memory = stream.call->service().memory();
+  stream.wants_memory =
+      stream.lease.bytes() == 0 && !memory.try_take(2 * kStreamPieceBytes, stream.lease);
+  if (stream.wants_memory) return true;
+  if (!stream.scan->work()) return false;
+  stream.error = stream.scan->error();
+  stream.lease = MemoryLease();
+  return true;
+}
+
 void read_on(const StreamRef& stream) {
   if (stream->ended) return;
-  auto& memory = stream->call->service().memory();
-  if (!memory.try_take(kReadPieceBytes + kStreamPieceBytes, stream->lease)) {
-    return finish(stream, Error(ErrorCode::kOverloaded,
-                                "the broker's memory is used up; connect again later with the id "
-                                "of the last event"));
-  }
   stream->scan->restart();
   run_in_pieces(
-      stream->call,
+      stream->call, [stream] { return work(*stream); },
       [stream] {
-        if (!stream->scan->work()) return false;
-        stream->error = stream->scan->error();
-        return true;
-      },
-      [stream] { send(stream); });
+        if (!stream->wants_memory) return send(stream);
+        stream->call->wait_for_memory([stream] { read_on(stream); });
+      });
 }
 
 void begin(const StreamRef& stream, Result<std::vector<ReadFrom>> from) {
@@ -112,9 +116,13 @@ void begin(const StreamRef& stream, Result<std::vector<ReadFrom>> from) {
   if (!from) return call.fail(from.error());
   Response head{200, std::string(kEventStream), {}, {}};
   if (call.request().method == Method::kHead) return call.reply(std::move(head));
+  if (const Status paid = call.pay_for_waiting(from->size()); !paid) {
+    return call.fail(paid.error());
+  }
   stream->scan = std::make_unique<RecordScan>(
       call.store(), call.service().memory(), call.service().clock(), stream->filter,
-      std::move(*from), ScanLimits{kEventsAtOnce, kStreamPieceBytes}, write_event);
+      std::move(*from), ScanLimits{kEventsAtOnce, kStreamPieceBytes, kStreamPieceBytes},
+      write_event);
   call.begin_stream(std::move(head));
   // Where it begins is known from now on, whatever comes first.
   static_cast<void>(

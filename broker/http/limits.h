@@ -38,11 +38,16 @@ inline constexpr std::size_t kMaxReadPartitions = 64;       ///< that one reader
 inline constexpr std::uint64_t kMaxLookedAtBytes = 64u << 20;
 inline constexpr std::chrono::milliseconds kMaxReadTime{500};
 
+/// What a waiting read or an event stream is charged with, and each of its partitions: places in
+/// lists, its scan. All waiting requests of all protocols together have a quarter of the memory.
+inline constexpr std::uint64_t kStandingCharge = 4u << 10;
+inline constexpr std::uint64_t kStandingPartitionCharge = 256;
+
 /// Between two signs of life of an event stream that has nothing to tell.
 inline constexpr std::chrono::seconds kHeartbeat{15};
 /// An event stream whose reader takes nothing for so long is cut.
 inline constexpr std::chrono::seconds kMaxStreamStall{30};
-inline constexpr std::size_t kStreamPieceBytes = 256u << 10;  ///< formatted at a time
+inline constexpr std::uint32_t kStreamPieceBytes = 256u << 10;  ///< read, and formatted, at a time
 
 /// Series of /metrics that name partitions or groups; the rest is left out and counted.
 inline constexpr std::size_t kMaxPartitionSeries = 10'000;

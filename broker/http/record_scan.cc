@@ -131,8 +131,8 @@ bool RecordScan::work() {
 Result<bool> RecordScan::read_piece(ReadFrom& from, std::size_t quota) {
   if (from.end && from.next >= *from.end) return false;
   storage::FetchRequest request;
-  request.items.push_back({from.ref, from.next, kReadPieceBytes});
-  request.max_bytes = kReadPieceBytes;
+  request.items.push_back({from.ref, from.next, limits_.read_bytes});
+  request.max_bytes = limits_.read_bytes;
   request.committed_only = true;
   const auto fetched = store_.fetch_and_wait(std::move(request));
   const storage::FetchedPartition& head = fetched.at(0).head;
@@ -146,7 +146,7 @@ Result<bool> RecordScan::read_piece(ReadFrom& from, std::size_t quota) {
   const Offset before = from.next;
   Bytes rest = fetched.at(0).batches.bytes();
   MemoryLease lease;
-  if (rest.size() > kReadPieceBytes && !memory_.try_take(2 * rest.size(), lease)) {
+  if (rest.size() > limits_.read_bytes && !memory_.try_take(2 * rest.size(), lease)) {
     return no_memory();
   }
   std::vector<protocol::AbortedFrom> aborted;

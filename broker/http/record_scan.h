@@ -37,7 +37,8 @@ struct ReadFrom {
 /// What to read, and how much at most.
 struct ScanLimits {
   std::size_t records = 100;
-  std::size_t bytes = 0;  ///< of text; one record may be more
+  std::size_t bytes = 0;                ///< of text; one record may be more
+  std::uint32_t read_bytes = 1u << 20;  ///< of batches at a time; one batch may be more
 };
 
 /// Used by one thread at a time.

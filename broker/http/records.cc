@@ -36,7 +36,8 @@ void write_line(const protocol::Record& record, std::int32_t partition, const Re
 Status open(Page& page) {
   Call& call = *page.call;
   RUNNEL_TRY_ASSIGN(auto from, places_of(call, std::nullopt, "start"));
-  const ScanLimits limits{static_cast<std::size_t>(call.integer("limit", 100)), kMaxReadBytes};
+  const ScanLimits limits{static_cast<std::size_t>(call.integer("limit", 100)), kMaxReadBytes,
+                          kReadPieceBytes};
   page.scan = std::make_unique<RecordScan>(call.store(), call.service().memory(),
                                            call.service().clock(), page.filter, std::move(from),
                                            limits, page.lines ? write_line : write_json);
@@ -66,6 +67,9 @@ void wait(const PageRef& page) {
   page->waited = true;
   auto request = waiting_fetch(page->scan->from(), page->max_wait);
   if (request.items.empty()) return answer(page);
+  if (const Status paid = page->call->pay_for_waiting(request.items.size()); !paid) {
+    return page->call->fail(paid.error());
+  }
   const auto told = [page](const storage::FetchResult&) {
     page->call->on_loop([page] {
       page->answered = true;

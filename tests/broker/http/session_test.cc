@@ -322,6 +322,25 @@ TEST_F(SmallHttpTest, BodiesArePaidForAsTheyCome) {
   }
 }
 
+TEST_F(SmallHttpTest, StreamsHaveABoundInAll) {
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  unsigned status = 200;
+  while (status == 200 && clients.size() < 10'000) {
+    clients.push_back(std::make_unique<HttpClient>(*http));
+    clients.back()->feed(HttpClient::request("GET", "/api/v1/topics/orders/events"));
+    ASSERT_TRUE(clients.back()->await_text("\r\n\r\n"));
+    status = static_cast<unsigned>(std::stoul(clients.back()->connection.sent.substr(9, 3)));
+    EXPECT_EQ(clients.back()->connection.sent.find("event: end"), std::string::npos);
+  }
+  EXPECT_EQ(status, 503u);
+  EXPECT_GT(clients.size(), 50u);
+  clients.pop_back();
+  clients.pop_back();
+  HttpClient next(*http);
+  next.feed(HttpClient::request("GET", "/api/v1/topics/orders/events"));
+  EXPECT_TRUE(next.await_text(": begins"));
+}
+
 TEST_F(SmallHttpTest, ABodyWithoutEndIsRefused) {
   client->feed(
       "POST /api/v1/topics/orders/records HTTP/1.1\r\nHost: localhost\r\n"
