@@ -158,6 +158,7 @@ void Connection::timed_out(std::uint64_t correlation, Milliseconds timeout) {
 }
 
 void Connection::transport_open() {
+  if (state_ == State::kClosed) return;  // while it connected; the transport is about to go
   state_ = State::kGreeting;
   native::Hello hello;
   hello.client_name = options_.client_name;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 
 #include "client/src/producer_core.h"
 #include "tests/client/fake_broker.h"
@@ -100,6 +101,34 @@ TEST_F(ConnectionTest, DroppingTheLastHandleCancelsAtOnce) {
   EXPECT_EQ(outcome.error().action(), Action::maybe_persisted);
   EXPECT_EQ(list.get().error().errc(), Errc::cancelled);
   EXPECT_TRUE(called);
+}
+
+/// Opens when somebody else says so.
+struct SlowTransport final : Transport {
+  void open() override {}
+  void send(std::vector<Buffer>) override { FAIL() << "sent to a broker that is not there"; }
+};
+
+TEST(Connection, ATransportThatOpensAfterTheEndIsOfNoUse) {
+  const std::shared_ptr<Loop> loop = Loop::start();
+  std::promise<void> done;
+  loop->post([&] {
+    TransportEvents* events = nullptr;
+    {
+      Connection connection(*loop,
+                            [&](Loop&, TransportEvents& e) {
+                              events = &e;
+                              return std::make_unique<SlowTransport>();
+                            },
+                            {});
+      connection.start();
+      connection.close();
+      events->transport_open();  // it connected in the same turn of the loop
+    }
+    done.set_value();
+  });
+  done.get_future().get();
+  loop->stop();
 }
 
 TEST_F(ConnectionTest, ASubscriptionThatIsNotAcceptedEndsInTimeOrWithTheClient) {

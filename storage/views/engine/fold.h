@@ -39,7 +39,8 @@ struct FoldOptions {
 /// One record, decoded. Everything it points to is of no use after add().
 struct FoldRow {
   std::int64_t offset = 0;
-  /// Of decoding what this view reads. kNoValue and kNoMatch are no errors: the record is filtered out.
+  /// Of decoding what this view reads. kNoValue and kNoMatch are no errors: the record is filtered
+  /// out.
   RowError error = RowError::kNone;
   std::string_view path;              ///< of the column that `error` is about; may be empty
   std::int64_t event_time = kNoTime;  ///< microseconds; kNoTime: NULL
