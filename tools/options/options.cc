@@ -60,7 +60,7 @@ constexpr OptionRow kTable[] = {
      "Bound on the memory for index, caches, tails and requests in flight. Over it, sockets are "
      "read later.",
      kOnce, kAtStart},
-    {"view-memory", kSize, 16 * kMiB, kTiB, "", "96MiB", "",
+    {"view-memory", kSize, 16 * kMiB, kTiB, "", "160MiB", "",
      "Bound on the memory for materialised views, all of them together: groups at work, caches of "
      "their state. Nothing of it is used before the first view is made.",
      kOnce, kAtStart},

@@ -28,7 +28,7 @@ struct ViewServiceOptions {
   std::string directory;
   FileSystem* file_system = &FileSystem::posix();
   /// Of state caches, memtables and groups in memory, of all views together.
-  std::uint64_t memory_bytes = 96u << 20;
+  std::uint64_t memory_bytes = 160u << 20;
   Clock* clock = &Clock::system();
   LogSink log;
 };
