@@ -181,6 +181,7 @@ void BrokerProcess::open_http(const Settings& settings) {
 Status BrokerProcess::open_network(const Settings& settings) {
   broker::NativeOptions native;
   native.server_version = program_version();
+  native.views = views_.get();
   native.more_statistics = [this] {
     auto all = kafka_->statistics();
     for (auto& one : http_->statistics()) all.push_back(std::move(one));

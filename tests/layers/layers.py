@@ -22,6 +22,7 @@ MAY_INCLUDE = {
     "storage/views/sql": ["protocol", "storage/views/sql"],
     "storage/views": ["protocol", "storage/env", "storage/views"],
     "storage/views/worker": ["protocol", "storage"],
+    "storage/views/feed": ["protocol", "storage"],
     "storage/views/query": ["protocol", "storage"],
     "storage/views/service": ["protocol", "storage"],
     "storage": ["protocol", "storage"],

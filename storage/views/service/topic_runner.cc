@@ -19,7 +19,8 @@ std::vector<RowNeed> needs_of(const std::vector<RunnerView>& views) {
   std::vector<RowNeed> needs;
   for (const RunnerView& view : views) {
     if (view.plan == nullptr) continue;
-    needs.push_back({&view.plan->source, view.plan->slots_read, view.plan->row_slots()});
+    needs.push_back(
+        {&view.plan->source, view.plan->slots_read, view.plan->row_slots(), view.plan->joins});
   }
   return needs;
 }

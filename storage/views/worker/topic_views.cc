@@ -76,17 +76,19 @@ std::uint64_t TopicViews::letters(std::size_t view) const {
 }
 
 Result<bool> TopicViews::round() {
-  if (const std::size_t bytes = cache_bytes_.load(); bytes != 0) {
-    for (View& view : views_) {
-      if (view.fold) view.fold->set_cache_bytes(bytes);
-    }
-  }
+  share_memory();
   const auto until = std::chrono::steady_clock::now() + options_.patience;
   bool any = false;
   do {
     backlog_ = false;
+    // What was committed before these ends is in the tables that rows are joined with.
+    std::vector<Offset> ends;
+    for (const PartitionRef& p : partitions_) ends.push_back(store_.partition_info(p).last_stable);
+    RUNNEL_TRY(rows_.prepare(store_, [this](std::size_t view, const Error& why) {
+      if (views_[view].fold != nullptr) stop_view(view, why);
+    }));
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
-      const auto read_some = read(i);
+      const auto read_some = read(i, ends[i]);
       if (!read_some) {
         discard();
         return fail(read_some.error());
@@ -141,7 +143,7 @@ Result<bool> TopicViews::read(std::size_t partition, Offset end) {
         views_[v].fold->advance(static_cast<std::uint32_t>(partition), next.value());
     if (!moved) RUNNEL_TRY(judge(v, moved.error()));
   }
-  from_[partition] = head.next;
+  from_[partition] = next;
   backlog_ = backlog_ || fetched[0].batches.bytes().size() >= options_.fetch_bytes / 2;
   return true;
 }

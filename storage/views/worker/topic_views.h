@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -95,7 +96,8 @@ class TopicViews final : public TopicRounds {
   /// Grows whenever the view may have written a dead letter.
   [[nodiscard]] std::uint64_t letters(std::size_t view) const;
   [[nodiscard]] std::uint64_t records() const noexcept override { return records_.load(); }
-  /// What each view may keep of groups in memory, from the next round on.
+  /// What each view may keep of groups in memory, from the next round on, on average: what some
+  /// leave the others may take.
   void set_cache_bytes(std::size_t bytes) noexcept { cache_bytes_.store(bytes); }
 
  private:
