@@ -9,27 +9,6 @@
 
 namespace runnel::broker::http {
 
-void Posts::push(std::function<void()> work) {
-  bool first = false;
-  {
-    MutexLock lock(mutex_);
-    if (ended_) return;
-    first = items_.empty();
-    items_.push_back(std::move(work));
-  }
-  if (!first) return;  // whoever pushed the first has posted
-  session_->post([self = shared_from_this()](Session& session) {
-    static_cast<HttpSession&>(session).run(self->take());
-  });
-}
-
-void Posts::end() {
-  std::vector<std::function<void()>> dropped;  // destroyed outside the lock
-  MutexLock lock(mutex_);
-  ended_ = true;
-  dropped.swap(items_);
-}
-
 Call::Call(HttpSession& session, HttpService& service, std::shared_ptr<const Peer> peer,
            const Route& route, Request request, Parameters parameters, std::string id,
            MemoryLease lease, std::uint64_t number)

@@ -15,23 +15,15 @@
 #include <vector>
 
 #include "broker/http/message.h"
-#include "broker/http/posts.h"
 #include "broker/http/service.h"
 #include "broker/net/session.h"
+#include "broker/sessions/blocking.h"
+#include "broker/sessions/peer.h"
 
 namespace runnel::broker::http {
 
 class HttpSession;
 struct Route;
-
-/// What a connection tells about itself. Does not change.
-struct Peer {
-  Endpoint local;
-  Endpoint remote;
-  std::shared_ptr<Posts> posts;
-  std::shared_ptr<Workers::Lane> lane;  ///< its jobs that may block
-  std::shared_ptr<MemoryShare> share;   ///< what it holds of the memory for requests
-};
 
 /// A request's parameters by name, decoded and checked against the route's table.
 struct Parameters {
@@ -120,19 +112,7 @@ class Call {
 };
 using CallRef = std::shared_ptr<Call>;
 
-/// Runs `work` where it may block and `then` with its result on the call's loop thread. Dropped if
-/// the connection ends before its turn.
-template <class Work, class Then>
-void run_blocking(const CallRef& call, Work work, Then then) {
-  call->service().workers().run(
-      call->lane(), [call, work = std::move(work), then = std::move(then)]() mutable {
-        auto result = std::make_shared<decltype(work())>(work());
-        call->on_loop([call, result, then]() mutable { then(std::move(*result)); });
-        return true;
-      });
-}
-
-/// The same where the result (Response or Result<Response>) is the answer.
+/// run_blocking() where the result (Response or Result<Response>) is the answer.
 template <class Work>
 void answer_blocking(const CallRef& call, Work work) {
   run_blocking(call, std::move(work), [call](auto result) { call->reply(std::move(result)); });

@@ -46,7 +46,6 @@ class HttpSession final : public Session {
 
  private:
   friend class Call;
-  friend class Posts;
   /// A request that was read, in the order of their arrival.
   struct Slot {
     CallRef waiting;           ///< whose turn has not come

@@ -4,27 +4,6 @@
 
 namespace runnel::broker {
 
-void KafkaPosts::push(std::function<void()> work) {
-  bool first = false;
-  {
-    MutexLock lock(mutex_);
-    if (ended_) return;
-    first = items_.empty();
-    items_.push_back(std::move(work));
-  }
-  if (!first) return;  // whoever pushed the first has posted
-  session_->post([self = shared_from_this()](Session& session) {
-    static_cast<KafkaSession&>(session).run(self->take());
-  });
-}
-
-void KafkaPosts::end() {
-  std::vector<std::function<void()>> dropped;  // destroyed outside the lock
-  MutexLock lock(mutex_);
-  ended_ = true;
-  dropped.swap(items_);
-}
-
 Call::~Call() {
   if (answered_) return;
   // A defect if the connection still lives: it must not wait for ever.

@@ -14,7 +14,8 @@
 
 #include "broker/kafka/service.h"
 #include "broker/net/session.h"
-#include "protocol/base/thread_annotations.h"
+#include "broker/sessions/blocking.h"
+#include "broker/sessions/peer.h"
 #include "protocol/kafka/codec.h"
 
 namespace runnel::broker {
@@ -23,41 +24,11 @@ namespace kafka = protocol::kafka;
 
 class KafkaSession;
 
-/// Closures on their way to a session's loop thread. Many closures, one post. Thread safe.
-class KafkaPosts : public std::enable_shared_from_this<KafkaPosts> {
- public:
-  explicit KafkaPosts(std::shared_ptr<SessionHandle> session) : session_(std::move(session)) {}
-  /// Runs `work` on the loop thread while the session lives, else drops it. Never inside the call.
-  void push(std::function<void()> work) RUNNEL_EXCLUDES(mutex_);
-  /// The session ends. What was and will be pushed is dropped: it keeps calls, and these keep this.
-  void end() RUNNEL_EXCLUDES(mutex_);
-
- private:
-  [[nodiscard]] std::vector<std::function<void()>> take() RUNNEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    return std::exchange(items_, {});
-  }
-
-  const std::shared_ptr<SessionHandle> session_;
-  Mutex mutex_;
-  std::vector<std::function<void()>> items_ RUNNEL_GUARDED_BY(mutex_);
-  bool ended_ RUNNEL_GUARDED_BY(mutex_) = false;
-};
-
-/// What a connection tells about its ends. Does not change.
-struct KafkaPeer {
-  Endpoint local;
-  Endpoint remote;
-  std::shared_ptr<KafkaPosts> posts;
-  std::shared_ptr<Workers::Lane> lane;  ///< its jobs that may block
-  std::shared_ptr<MemoryShare> share;   ///< what it holds of the memory for requests
-};
-
 /// Loop thread only, but for on_loop() and what does not change. Kept by whoever will answer it;
 /// one that is dropped unanswered closes the connection.
 class Call {
  public:
-  Call(KafkaSession& session, KafkaService& service, std::shared_ptr<const KafkaPeer> peer,
+  Call(KafkaSession& session, KafkaService& service, std::shared_ptr<const Peer> peer,
        kafka::RequestHeader header, Buffer frame, Bytes body, MemoryLease lease,
        std::uint64_t number)
       : session_(session),
@@ -128,7 +99,7 @@ class Call {
 
   KafkaSession& session_;  ///< alive whenever the loop thread is in here
   KafkaService& service_;
-  const std::shared_ptr<const KafkaPeer> peer_;
+  const std::shared_ptr<const Peer> peer_;
   const kafka::RequestHeader header_;
   const Buffer frame_;
   const Bytes body_;
@@ -138,17 +109,5 @@ class Call {
   std::function<void()> cancel_;
 };
 using CallRef = std::shared_ptr<Call>;
-
-/// Runs `work` where it may block and `then` with its result on the call's loop thread. Dropped if
-/// the connection ends before its turn.
-template <class Work, class Then>
-void run_blocking(const CallRef& call, Work work, Then then) {
-  call->service().workers().run(
-      call->lane(), [call, work = std::move(work), then = std::move(then)]() mutable {
-        auto result = std::make_shared<decltype(work())>(work());
-        call->on_loop([call, result, then]() mutable { then(std::move(*result)); });
-        return true;
-      });
-}
 
 }  // namespace runnel::broker

@@ -22,9 +22,13 @@ KafkaSession::KafkaSession(KafkaService& service, Connection& connection)
     : service_(service),
       connection_(connection),
       handle_(connection.handle()),
-      peer_(std::make_shared<KafkaPeer>(
-          KafkaPeer{connection.local(), connection.remote(), std::make_shared<KafkaPosts>(handle_),
-                    service.workers().make_lane(), std::make_shared<MemoryShare>()})) {
+      peer_(std::make_shared<Peer>(Peer{
+          connection.local(), connection.remote(),
+          std::make_shared<Posts>(handle_,
+                                  [](Session& session, std::vector<std::function<void()>> work) {
+                                    static_cast<KafkaSession&>(session).run(std::move(work));
+                                  }),
+          service.workers().make_lane(), std::make_shared<MemoryShare>()})) {
   KafkaCounters::add(service_.counters().sessions, 1);
 }
 

@@ -33,7 +33,6 @@ class KafkaSession final : public Session {
 
  private:
   friend class Call;
-  friend class KafkaPosts;
   /// A request that was handed to its handler.
   struct Slot {
     std::weak_ptr<Call> call;
@@ -69,7 +68,7 @@ class KafkaSession final : public Session {
   KafkaService& service_;
   Connection& connection_;
   const std::shared_ptr<SessionHandle> handle_;
-  const std::shared_ptr<const KafkaPeer> peer_;
+  const std::shared_ptr<const Peer> peer_;
 
   std::array<std::byte, kafka::kLengthBytes> head_{};
   std::size_t head_done_ = 0;
