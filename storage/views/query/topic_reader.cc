@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "protocol/record_batch/abort_filter.h"
+#include "storage/views/worker/committed_records.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -55,31 +55,19 @@ class PartitionReader {
   }
 
   Status read_batches(Offset from, Bytes batches, const std::vector<AbortedTransaction>& aborted) {
-    std::vector<protocol::AbortedFrom> transactions;
-    for (const AbortedTransaction& one : aborted) transactions.push_back({one.producer, one.first});
-    protocol::AbortFilter filter(std::move(transactions));
-    while (going_on_ && !batches.empty()) {
-      RUNNEL_TRY_ASSIGN(
-          const std::size_t size,
-          protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
-      const Bytes batch = batches.first(size);
-      batches = batches.subspan(size);
-      RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
-      if (!left_out) RUNNEL_TRY(read_batch(from, batch));
-    }
-    return {};
+    return for_each_committed_batch(batches, aborted, [&](Bytes batch) -> Result<bool> {
+      RUNNEL_TRY(read_batch(from, batch));
+      return going_on_;
+    });
   }
 
   Status read_batch(Offset from, Bytes batch) {
-    RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
-    while (going_on_) {
-      RUNNEL_TRY_ASSIGN(const protocol::Record* const record, reader.next_in_place());
-      if (record == nullptr) break;
-      if (record->offset < from || record->offset >= end_) continue;
+    return for_each_record(batch, [&](const protocol::Record& record) -> Result<bool> {
+      if (record.offset < from || record.offset >= end_) return true;
       RUNNEL_TRY(reading_.check_time());
-      RUNNEL_TRY_ASSIGN(going_on_, visit_(index_, *record));
-    }
-    return {};
+      RUNNEL_TRY_ASSIGN(going_on_, visit_(index_, record));
+      return going_on_;
+    });
   }
 
   const std::string_view topic_;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "protocol/record_batch/abort_filter.h"
 #include "storage/views/query/format.h"
+#include "storage/views/worker/committed_records.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -156,25 +156,14 @@ Result<bool> TopicStream::read(std::size_t partition) {
 
 Status TopicStream::pass_batches(std::size_t partition, Offset from, Bytes batches,
                                  const std::vector<AbortedTransaction>& aborted) {
-  std::vector<protocol::AbortedFrom> transactions;
-  for (const AbortedTransaction& one : aborted) transactions.push_back({one.producer, one.first});
-  protocol::AbortFilter filter(std::move(transactions));
-  while (!batches.empty()) {
-    RUNNEL_TRY_ASSIGN(
-        const std::size_t size,
-        protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
-    const Bytes batch = batches.first(size);
-    batches = batches.subspan(size);
-    RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
-    if (left_out) continue;
-    RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
-    while (true) {
-      RUNNEL_TRY_ASSIGN(const protocol::Record* const record, reader.next_in_place());
-      if (record == nullptr) break;
-      if (record->offset >= from) RUNNEL_TRY(pass(partition, *record));
-    }
-  }
-  return {};
+  const auto pass_one = [&](const protocol::Record& record) -> Result<bool> {
+    if (record.offset >= from) RUNNEL_TRY(pass(partition, record));
+    return true;
+  };
+  return for_each_committed_batch(batches, aborted, [&](Bytes batch) -> Result<bool> {
+    RUNNEL_TRY(for_each_record(batch, pass_one));
+    return true;
+  });
 }
 
 Status TopicStream::pass(std::size_t partition, const protocol::Record& record) {

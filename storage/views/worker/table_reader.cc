@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include "protocol/record_batch/abort_filter.h"
-#include "protocol/record_batch/record_batch.h"
 #include "storage/views/engine/cursor.h"
+#include "storage/views/worker/committed_records.h"
 #include "storage/views/worker/view_rows.h"
 
 namespace runnel::storage::views {
@@ -73,27 +72,14 @@ Status TableReader::read(Store& store, std::size_t part) {
 }
 
 Status TableReader::take(std::size_t part, const FetchedPartition& head, Bytes batches) {
-  std::vector<protocol::AbortedFrom> transactions;
-  for (const AbortedTransaction& one : head.aborted) {
-    transactions.push_back({one.producer, one.first});
-  }
-  protocol::AbortFilter filter(std::move(transactions));
-  while (!batches.empty()) {
-    RUNNEL_TRY_ASSIGN(
-        const std::size_t size,
-        protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
-    const Bytes batch = batches.first(size);
-    batches = batches.subspan(size);
-    RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
-    if (left_out) continue;
-    RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
-    while (true) {
-      RUNNEL_TRY_ASSIGN(const protocol::Record* const record, reader.next_in_place());
-      if (record == nullptr) break;
-      if (record->offset >= parts_[part].next) apply(part, *record);
-    }
-  }
-  return {};
+  const auto take_one = [&](const protocol::Record& record) -> Result<bool> {
+    if (record.offset >= parts_[part].next) apply(part, record);
+    return true;
+  };
+  return for_each_committed_batch(batches, head.aborted, [&](Bytes batch) -> Result<bool> {
+    RUNNEL_TRY(for_each_record(batch, take_one));
+    return true;
+  });
 }
 
 void TableReader::apply(std::size_t part, const protocol::Record& record) {

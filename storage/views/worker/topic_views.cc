@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "protocol/record_batch/abort_filter.h"
+#include "storage/views/worker/committed_records.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -150,44 +150,34 @@ Result<bool> TopicViews::read(std::size_t partition, Offset end) {
 
 Status TopicViews::fold_batches(std::size_t partition, Offset from, Offset end, Bytes batches,
                                 const std::vector<AbortedTransaction>& aborted) {
-  std::vector<protocol::AbortedFrom> transactions;
-  for (const AbortedTransaction& one : aborted) transactions.push_back({one.producer, one.first});
-  protocol::AbortFilter filter(std::move(transactions));
-  while (!batches.empty()) {
-    RUNNEL_TRY_ASSIGN(
-        const std::size_t size,
-        protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
-    const Bytes batch = batches.first(size);
-    if (protocol::BatchView(batch).base_offset() >= end) break;
-    batches = batches.subspan(size);
-    RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
-    if (!left_out) RUNNEL_TRY(fold_batch(partition, from, batch));
-  }
-  return {};
+  return for_each_committed_batch(batches, aborted, [&](Bytes batch) -> Result<bool> {
+    if (protocol::BatchView(batch).base_offset() >= end) return false;
+    RUNNEL_TRY(fold_batch(partition, from, batch));
+    return true;
+  });
 }
 
 Status TopicViews::fold_batch(std::size_t partition, Offset from, Bytes batch) {
   const auto number = static_cast<std::uint32_t>(partition);
-  RUNNEL_TRY_ASSIGN(auto reader, protocol::RecordReader::open(batch));
   std::uint64_t count = 0;
-  while (true) {
-    RUNNEL_TRY_ASSIGN(const protocol::Record* const record, reader.next_in_place());
-    if (record == nullptr) break;
-    if (record->offset < from) continue;
+  const auto fold = [&](const protocol::Record& record) -> Result<bool> {
+    if (record.offset < from) return true;
     ++count;
-    rows_.begin(PartitionIndex(static_cast<std::int32_t>(number)), *record);
+    rows_.begin(PartitionIndex(static_cast<std::int32_t>(number)), record);
     for (std::size_t v = 0; v < views_.size(); ++v) {
       if (views_[v].fold == nullptr) continue;
       const Status folded = views_[v].fold->add(number, rows_.row(v));
       if (!folded) {
-        RUNNEL_TRY(judge(v, folded.error().within(place_of(partition, record->offset.value()))));
+        RUNNEL_TRY(judge(v, folded.error().within(place_of(partition, record.offset.value()))));
       }
     }
-  }
+    return true;
+  };
+  RUNNEL_TRY(for_each_record(batch, fold));
   records_ += count;
   for (std::size_t v = 0; v < views_.size(); ++v) {
-    const auto& fold = views_[v].fold;
-    if (fold && fold->dirty_groups() > options_.max_dirty_groups) RUNNEL_TRY(write(v));
+    const auto& view = views_[v].fold;
+    if (view && view->dirty_groups() > options_.max_dirty_groups) RUNNEL_TRY(write(v));
   }
   return {};
 }
