@@ -10,6 +10,7 @@
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/engine/log_histogram.h"
 #include "storage/views/engine/state_block.h"
+#include "storage/views/types/json_string.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -62,22 +63,7 @@ void append_json(const Value& value, std::string& out) {
     out += to_string(value);
     return;
   }
-  out += '"';
-  for (const char c : to_string(value)) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
+  append_json_string(to_string(value), out);
 }
 
 /// The most frequent values, of equally frequent ones the least first.

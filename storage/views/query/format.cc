@@ -5,43 +5,11 @@
 
 #include "storage/views/expr/compile.h"
 #include "storage/views/types/decimal.h"
+#include "storage/views/types/json_string.h"
 #include "storage/views/types/time_text.h"
 
 namespace runnel::storage::views {
 namespace {
-
-void append_string(std::string_view text, std::string& out) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"':
-      case '\\':
-        out += '\\';
-        out += c;
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (byte < 0x20) {
-          out += "\\u00";
-          out += kDigits[byte >> 4];
-          out += kDigits[byte & 15];
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
-}
 
 /// Line ends stand only between the tokens of a JSON text, where a blank means the same.
 void append_on_one_line(std::string_view json, std::string& out) {
@@ -64,19 +32,19 @@ void append_json(const Value& value, const Type& type, std::string& out) {
       if (std::isfinite(value.as_double())) {
         out += to_string(value);
       } else {
-        append_string(to_string(value), out);
+        append_json_string(to_string(value), out);
       }
       return;
     case Tag::kText:
       if (type.kind == TypeKind::kJson) {
         append_on_one_line(value.as_text(), out);
       } else {
-        append_string(value.as_text(), out);
+        append_json_string(value.as_text(), out);
       }
       return;
     case Tag::kTimestamp:
     case Tag::kDate:
-      append_string(to_string(value), out);
+      append_json_string(to_string(value), out);
       return;
   }
 }
@@ -86,7 +54,7 @@ void append_json_row(std::span<const AnswerColumn> columns, std::span<const Valu
   out += '{';
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (i != 0) out += ',';
-    append_string(columns[i].name, out);
+    append_json_string(columns[i].name, out);
     out += ':';
     append_json(row[i], columns[i].type, out);
   }

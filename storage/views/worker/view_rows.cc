@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "storage/views/engine/key_encoding.h"
+#include "storage/views/types/json_string.h"
 #include "storage/views/types/time_text.h"
 
 namespace runnel::storage::views {
@@ -28,21 +29,6 @@ bool same_table(const SourcePlan& a, const SourcePlan& b) {
 Value text_or_null(std::optional<std::string_view> text) {
   if (!text || !is_utf8(*text)) return Value::null();
   return Value::text(*text);
-}
-
-void append_json_string(std::string_view text, std::string& out) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out.append({'\\', c});
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out.append("\\u00").append({kDigits[(c >> 4) & 0xf], kDigits[c & 0xf]});
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
 }
 
 }  // namespace
