@@ -9,9 +9,9 @@
 #include <filesystem>
 
 #include "broker/net/sd_notify.h"
+#include "protocol/text/units.h"
 #include "tools/cli.h"
 #include "tools/kafka_settings.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -241,7 +241,7 @@ Status BrokerProcess::close() {
     http_->shut_down();
     if (!server_->drain(drain_timeout_)) {
       spdlog::warn("some connections did not finish within {}; they are cut",
-                   format_duration(drain_timeout_));
+                   protocol::format_duration(drain_timeout_));
     }
     server_->stop();
   }

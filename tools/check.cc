@@ -2,11 +2,11 @@
 #include <filesystem>
 #include <memory>
 
+#include "protocol/text/units.h"
 #include "storage/check.h"
 #include "storage/store.h"
 #include "tools/cli.h"
 #include "tools/text/progress.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -51,7 +51,7 @@ Result<ExitCode> run(const std::string& directory) {
   }
   for (const std::string& note : report.notes) out += "note: " + note + "\n";
   for (const storage::Damage& damage : report.damages) out += describe(damage);
-  out += "checked " + human_size(static_cast<double>(report.bytes)) + ": " +
+  out += "checked " + protocol::human_size(static_cast<double>(report.bytes)) + ": " +
          std::to_string(report.frames) + " frames, " + std::to_string(report.batches) +
          " batches, " + std::to_string(report.records) + " records; ";
   out += report.damages.empty() ? "all is well\n"

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "protocol/text/units.h"
 #include "tools/text/address.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -119,7 +119,8 @@ Result<Client> connect_to(const std::string& address) {
                                               "RUNNEL_BROKER");
   }
   if (!client && client.error().errc() == Errc::disconnected) {
-    note(client.error().message() + "; waiting up to " + format_duration(patience) + " longer");
+    note(client.error().message() + "; waiting up to " + protocol::format_duration(patience) +
+         " longer");
     options.connect_timeout = patience;
     client = connect(broker, options);
   }
@@ -128,7 +129,7 @@ Result<Client> connect_to(const std::string& address) {
 
 CLI::Validator between(std::int64_t least, std::int64_t most) {
   const auto check = [least, most](const std::string& text) -> std::string {
-    const auto number = parse_integer(text);
+    const auto number = protocol::parse_integer(text);
     if (number && *number >= least && *number <= most) return "";
     return "'" + text + "' is not a whole number from " + std::to_string(least) + " to " +
            std::to_string(most);
@@ -138,7 +139,7 @@ CLI::Validator between(std::int64_t least, std::int64_t most) {
 
 CLI::Validator at_least(std::int64_t least) {
   const auto check = [least](const std::string& text) -> std::string {
-    const auto number = parse_integer(text);
+    const auto number = protocol::parse_integer(text);
     if (number && *number >= least) return "";
     return "'" + text + "' is not a whole number of at least " + std::to_string(least);
   };
@@ -169,7 +170,7 @@ Error no_topic(Client& client, const std::string& topic, const std::string& advi
   if (topics) {
     for (const TopicState& one : *topics) names.emplace_back(one.name);
   }
-  const std::string_view near = nearest(topic, names);
+  const std::string_view near = protocol::nearest(topic, names);
   return {ErrorCode::kUnknownTopic,
           "there is no topic '" + topic + "'; " +
               (near.empty() ? advice : "did you mean '" + std::string(near) + "'? Else " + advice)};

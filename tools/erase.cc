@@ -4,11 +4,11 @@
 #include <memory>
 #include <thread>
 
+#include "protocol/text/time.h"
 #include "tools/cli.h"
 #include "tools/places.h"
 #include "tools/text/json.h"
 #include "tools/text/table.h"
-#include "tools/text/time.h"
 
 namespace runnel::tools {
 namespace {
@@ -28,7 +28,7 @@ struct EraseArguments {
 };
 
 std::string time_text(const std::optional<Time>& time) {
-  return time ? format_time(time->time_since_epoch().count()) : "-";
+  return time ? protocol::format_time(time->time_since_epoch().count()) : "-";
 }
 
 std::string json_time(const std::optional<Time>& time) {

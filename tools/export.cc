@@ -3,10 +3,10 @@
 #include <memory>
 #include <optional>
 
+#include "protocol/text/units.h"
 #include "tools/cli.h"
 #include "tools/places.h"
 #include "tools/text/progress.h"
-#include "tools/text/units.h"
 #include "tools/transfer/export_directory.h"
 
 namespace runnel::tools {
@@ -37,7 +37,7 @@ struct Limits {
 Result<Limits> limits_of(const ExportArguments& arguments) {
   Limits limits;
   if (!arguments.every.empty()) {
-    const auto every = parse_duration(arguments.every);
+    const auto every = protocol::parse_duration(arguments.every);
     if (!every) return fail(every.error().within("--every"));
     limits.every_millis = every->count();
     if (limits.every_millis < 1000) {
@@ -45,7 +45,7 @@ Result<Limits> limits_of(const ExportArguments& arguments) {
     }
   }
   if (!arguments.chunk.empty()) {
-    const auto chunk = parse_size(arguments.chunk);
+    const auto chunk = protocol::parse_size(arguments.chunk);
     if (!chunk) return fail(chunk.error().within("--chunk"));
     limits.chunk_bytes = *chunk;
     if (limits.chunk_bytes < 1024) {
@@ -152,8 +152,8 @@ class Exporter {
   /// `--from` is for the first start alone; a partition that comes later is exported whole.
   Status begin_new(const std::vector<Bounds>& bounds) {
     const bool first = directory_.next().empty();
-    RUNNEL_TRY_ASSIGN(const Place place,
-                      parse_place(first ? arguments_.from : "start", now_millis()));
+    RUNNEL_TRY_ASSIGN(const protocol::Place place,
+                      protocol::parse_place(first ? arguments_.from : "start", now_millis()));
     RUNNEL_TRY_ASSIGN(const auto from, offsets_at(client_, bounds, place));
     std::map<std::int32_t, std::int64_t> begins;
     for (std::size_t i = 0; i < bounds.size(); ++i) {

@@ -122,7 +122,7 @@ Result<ExitCode> describe(const GroupArguments& arguments) {
 }
 
 Result<ExitCode> seek(const GroupArguments& arguments) {
-  RUNNEL_TRY_ASSIGN(const Place place, parse_place(arguments.to, now_millis()));
+  RUNNEL_TRY_ASSIGN(const protocol::Place place, protocol::parse_place(arguments.to, now_millis()));
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.broker));
   return seek_group(client, {arguments.group, arguments.topics, place, arguments.execute});
 }

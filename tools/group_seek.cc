@@ -56,7 +56,7 @@ std::string offset_text(std::int64_t offset) {
 }
 
 Result<ExitCode> seek_group(Client& client, const GroupSeek& seek) {
-  const Place& place = seek.to;
+  const protocol::Place& place = seek.to;
   RUNNEL_TRY_ASSIGN(const auto committed, settle(client.admin().group_offsets(seek.group).get()));
   RUNNEL_TRY_ASSIGN(const auto partitions, partitions_to_move(client, seek, committed));
   RUNNEL_TRY_ASSIGN(const auto targets, offsets_at(client, partitions, place));
@@ -66,7 +66,7 @@ Result<ExitCode> seek_group(Client& client, const GroupSeek& seek) {
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const Bounds& bounds = partitions[i];
     const std::int64_t after = std::clamp(targets[i], bounds.start, bounds.end);
-    if (place.kind == Place::Kind::kOffset && after != place.value) {
+    if (place.kind == protocol::Place::Kind::kOffset && after != place.value) {
       note(bounds.target.topic + "[" + std::to_string(bounds.target.partition) +
            "] has the offsets " + std::to_string(bounds.start) + " to " +
            std::to_string(bounds.end) + ": " + std::to_string(place.value) + " becomes " +

@@ -13,7 +13,7 @@ namespace runnel::tools {
 struct GroupSeek {
   std::string group;
   std::vector<std::string> topics;  ///< empty: those the group has offsets in
-  Place to;
+  protocol::Place to;
   bool execute = false;  ///< false: only shows it
 };
 /// Prints what is to read before and after, and moves the offsets if it is to be done.

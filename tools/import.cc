@@ -4,9 +4,9 @@
 #include <mutex>
 #include <optional>
 
+#include "protocol/text/units.h"
 #include "tools/cli.h"
 #include "tools/text/progress.h"
-#include "tools/text/units.h"
 #include "tools/transfer/export_directory.h"
 
 namespace runnel::tools {
@@ -179,7 +179,7 @@ void warn_of_retention(const Manifest& manifest, const TopicState& topic) {
   std::int64_t kept = kDefaultMillis;
   for (const auto& [name, value] : topic.configs) {
     if (name != "retention.ms") continue;
-    if (const auto millis = parse_integer(value)) kept = *millis;
+    if (const auto millis = protocol::parse_integer(value)) kept = *millis;
   }
   if (kept < 0) return;
   std::uint64_t old = 0;
@@ -188,8 +188,8 @@ void warn_of_retention(const Manifest& manifest, const TopicState& topic) {
   }
   if (old == 0) return;
   note(std::to_string(old) + " files hold records older than " +
-       format_duration(std::chrono::milliseconds(kept)) + ", the retention of " + topic.name +
-       (kept == kDefaultMillis ? " unless the broker's default is another" : "") +
+       protocol::format_duration(std::chrono::milliseconds(kept)) + ", the retention of " +
+       topic.name + (kept == kDefaultMillis ? " unless the broker's default is another" : "") +
        ": they are removed again soon. `runnel topic alter " + topic.name +
        " --retention ...` keeps them");
 }

@@ -24,15 +24,15 @@ Result<std::vector<std::int64_t>> offsets_at_time(Client& client,
   return out;
 }
 
-std::int64_t offset_at(const Bounds& bounds, const Place& place) {
+std::int64_t offset_at(const Bounds& bounds, const protocol::Place& place) {
   switch (place.kind) {
-    case Place::Kind::kStart:
+    case protocol::Place::Kind::kStart:
       return bounds.start;
-    case Place::Kind::kOffset:
+    case protocol::Place::Kind::kOffset:
       return place.value;
-    case Place::Kind::kBeforeEnd:
+    case protocol::Place::Kind::kBeforeEnd:
       return std::max(bounds.start, bounds.end - std::min(place.value, bounds.end));
-    case Place::Kind::kAfterStart:
+    case protocol::Place::Kind::kAfterStart:
       return bounds.start + std::min(place.value, bounds.end - bounds.start);
     default:
       return bounds.end;
@@ -59,8 +59,9 @@ Result<std::vector<Bounds>> bounds_of(Client& client, const std::string& topic,
 }
 
 Result<std::vector<std::int64_t>> offsets_at(Client& client, const std::vector<Bounds>& partitions,
-                                             const Place& place) {
-  if (place.kind == Place::Kind::kTime) return offsets_at_time(client, partitions, place.value);
+                                             const protocol::Place& place) {
+  if (place.kind == protocol::Place::Kind::kTime)
+    return offsets_at_time(client, partitions, place.value);
   std::vector<std::int64_t> out;
   for (const Bounds& bounds : partitions) out.push_back(offset_at(bounds, place));
   return out;
@@ -69,10 +70,10 @@ Result<std::vector<std::int64_t>> offsets_at(Client& client, const std::vector<B
 namespace {
 
 /// An end before its beginning is a slip; times and offsets are not compared with each other.
-Status check_direction(const PlaceRange& range) {
+Status check_direction(const protocol::PlaceRange& range) {
   const bool comparable =
-      range.from.kind == range.to.kind &&
-      (range.from.kind == Place::Kind::kOffset || range.from.kind == Place::Kind::kTime);
+      range.from.kind == range.to.kind && (range.from.kind == protocol::Place::Kind::kOffset ||
+                                           range.from.kind == protocol::Place::Kind::kTime);
   if (!range.bounded || !comparable || range.from.value <= range.to.value) return {};
   return fail(ErrorCode::kInvalidArgument, "the range ends before it begins; swap the two places");
 }
@@ -81,12 +82,12 @@ Status check_direction(const PlaceRange& range) {
 
 Result<std::vector<Span>> spans_of(Client& client, const Reach& reach) {
   const std::int64_t now = now_millis();
-  RUNNEL_TRY_ASSIGN(auto range, parse_range(reach.from, now));
+  RUNNEL_TRY_ASSIGN(auto range, protocol::parse_range(reach.from, now));
   if (!reach.to.empty()) {
     if (range.bounded) {
       return fail(ErrorCode::kInvalidArgument, "--from is a range already; leave --to away");
     }
-    RUNNEL_TRY_ASSIGN(range.to, parse_place(reach.to, now));
+    RUNNEL_TRY_ASSIGN(range.to, protocol::parse_place(reach.to, now));
     range.bounded = true;
   }
   RUNNEL_TRY(check_direction(range));

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "protocol/base/error.h"
+#include "protocol/text/time.h"
 #include "runnel/client.h"
-#include "tools/text/time.h"
 
 namespace runnel::tools {
 
@@ -27,7 +27,7 @@ struct Bounds {
 /// end; everything is kept within the bounds, except offsets that were named: these come as given.
 [[nodiscard]] Result<std::vector<std::int64_t>> offsets_at(Client& client,
                                                            const std::vector<Bounds>& partitions,
-                                                           const Place& place);
+                                                           const protocol::Place& place);
 
 /// What a command line says about the part of the log to read.
 struct Reach {

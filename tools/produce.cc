@@ -11,12 +11,12 @@
 #include <mutex>
 #include <thread>
 
+#include "protocol/text/units.h"
 #include "tools/cli.h"
 #include "tools/interruptible_input.h"
 #include "tools/options/settings.h"
 #include "tools/text/progress.h"
 #include "tools/text/row_reader.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -50,7 +50,7 @@ Result<Durability> durability_of(const std::string& acks) {
 }
 
 Result<std::chrono::milliseconds> timeout_of(const std::string& text) {
-  const auto timeout = parse_duration(text);
+  const auto timeout = protocol::parse_duration(text);
   if (!timeout) return fail(timeout.error().within("--timeout"));
   if (timeout->count() > 0) return *timeout;
   return fail(ErrorCode::kInvalidArgument, "--timeout is more than nothing, as in 30s");

@@ -2,10 +2,10 @@
 #include <filesystem>
 #include <memory>
 
+#include "protocol/text/units.h"
 #include "storage/repair.h"
 #include "tools/cli.h"
 #include "tools/text/progress.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -71,7 +71,8 @@ Result<ExitCode> run(const RepairArguments& arguments) {
   progress.reset();
   if (!report) return fail(report.error());
   if (report->found.damages.empty()) {
-    RUNNEL_TRY(write_out("checked " + human_size(static_cast<double>(report->found.bytes)) +
+    RUNNEL_TRY(write_out("checked " +
+                         protocol::human_size(static_cast<double>(report->found.bytes)) +
                          ": nothing is damaged, nothing was changed\n"));
     return ExitCode::kOk;
   }

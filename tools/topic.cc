@@ -3,11 +3,11 @@
 #include <memory>
 #include <optional>
 
+#include "protocol/text/time.h"
+#include "protocol/text/units.h"
 #include "tools/cli.h"
 #include "tools/text/json.h"
 #include "tools/text/table.h"
-#include "tools/text/time.h"
-#include "tools/text/units.h"
 #include "tools/topic_configs.h"
 
 namespace runnel::tools {
@@ -39,7 +39,7 @@ Result<std::vector<TopicConfig>> configs_of(const TopicArguments& arguments) {
   if (arguments.retention == "forever") {
     out.emplace_back("retention.ms", "-1");
   } else if (!arguments.retention.empty()) {
-    RUNNEL_TRY_ASSIGN(const auto retention, parse_duration(arguments.retention));
+    RUNNEL_TRY_ASSIGN(const auto retention, protocol::parse_duration(arguments.retention));
     out.emplace_back("retention.ms", std::to_string(retention.count()));
   }
   return out;
@@ -60,7 +60,8 @@ std::uint64_t byte_count(const TopicState& topic) {
 }
 
 std::string newest_text(const PartitionState& partition) {
-  return partition.newest ? format_time(partition.newest->time_since_epoch().count()) : "--";
+  return partition.newest ? protocol::format_time(partition.newest->time_since_epoch().count())
+                          : "--";
 }
 
 std::string topic_json(const TopicState& topic) {
@@ -147,7 +148,7 @@ Result<ExitCode> list(const TopicArguments& arguments) {
   for (const TopicState& topic : topics) {
     rows.push_back({topic.name, std::to_string(topic.partitions.size()),
                     std::to_string(record_count(topic)),
-                    human_size(static_cast<double>(byte_count(topic)))});
+                    protocol::human_size(static_cast<double>(byte_count(topic)))});
   }
   RUNNEL_TRY(write_out(format_table(rows)));
   return ExitCode::kOk;
@@ -156,7 +157,7 @@ Result<ExitCode> list(const TopicArguments& arguments) {
 std::string description(const TopicState& topic) {
   std::string out = "topic       " + topic.name + "\nid          " + topic.id + "\n";
   if (topic.created) {
-    out += "created     " + format_time(topic.created->time_since_epoch().count()) + "\n";
+    out += "created     " + protocol::format_time(topic.created->time_since_epoch().count()) + "\n";
   }
   out += topic_config_lines(topic.configs);
   std::vector<std::vector<std::string>> rows{

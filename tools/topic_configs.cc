@@ -4,8 +4,8 @@
 #include <chrono>
 #include <limits>
 
+#include "protocol/text/units.h"
 #include "storage/store.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 /// "604800000 (1w)", "-1 (no limit)": what a number of a config amounts to.
 std::string readable(std::string_view name, std::string_view value) {
   std::string out(value);
-  const auto number = parse_integer(value);
+  const auto number = protocol::parse_integer(value);
   if (!number) return out;
   const bool limits = name.starts_with("retention.");
   if (*number < 0) return out + (limits ? " (no limit)" : "");
@@ -23,11 +23,12 @@ std::string readable(std::string_view name, std::string_view value) {
     const auto days = std::chrono::duration_cast<std::chrono::days>(span);  // no weeks: "7d", "30d"
     return out + " (" +
            (*number > 0 && days == span ? std::to_string(days.count()) + "d"
-                                        : format_duration(span)) +
+                                        : protocol::format_duration(span)) +
            ")";
   }
-  return name.ends_with(".bytes") ? out + " (" + human_size(static_cast<double>(*number)) + ")"
-                                  : out;
+  return name.ends_with(".bytes")
+             ? out + " (" + protocol::human_size(static_cast<double>(*number)) + ")"
+             : out;
 }
 
 const storage::TopicConfigRow* find_row(std::string_view name) {
@@ -80,7 +81,7 @@ Error explain_refusal(Error refusal, const std::vector<TopicConfig>& configs) {
   }
   for (const auto& [name, value] : configs) {
     if (find_row(name) != nullptr) continue;
-    const std::string_view near = nearest(name, names);
+    const std::string_view near = protocol::nearest(name, names);
     return Error(
         ErrorCode::kInvalidConfig,
         "unknown topic config '" + name + "'; " +

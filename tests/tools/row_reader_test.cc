@@ -5,7 +5,7 @@
 
 #include <sstream>
 
-#include "tools/text/csv.h"
+#include "protocol/text/csv.h"
 #include "tools/text/json.h"
 
 namespace runnel::tools {
@@ -31,7 +31,7 @@ std::string open_error(const std::string& text, const RowOptions& options) {
 
 TEST(Csv, FieldsQuotesAndLineBreaks) {
   std::istringstream in("a,b\r\n\"x,1\",\"say \"\"hi\"\"\"\n\n\"two\nlines\",\n");
-  CsvReader reader(in);
+  protocol::CsvReader reader(in);
   EXPECT_THAT(reader.next()->fields, ElementsAre("a", "b"));
   EXPECT_THAT(reader.next()->fields, ElementsAre("x,1", "say \"hi\""));
   const auto last = reader.next();
@@ -42,7 +42,7 @@ TEST(Csv, FieldsQuotesAndLineBreaks) {
 
 TEST(Csv, BrokenRowsAreSaidAndReadingGoesOn) {
   std::istringstream in("a\"b,c\n\"x\"y,z\nok,1\n\"never closed\n");
-  CsvReader reader(in);
+  protocol::CsvReader reader(in);
   EXPECT_THAT(reader.next()->error, HasSubstr("quote within a field"));
   EXPECT_THAT(reader.next()->error, HasSubstr("after a closing quote"));
   EXPECT_THAT(reader.next()->fields, ElementsAre("ok", "1"));

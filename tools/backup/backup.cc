@@ -8,6 +8,8 @@
 #include <string_view>
 #include <thread>
 
+#include "protocol/text/time.h"
+#include "protocol/text/units.h"
 #include "storage/store.h"
 #include "tools/backup/chain.h"
 #include "tools/backup/held_snapshot.h"
@@ -18,8 +20,6 @@
 #include "tools/text/json.h"
 #include "tools/text/progress.h"
 #include "tools/text/table.h"
-#include "tools/text/time.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -42,7 +42,7 @@ struct BackupArguments {
 using Arguments = std::shared_ptr<BackupArguments>;
 
 std::string size_text(std::uint64_t bytes) {
-  return human_size(static_cast<double>(bytes));
+  return protocol::human_size(static_cast<double>(bytes));
 }
 
 /// Shown once it is known how much there is to do.
@@ -65,8 +65,8 @@ class LateProgress {
 /// "50MiB/s"; 0 for nothing.
 Result<std::uint64_t> bytes_per_second(std::string_view text) {
   if (text.empty()) return 0;
-  const auto bytes =
-      text.ends_with("/s") ? parse_size(text.substr(0, text.size() - 2)) : Result<std::uint64_t>(0);
+  const auto bytes = text.ends_with("/s") ? protocol::parse_size(text.substr(0, text.size() - 2))
+                                          : Result<std::uint64_t>(0);
   if (bytes && *bytes > 0) return *bytes;
   return fail(ErrorCode::kInvalidArgument,
               "--rate: '" + std::string(text) + "' is no rate like 50MiB/s");
@@ -164,8 +164,8 @@ Result<ExitCode> list(const BackupArguments& arguments) {
   }
   std::vector<std::vector<std::string>> rows{{"BACKUP", "TAKEN", "SIZE", "COPIED"}};
   for (const Backup& backup : contents.backups) {
-    rows.push_back(
-        {backup.id, format_time(backup.taken), size_text(backup.bytes()), size_text(backup.added)});
+    rows.push_back({backup.id, protocol::format_time(backup.taken), size_text(backup.bytes()),
+                    size_text(backup.added)});
   }
   RUNNEL_TRY(write_out(format_table(rows)));
   return code;
@@ -193,7 +193,7 @@ Result<ExitCode> verify(const BackupArguments& arguments) {
 Result<Moment> moment_of(const BackupArguments& arguments) {
   Moment moment;
   if (!arguments.to_time.empty()) {
-    const auto time = parse_time(arguments.to_time);
+    const auto time = protocol::parse_time(arguments.to_time);
     if (!time) return fail(time.error().within("--to-time"));
     moment.time = *time;
   }
@@ -250,7 +250,7 @@ Result<ExitCode> restore(const BackupArguments& arguments) {
   const Backup& backup = chain.backup;
   const std::string what =
       "backup " + backup.id + " (" + size_text(backup.bytes()) + ", taken " +
-      format_time(backup.taken) + ")" +
+      protocol::format_time(backup.taken) + ")" +
       (moment.is_given() ? " and what later ones have of what followed, " + moment.text() : "");
   if (arguments.dry_run) {
     RUNNEL_TRY(write_out(what + " would be restored to " + arguments.into + "\n" +
@@ -270,11 +270,11 @@ Result<ExitCode> restore(const BackupArguments& arguments) {
   std::string out = what + " was restored to " + arguments.into + "\n";
   if (report.commits > 0) {
     out += std::to_string(report.commits) + " commits follow the backup, the last one of " +
-           format_time(report.last) + "\n";
+           protocol::format_time(report.last) + "\n";
   }
   if (!moment.limits.empty() && !report.reached) {
     out += "No backup has a record there: what was committed after the last one, " + chain.last +
-           " of " + format_time(chain.taken) + ", is not in it\n";
+           " of " + protocol::format_time(chain.taken) + ", is not in it\n";
   }
   RUNNEL_TRY(write_out(out + "`runnel serve --data " + arguments.into + "` serves it\n"));
   return ExitCode::kOk;

@@ -5,9 +5,9 @@
 #include <map>
 #include <optional>
 
+#include "protocol/text/time.h"
 #include "storage/segments/frame.h"
 #include "storage/segments/segment_files.h"
-#include "tools/text/time.h"
 
 namespace runnel::tools {
 namespace {
@@ -168,18 +168,19 @@ Result<Chain> chain_to_time(const std::vector<Backup>& backups, std::int64_t tim
   }
   if (passed.empty()) {
     return fail(ErrorCode::kNotFound, "the first backup is of " +
-                                          format_time(backups.front().taken) +
+                                          protocol::format_time(backups.front().taken) +
                                           "; nothing before it can be restored");
   }
   if (passage == Passage::kOnly && passed.size() > 1) {
-    return fail(ambiguous("the broker's clock, which was set back, showed " + format_time(time),
-                          list_places(backups, passed, false), backups[passed.back()]));
+    return fail(
+        ambiguous("the broker's clock, which was set back, showed " + protocol::format_time(time),
+                  list_places(backups, passed, false), backups[passed.back()]));
   }
   const std::size_t base = passed.front();
   if (base + 1 == backups.size()) {
     return fail(ErrorCode::kNotFound,
                 "the last backup, " + backups[base].id + ", is of " +
-                    format_time(backups[base].taken) +
+                    protocol::format_time(backups[base].taken) +
                     ", and what was committed from then on is in none; restore it as it is (--id " +
                     backups[base].id + "), or an earlier moment");
   }

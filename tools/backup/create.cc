@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "protocol/text/time.h"
 #include "tools/backup/repository.h"
-#include "tools/text/time.h"
 #include "tools/transfer/compressed_file.h"
 
 namespace runnel::tools {
@@ -143,7 +143,7 @@ Status Creation::sync_names() {
 }
 
 std::string new_id(std::int64_t taken, const std::vector<std::string>& known) {
-  const std::string time = format_time(taken, "%Y%m%dT%H%M%SZ");
+  const std::string time = protocol::format_time(taken, "%Y%m%dT%H%M%SZ");
   std::string id = time;
   for (int i = 2; std::find(known.begin(), known.end(), id) != known.end(); ++i) {
     id = time + "-" + std::to_string(i);

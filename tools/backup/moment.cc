@@ -3,7 +3,7 @@
 #include "storage/check.h"
 #include "storage/log/directory.h"
 
-#include "tools/text/time.h"
+#include "protocol/text/time.h"
 
 namespace runnel::tools {
 namespace {
@@ -52,7 +52,7 @@ Status check_ends(const Moment& moment, const Chain& chain, const storage::CutRe
 }  // namespace
 
 std::string Moment::text() const {
-  if (time) return "up to " + format_time(*time);
+  if (time) return "up to " + protocol::format_time(*time);
   std::string text;
   for (const storage::OffsetLimit& limit : limits) {
     text += text.empty() ? "before " : " and before ";

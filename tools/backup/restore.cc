@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "protocol/text/units.h"
 #include "tools/backup/repository.h"
-#include "tools/text/units.h"
 #include "tools/transfer/compressed_file.h"
 
 namespace runnel::tools {
@@ -40,10 +40,10 @@ Status check_room(const Backup& backup, const std::string& to) {
   for (const BackupFile& file : backup.files) needed += std::max(file.size, file.bytes());
   RUNNEL_TRY_ASSIGN(const auto space, files().space(to));
   if (space.available_bytes >= needed) return {};
-  return fail(ErrorCode::kLowSpace, "the backup takes " + human_size(static_cast<double>(needed)) +
-                                        ", and only " +
-                                        human_size(static_cast<double>(space.available_bytes)) +
-                                        " are free where " + to + " is");
+  return fail(ErrorCode::kLowSpace,
+              "the backup takes " + protocol::human_size(static_cast<double>(needed)) +
+                  ", and only " + protocol::human_size(static_cast<double>(space.available_bytes)) +
+                  " are free where " + to + " is");
 }
 
 Status restore_file(const Repository& repository, const BackupFile& file, const std::string& path,

@@ -7,11 +7,11 @@
 #include <memory>
 
 #include "broker/net/sockets.h"
+#include "protocol/text/units.h"
 #include "tools/bench/load.h"
 #include "tools/bench/process.h"
 #include "tools/cli.h"
 #include "tools/text/json.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -158,8 +158,8 @@ Status show(const Figures& figures, const std::string& output) {
 Result<LoadPlan> plan_of(const BenchArguments& arguments) {
   LoadPlan plan = arguments.plan;
   plan.address = arguments.broker.empty() ? "127.0.0.1:9092" : arguments.broker;
-  RUNNEL_TRY_ASSIGN(plan.record_bytes, parse_size(arguments.record_size));
-  RUNNEL_TRY_ASSIGN(plan.batch_bytes, parse_size(arguments.batch_size));
+  RUNNEL_TRY_ASSIGN(plan.record_bytes, protocol::parse_size(arguments.record_size));
+  RUNNEL_TRY_ASSIGN(plan.batch_bytes, protocol::parse_size(arguments.batch_size));
   using protocol::native::Durability;
   plan.durability = arguments.durability == "none"      ? Durability::kNone
                     : arguments.durability == "written" ? Durability::kWritten
@@ -283,7 +283,7 @@ void add_bench(Cli& cli) {
                        const std::function<Result<ExitCode>(const BenchArguments&)>& work) {
     const auto arguments = std::make_shared<BenchArguments>();
     arguments->plan = defaults;
-    arguments->batch_size = format_size(defaults.batch_bytes);
+    arguments->batch_size = protocol::format_size(defaults.batch_bytes);
     CLI::App* command = bench->add_subcommand(name, text);
     add_options(*command, *arguments);
     command->callback(

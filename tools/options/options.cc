@@ -4,7 +4,7 @@
 #include <cctype>
 #include <limits>
 
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -135,9 +135,9 @@ std::vector<std::string_view> split_choices(std::string_view choices) {
 std::string bound_text(const OptionRow& row, std::uint64_t value) {
   switch (row.type) {
     case kSize:
-      return value == 0 ? "0" : format_size(value);
+      return value == 0 ? "0" : protocol::format_size(value);
     case kDuration:
-      return value == 0 ? "0" : format_duration(std::chrono::milliseconds(value));
+      return value == 0 ? "0" : protocol::format_duration(std::chrono::milliseconds(value));
     default:
       return std::to_string(value);
   }
@@ -155,8 +155,9 @@ Status check_range(const OptionRow& row, std::uint64_t value, std::string_view t
 
 Status check_address(const OptionRow& row, std::string_view value) {
   const std::size_t colon = value.rfind(':');
-  const auto port =
-      colon == std::string_view::npos ? parse_integer("") : parse_integer(value.substr(colon + 1));
+  const auto port = colon == std::string_view::npos
+                        ? protocol::parse_integer("")
+                        : protocol::parse_integer(value.substr(colon + 1));
   if (colon != 0 && port && *port >= 0 && *port <= 65535) return {};
   return bad_value(row, "'" + std::string(value) +
                             "' is not HOST:PORT with a port of 0 to 65535, such as 127.0.0.1:9092");
@@ -170,7 +171,7 @@ Status check_choice(const OptionRow& row, std::string_view value) {
 
 /// A negative number or one that does not fit is out of range rather than no number.
 Status check_count(const OptionRow& row, std::string_view value) {
-  const auto number = parse_integer(value);
+  const auto number = protocol::parse_integer(value);
   if (!number) return bad_value(row, number.error().message());
   if (*number < 0) return check_range(row, std::numeric_limits<std::uint64_t>::max(), value);
   return check_range(row, static_cast<std::uint64_t>(*number), value);
@@ -251,11 +252,11 @@ Status check_value(const OptionRow& row, std::string_view value) {
     case kAddress:
       return check_address(row, value);
     case kSize: {
-      const auto size = parse_size(value);
+      const auto size = protocol::parse_size(value);
       return size ? check_range(row, *size, value) : bad_value(row, size.error().message());
     }
     case kDuration: {
-      const auto duration = parse_duration(value);
+      const auto duration = protocol::parse_duration(value);
       if (!duration) return bad_value(row, duration.error().message());
       return check_range(row, static_cast<std::uint64_t>(duration->count()), value);
     }
@@ -276,7 +277,7 @@ Status check_value(const OptionRow& row, std::string_view value) {
 Error unknown_option(std::string_view kind, std::string_view name) {
   std::vector<std::string_view> names;
   for (const OptionRow& row : kTable) names.push_back(row.name);
-  const std::string_view near = nearest(name, names);
+  const std::string_view near = protocol::nearest(name, names);
   std::string message = "unknown " + std::string(kind) + " '" + std::string(name) + "'";
   message += near.empty() ? "; `runnel config reference` lists them all"
                           : "; did you mean '" + std::string(near) + "'?";

@@ -11,8 +11,8 @@
 #include <sstream>
 
 #include "protocol/base/assert.h"
+#include "protocol/text/units.h"
 #include "tools/options/options.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -45,7 +45,8 @@ tl::unexpected<Error> unknown_variable(const std::string& name) {
   }
   const std::vector<std::string_view> views(known.begin(), known.end());
   // Without what all of them begin with, which would make any two of them look alike.
-  const std::string_view near = nearest(std::string_view(name).substr(kPrefix.size()), views);
+  const std::string_view near =
+      protocol::nearest(std::string_view(name).substr(kPrefix.size()), views);
   return fail(
       ErrorCode::kInvalidArgument,
       "unknown environment variable " + name +
@@ -59,7 +60,7 @@ std::string quarter_of(std::uint64_t machine_bytes, std::uint64_t least, std::ui
     machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                     static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   }
-  return format_size(std::clamp(machine_bytes / 4 / kMiB * kMiB, least, most));
+  return protocol::format_size(std::clamp(machine_bytes / 4 / kMiB * kMiB, least, most));
 }
 
 /// check_value(), the error with its source.
@@ -268,19 +269,19 @@ const std::vector<std::string>& Settings::list(std::string_view name) const {
 }
 
 std::uint64_t Settings::bytes(std::string_view name) const {
-  const auto size = parse_size(text(name));
+  const auto size = protocol::parse_size(text(name));
   RUNNEL_ASSERT(size.has_value());  // put() checked it
   return *size;
 }
 
 std::chrono::milliseconds Settings::duration(std::string_view name) const {
-  const auto value = parse_duration(text(name));
+  const auto value = protocol::parse_duration(text(name));
   RUNNEL_ASSERT(value.has_value());
   return *value;
 }
 
 std::uint64_t Settings::count(std::string_view name) const {
-  const auto value = parse_integer(text(name));
+  const auto value = protocol::parse_integer(text(name));
   RUNNEL_ASSERT(value.has_value() && *value >= 0);
   return static_cast<std::uint64_t>(*value);
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -64,7 +64,7 @@ const CLI::App* child_named(const CLI::App& app, const std::string& name) {
 
 std::string_view nearest_of(std::string_view word, const std::vector<std::string>& names) {
   const std::vector<std::string_view> views(names.begin(), names.end());
-  return nearest(word, views);
+  return protocol::nearest(word, views);
 }
 
 std::string joined(const std::vector<std::string>& words) {

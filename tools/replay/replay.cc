@@ -143,7 +143,8 @@ Result<ExitCode> into_group(Client& client, const ReplayArguments& arguments,
                 "--into group:G moves the group back, and its members read everything from there: "
                 "--to, --where, --rate and -p do not go with it; use --into topic:T");
   }
-  RUNNEL_TRY_ASSIGN(const Place place, parse_place(arguments.from, now_millis()));
+  RUNNEL_TRY_ASSIGN(const protocol::Place place,
+                    protocol::parse_place(arguments.from, now_millis()));
   return seek_group(client, {group, {arguments.topic}, place, arguments.execute});
 }
 

@@ -9,8 +9,8 @@
 #include <mutex>
 #include <optional>
 
+#include "protocol/text/units.h"
 #include "tools/text/json.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -24,8 +24,8 @@ Result<ViewPosition> parse_position(const std::string& text) {
   const std::size_t slash = colon == std::string::npos ? colon : text.rfind('/', colon);
   if (slash != std::string::npos && slash > 0) {
     const auto partition =
-        parse_integer(std::string_view(text).substr(slash + 1, colon - slash - 1));
-    const auto next = parse_integer(std::string_view(text).substr(colon + 1));
+        protocol::parse_integer(std::string_view(text).substr(slash + 1, colon - slash - 1));
+    const auto next = protocol::parse_integer(std::string_view(text).substr(colon + 1));
     if (partition && next && *partition >= 0 && *partition <= 0x7fffffff && *next >= 0) {
       return ViewPosition{{text.substr(0, slash), static_cast<std::int32_t>(*partition)}, *next};
     }
@@ -176,7 +176,7 @@ void add_sql_options(CLI::App& command, SqlFlags& flags) {
 Result<SqlSettings> settings_of(const SqlFlags& flags) {
   SqlSettings settings;
   settings.format = answer_format_named(flags.output).value_or(AnswerFormat::kTable);
-  RUNNEL_TRY_ASSIGN(settings.timeout, parse_duration(flags.timeout));
+  RUNNEL_TRY_ASSIGN(settings.timeout, protocol::parse_duration(flags.timeout));
   for (const std::string& text : flags.wait) {
     RUNNEL_TRY_ASSIGN(settings.wait.emplace_back(), parse_position(text));
   }

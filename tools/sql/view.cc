@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <memory>
 
+#include "protocol/text/units.h"
 #include "tools/sql/run_statement.h"
 #include "tools/text/json.h"
 #include "tools/text/table.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -146,8 +146,8 @@ Result<ExitCode> run_query(const ViewArguments& arguments) {
 /// GENERATION/SEQUENCE
 Result<ViewSubscribeOptions::After> parse_after(const std::string& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
-  const auto generation = parse_integer(text.substr(0, slash));
-  const auto sequence = parse_integer(slash < text.size() ? text.substr(slash + 1) : "");
+  const auto generation = protocol::parse_integer(text.substr(0, slash));
+  const auto sequence = protocol::parse_integer(slash < text.size() ? text.substr(slash + 1) : "");
   if (generation && sequence && *generation >= 0 && *generation <= 0xffff && *sequence >= 0) {
     return ViewSubscribeOptions::After{static_cast<std::uint16_t>(*generation),
                                        static_cast<std::uint64_t>(*sequence)};

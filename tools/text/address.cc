@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 namespace runnel::tools {
 
@@ -28,7 +28,7 @@ Status check_one(std::string_view address) {
     rest.remove_prefix(std::min(colon, rest.size()));
   }
   if (rest.empty()) return {};
-  const auto port = parse_integer(rest.substr(1));
+  const auto port = protocol::parse_integer(rest.substr(1));
   if (!port) return bad("has a port that is no number");
   if (*port < 1 || *port > 65535) return bad("has a port outside 1 to 65535");
   return {};

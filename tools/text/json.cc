@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -187,7 +187,7 @@ bool JsonDocument::has(std::string_view path) const {
 std::optional<std::int64_t> JsonDocument::integer_at(std::string_view path) const {
   const Node* found = find(impl_->root, path);
   if (found == nullptr || found->kind != Node::Kind::kScalar) return std::nullopt;
-  const auto value = parse_integer(found->text);
+  const auto value = protocol::parse_integer(found->text);
   if (!value) return std::nullopt;
   return *value;
 }

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -28,7 +28,7 @@ Progress::~Progress() {
 }
 
 std::string Progress::amount(std::uint64_t value) const {
-  if (unit_ == "bytes") return human_size(static_cast<double>(value));
+  if (unit_ == "bytes") return protocol::human_size(static_cast<double>(value));
   return std::to_string(value);
 }
 

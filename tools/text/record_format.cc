@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "tools/text/base64.h"
+#include "protocol/text/base64.h"
+#include "protocol/text/time.h"
 #include "tools/text/json.h"
-#include "tools/text/time.h"
 
 namespace runnel::tools {
 namespace {
@@ -75,7 +75,7 @@ void append_json_bytes(const std::optional<std::string_view>& bytes, std::string
     out += json_string(*bytes);
   } else {
     out += "{\"base64\":\"";
-    append_base64(*bytes, out);
+    protocol::append_base64(*bytes, out);
     out += "\"}";
   }
 }
@@ -152,7 +152,7 @@ void RecordFormat::encode(std::string_view bytes, Encoding encoding, std::string
       append_hex(bytes, out);
       break;
     case Encoding::kBase64:
-      append_base64(bytes, out);
+      protocol::append_base64(bytes, out);
       break;
     case Encoding::kJson:
       out += json_string(bytes);
@@ -204,7 +204,7 @@ void RecordFormat::print_piece(const Piece& piece, const ShownRecord& record, st
       break;
     case 'd':
       out += piece.text.empty() ? std::to_string(record.timestamp)
-                                : format_time(record.timestamp, piece.text);
+                                : protocol::format_time(record.timestamp, piece.text);
       break;
     case 'h':
       print_headers(piece, record, out);
@@ -287,7 +287,7 @@ void RecordWriter::add_table_row(const ShownRecord& record, std::string& out) co
   }
   column(std::to_string(record.partition), 9);
   column(std::to_string(record.offset), 10);
-  column(format_time(record.timestamp), 24);
+  column(protocol::format_time(record.timestamp), 24);
   column(record.key ? one_line(*record.key) : "--", 20);
   out += record.value ? one_line(*record.value) : "--";
   out += '\n';

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "tools/text/csv.h"
+#include "protocol/text/csv.h"
+#include "protocol/text/time.h"
+#include "protocol/text/units.h"
 #include "tools/text/json.h"
 #include "tools/text/record_format.h"
-#include "tools/text/time.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -18,9 +18,9 @@ void take_timestamp(const std::optional<std::string>& text, const std::string& n
     row.rejected = "it has no " + name + " to take the timestamp from";
     return;
   }
-  if (const auto millis = parse_integer(*text); millis && *millis >= 0) {
+  if (const auto millis = protocol::parse_integer(*text); millis && *millis >= 0) {
     row.record.timestamp = *millis;
-  } else if (const auto time = parse_time(*text)) {
+  } else if (const auto time = protocol::parse_time(*text)) {
     row.record.timestamp = *time;
   } else {
     row.rejected = name + ": " + time.error().message();
@@ -64,8 +64,8 @@ class JsonLineReader final : public RowReader {
     InputRow row;
     do {
       if (!std::getline(in_, row.raw)) return std::nullopt;
-      if (++line_ == 1 && row.raw.starts_with(kByteOrderMark)) {
-        row.raw.erase(0, kByteOrderMark.size());
+      if (++line_ == 1 && row.raw.starts_with(protocol::kByteOrderMark)) {
+        row.raw.erase(0, protocol::kByteOrderMark.size());
       }
     } while (row.raw.find_first_not_of(" \t\r") == std::string::npos);
     row.line = line_;
@@ -161,7 +161,7 @@ class CsvRowReader final : public RowReader {
     const auto found = std::find(columns_.begin(), columns_.end(), name);
     if (found != columns_.end()) return Column(found - columns_.begin());
     const std::vector<std::string_view> names(columns_.begin(), columns_.end());
-    const std::string_view near = nearest(name, names);
+    const std::string_view near = protocol::nearest(name, names);
     return fail(ErrorCode::kInvalidArgument,
                 "the CSV header has no column '" + std::string(name) + "'" +
                     (near.empty() ? "; its columns are: " + column_list() + " (separated by commas)"
@@ -183,7 +183,7 @@ class CsvRowReader final : public RowReader {
     row.record.value = object + '}';
   }
 
-  CsvReader rows_;
+  protocol::CsvReader rows_;
   std::vector<std::string> columns_;
   Column key_, timestamp_, value_;
 };

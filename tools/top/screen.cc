@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <sstream>
 
+#include "protocol/text/units.h"
 #include "tools/text/table.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -55,7 +55,7 @@ class Looks {
 };
 
 std::vector<std::string> summary(const Looks& looks) {
-  const auto bytes = [](double value) { return human_size(value); };
+  const auto bytes = [](double value) { return protocol::human_size(value); };
   const double syncs = looks.rate("store.syncs");
   const double commits = looks.rate("store.commits");
   std::vector<std::string> lines;

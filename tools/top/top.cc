@@ -6,9 +6,9 @@
 
 #include <memory>
 
+#include "protocol/text/time.h"
+#include "protocol/text/units.h"
 #include "tools/cli.h"
-#include "tools/text/time.h"
-#include "tools/text/units.h"
 #include "tools/top/screen.h"
 
 namespace runnel::tools {
@@ -127,7 +127,7 @@ Result<BrokerLook> look(Client& client) {
 }
 
 Result<ExitCode> run(const TopArguments& arguments) {
-  const auto every = parse_duration(arguments.every);
+  const auto every = protocol::parse_duration(arguments.every);
   if (!every) return fail(every.error().within("--every"));
   if (every->count() < 100) {
     return fail(ErrorCode::kInvalidArgument, "--every is at least 100ms");
@@ -141,7 +141,7 @@ Result<ExitCode> run(const TopArguments& arguments) {
     RUNNEL_TRY_ASSIGN(BrokerLook now, look(client));
     const auto [width, height] = terminal.size();
     const std::string title = "Runnel " + client.server().version + "   " +
-                              format_time(now_millis()).substr(0, 19) + "Z   q ends it";
+                              protocol::format_time(now_millis()).substr(0, 19) + "Z   q ends it";
     RUNNEL_TRY(terminal.show(render_top(before, now, title, width, height)));
     before = std::move(now);
   }

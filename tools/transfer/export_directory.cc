@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include "protocol/text/units.h"
 #include "tools/text/json.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {

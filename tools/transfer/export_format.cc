@@ -4,12 +4,12 @@
 
 #include "protocol/base/bytes.h"
 #include "protocol/record_batch/record_batch.h"
-#include "tools/text/base64.h"
-#include "tools/text/csv.h"
+#include "protocol/text/base64.h"
+#include "protocol/text/csv.h"
+#include "protocol/text/time.h"
+#include "protocol/text/units.h"
 #include "tools/text/json.h"
 #include "tools/text/record_format.h"
-#include "tools/text/time.h"
-#include "tools/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -74,7 +74,7 @@ class CsvEncoder final : public RecordEncoder {
         append_cell(document->text_at(column.path), row);
       }
     }
-    if (row.size() > kMaxCsvRowBytes || record.timestamp > kLatestTime) {
+    if (row.size() > protocol::kMaxCsvRowBytes || record.timestamp > kLatestTime) {
       return fail(ErrorCode::kInvalidArgument,
                   std::string(record.topic) + "[" + std::to_string(record.partition) + "] offset " +
                       std::to_string(record.offset) +
@@ -114,7 +114,7 @@ class CsvEncoder final : public RecordEncoder {
   static Status append_own(std::string_view name, const ShownRecord& record, std::string& row) {
     if (name == "partition") row += std::to_string(record.partition);
     if (name == "offset") row += std::to_string(record.offset);
-    if (name == "timestamp") row += format_time(record.timestamp);
+    if (name == "timestamp") row += protocol::format_time(record.timestamp);
     if (name == "key") return append_bytes(name, record.key, record, row);
     if (name == "value") return append_bytes(name, record.value, record, row);
     if (name == "headers") {
@@ -185,7 +185,7 @@ Error no_record(std::uint64_t line, const std::string& why) {
 Result<std::optional<std::string>> bytes_at(const JsonDocument& document, const std::string& path) {
   const auto encoded = document.text_at(path + ".base64");
   if (!encoded) return document.text_at(path);
-  return decode_base64(*encoded);
+  return protocol::decode_base64(*encoded);
 }
 
 Status take_headers(const JsonDocument& document, const std::string& path, StoredRecord& record) {
@@ -247,7 +247,8 @@ Result<Fields> fields_of(const std::vector<ExportColumn>& columns) {
               "become records again; `runnel produce --in csv` makes new ones of its rows");
 }
 
-Result<StoredRecord> record_of_row(const CsvRow& row, const Fields& fields, std::size_t columns) {
+Result<StoredRecord> record_of_row(const protocol::CsvRow& row, const Fields& fields,
+                                   std::size_t columns) {
   if (!row.error.empty()) return fail(ErrorCode::kMalformed, row.error);
   if (row.fields.size() != columns) {
     return fail(ErrorCode::kMalformed, "it has " + std::to_string(row.fields.size()) +
@@ -259,8 +260,8 @@ Result<StoredRecord> record_of_row(const CsvRow& row, const Fields& fields, std:
     return text(i);
   };
   StoredRecord record;
-  RUNNEL_TRY_ASSIGN(record.offset, parse_integer(text(fields.offset)));
-  RUNNEL_TRY_ASSIGN(record.timestamp, parse_time(text(fields.timestamp)));
+  RUNNEL_TRY_ASSIGN(record.offset, protocol::parse_integer(text(fields.offset)));
+  RUNNEL_TRY_ASSIGN(record.timestamp, protocol::parse_time(text(fields.timestamp)));
   record.key = cell(fields.key);
   record.value = cell(fields.value);
   if (fields.headers >= 0) {
@@ -273,7 +274,7 @@ Result<StoredRecord> record_of_row(const CsvRow& row, const Fields& fields, std:
 Status decode_csv(std::istream& in, const std::vector<ExportColumn>& columns,
                   const std::function<Status(StoredRecord)>& take) {
   RUNNEL_TRY_ASSIGN(const Fields fields, fields_of(columns));
-  CsvReader rows(in);
+  protocol::CsvReader rows(in);
   if (!rows.next())
     return fail(ErrorCode::kMalformed, "the line with the columns' names is missing");
   while (const auto row = rows.next()) {
@@ -367,7 +368,7 @@ Result<std::vector<ExportColumn>> parse_columns(std::string_view text) {
     } else if (std::find(std::begin(kRecordColumns), std::end(kRecordColumns), source) ==
                    std::end(kRecordColumns) ||
                equals != item.npos) {
-      const std::string_view near = nearest(source, kRecordColumns);
+      const std::string_view near = protocol::nearest(source, kRecordColumns);
       return fail(ErrorCode::kInvalidArgument,
                   "'" + std::string(item) +
                       "' is no column; there are partition, offset, timestamp, key, value, headers "

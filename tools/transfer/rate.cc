@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 namespace runnel::tools {
 namespace {
@@ -21,7 +21,7 @@ Result<Rate> parse_rate(std::string_view text) {
   std::string_view amount = text.substr(0, text.size() - 2);
   rate.of_bytes = amount.ends_with('B');
   if (rate.of_bytes) {
-    const auto size = parse_size(amount);
+    const auto size = protocol::parse_size(amount);
     if (!size) return fail(Error(size.error()).within("'" + std::string(text) + "'"));
     rate.per_second = static_cast<double>(*size);
   } else {
@@ -29,7 +29,7 @@ Result<Rate> parse_rate(std::string_view text) {
     if (amount.ends_with('k')) factor = 1e3;
     if (amount.ends_with('m') || amount.ends_with('M')) factor = 1e6;
     if (factor > 1) amount.remove_suffix(1);
-    const auto count = parse_integer(amount);
+    const auto count = protocol::parse_integer(amount);
     if (!count) return fail(no_rate(text));
     rate.per_second = static_cast<double>(*count) * factor;
   }

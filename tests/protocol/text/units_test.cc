@@ -1,8 +1,8 @@
-#include "tools/text/units.h"
+#include "protocol/text/units.h"
 
 #include <gtest/gtest.h>
 
-namespace runnel::tools {
+namespace runnel::protocol {
 namespace {
 
 using std::chrono::milliseconds;
@@ -59,4 +59,4 @@ TEST(Units, NearestFindsTyposAndNothingFarOff) {
 }
 
 }  // namespace
-}  // namespace runnel::tools
+}  // namespace runnel::protocol

@@ -1,8 +1,8 @@
-#include "tools/text/time.h"
+#include "protocol/text/time.h"
 
 #include <gtest/gtest.h>
 
-namespace runnel::tools {
+namespace runnel::protocol {
 namespace {
 
 using Kind = Place::Kind;
@@ -61,4 +61,4 @@ TEST(Time, RangesOfOffsetsAndTimes) {
 }
 
 }  // namespace
-}  // namespace runnel::tools
+}  // namespace runnel::protocol
