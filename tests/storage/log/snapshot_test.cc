@@ -256,8 +256,9 @@ TEST_F(SnapshotTest, HoldsStillWhileAllElseMoves) {
     }
     // Others get the time to do harm. What nobody locks is safe while the clock stands still.
     hooked.before_link.arm([&] {
+      constexpr int kHarm = 50;  // writes meanwhile
       clock.advance(std::chrono::seconds(6));
-      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      for (const int enough = written + kHarm; written < enough;) std::this_thread::yield();
     });
     kept.push_back({take(), before});
     const std::string held = kept.back().snapshot.directory;
