@@ -8,13 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <random>
 
 #include "protocol/record_batch/control_record.h"
-#include "storage/check.h"
-#include "storage/log/log_store.h"
 #include "tests/storage/log/committed_reader.h"
-#include "tests/storage/log/store_fixture.h"
+#include "tests/storage/log/random_life.h"
 
 namespace runnel::storage {
 namespace {
@@ -76,23 +73,13 @@ struct Read {
   bool control = false;
 };
 
-class CompactionModelTest : public StoreFixture {
+class CompactionModelTest : public RandomLife {
  protected:
-  StoreOptions disk_options() {
-    StoreOptions o = options();
-    o.file_system = disk.get();
-    o.segment_bytes = 64u << 10;
+  StoreOptions disk_options() override {
+    StoreOptions o = RandomLife::disk_options();
     o.memory_bytes = 64u << 10;  // for about 96 keys a pass
     return o;
   }
-  void open_store() {
-    auto opened = Store::open(disk_options());
-    ASSERT_TRUE(opened) << opened.error().to_string();
-    store = std::move(*opened);
-  }
-  std::uint64_t pick(std::uint64_t n) { return rng() % n; }
-  bool one_in(std::uint64_t n) { return pick(n) == 0; }
-
   ProducerIdentity& writer(int who) {
     while (writers.size() <= static_cast<std::size_t>(who)) {
       const auto made = store->new_producer();
@@ -209,22 +196,9 @@ class CompactionModelTest : public StoreFixture {
     ASSERT_TRUE(store->run_maintenance());
   }
 
-  /// The power goes somewhere within maintenance.
-  void maintain_and_fall() {
+  void note_and_fall() {
     note_pass();
-    constexpr std::array kModes = {CutMode::kDropAll, CutMode::kPrefix, CutMode::kSectors};
-    Fault fault;
-    fault.nth = 1 + pick(40);
-    fault.kind = FaultKind::kPowerOff;
-    fault.cut = kModes[pick(kModes.size())];
-    disk->set_fault(fault);
-    static_cast<void>(store->run_maintenance());
-    disk->clear_fault();
-    disk->power_off(fault.cut);
-    store.reset();
-    disk->boot();
-    check_disk();
-    open_store();
+    maintain_and_fall();
   }
 
   /// A write of the cleaner fails, and it goes on another time.
@@ -237,23 +211,6 @@ class CompactionModelTest : public StoreFixture {
     disk->set_fault(fault);
     static_cast<void>(store->run_maintenance());
     disk->clear_fault();
-  }
-
-  void check_disk() {
-    const auto checked = check_directory("data", *disk);
-    ASSERT_TRUE(checked) << checked.error().to_string();
-    for (const Damage& d : checked->damages) FAIL() << d.file << ": " << d.what;
-  }
-
-  void restart() {
-    if (one_in(2)) {
-      ASSERT_TRUE(store->close());
-    } else {
-      disk->kill_process();
-    }
-    store.reset();
-    check_disk();
-    open_store();
   }
 
   void change_configs() {
@@ -431,7 +388,7 @@ class CompactionModelTest : public StoreFixture {
     if (what < 65) return end_transaction();
     if (what < 67) return trim();
     if (what < 79) return maintain();
-    if (what < 82) return maintain_and_fall();
+    if (what < 82) return note_and_fall();
     if (what < 84) return maintain_with_error();
     if (what < 86) return restart();
     if (what < 88) return change_configs();
@@ -468,8 +425,6 @@ class CompactionModelTest : public StoreFixture {
 
   ~CompactionModelTest() override { store.reset(); }  // before the disk goes
 
-  std::unique_ptr<SimFileSystem> disk;
-  std::mt19937_64 rng;
   std::uint64_t last_value = 0;
   /// Why records were missing, so that it is known that the test saw it.
   struct {

@@ -7,12 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <random>
 #include <set>
 
-#include "storage/check.h"
-#include "storage/log/log_store.h"
-#include "tests/storage/log/store_fixture.h"
+#include "tests/storage/log/random_life.h"
 
 namespace runnel::storage {
 namespace {
@@ -38,20 +35,8 @@ struct Request {
   bool removed = false;
 };
 
-class ErasureModelTest : public StoreFixture {
+class ErasureModelTest : public RandomLife {
  protected:
-  ~ErasureModelTest() override { store.reset(); }  // before the disk goes
-
-  void open_store() {
-    StoreOptions o = options();
-    o.file_system = disk.get();
-    o.segment_bytes = 64u << 10;
-    auto opened = Store::open(std::move(o));
-    ASSERT_TRUE(opened) << opened.error().to_string();
-    store = std::move(*opened);
-  }
-  std::uint64_t pick(std::uint64_t n) { return rng() % n; }
-  bool one_in(std::uint64_t n) { return pick(n) == 0; }
   std::string any_key() { return "key-of-" + std::to_string(pick(kKeys)) + "-b3f1"; }
 
   void write() {
@@ -123,40 +108,6 @@ class ErasureModelTest : public StoreFixture {
         from_here -= b.bytes;
       }
     }
-  }
-
-  /// The power goes somewhere within maintenance.
-  void maintain_and_fall() {
-    constexpr std::array kModes = {CutMode::kDropAll, CutMode::kPrefix, CutMode::kSectors};
-    Fault fault;
-    fault.nth = 1 + pick(40);
-    fault.kind = FaultKind::kPowerOff;
-    fault.cut = kModes[pick(kModes.size())];
-    disk->set_fault(fault);
-    static_cast<void>(store->run_maintenance());
-    disk->clear_fault();
-    disk->power_off(fault.cut);
-    store.reset();
-    disk->boot();
-    check_disk();
-    open_store();
-  }
-
-  void restart() {
-    if (one_in(2)) {
-      ASSERT_TRUE(store->close());
-    } else {
-      disk->kill_process();
-    }
-    store.reset();
-    check_disk();
-    open_store();
-  }
-
-  void check_disk() {
-    const auto checked = check_directory("data", *disk);
-    ASSERT_TRUE(checked) << checked.error().to_string();
-    for (const Damage& d : checked->damages) FAIL() << d.file << ": " << d.what;
   }
 
   // ---- what can be read ----
@@ -309,8 +260,6 @@ class ErasureModelTest : public StoreFixture {
                          [](const Erasure& e) { return e.gone == kNoTimestamp; });
   }
 
-  std::unique_ptr<SimFileSystem> disk;
-  std::mt19937_64 rng;
   std::array<std::vector<Written>, kPartitions> logs;
   std::map<std::string, Request> requests;
   std::int64_t retention_bytes = -1;
