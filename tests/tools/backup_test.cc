@@ -327,6 +327,15 @@ TEST_F(Backups, OneAtATimeWrites) {
   create(2000);
 }
 
+TEST_F(Backups, AFirstOneThatWasCutOffAtOnceIsNone) {
+  fs::create_directories(path() + "/backups");
+  EXPECT_EQ(Repository::open(path()).error().code(), ErrorCode::kNotFound);
+  fs::create_directories(path() + "/data");
+  EXPECT_EQ(Repository::open(path()).error().code(), ErrorCode::kNotFound);
+  put(path() + "/data/incoming", "what no list names");
+  EXPECT_TRUE(Repository::open(path())) << "its list is lost";
+}
+
 TEST_F(Backups, AnotherDirectoryIsLeftAlone) {
   fs::create_directories(path());
   put(path() + "/something", "else");

@@ -74,6 +74,17 @@ class HeldFile {
   const int fd_;
 };
 
+/// Of a directory without REPOSITORY: whether it has no backup either, as a first one that was cut
+/// off may leave it.
+bool is_empty(const std::string& path) {
+  for (const char* part : {"/backups", "/data"}) {
+    if (!files().is_directory(path + part)) continue;
+    const auto names = names_in(path + part);
+    if (!names || !names->empty()) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<Repository> Repository::open(const std::string& path) {
@@ -85,7 +96,7 @@ Result<Repository> Repository::open(const std::string& path) {
     }
   } else if (text.error().code() != ErrorCode::kNotFound) {
     return fail(text.error());
-  } else if (!files().is_directory(path + "/backups")) {
+  } else if (!files().is_directory(path + "/backups") || is_empty(path)) {
     return fail(ErrorCode::kNotFound,
                 path + " holds no backups; `runnel backup create " + path + "` makes one");
   }
