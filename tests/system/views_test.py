@@ -338,12 +338,12 @@ class Shell:
             pressing.join()
 
     def leave(self):
-        """Ctrl-D until the program ends: one that comes between the prompt and the change of the
-        terminal's mode behind it is missed. The exit code."""
+        """Ctrl-D on an empty line until the program ends. One that comes between the prompt and the
+        change of the terminal's mode behind it becomes a part of the line. The exit code."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
-                self.say("\x04", end="")
+                self.say("\x15\x04", end="")
                 self.process.wait(0.2)
             except (OSError, subprocess.TimeoutExpired):  # it has ended, or missed the key
                 continue
