@@ -106,6 +106,7 @@ native::ViewStatus status_of(views::ViewStatus from) {
   out.kind = static_cast<native::ViewStatus::Kind>(from.kind);
   out.state = static_cast<native::ViewStatus::State>(from.state);
   out.problem = std::move(from.problem);
+  out.notice = std::move(from.notice);
   out.applied = positions_of(from.applied);
   out.lag = from.lag;
   out.sequence = from.sequence;
@@ -119,6 +120,7 @@ native::ViewStatus status_of(views::ViewStatus from) {
       {"late_updates", c.late_updates, "windows", "that were updated behind the watermark"},
       {"late_windows", c.late_windows, "windows", "left out of records that are in others"},
       {"overflows", c.overflows, "windows", "without room for one more group"},
+      {"skipped", from.skipped, "offsets", "that were removed from the log before they were read"},
   };
   return out;
 }

@@ -100,6 +100,7 @@ Outcome<std::vector<ViewState>> states_of(native::ViewsReply reply, Buffer) {
     state.kind = static_cast<ViewState::Kind>(from.kind);
     state.state = static_cast<ViewState::State>(from.state);
     state.problem = std::move(from.problem);
+    state.notice = std::move(from.notice);
     state.applied = client::positions_from(std::move(from.applied));
     state.lag = from.lag;
     for (auto& c : from.counters) {

@@ -61,9 +61,10 @@ Ref<wire::ViewStatus> put_status(Builder& b, const ViewStatus& v) {
   const auto problem = put(b, v.problem);
   const auto applied = put_list(b, v.applied, put_position);
   const auto counters = put_list(b, v.counters, put_statistic);
+  const auto notice = put(b, v.notice);
   return wire::CreateViewStatus(b, name, static_cast<std::uint8_t>(v.kind),
                                 static_cast<std::uint8_t>(v.state), problem, applied, v.lag,
-                                counters, v.sequence);
+                                counters, v.sequence, notice);
 }
 ViewStatus read_status(Decoder& d, const wire::ViewStatus& v) {
   ViewStatus out;
@@ -75,6 +76,7 @@ ViewStatus read_status(Decoder& d, const wire::ViewStatus& v) {
   out.lag = v.lag();
   out.counters = d.list(v.counters(), read_statistic);
   out.sequence = v.sequence();
+  out.notice = d.text(v.notice());
   return out;
 }
 

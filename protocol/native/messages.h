@@ -387,6 +387,7 @@ struct ViewStatus {
   std::uint64_t lag = 0;            ///< records
   std::vector<Statistic> counters;  ///< in = applied + filtered + late + errors, and more
   std::uint64_t sequence = 0;
+  std::string notice;  ///< what its readers have to know
   friend bool operator==(const ViewStatus&, const ViewStatus&) = default;
 };
 /// Answers ListViews, by name.

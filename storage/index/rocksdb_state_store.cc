@@ -179,7 +179,13 @@ Result<std::unique_ptr<StateStore>> open_state_store(StateStoreOptions options) 
   std::shared_ptr<rocksdb::Env> env = make_rocksdb_env(*options.file_system);
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::Open(options_of(options, *env), options.directory, &raw);
-  if (!status.ok()) return fail(error_of(status, "cannot open " + options.directory));
+  if (!status.ok()) {
+    const Error error = error_of(status, "cannot open " + options.directory);
+    // A file that should be there, or one that makes no sense: it will never open.
+    const bool lasting = !status.IsIOError() || status.IsPathNotFound();
+    return lasting && error.code() == ErrorCode::kIo ? fail(ErrorCode::kCorrupt, error.message())
+                                                     : fail(error);
+  }
   // The environment goes after the last user of the database.
   std::shared_ptr<rocksdb::DB> db(raw, [env](rocksdb::DB* closing) {
     closing->Close().PermitUncheckedError();

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -289,6 +290,20 @@ class Lists(ViewsCase):
         self.assertEqual(views[0]["applied"], [{"topic": "donations", "partition": 0, "next": 4}])
         self.assertRegex(broker.out("view", "list"), r"totals +view +running +4 +0 +0 +2")
         self.assertIn("dimension", broker.out("view", "describe", "totals"))
+
+    def test_a_broker_starts_whatever_became_of_the_state(self):
+        broker = self.start_with_view()
+        self.give(broker, ("sea", "1"), ("owls", "2.50"))
+        rows = self.rows(broker)
+        address, state = broker.address, pathlib.Path(broker.directory, "views")
+        for damage in (lambda: (state / "CURRENT").write_text("nonsense"),
+                       lambda: shutil.rmtree(state)):
+            broker.stop()
+            damage()
+            broker = self.start(directory=broker.directory, listen=address)
+            self.assertEqual(self.rows(broker), rows)
+            self.assertIn("views.damaged", broker.run("view", "list").stderr)
+            self.assertTrue(pathlib.Path(broker.directory, "views.damaged").is_dir())
 
     def test_a_paused_view_says_so_and_goes_on(self):
         broker = self.start_with_view()

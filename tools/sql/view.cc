@@ -61,6 +61,7 @@ std::string as_json(const ViewState& view) {
     out += "]";
   }
   if (!view.problem.empty()) out += ",\"problem\":" + json_string(view.problem);
+  if (!view.notice.empty()) out += ",\"notice\":" + json_string(view.notice);
   return out + "}";
 }
 
@@ -92,6 +93,7 @@ Result<ExitCode> run_list(const ViewArguments& arguments) {
       note(view.name + " has failed: " + view.problem +
            "; when that is mended: runnel view resume " + view.name);
     }
+    if (!view.notice.empty()) note(view.name + ": " + view.notice);
   }
   return ExitCode::kOk;
 }

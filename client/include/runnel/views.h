@@ -139,12 +139,15 @@ struct ViewState {
   std::string name;
   Kind kind = Kind::view;
   State state = State::running;
-  std::string problem;  ///< of State::failed
+  std::string problem;  ///< of State::failed, or of what was to replace it
   std::vector<ViewPosition> applied;
   std::uint64_t lag = 0;  ///< records that it has not read yet
   /// records = applied + filtered + late + errors, and some more.
   std::vector<Counter> counters;
   std::uint64_t sequence = 0;
+  /// What its readers have to know: that records were removed from the log before it read them,
+  /// say.
+  std::string notice;
 };
 
 enum class RowChange : std::uint8_t {

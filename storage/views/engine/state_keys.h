@@ -1,7 +1,8 @@
 // Where the parts of a view's state stand in the state store.
 //
 //   key  view u32, generation u16, namespace u8, then
-//     0 cursors      partition u32; ff ff ff ff: the view's change sequence
+//     0 cursors      partition u32; ff ff ff ff: the view's change sequence; of view 0, alone: the
+//                    state's mark (state_mark.h)
 //     1 groups       group columns (key_encoding.h), partition u32
 //                    of sessions: group columns, partition u32, start i64 (ordered)
 //                    each followed by: nothing: the state; aggregate u8, chunk u32: a sketch's

@@ -33,7 +33,8 @@ struct Definition {
   ViewId id;  ///< of a view or stream: whose state is read
   /// Where its state begins, of each partition that it does not read from the first record on.
   std::vector<std::pair<PartitionIndex, Offset>> start;
-  bool building = false;  ///< not read anything yet of what was there before it
+  std::uint64_t skipped = 0;  ///< offsets that were removed from the log before they were read
+  bool building = false;      ///< not read anything yet of what was there before it
   bool paused = false;
   std::optional<Error> failure;  ///< it can't go on: why, and where
 

@@ -125,6 +125,7 @@ class Description {
     number("counter", "late_updates", sum.late_updates);
     number("counter", "late_windows", sum.late_windows);
     number("counter", "overflows", sum.overflows);
+    number("counter", "skipped", what_.skipped);
     number("state", "generation", what_.id.generation);
     number("state", "sequence", reader->sequence());
     if (reader->watermark() != kNoTime) {

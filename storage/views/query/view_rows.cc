@@ -119,9 +119,17 @@ Status read_state(const Definition& view, std::span<const ReadRange> ranges,
                   std::span<const Slot> slots, Reading& reading, const GroupVisit& visit) {
   const ViewPlan& plan = *view.view;
   if (reading.snapshot.state == nullptr) {
-    return fail(ErrorCode::kInternal, "the state of view " + view.name + " is not in the snapshot");
+    return fail(ErrorCode::kNotAvailable,
+                "the rows of view " + view.name +
+                    " can't be had: the state of the views does not open; `runnel view list` says "
+                    "why");
   }
   RUNNEL_TRY_ASSIGN(const auto reader, ViewReader::open(plan, view.id, *reading.snapshot.state));
+  // No rows at all would look like an answer.
+  if (view.failure && reader->cursors().empty()) {
+    return fail(ErrorCode::kNotAvailable, "view " + view.name + " has failed before it read " +
+                                              "anything: " + view.failure->message());
+  }
   for (const auto& [partition, cursor] : reader->cursors()) {
     reading.positions.push_back({plan.source.topic,
                                  PartitionIndex(static_cast<std::int32_t>(partition)),
@@ -230,6 +238,11 @@ Status read_groups(const Definition& view, std::span<const ReadRange> ranges,
   } else if (view.paused) {
     reading.notices.push_back("view " + view.name + " is paused: ALTER MATERIALIZED VIEW " +
                               view.name + " RESUME goes on with it");
+  }
+  if (view.skipped > 0) {
+    reading.notices.push_back("view " + view.name +
+                              " is not complete: " + std::to_string(view.skipped) +
+                              " offsets were removed from the log before they were read");
   }
   if (view.building) {
     reading.notices.push_back("view " + view.name +

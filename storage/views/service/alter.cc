@@ -7,19 +7,6 @@
 namespace runnel::storage::views {
 namespace {
 
-/// Records that were there when the version began, and no longer are.
-std::optional<std::string> missing(const TopicInfo& topic, const StoredVersion& version) {
-  for (const PartitionInfo& partition : topic.partitions) {
-    const auto found = version.start.find(static_cast<std::uint32_t>(partition.index.value()));
-    const std::int64_t start = found == version.start.end() ? 0 : found->second;
-    if (start < partition.log_start.value()) {
-      return "partition " + std::to_string(partition.index.value()) + " begins at offset " +
-             std::to_string(partition.log_start.value());
-    }
-  }
-  return std::nullopt;
-}
-
 enum class Effect : std::uint8_t {
   kNone,       ///< on what the state says
   kFromNowOn,  ///< on records that are folded from now on
@@ -35,6 +22,18 @@ Effect effect_of(const std::string& option, const ViewPlan& plan) {
 }
 
 }  // namespace
+
+std::optional<std::string> Service::missing(const TopicInfo& topic, const StoredVersion& version) {
+  for (const PartitionInfo& partition : topic.partitions) {
+    const auto found = version.start.find(static_cast<std::uint32_t>(partition.index.value()));
+    const std::int64_t start = found == version.start.end() ? 0 : found->second;
+    if (start < partition.log_start.value()) {
+      return "partition " + std::to_string(partition.index.value()) + " begins at offset " +
+             std::to_string(partition.log_start.value());
+    }
+  }
+  return std::nullopt;
+}
 
 Result<Answer> Service::alter(const sql::Alter& statement) {
   const Entry* const entry = find(statement.name.text);

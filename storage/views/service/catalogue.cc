@@ -75,6 +75,7 @@ DefinitionRef definition_of(const Entry& entry) {
     made->sql = version->sql;
     made->id = {entry.stored.number, version->generation};
     made->building = !version->built;
+    made->skipped = version->skipped;
     // What is missing in the middle is missing, wherever it began.
     for (const auto& [partition, offset] :
          version->skipped == 0 ? version->start : StartOffsets()) {

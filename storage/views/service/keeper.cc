@@ -1,8 +1,6 @@
 // What follows a change of what is defined, and what has to be looked after meanwhile.
 #include <algorithm>
 
-#include "storage/index/rocksdb_state_store.h"
-#include "storage/views/engine/key_encoding.h"
 #include "storage/views/service/service.h"
 
 namespace runnel::storage::views {
@@ -10,8 +8,6 @@ namespace {
 
 /// How often partitions that were added, failures and what is late are looked for.
 constexpr std::chrono::milliseconds kTick{1000};
-/// What a restart has to fold again.
-constexpr std::chrono::milliseconds kFlushInterval{2000};
 /// A view that is built and no further behind takes its place: the rest is a moment's work.
 constexpr std::uint64_t kNearEnough = 10'000;
 constexpr std::chrono::seconds kSameNews{30};
@@ -32,7 +28,12 @@ Status Service::change(std::vector<Entry> changed, std::vector<std::uint32_t> go
   publish();
   reconcile();
   // Nobody reads it any more, but who began before; what is left here goes at the next start.
-  Status erased = erase_strangers();
+  std::shared_ptr<StateStore> state;
+  {
+    const MutexLock lock(mutex_);
+    state = state_;
+  }
+  Status erased = state ? erase_strangers(*state) : Status();
   if (erased) erased = forget_positions();
   if (!erased)
     log(LogLevel::kWarning, "old view state was not erased: " + erased.error().message());
@@ -41,12 +42,14 @@ Status Service::change(std::vector<Entry> changed, std::vector<std::uint32_t> go
   return {};
 }
 
-Status Service::save(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone) {
+Status Service::save(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone,
+                     const StateEntries& more) {
   CommitRequest request;
   for (const Entry& entry : changed) {
     request.state.push_back({definition_key(entry.stored.number), entry.stored.encode()});
   }
   for (const std::uint32_t number : gone) request.state.push_back({definition_key(number), {}});
+  for (const auto& [key, value] : more) request.state.push_back({key, value});
   ByteWriter next;
   next.le(next_number_);
   request.state.push_back({std::string(kNextNumberKey), next.take()});
@@ -217,100 +220,6 @@ void Service::remove_runner(const Task& task) {
   runner->stop();
 }
 
-// ---------------------------------------------------------------- the state
-Status Service::ensure_state() {
-  {
-    const MutexLock lock(mutex_);
-    if (state_) return {};
-    if (stopping_) return fail(ErrorCode::kShuttingDown, "the views are being stopped");
-  }
-  FileSystem& files = *options_.file_system;
-  RUNNEL_TRY(files.create_directory(options_.directory));
-  RUNNEL_TRY(files.sync_directory(parent_directory(options_.directory)));
-  StateStoreOptions options;
-  options.directory = options_.directory;
-  options.file_system = &files;
-  options.memory_bytes = options_.memory_bytes / 2;
-  options.warn = [this](std::string_view text) {
-    log(LogLevel::kWarning, "view state: " + std::string(text));
-  };
-  RUNNEL_TRY_ASSIGN(auto opened, open_state_store(std::move(options)));
-  {
-    const MutexLock lock(mutex_);
-    state_ = std::move(opened);
-  }
-  keeper_ = std::thread([this] { keep(); });
-  return {};
-}
-
-Status Service::erase_strangers() {
-  std::shared_ptr<StateStore> state;
-  {
-    const MutexLock lock(mutex_);
-    state = state_;
-  }
-  if (!state) return {};
-  std::string at;
-  while (true) {
-    std::optional<ViewId> found;
-    RUNNEL_TRY(state->scan(at, {}, [&](std::string_view key, std::string_view) {
-      ByteReader in(as_bytes(key));
-      found.emplace();
-      found->view = in.be<std::uint32_t>();
-      found->generation = in.be<std::uint16_t>();
-      return false;
-    }));
-    if (!found) return {};
-    const std::string prefix = generation_prefix(*found);
-    at = behind_prefix(prefix);
-    if (!is_known(*found)) RUNNEL_TRY(state->erase_range(prefix, at));
-    if (at.empty()) return {};
-  }
-}
-
-bool Service::is_known(ViewId id) const {
-  const auto found = entries_.find(id.view);
-  if (found == entries_.end()) return false;
-  // Who knows what a definition needs that can't be read.
-  if (found->second.unreadable) return true;
-  const auto& versions = found->second.stored.versions;
-  return std::any_of(versions.begin(), versions.end(), [&](const StoredVersion& version) {
-    return version.generation == id.generation;
-  });
-}
-
-Status Service::forget_positions() {
-  CommitRequest request;
-  for (const std::string_view prefix : {kLettersPrefix, kPositionsPrefix}) {
-    RUNNEL_TRY_ASSIGN(const StateEntries entries, store_.read_state(prefix));
-    for (const auto& [key, value] : entries) {
-      const auto owner = position_owner(prefix, key);
-      if (!owner || !is_known(*owner)) request.state.push_back({key, std::nullopt});
-    }
-  }
-  if (request.state.empty()) return {};
-  CommitOutcome outcome = store_.commit_and_wait(std::move(request));
-  if (!outcome.result) return fail(outcome.result.error());
-  return {};
-}
-
-void Service::flush_if_due(bool now) {
-  std::shared_ptr<StateStore> state;
-  {
-    const MutexLock lock(mutex_);
-    if (!state_ || !dirty_) return;
-    if (!now && Steady::now() < flushed_ + kFlushInterval) return;
-    dirty_ = false;
-    flushed_ = Steady::now();
-    state = state_;
-  }
-  const Status flushed = state->flush();
-  if (flushed) return;
-  log(LogLevel::kWarning, "view state: " + flushed.error().to_string());
-  const MutexLock lock(mutex_);
-  dirty_ = true;
-}
-
 // ---------------------------------------------------------------- failures
 void Service::fail_versions(const std::vector<std::pair<ViewId, Error>>& failed) {
   std::vector<Entry> changed;
@@ -409,12 +318,19 @@ Status Service::finish(TopicRunner& builder) {
       entry.bound.erase(entry.bound.begin());
     }
     versions.front().built = true;
+    std::shared_ptr<StateStore> state;
     {
       const MutexLock lock(mutex_);
       dirty_ = true;
+      state = state_;
     }
     remove_runner(shared);
     remove_runner({builder.topic(), id});
+    // What is said to be built has to be so after a crash, too.
+    if (Status flushed = state->flush(); !flushed) {
+      reconcile();
+      return flushed;
+    }
     const Status changed = change({std::move(entry)}, {});
     if (!changed) restart();
     return changed;
@@ -444,6 +360,7 @@ void Service::keep() {
 
 void Service::look_after() {
   const MutexLock lock(changes_);
+  if (state_missing_) open_state();
   collect_failures();
   finish_built();
   Runners running;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "protocol/base/thread_annotations.h"
+#include "storage/views/engine/state_mark.h"
 #include "storage/views/service/catalogue.h"
 #include "storage/views/service/topic_runner.h"
 #include "storage/views/service/view_service.h"
@@ -102,6 +103,9 @@ class Service final : public ViewService {
       RUNNEL_REQUIRES(changes_);
   /// The stream would read what it writes, maybe by way of others.
   [[nodiscard]] bool runs_in_circles(const StreamPlan& plan) RUNNEL_REQUIRES(changes_);
+  /// Where records went that were there when the version began; nullopt: all are there.
+  [[nodiscard]] static std::optional<std::string> missing(const TopicInfo& topic,
+                                                          const StoredVersion& version);
   [[nodiscard]] Result<std::int64_t> next_of(const Entry& entry, const StoredVersion& version,
                                              std::uint32_t partition) const;
   [[nodiscard]] Status go_over_gap(const Entry& entry, StoredVersion& version,
@@ -126,7 +130,8 @@ class Service final : public ViewService {
   [[nodiscard]] Status change(std::vector<Entry> changed, std::vector<std::uint32_t> gone)
       RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Status save(const std::vector<Entry>& changed,
-                            const std::vector<std::uint32_t>& gone) RUNNEL_REQUIRES(changes_);
+                            const std::vector<std::uint32_t>& gone, const StateEntries& more = {})
+      RUNNEL_REQUIRES(changes_);
   void publish() RUNNEL_REQUIRES(changes_);
   /// Has exactly those runners run that should.
   void reconcile() RUNNEL_REQUIRES(changes_);
@@ -135,11 +140,6 @@ class Service final : public ViewService {
   [[nodiscard]] bool start_runner(const Task& task, std::vector<RunnerView> views,
                                   std::size_t cache_bytes) RUNNEL_REQUIRES(changes_);
   void remove_runner(const Task& task) RUNNEL_REQUIRES(changes_);
-  [[nodiscard]] Status ensure_state() RUNNEL_REQUIRES(changes_);
-  /// Erases what the state has of views and generations that are not defined.
-  [[nodiscard]] Status erase_strangers() RUNNEL_REQUIRES(changes_);
-  /// Forgets how far they got in topics.
-  [[nodiscard]] Status forget_positions() RUNNEL_REQUIRES(changes_);
   [[nodiscard]] bool is_known(ViewId id) const RUNNEL_REQUIRES(changes_);
   void fail_versions(const std::vector<std::pair<ViewId, Error>>& failed) RUNNEL_REQUIRES(changes_);
   void collect_failures() RUNNEL_REQUIRES(changes_);
@@ -147,7 +147,33 @@ class Service final : public ViewService {
   [[nodiscard]] Status finish(TopicRunner& builder) RUNNEL_REQUIRES(changes_);
   void keep();
   void look_after() RUNNEL_EXCLUDES(changes_);
+
+  // state.cc
+  /// Opens the state where it is needed and was not. What is damaged is put aside, and computed
+  /// again from the topics.
+  [[nodiscard]] Status ensure_state() RUNNEL_REQUIRES(changes_);
+  /// The same where nobody waits: what goes wrong is said, and tried again by the keeper.
+  void open_state() RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Status put_aside(const Error& why);
+  /// Settles what the state is worth: whole, as of the last flush, or lost.
+  [[nodiscard]] Status take_up(StateStore& state) RUNNEL_REQUIRES(changes_);
+  /// Why the version's state is none; nullopt: it has one, or nothing was read yet.
+  [[nodiscard]] Result<std::optional<std::string>> loss_of(const StateStore& state,
+                                                           const StoredVersion& version, ViewId id,
+                                                           StateMark mark) const;
+  /// Reads all of it where a view has come upon damage before. kCorrupt.
+  [[nodiscard]] Status check(const StateStore& state) const RUNNEL_REQUIRES(changes_);
+  /// The entry's view is computed again, in a generation of its own: nobody's place in the old
+  /// changes fits the new ones. `positions`: of its dead letters.
+  [[nodiscard]] Status begin_anew(Entry& entry, const std::string& why,
+                                  StateEntries& positions) const;
+  /// Erases what the state has of views and generations that are not defined.
+  [[nodiscard]] Status erase_strangers(StateStore& state) RUNNEL_REQUIRES(changes_);
+  /// Forgets how far they got in topics.
+  [[nodiscard]] Status forget_positions() RUNNEL_REQUIRES(changes_);
   void flush_if_due(bool now);
+  /// Flushes, and says that nothing was lost.
+  void close_state();
 
   // progress.cc
   void after_round(TopicRunner& runner);
@@ -169,7 +195,8 @@ class Service final : public ViewService {
   Mutex changes_;
   Entries entries_ RUNNEL_GUARDED_BY(changes_);
   std::uint32_t next_number_ RUNNEL_GUARDED_BY(changes_) = 1;
-  bool again_ RUNNEL_GUARDED_BY(changes_) = false;  ///< a runner could not be started yet
+  bool again_ RUNNEL_GUARDED_BY(changes_) = false;          ///< a runner could not be started yet
+  bool state_missing_ RUNNEL_GUARDED_BY(changes_) = false;  ///< it is needed and could not be had
   std::vector<std::string> touched_ RUNNEL_GUARDED_BY(changes_);  ///< by the last change()
 
   mutable Mutex mutex_;
@@ -180,12 +207,15 @@ class Service final : public ViewService {
   std::set<std::string> unbuilt_ RUNNEL_GUARDED_BY(mutex_);  ///< views of which a version is built
   std::set<std::string> busy_topics_ RUNNEL_GUARDED_BY(mutex_);  ///< that running views read
   std::shared_ptr<StateStore> state_ RUNNEL_GUARDED_BY(mutex_);
+  std::string state_problem_ RUNNEL_GUARDED_BY(mutex_);  ///< why there is none
+  std::string state_notice_ RUNNEL_GUARDED_BY(mutex_);   ///< of damaged state that lies about
   Runners runners_ RUNNEL_GUARDED_BY(mutex_);
   std::list<Waiter> waiters_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::weak_ptr<Watcher>> watchers_ RUNNEL_GUARDED_BY(mutex_);
   bool kicked_ RUNNEL_GUARDED_BY(mutex_) = false;
   bool dirty_ RUNNEL_GUARDED_BY(mutex_) = false;  ///< the state has what is not flushed
   bool stopping_ RUNNEL_GUARDED_BY(mutex_) = false;
+  bool closed_ RUNNEL_GUARDED_BY(mutex_) = false;  ///< the state was
   Steady::time_point flushed_ RUNNEL_GUARDED_BY(mutex_) = Steady::now();
   std::thread keeper_ RUNNEL_GUARDED_BY(changes_);
 };

@@ -60,11 +60,7 @@ Status Service::start() {
     log(LogLevel::kError, std::string(words_of(definition->kind)) + " " + name +
                               " has failed: " + definition->failure->to_string());
   }
-  if (!state_needed) return {};
-  RUNNEL_TRY(ensure_state());
-  RUNNEL_TRY(erase_strangers());
-  RUNNEL_TRY(forget_positions());
-  reconcile();
+  if (state_needed) open_state();
   return {};
 }
 
@@ -87,7 +83,7 @@ void Service::stop() {
     runners.swap(runners_);
   }
   for (const auto& [task, runner] : runners) runner->stop();
-  flush_if_due(true);
+  close_state();
   settle(nullptr);
 }
 
@@ -155,9 +151,13 @@ ViewState state_of(const Definition& definition) {
 std::vector<ViewStatus> Service::status() const {
   const ReadSnapshot now = snapshot();
   std::map<std::string, std::string> problems;
+  std::string state_problem;
+  std::string state_notice;
   {
     const MutexLock lock(mutex_);
     problems = problems_;
+    state_problem = state_problem_;
+    state_notice = state_notice_;
   }
   std::vector<ViewStatus> all;
   for (const auto& [name, definition] : now.definitions->all()) {
@@ -174,7 +174,20 @@ std::vector<ViewStatus> Service::status() const {
     } else if (const auto found = problems.find(name); found != problems.end()) {
       status.problem = found->second;
     }
-    const bool works = definition->stream || (definition->view && !definition->over_view());
+    const bool keeps_state = definition->view && !definition->over_view();
+    status.skipped = definition->skipped;
+    if (status.skipped > 0) {
+      status.notice = "not complete: " + std::to_string(status.skipped) +
+                      " offsets were removed from the log before they were read";
+    }
+    if (keeps_state && !state_notice.empty()) {
+      status.notice += (status.notice.empty() ? "" : "; ") + state_notice;
+    }
+    if (keeps_state && now.state == nullptr && status.state != ViewState::kFailed) {
+      status.state = ViewState::kFailed;
+      status.problem = state_problem;
+    }
+    const bool works = definition->stream || keeps_state;
     const Status filled = works ? fill_progress(*definition, now, status) : Status();
     if (!filled) {
       status.state = ViewState::kFailed;

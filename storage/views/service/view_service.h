@@ -40,7 +40,9 @@ struct ViewStatus {
   std::string name;
   sql::ObjectKind kind = sql::ObjectKind::kView;
   ViewState state = ViewState::kRunning;
-  std::string problem;            ///< of kFailed
+  std::string problem;            ///< of kFailed, or of what was to replace it
+  std::string notice;             ///< what its readers have to know; may be empty
+  std::uint64_t skipped = 0;      ///< offsets that went before they were read
   std::vector<Position> applied;  ///< of the topic's partitions
   std::uint64_t lag = 0;          ///< records behind the last stable offsets, all partitions
   Counters totals;

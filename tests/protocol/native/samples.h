@@ -149,7 +149,8 @@ inline std::vector<Response> sample_responses() {
                    {{"orders", PartitionIndex(7), Offset(5)}},
                    12,
                    {{"records", 5, "records", "read"}},
-                   77}}},
+                   77,
+                   "not complete"}}},
   };
 }
 

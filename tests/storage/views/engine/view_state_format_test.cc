@@ -5,6 +5,7 @@
 #include "storage/views/engine/hyperloglog.h"
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/engine/log_histogram.h"
+#include "storage/views/engine/state_mark.h"
 #include "tests/storage/views/engine/fold_fixture.h"
 #include "tests/support/format_page.h"
 
@@ -50,6 +51,16 @@ TEST(ViewStateFormat, TheWorkedExample) {
   std::string all;
   for (const auto& [key, value] : store.entries) all += to_hex(key) + to_hex(value);
   EXPECT_EQ(all, page("view-state"));
+}
+
+TEST(ViewStateFormat, Mark) {
+  StateWrites writes;
+  write_mark(StateMark::kOpen, writes);
+  std::string all;
+  writes.for_each(
+      [&](std::string_view key, std::string_view value) { all += to_hex(key) + to_hex(value); },
+      [](std::string_view) {});
+  EXPECT_EQ(all, page("view-mark"));
 }
 
 TEST(ViewStateFormat, Sketches) {
