@@ -77,7 +77,8 @@ Counters ViewReader::totals() const noexcept {
 }
 
 Result<std::pair<std::string, std::string>> ViewReader::bounds_of(const ReadRange& range) const {
-  std::string begin = key_prefix(id_, Space::kGroups);
+  const std::string prefix = key_prefix(id_, Space::kGroups);
+  std::string begin = prefix;
   std::size_t column = 0;
   const auto next_column = [&]() -> const KeyPlan* {
     while (is_session() && column < plan_.keys.size() &&
@@ -94,7 +95,8 @@ Result<std::pair<std::string, std::string>> ViewReader::bounds_of(const ReadRang
     encode_key(key->type, value, begin);
   }
   std::string end = behind_prefix(begin);
-  if (!range.from && !range.before) return std::pair(begin, end);
+  const auto raised = [&] { return std::max(begin, prefix + range.at_least); };
+  if (!range.from && !range.before) return std::pair(raised(), end);
   const KeyPlan* const key = next_column();
   if (key == nullptr) {
     return fail(ErrorCode::kInvalidArgument, "the view has no group column behind those given");
@@ -104,7 +106,7 @@ Result<std::pair<std::string, std::string>> ViewReader::bounds_of(const ReadRang
     encode_key(key->type, *range.before, end);
   }
   if (range.from) encode_key(key->type, *range.from, begin);
-  return std::pair(begin, end);
+  return std::pair(raised(), end);
 }
 
 Status ViewReader::read(const ReadRange& range, const Visit& visit) {

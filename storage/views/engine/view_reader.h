@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct ReadRange {
   std::vector<Value> prefix;
   std::optional<Value> from;    ///< of the column behind the prefix
   std::optional<Value> before;  ///< itself not
+  /// Groups whose stored columns, encoded (key_encoding.h), come before these are not read.
+  std::string at_least = {};
 };
 
 /// One group. Everything is of no use after the visit.

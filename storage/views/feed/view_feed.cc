@@ -4,10 +4,9 @@
 #include <unordered_set>
 
 #include "storage/views/engine/key_encoding.h"
-#include "storage/views/expr/compile.h"
+#include "storage/views/plan/view_condition.h"
 #include "storage/views/sql/nearest.h"
 #include "storage/views/sql/parser.h"
-#include "storage/views/types/zone.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -116,23 +115,7 @@ Result<DefinitionRef> ViewFeed::find(const ReadSnapshot& snapshot) const {
 Result<ViewFeed::Filter> ViewFeed::compile_filter(const ViewPlan& plan) const {
   Filter filter;
   if (options_.filter.empty()) return filter;
-  RUNNEL_TRY_ASSIGN(const auto expression, sql::parse_expression(options_.filter));
-  RUNNEL_TRY_ASSIGN(auto zone, Zone::find(plan.options.time_zone));
-  const auto column = [&](const sql::ColumnRef& name, sql::Place place) -> Result<Bound> {
-    std::vector<std::string_view> names;
-    for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
-      names.push_back(plan.outputs[i].name);
-      const bool same = plan.outputs[i].name == name.name &&
-                        (name.qualifier.empty() || name.qualifier == options_.view);
-      if (same) return bound_column(static_cast<Slot>(i), plan.outputs[i].type);
-    }
-    const auto meant = sql::nearest(name.name, names);
-    return fail(sql::error_at(
-        place, "view '" + options_.view + "' has no column '" + name.name + "'" +
-                   (meant ? "; did you mean '" + std::string(*meant) + "'?" : std::string())));
-  };
-  Compiler compiler(column, std::move(zone));
-  RUNNEL_TRY_ASSIGN(filter.program, compiler.condition(*expression, "WHERE"));
+  RUNNEL_TRY_ASSIGN(filter.program, compile_condition(plan, options_.filter, FinalColumn::kNo));
   const auto slots = filter.program.slots();
   filter.of_dimensions = std::all_of(slots.begin(), slots.end(),
                                      [&](Slot slot) { return plan.outputs[slot].key.has_value(); });
