@@ -174,7 +174,8 @@ void BrokerProcess::open_http(const Settings& settings) {
                                         [this](const auto& session, auto retry) {
                                           service_->wait_for_memory(session, std::move(retry));
                                         },
-                                        service_->workers()},
+                                        service_->workers(), views_.get(),
+                                        &service_->query_workers(), &service_->quick_workers()},
       std::move(options));
 }
 

@@ -7,6 +7,7 @@
 #include "broker/http/append_rows.h"
 #include "broker/http/limits.h"
 #include "broker/http/routes.h"
+#include "broker/http/view_calls.h"
 #include "protocol/filter/json_text.h"
 #include "protocol/record_batch/partitioner.h"
 
@@ -246,6 +247,7 @@ struct Pending {
   CallRef call;
   std::vector<std::int32_t> partitions;
   std::vector<Placed> records;
+  bool waits = false;  ///< until the views have the records, too
   storage::CommitOutcome outcome{fail(ErrorCode::kInternal, "not answered"), {}};
 };
 
@@ -273,8 +275,8 @@ Problem problem_of(const Pending& pending) {
   return out;
 }
 
-void answer(const Pending& pending) {
-  if (!pending.outcome.result) return pending.call->fail(problem_of(pending));
+/// `applied`: the views have the records, too; of who waits for that.
+void answer(const Pending& pending, bool applied) {
   const storage::CommitResult& result = *pending.outcome.result;
   const std::string durability(name_of(result.durability));
   std::string body = "{\"records\":[";
@@ -290,9 +292,37 @@ void answer(const Pending& pending) {
     body += durability;
     body += append.duplicate ? "\",\"duplicate\":true}" : "\",\"duplicate\":false}";
   }
-  body += "]}\n";
+  body += ']';
+  if (pending.waits) body += applied ? ",\"applied\":true" : ",\"applied\":false";
+  body += "}\n";
   Counters::add(pending.call->service().counters().appended_records, pending.records.size());
   pending.call->reply(json(std::move(body)));
+}
+
+/// The records are stored, whatever becomes of the wait for the views.
+void stored(const std::shared_ptr<Pending>& pending) {
+  Call& call = *pending->call;
+  if (!pending->outcome.result) return call.fail(problem_of(*pending));
+  if (!pending->waits || call.service().views() == nullptr) return answer(*pending, false);
+  std::map<std::int32_t, Offset> ends;
+  for (const Placed& placed : pending->records) {
+    const auto& append = pending->outcome.result->appends.at(placed.append);
+    Offset& end = ends[pending->partitions[placed.append]];
+    end = std::max(end, offset_of(append, placed) + 1);
+  }
+  std::vector<storage::views::Position> positions;
+  for (const auto& [partition, end] : ends) {
+    positions.push_back({call.path("topic"), PartitionIndex(partition), end});
+  }
+  call.on_cancel([pending] { answer(*pending, false); });
+  call.service().views()->when_applied(
+      "", std::move(positions), deadline_of(call), [pending](const Status& there) {
+        pending->call->on_loop([pending, applied = there.has_value()] {
+          if (pending->call->answered()) return;
+          pending->call->on_cancel({});
+          answer(*pending, applied);
+        });
+      });
 }
 
 void commit(const CallRef& call, Result<Prepared> prepared) {
@@ -301,14 +331,19 @@ void commit(const CallRef& call, Result<Prepared> prepared) {
   pending->call = call;
   pending->partitions = std::move(prepared->partitions);
   pending->records = std::move(prepared->records);
+  pending->waits = call->query("acks") == "applied";
   call->store().queue_commit(std::move(prepared->commit),
                              [pending](storage::CommitOutcome outcome) {
                                pending->outcome = std::move(outcome);
-                               pending->call->on_loop([pending] { answer(*pending); });
+                               pending->call->on_loop([pending] { stored(pending); });
                              });
 }
 
 void append(const CallRef& call) {
+  if (call->query("acks") == "applied") {
+    if (views_of(call) == nullptr) return;
+    if (const Status paid = call->pay_for_waiting(1); !paid) return call->fail(paid.error());
+  }
   const std::size_t bytes = call->request().body.size();
   MemoryLease lease;
   // What the batches take, and what reading the body needs.
@@ -344,6 +379,18 @@ std::vector<Route> append_routes() {
                   .text = "What is waited for: synced (if left out), written (in the operating "
                           "system's hands) or none.",
                   .choices = "none|written|synced"},
+                 {.name = "acks",
+                  .kind = Param::Kind::kChoice,
+                  .text = "applied also waits until every running view of the topic has the "
+                          "records: who reads a view then sees them. stored (if left out) does "
+                          "not.",
+                  .choices = "stored|applied"},
+                 {.name = "timeout_ms",
+                  .kind = Param::Kind::kInteger,
+                  .text = "Longest wait for the views, in milliseconds; 30000 if left out. When it "
+                          "is over the answer says applied: false, and the records are stored.",
+                  .min = 1,
+                  .max = std::chrono::milliseconds(kMaxQueryTime).count()},
                  {.name = "partition",
                   .kind = Param::Kind::kInteger,
                   .text = "Of the records that name none.",

@@ -9,7 +9,7 @@
 
 namespace runnel::broker::http {
 
-Call::Call(HttpSession& session, HttpService& service, std::shared_ptr<const Peer> peer,
+Call::Call(HttpSession& session, HttpService& service, std::shared_ptr<const HttpPeer> peer,
            const Route& route, Request request, Parameters parameters, std::string id,
            MemoryLease lease, std::uint64_t number)
     : session_(session),

@@ -25,6 +25,12 @@ namespace runnel::broker::http {
 class HttpSession;
 struct Route;
 
+/// Does not change. Queries of views wait for each other, but not for what reads the log.
+struct HttpPeer : Peer {
+  std::shared_ptr<Workers::Lane> query_lane;
+  std::shared_ptr<Workers::Lane> quick_lane;
+};
+
 /// A request's parameters by name, decoded and checked against the route's table.
 struct Parameters {
   std::map<std::string, std::string, std::less<>> path;
@@ -35,7 +41,7 @@ struct Parameters {
 /// one that is dropped is answered with an internal error.
 class Call {
  public:
-  Call(HttpSession& session, HttpService& service, std::shared_ptr<const Peer> peer,
+  Call(HttpSession& session, HttpService& service, std::shared_ptr<const HttpPeer> peer,
        const Route& route, Request request, Parameters parameters, std::string id,
        MemoryLease lease, std::uint64_t number);
   ~Call();
@@ -51,6 +57,13 @@ class Call {
   [[nodiscard]] const std::string& id() const noexcept { return id_; }
   [[nodiscard]] const Endpoint& remote() const noexcept { return peer_->remote; }
   [[nodiscard]] const std::shared_ptr<Workers::Lane>& lane() const noexcept { return peer_->lane; }
+  /// Of the service's query_workers() and quick_workers().
+  [[nodiscard]] const std::shared_ptr<Workers::Lane>& query_lane() const noexcept {
+    return peer_->query_lane;
+  }
+  [[nodiscard]] const std::shared_ptr<Workers::Lane>& quick_lane() const noexcept {
+    return peer_->quick_lane;
+  }
   /// A part of the path, which the route has.
   [[nodiscard]] const std::string& path(std::string_view name) const;
   /// A query parameter; nullopt: it was not given.
@@ -99,7 +112,7 @@ class Call {
 
   HttpSession& session_;  ///< alive whenever the loop thread is in here
   HttpService& service_;
-  const std::shared_ptr<const Peer> peer_;
+  const std::shared_ptr<const HttpPeer> peer_;
   const Route& route_;
   Request request_;
   const Parameters parameters_;

@@ -56,7 +56,7 @@ void HttpSession::add_common_headers(const Slot& slot, Response& response) const
   if (!service_.options().origins.empty()) response.headers.push_back({"Vary", "Origin"});
   if (slot.origin.empty()) return;
   response.headers.push_back({"Access-Control-Allow-Origin", slot.origin});
-  response.headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id, Next-Cursor"});
+  response.headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id, Next-Cursor, ETag"});
 }
 
 void HttpSession::fill(Slot& slot, Response response) {

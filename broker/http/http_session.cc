@@ -35,19 +35,25 @@ HttpSession::HttpSession(HttpService& service, Connection& connection)
     : service_(service),
       connection_(connection),
       handle_(connection.handle()),
-      peer_(std::make_shared<Peer>(Peer{
-          connection.local(), connection.remote(),
-          std::make_shared<Posts>(handle_,
-                                  [](Session& session, std::vector<std::function<void()>> work) {
-                                    static_cast<HttpSession&>(session).run(std::move(work));
-                                  }),
-          service.workers().make_lane(), std::make_shared<MemoryShare>()})) {
+      peer_(std::make_shared<HttpPeer>(HttpPeer{
+          {connection.local(), connection.remote(),
+           std::make_shared<Posts>(handle_,
+                                   [](Session& session, std::vector<std::function<void()>> work) {
+                                     static_cast<HttpSession&>(session).run(std::move(work));
+                                   }),
+           service.workers().make_lane(), std::make_shared<MemoryShare>()},
+          service.workers().make_lane(),
+          service.workers().make_lane()})) {
   Counters::add(service_.counters().sessions, 1);
 }
 
 HttpSession::~HttpSession() {
   closed_ = true;
   service_.workers().end(peer_->lane);
+  if (service_.views() != nullptr) {
+    service_.query_workers().end(peer_->query_lane);
+    service_.quick_workers().end(peer_->quick_lane);
+  }
   for (const Slot& slot : slots_) {
     if (slot.streaming && !slot.ready) service_.counters().streams.fetch_sub(1);
     if (const CallRef call = slot.call.lock(); call && call->cancel_) {
@@ -267,8 +273,9 @@ void HttpSession::answer_options() {
   Slot& slot = add_slot();
   if (!slot.origin.empty()) {
     response.headers.push_back({"Access-Control-Allow-Methods", arriving_->match.allowed});
-    response.headers.push_back({"Access-Control-Allow-Headers",
-                                "Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id"});
+    response.headers.push_back(
+        {"Access-Control-Allow-Headers",
+         "Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-Id"});
     response.headers.push_back({"Access-Control-Max-Age", "600"});
   }
   slot.begun = true;

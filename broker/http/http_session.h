@@ -97,7 +97,7 @@ class HttpSession final : public Session {
   HttpService& service_;
   Connection& connection_;
   const std::shared_ptr<SessionHandle> handle_;
-  const std::shared_ptr<const Peer> peer_;
+  const std::shared_ptr<const HttpPeer> peer_;
 
   std::optional<ArrivingRequest> arriving_;
   std::uint64_t requests_ = 0;  ///< begun so far

@@ -43,6 +43,17 @@ inline constexpr std::chrono::milliseconds kMaxReadTime{500};
 inline constexpr std::uint64_t kStandingCharge = 4u << 10;
 inline constexpr std::uint64_t kStandingPartitionCharge = 256;
 
+/// A query: SQL, or a page of a view's rows.
+inline constexpr std::chrono::minutes kMaxQueryTime{5};
+inline constexpr std::chrono::seconds kUsualQueryTime{30};
+inline constexpr std::int64_t kMaxQueryRows = 1'000'000;    ///< of one answer of SQL
+inline constexpr std::uint64_t kMaxQueryBytes = 48u << 20;  ///< its rows and their text
+inline constexpr std::int64_t kMaxPageRows = 100'000;       ///< of a page of a view
+/// Memory that a page of a view's rows takes for each row that it may have, within these.
+inline constexpr std::uint64_t kPageRowBytes = 4u << 10;
+inline constexpr std::uint64_t kMinPageBytes = 256u << 10;
+inline constexpr std::uint64_t kMinSortedBytes = 16u << 20;  ///< of a page that has to be sorted
+
 /// Between two signs of life of an event stream that has nothing to tell.
 inline constexpr std::chrono::seconds kHeartbeat{15};
 /// An event stream whose reader takes nothing for so long is cut.

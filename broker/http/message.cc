@@ -121,6 +121,8 @@ std::string_view reason_of(unsigned status) noexcept {
       return "Created";
     case 204:
       return "No Content";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 403:
@@ -231,10 +233,12 @@ std::string head_of(const Response& response, const HeadOptions& options, std::i
   if (!response.content_type.empty()) {
     add("Content-Type", response.content_type);
     add("X-Content-Type-Options", "nosniff");
-    add("Cache-Control", "no-store");
   }
+  const bool cached = std::any_of(response.headers.begin(), response.headers.end(),
+                                  [](const Header& h) { return h.name == "Cache-Control"; });
+  if (!response.content_type.empty() && !cached) add("Cache-Control", "no-store");
   for (const Header& h : response.headers) add(h.name, h.value);
-  if (options.length && response.status != 204) {
+  if (options.length && response.status != 204 && response.status != 304) {
     add("Content-Length", std::to_string(*options.length));
   }
   if (options.chunked) add("Transfer-Encoding", "chunked");
@@ -263,6 +267,22 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_bl
     out += c;
   }
   if (!protocol::is_utf8(out)) return std::nullopt;
+  return out;
+}
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain =
+        (byte < 0x80 && std::isalnum(byte) != 0) || c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
   return out;
 }
 

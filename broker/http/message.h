@@ -93,6 +93,9 @@ struct HeadOptions {
 /// sign without two digits, or what is no text: NUL, other control bytes, no UTF-8.
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text, bool plus_is_blank);
 
+/// For one part of a path: "a/b" -> "a%2Fb".
+[[nodiscard]] std::string percent_encode(std::string_view text);
+
 /// Whether the value of Accept (all of it) takes `type`.
 [[nodiscard]] bool accepts(std::string_view accept, std::string_view type);
 /// A header's value up to its first ';', lower case, without blanks: "application/json".

@@ -111,7 +111,7 @@ std::string openapi_of(const std::vector<Route>& routes) {
   }
   std::string out =
       R"({"openapi":"3.1.0","info":{"title":"Runnel","version":"1","description":)"
-      R"("Topics, records, consumer groups and figures of a Runnel broker, in JSON.",)"
+      R"("Topics, records, views, consumer groups and figures of a Runnel broker, in JSON.",)"
       R"("license":{"name":"Apache 2.0","identifier":"Apache-2.0"}},)"
       R"("servers":[{"url":"/"}],"paths":{)";
   bool first = true;
@@ -129,6 +129,7 @@ std::string openapi_of(const std::vector<Route>& routes) {
 
 std::string_view meaning_of_path(std::string_view parameter) {
   if (parameter == "topic") return "The topic's name.";
+  if (parameter == "view") return "The view's name.";
   if (parameter == "group") return "The consumer group's name.";
   return "";
 }

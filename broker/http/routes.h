@@ -14,6 +14,9 @@ namespace runnel::broker::http {
 [[nodiscard]] std::vector<Route> record_routes();   ///< records.cc
 [[nodiscard]] std::vector<Route> event_routes();    ///< events.cc
 [[nodiscard]] std::vector<Route> group_routes();    ///< groups.cc
+[[nodiscard]] std::vector<Route> view_routes();     ///< views.cc
+[[nodiscard]] std::vector<Route> row_routes();      ///< view_rows.cc
+[[nodiscard]] std::vector<Route> sql_routes();      ///< sql.cc
 /// All of them.
 [[nodiscard]] std::vector<Route> all_routes();
 

@@ -19,6 +19,7 @@
 #include "protocol/native/messages.h"
 #include "storage/env/clock.h"
 #include "storage/store.h"
+#include "storage/views/service/view_service.h"
 
 namespace runnel::broker::http {
 
@@ -64,6 +65,10 @@ class HttpService {
     std::function<void(const std::shared_ptr<SessionHandle>&, std::function<void(Session&)>)>
         wait_for_memory;
     Workers& workers;
+    /// Null: there are no views, and the workers below are not used.
+    storage::views::ViewService* views = nullptr;
+    Workers* query_workers = nullptr;  ///< for statements, which may take long
+    Workers* quick_workers = nullptr;  ///< for what reads a few groups of a view
   };
 
   HttpService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock, Shared shared,
@@ -86,6 +91,10 @@ class HttpService {
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   [[nodiscard]] MemoryGate& memory() noexcept { return *shared_.memory; }
   [[nodiscard]] Workers& workers() noexcept { return shared_.workers; }
+  /// Null: there are no views.
+  [[nodiscard]] storage::views::ViewService* views() noexcept { return shared_.views; }
+  [[nodiscard]] Workers& query_workers() noexcept { return *shared_.query_workers; }
+  [[nodiscard]] Workers& quick_workers() noexcept { return *shared_.quick_workers; }
   [[nodiscard]] bool is_shutting_down() const noexcept { return shutting_down_.load(); }
   void wait_for_memory(const std::shared_ptr<SessionHandle>& session,
                        std::function<void(Session&)> retry);

@@ -14,6 +14,7 @@
 #include "storage/env/clock.h"
 #include "storage/env/random.h"
 #include "storage/store.h"
+#include "storage/views/service/view_service.h"
 #include "tests/broker/native/fake_connection.h"
 
 namespace runnel::broker::http {
@@ -125,15 +126,22 @@ class HttpWorld : public ::testing::Test {
                       make_group_store(*store), storage::Random::system(),
                       [](std::string_view) { return 3; }, storage::Clock::system().monotonic())
                       .value());
+    storage::views::ViewServiceOptions view_options;
+    view_options.directory = (directory_ / "views").string();
+    view_options.memory_bytes = 16u << 20;
+    views = storage::views::ViewService::open(*store, std::move(view_options)).value();
+    NativeOptions native_options;
+    native_options.views = views.get();
     native = std::make_unique<NativeService>(*store, *coordinator, storage::Clock::system(),
-                                             NativeOptions{});
+                                             std::move(native_options));
     http = std::make_unique<HttpService>(
         *store, *coordinator, storage::Clock::system(),
         HttpService::Shared{native->memory().shared_from_this(),
                             [this](const auto& session, auto retry) {
                               native->wait_for_memory(session, std::move(retry));
                             },
-                            native->workers()},
+                            native->workers(), views.get(), &native->query_workers(),
+                            &native->quick_workers()},
         std::move(options));
     EXPECT_TRUE(store->create_topic({"orders", 3, {}}));
     client = std::make_unique<HttpClient>(*http);
@@ -142,6 +150,8 @@ class HttpWorld : public ::testing::Test {
     client.reset();
     native.reset();
     http.reset();
+    views->stop();
+    views.reset();
     static_cast<void>(store->close());
     coordinator.reset();
     store.reset();
@@ -150,6 +160,7 @@ class HttpWorld : public ::testing::Test {
 
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<Coordinator> coordinator;
+  std::unique_ptr<storage::views::ViewService> views;
   std::unique_ptr<NativeService> native;
   std::unique_ptr<HttpService> http;
   std::unique_ptr<HttpClient> client;

@@ -1,0 +1,251 @@
+// Rows of views: a group by its key, a range of groups, a report in pages.
+//
+// A client that names the version it has (If-None-Match) is answered before any row is read.
+#include <algorithm>
+
+#include "broker/http/answer_text.h"
+#include "broker/http/limits.h"
+#include "broker/http/routes.h"
+#include "broker/http/view_calls.h"
+#include "protocol/filter/json_text.h"
+#include "protocol/text/time.h"
+#include "storage/views/query/view_page.h"
+
+namespace runnel::broker::http {
+namespace {
+
+namespace views = storage::views;
+
+constexpr std::size_t kMaxPageColumns = 1000;
+
+/// What is asked for.
+struct Page {
+  CallRef call;
+  views::PageRequest request;
+  views::QueryLimits limits;
+  RowFormat format = RowFormat::kJsonRows;
+  std::size_t text_bytes = 0;
+  bool is_one_group = false;  ///< its whole key is given, and nothing else
+  bool has_version = true;    ///< the same version of the view means the same answer
+};
+using PageRef = std::shared_ptr<Page>;
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> out;
+  while (out.size() < kMaxPageColumns) {
+    const std::size_t end = text.find(',');
+    std::string_view one = text.substr(0, end);
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    out.emplace_back(one);
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return out;
+}
+
+Result<std::vector<views::PageRequest::Order>> read_order(std::string_view text) {
+  std::vector<views::PageRequest::Order> out;
+  for (const std::string& one : split_list(text)) {
+    const std::size_t blank = one.rfind(' ');
+    const std::string direction = blank == std::string::npos ? "" : one.substr(blank + 1);
+    if (direction == "asc" || direction == "desc") {
+      out.push_back({one.substr(0, blank), direction == "desc"});
+    } else if (direction.empty()) {
+      out.push_back({one, false});
+    } else {
+      return fail(ErrorCode::kInvalidArgument,
+                  "order: '" + one + "' is not a column's name, or one and asc or desc");
+    }
+  }
+  return out;
+}
+
+/// "-2h" as the time that it is now; other texts as they are.
+Result<std::string> read_time(Page& page, std::string_view text) {
+  const bool relative = text == "now" || text.starts_with('-') || text.starts_with('@');
+  if (!relative) return std::string(text);
+  const std::int64_t now = page.call->service().clock().now().value();
+  RUNNEL_TRY_ASSIGN(const protocol::Place place, protocol::parse_place(text, now));
+  if (place.kind != protocol::Place::Kind::kTime) {
+    return fail(ErrorCode::kInvalidArgument,
+                "'" + std::string(text) + "' is no time; write 2026-11-21T05:00, -2h or now");
+  }
+  page.has_version = page.has_version && text.starts_with('@');
+  return protocol::format_time(place.value);
+}
+
+Result<PageRef> read_request(const CallRef& call) {
+  auto page = std::make_shared<Page>();
+  page->call = call;
+  page->format = format_of(*call);
+  views::PageRequest& request = page->request;
+  request.view = call->path("view");
+  request.key = call->query_all("key");
+  request.where = call->query("where").value_or("");
+  request.limit = static_cast<std::uint64_t>(call->integer("limit", 100));
+  request.cursor = call->query("cursor").value_or("");
+  if (const auto text = call->query("columns")) request.columns = split_list(*text);
+  if (const auto text = call->query("order")) {
+    RUNNEL_TRY_ASSIGN(request.order, read_order(*text));
+  }
+  if (const auto text = call->query("from")) {
+    RUNNEL_TRY_ASSIGN(request.from, read_time(*page, *text));
+  }
+  if (const auto text = call->query("to")) {
+    RUNNEL_TRY_ASSIGN(request.to, read_time(*page, *text));
+  }
+  // Time goes on without a change of the view.
+  const bool shows_final = request.where.find(views::kFinalColumn) != std::string::npos ||
+                           std::find(request.columns.begin(), request.columns.end(),
+                                     views::kFinalColumn) != request.columns.end();
+  page->has_version = page->has_version && !shows_final;
+  page->is_one_group = !request.key.empty() && request.where.empty() && request.columns.empty() &&
+                       request.order.empty() && request.cursor.empty() && !request.from &&
+                       !request.to;
+  page->limits.deadline = deadline_of(*call);
+  return page;
+}
+
+/// Memory for the rows and their text.
+Status pay(Page& page) {
+  if (page.is_one_group) {
+    page.limits.max_bytes = kMaxReadBytes;
+    page.text_bytes = kMaxReadBytes;
+    return {};
+  }
+  const std::uint64_t most = query_memory(*page.call);
+  const std::uint64_t least = page.request.order.empty() ? kMinPageBytes : kMinSortedBytes;
+  const std::uint64_t bytes = std::min(std::max(page.request.limit * kPageRowBytes, least), most);
+  MemoryLease lease;
+  if (!page.call->service().memory().try_take(bytes, lease)) {
+    return fail(no_memory_for_a_query());
+  }
+  page.call->keep(std::move(lease));
+  page.limits.max_bytes = static_cast<std::size_t>(bytes / 4);
+  page.text_bytes = static_cast<std::size_t>(bytes / 4 * 3);
+  return {};
+}
+
+std::string etag_of(const views::ViewVersion& version, RowFormat format) {
+  constexpr std::string_view kForms[] = {"j", "n", "c"};
+  return "W/\"" + std::to_string(version.id.view) + "." + std::to_string(version.id.generation) +
+         "." + std::to_string(version.sequence) +
+         std::string(kForms[static_cast<std::size_t>(format)]) + "\"";
+}
+
+/// Whether If-None-Match names it; weak comparison (RFC 9110, 13.1.2).
+bool is_known(const Request& request, std::string_view etag) {
+  const std::string* const known = request.header("if-none-match");
+  if (known == nullptr) return false;
+  return *known == "*" || known->find(etag.substr(2)) != std::string::npos;
+}
+
+Result<views::RowsPage> read_rows(const Page& page, const views::Definition& view,
+                                  const views::ReadSnapshot& snapshot) {
+  if (!page.is_one_group || page.request.key.size() != view.view->keys.size()) {
+    return views::read_page(page.request, snapshot, page.limits);
+  }
+  views::Arena arena;
+  RUNNEL_TRY_ASSIGN(const auto key, views::read_key(*view.view, page.request.key, true, arena));
+  views::RowsPage found;
+  RUNNEL_TRY_ASSIGN(found.answer, views::find_group(view, key, snapshot));
+  return found;
+}
+
+Result<Response> answer(const Page& page) {
+  const views::ReadSnapshot snapshot = page.call->service().views()->snapshot();
+  RUNNEL_TRY_ASSIGN(const auto view, views::find_view(page.request.view, snapshot));
+  std::vector<Header> headers;
+  if (page.has_version) {
+    RUNNEL_TRY_ASSIGN(const auto version, views::version_of(*view, snapshot));
+    if (version) {
+      const std::string etag = etag_of(*version, page.format);
+      headers = {{"ETag", etag}, {"Cache-Control", "no-cache"}};
+      if (is_known(page.call->request(), etag)) return Response{304, {}, {}, std::move(headers)};
+    }
+  }
+  RUNNEL_TRY_ASSIGN(const views::RowsPage found, read_rows(page, *view, snapshot));
+  const views::Answer& rows = found.answer;
+  Response out{200, std::string(media_type_of(page.format)), {}, std::move(headers)};
+  if (!found.next.empty()) out.headers.push_back({"Next-Cursor", found.next});
+  if (page.format != RowFormat::kJsonRows) {
+    RUNNEL_TRY(append_rows(rows, page.format, page.text_bytes, out.body));
+    return out;
+  }
+  out.body = "{\"view\":" + protocol::json_string(page.request.view) +
+             ",\"generation\":" + std::to_string(rows.generation) +
+             ",\"sequence\":" + std::to_string(rows.sequence) + ",\"rows\":";
+  RUNNEL_TRY(append_rows(rows, RowFormat::kJsonRows, page.text_bytes, out.body));
+  out.body += ",\"next\":" + (found.next.empty() ? "null" : protocol::json_string(found.next)) +
+              ",\"positions\":";
+  append_positions(rows.positions, out.body);
+  out.body += ",\"notices\":";
+  append_texts(rows.notices, out.body);
+  out.body += "}\n";
+  return out;
+}
+
+void read(const CallRef& call) {
+  if (views_of(call) == nullptr) return;
+  auto page = read_request(call);
+  if (!page) return call->fail(page.error());
+  when_applied(call, call->path("view"), [call, page = *page] {
+    if (const Status paid = pay(*page); !paid) return call->fail(paid.error());
+    const auto work = [page] { return answer(*page); };
+    page->is_one_group ? answer_quickly(call, work) : answer_query(call, work);
+  });
+}
+
+std::vector<Param> row_parameters() {
+  std::vector<Param> out{
+      {.name = "key",
+       .text = "Only rows whose group columns have these values: the first one's, the second "
+               "one's, in the order of GROUP BY. All of them: one row, the quick way.",
+       .repeatable = true,
+       .example = "sea"},
+      {.name = "from",
+       .text = "Only windows that start then or later: 2026-11-21 or 2026-11-21T05:00 on the "
+               "view's clock, 2026-11-21T05:00:00Z, -2h, now.",
+       .example = "2026-11-21"},
+      {.name = "to", .text = "Only windows that start before; written as from is."},
+      {.name = "where",
+       .text = "Only rows for which this SQL condition over the view's columns holds.",
+       .example = "1 = 1"},
+      {.name = "columns", .text = "Only these columns, separated by commas, in this order."},
+      {.name = "order",
+       .text = "Columns to sort by, separated by commas, each with asc or desc behind it: "
+               "total desc. Left out: as stored, by the group columns. NULL is last."},
+      {.name = "limit",
+       .kind = Param::Kind::kInteger,
+       .text = "Most rows of the page; 100 if left out. Memory may end it sooner.",
+       .min = 1,
+       .max = kMaxPageRows},
+      {.name = "cursor", .text = "Goes on where a page ended: its `next`."}};
+  for (Param& param : waiting_parameters()) out.push_back(param);
+  out.push_back(format_parameter());
+  return out;
+}
+
+}  // namespace
+
+std::vector<Route> row_routes() {
+  return {
+      {.pattern = "/api/v1/views/{view}/rows",
+       .handler = read,
+       .id = "readRows",
+       .tag = "views",
+       .summary = "A view's rows: one group, a range of them, or all in pages",
+       .description =
+           "From one moment of the view. ETag names the view's version: with it in If-None-Match "
+           "an unchanged view is answered with 304 before a row is read.",
+       .query = row_parameters(),
+       .headers = {{.name = "If-None-Match", .text = "The ETag of an answer to the same request."}},
+       .answers = {{200,
+                    "Rows, and the cursor of the next page (also in the header Next-Cursor).",
+                    {{kJson, "RowPage"}, {kNdjson}, {kCsv}}},
+                   {304, "The view is as If-None-Match has it."}}},
+  };
+}
+
+}  // namespace runnel::broker::http
