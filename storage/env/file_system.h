@@ -15,12 +15,17 @@
 
 namespace runnel::storage {
 
+/// Disks with larger blocks than this are not written to directly, bytes.
+inline constexpr std::size_t kMaxBlockBytes = 64u << 10;
+
 /// How a file is opened.
 struct OpenMode {
   bool write = false;
   bool create = false;     ///< make it if it is missing (needs `write`)
   bool exclusive = false;  ///< fail if it exists (needs `create`)
   bool truncate = false;   ///< (needs `write`)
+  /// Write past the page cache where the file system can; see File::block_bytes() (needs `write`).
+  bool direct = false;
 };
 
 /// Bytes [from, to) of a file.
@@ -42,6 +47,10 @@ class File {
   /// Writes all of `parts` one after the other at `position`; short writes are continued inside.
   /// `parts` may be changed by the call. After an error any part may have been written.
   [[nodiscard]] virtual Status write(std::uint64_t position, std::span<iovec> parts) = 0;
+  /// What write() asks for: position, the length of each part and its place in memory are multiples
+  /// of it. 1, which is no demand, unless opened with OpenMode::direct on a file system that can do
+  /// it. A power of two, at most kMaxBlockBytes.
+  [[nodiscard]] virtual std::size_t block_bytes() const noexcept { return 1; }
   /// Returns once everything written before is on stable storage (fdatasync).
   /// After an error the file's unsynced bytes must be considered lost: never call it again.
   [[nodiscard]] virtual Status sync() = 0;

@@ -64,10 +64,12 @@ Status PosixFile::write(std::uint64_t position, std::span<iovec> parts) {
     const ssize_t put = ::pwritev(fd_, parts.data(), count, static_cast<off_t>(position));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return fail(posix_error(errno, "write", path_));
+    // What is left has to begin with a whole block.
+    const std::size_t done = static_cast<std::size_t>(put) / block_bytes_ * block_bytes_;
     // A write of something that wrote nothing would be repeated for ever.
-    if (put == 0) return fail(posix_error(EIO, "write", path_));
-    position += static_cast<std::uint64_t>(put);
-    skip_written(parts, static_cast<std::size_t>(put));
+    if (done == 0) return fail(posix_error(EIO, "write", path_));
+    position += done;
+    skip_written(parts, done);
   }
   return {};
 }

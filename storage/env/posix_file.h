@@ -9,8 +9,10 @@ namespace runnel::storage {
 /// Owns a descriptor. Thread safe as File says.
 class PosixFile final : public File {
  public:
-  /// Takes ownership of `descriptor`.
-  PosixFile(int descriptor, std::string path) : fd_(descriptor), path_(std::move(path)) {}
+  /// Takes ownership of `descriptor`. `block_bytes`: what block_bytes() answers; more than 1 for a
+  /// descriptor that writes past the page cache.
+  PosixFile(int descriptor, std::string path, std::size_t block_bytes = 1)
+      : fd_(descriptor), block_bytes_(block_bytes), path_(std::move(path)) {}
   ~PosixFile() override;
   PosixFile(const PosixFile&) = delete;
   PosixFile& operator=(const PosixFile&) = delete;
@@ -18,6 +20,7 @@ class PosixFile final : public File {
   using File::write;
   Result<std::size_t> read(std::uint64_t position, MutableBytes into) const override;
   Status write(std::uint64_t position, std::span<iovec> parts) override;
+  std::size_t block_bytes() const noexcept override { return block_bytes_; }
   Status sync() override;
   Status allocate(std::uint64_t size) override;
   Status truncate(std::uint64_t size) override;
@@ -34,6 +37,7 @@ class PosixFile final : public File {
   bool map_whole() const RUNNEL_REQUIRES(map_mutex_);
 
   const int fd_;
+  const std::size_t block_bytes_;
   const std::string path_;
   /// Only for mincore, never read through: asking this way copies nothing, unlike a read with
   /// RWF_NOWAIT, and mapping anew each time cost a quarter of a catch-up read's processor time.

@@ -5,9 +5,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <string_view>
 
 #include "storage/env/file_system.h"
@@ -28,6 +31,21 @@ int open_descriptor(const std::string& path, int flags) {
     fd = ::open(path.c_str(), flags | O_CLOEXEC, kFileMode);
   } while (fd < 0 && errno == EINTR);
   return fd;
+}
+
+/// The least that direct writes are aligned to, bytes: a page, so that none is written in parts.
+constexpr std::size_t kLeastBlockBytes = 4096;
+
+/// What a direct write to `fd` has to be aligned to, or nothing if the file takes none.
+std::optional<std::size_t> direct_block_bytes(int fd) {
+  struct statx info {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) != 0 ||
+      (info.stx_mask & STATX_DIOALIGN) == 0) {
+    return kLeastBlockBytes;  // a kernel before 6.1, or a file system that does not say
+  }
+  const std::size_t asked = std::max(info.stx_dio_offset_align, info.stx_dio_mem_align);
+  if (asked == 0 || asked > kMaxBlockBytes || !std::has_single_bit(asked)) return std::nullopt;
+  return std::max(asked, kLeastBlockBytes);
 }
 
 /// flock(2): bound to the open file, so a second user in this process is refused as well, and the
@@ -81,6 +99,17 @@ class PosixFileSystem final : public FileSystem {
     if (mode.create) flags |= O_CREAT;
     if (mode.exclusive) flags |= O_EXCL;
     if (mode.truncate) flags |= O_TRUNC;
+    if (mode.direct) {
+      const int direct = open_descriptor(path, flags | O_DIRECT);
+      if (direct >= 0) {
+        const auto block = direct_block_bytes(direct);
+        if (block) return std::make_shared<PosixFile>(direct, path, *block);
+        ::close(direct);
+        flags &= ~O_EXCL;  // it is there now, and it is ours
+      } else if (errno != EINVAL) {
+        return fail(posix_error(errno, mode.exclusive ? "create" : "open", path));
+      }
+    }
     const int fd = open_descriptor(path, flags);
     if (fd < 0) return fail(posix_error(errno, mode.exclusive ? "create" : "open", path));
     return std::make_shared<PosixFile>(fd, path);

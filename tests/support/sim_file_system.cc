@@ -5,16 +5,23 @@
 #include <utility>
 
 namespace runnel::storage {
+namespace {
+
+/// What direct writes are aligned to, bytes.
+constexpr std::size_t kBlockBytes = 4096;
+
+}  // namespace
 
 class SimFile final : public File {
  public:
   SimFile(SimFileSystem& owner, SimNodePtr node, std::uint64_t generation, bool writable,
-          std::string path)
+          std::size_t block_bytes, std::string path)
       : owner_(owner),
         path_(std::move(path)),
         handle_{.node = std::move(node),
                 .generation = generation,
                 .writable = writable,
+                .block_bytes = block_bytes,
                 .path = path_} {}
   ~SimFile() override { owner_.close(handle_); }
   SimFile(const SimFile&) = delete;
@@ -27,6 +34,7 @@ class SimFile final : public File {
   Status write(std::uint64_t position, std::span<iovec> parts) override {
     return owner_.write(handle_, position, parts);
   }
+  std::size_t block_bytes() const noexcept override { return handle_.block_bytes; }
   Status sync() override { return owner_.sync(handle_); }
   Status allocate(std::uint64_t size) override { return owner_.allocate(handle_, size); }
   Status truncate(std::uint64_t size) override { return owner_.truncate(handle_, size); }
@@ -118,6 +126,11 @@ void SimFileSystem::set_capacity(std::uint64_t bytes) {
 void SimFileSystem::set_read_only(bool read_only) {
   const MutexLock lock(mutex_);
   read_only_ = read_only;
+}
+
+void SimFileSystem::set_refuses_direct(bool refuses) {
+  const MutexLock lock(mutex_);
+  refuses_direct_ = refuses;
 }
 
 void SimFileSystem::set_lying_sync(bool lying) {
@@ -250,6 +263,9 @@ Status SimFileSystem::write(const Handle& handle, std::uint64_t position, std::s
   std::string bytes;
   for (const iovec& part : parts) {
     if (part.iov_len != 0) bytes.append(static_cast<const char*>(part.iov_base), part.iov_len);
+    const auto address = reinterpret_cast<std::uintptr_t>(part.iov_base);
+    if ((position | part.iov_len | address) % handle.block_bytes == 0) continue;
+    return fail(ErrorCode::kIo, "cannot write " + handle.path + ": not aligned");
   }
   const MutexLock lock(mutex_);
   RUNNEL_TRY(check(handle, true));
@@ -274,6 +290,7 @@ Status SimFileSystem::write_whole(const Handle& handle, std::uint64_t position, 
   if (!fits.empty()) handle.node->content.write(position, fits);
   disk_.charge(*handle.node);
   counters_.bytes_written += fits.size();
+  if (handle.block_bytes > 1) counters_.direct_bytes += fits.size();
   if (fits.size() == bytes.size()) return {};
   return fail(ErrorCode::kLowSpace, "cannot write " + handle.path + ": the simulated disk is full");
 }
@@ -354,7 +371,8 @@ Result<std::shared_ptr<File>> SimFileSystem::open(const std::string& path, OpenM
   if (mode.truncate && node->content.visible().size() != 0) node->content.resize(0);
   ++node->handles;
   disk_.charge(*node);
-  return std::make_shared<SimFile>(*this, node, generation_, mode.write, path);
+  const std::size_t block = mode.direct && !refuses_direct_ ? kBlockBytes : 1;
+  return std::make_shared<SimFile>(*this, node, generation_, mode.write, block, path);
 }
 
 Status SimFileSystem::rename(const std::string& from, const std::string& to) {

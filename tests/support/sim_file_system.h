@@ -10,7 +10,8 @@
 // durable after sync_directory() of their directory. What was not synced survives a cut as CutMode
 // says, and of each directory a random prefix of its operations (none with kDropAll). A rename is
 // one operation, between directories too. After a sync() that failed, what it should have written
-// stays readable until the cut and is never durable, as the Linux page cache does it.
+// stays readable until the cut and is never durable, as the Linux page cache does it. What was
+// written directly is with the disk, which has a cache of its own: it is lost in the same ways.
 #pragma once
 
 #include <optional>
@@ -74,6 +75,7 @@ struct SimReleased {
 struct SimCounters {
   std::uint64_t operations = 0;  ///< of kSimChanges, faults included
   std::uint64_t bytes_written = 0;
+  std::uint64_t direct_bytes = 0;  ///< of them
   std::uint64_t syncs = 0;
   std::uint64_t directory_syncs = 0;
 };
@@ -105,6 +107,8 @@ class SimFileSystem final : public FileSystem {
   void set_lying_sync(bool lying);
   /// Mounted for reading only: nothing can be locked, nor opened for writing.
   void set_read_only(bool read_only);
+  /// Files can't be written to directly: they are opened without. False at first.
+  void set_refuses_direct(bool refuses);
   /// What File::resident answers; true at first.
   void set_resident(bool resident);
 
@@ -147,6 +151,7 @@ class SimFileSystem final : public FileSystem {
     SimNodePtr node;
     std::uint64_t generation = 0;  // which process opened it
     bool writable = false;
+    std::size_t block_bytes = 1;
     const std::string& path;
   };
 
@@ -182,6 +187,7 @@ class SimFileSystem final : public FileSystem {
   std::uint64_t capacity_ RUNNEL_GUARDED_BY(mutex_) = std::uint64_t{1} << 50;
   bool lying_ RUNNEL_GUARDED_BY(mutex_) = false;
   bool resident_ RUNNEL_GUARDED_BY(mutex_) = true;
+  bool refuses_direct_ RUNNEL_GUARDED_BY(mutex_) = false;
   bool read_only_ RUNNEL_GUARDED_BY(mutex_) = false;
   std::vector<SimReleased> released_ RUNNEL_GUARDED_BY(mutex_);
 };
