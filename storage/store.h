@@ -66,6 +66,7 @@ struct StoreOptions {
   std::uint64_t group_bytes = 4u << 20;      ///< most bytes of one commit group
   /// How much of the newest log the machine's page cache may hold. More makes late readers faster;
   /// less leaves memory to others, and memory that is used again and again is quicker to write to.
+  /// 0: it is written past the page cache, where the file system can do that.
   std::uint64_t page_cache_bytes = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t low_space_bytes = 256u << 20;  ///< below this much free, producers are rejected
   std::uint64_t ballast_bytes = 16u << 20;     ///< dropped so that a full disk can be opened

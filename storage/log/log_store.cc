@@ -82,6 +82,7 @@ JournalOptions LogStore::journal_options() const {
   journal.clock = options_.clock;
   journal.keep_free_bytes = options_.low_space_bytes;
   journal.page_cache_bytes = options_.page_cache_bytes;
+  journal.warn = [this](std::string_view text) { log(LogLevel::kWarning, text); };
   return journal;
 }
 

@@ -41,8 +41,9 @@ Status check_frame_size(std::uint64_t bytes) {
                                               "); send less in one request");
 }
 
-/// Header, operations, payload and padding in one gathered write.
-Status write_frame(File& file, const FrameHeader& header, const FrameHeaderBytes& head,
+/// Hands header, operations, payload and padding to `write`, all at once.
+template <typename Write>
+Status write_frame(const Write& write, const FrameHeader& header, const FrameHeaderBytes& head,
                    const FrameContent& content) {
   std::vector<iovec> parts;
   parts.reserve(content.payload.size() + 3);
@@ -52,7 +53,12 @@ Status write_frame(File& file, const FrameHeader& header, const FrameHeaderBytes
   const std::uint64_t unpadded =
       kFrameHeaderBytes + std::uint64_t{header.operations_bytes} + header.payload_bytes;
   parts.push_back(part_of(Bytes(kPadding).first(header.total_bytes() - unpadded)));
-  return file.write(header.position.offset, parts);
+  return write(header.position.offset, parts);
+}
+
+/// The smallest segment for a frame.
+std::uint64_t least_segment(std::uint64_t frame_bytes) {
+  return whole_blocks(std::max<std::uint64_t>(kMinSegmentBytes, kSegmentHeaderBytes + frame_bytes));
 }
 
 }  // namespace
@@ -88,6 +94,32 @@ Status Journal::Impl::usable() const {
                   " failed earlier and takes nothing more; see the first error and restart");
 }
 
+Status Journal::Impl::begin_writing(std::uint32_t number, std::uint64_t bytes, std::uint64_t at) {
+  blocks.reset();
+  past_page_cache = false;
+  if (options.page_cache_bytes != 0) return {};
+  RUNNEL_TRY_ASSIGN(auto file, fs.open(files.path(number), {.write = true, .direct = true}));
+  if (file->block_bytes() == 1) {
+    if (!std::exchange(told_why_not, true) && options.warn) {
+      options.warn("the file system of " + options.directory +
+                   " can't be written to past the page cache, as page-cache 0 asks for: the log "
+                   "goes through it, and its pages are released at once");
+    }
+    return {};
+  }
+  // The last block of a segment that an earlier version made may run past its end.
+  if (bytes % file->block_bytes() != 0) return {};
+  RUNNEL_TRY_ASSIGN(blocks, BlockWriter::open(std::move(file), at));
+  past_page_cache = true;
+  return {};
+}
+
+Status Journal::Impl::write(File& file, std::uint64_t position, std::span<iovec> parts) {
+  if (!blocks) return file.write(position, parts);
+  RUNNEL_ASSERT(blocks->end() == position);
+  return blocks->append(parts);
+}
+
 Status Journal::Impl::write_segment_header(File& file, std::uint32_t number, std::uint64_t bytes,
                                            std::uint64_t previous_checksum, Timestamp now) {
   SegmentHeader header;
@@ -97,7 +129,8 @@ Status Journal::Impl::write_segment_header(File& file, std::uint32_t number, std
   header.created = now;
   header.previous_checksum = previous_checksum;
   const auto encoded = encode_segment_header(header);
-  return file.write(0, Bytes(encoded));
+  iovec part = part_of(encoded);
+  return write(file, 0, std::span(&part, 1));
 }
 
 Result<std::shared_ptr<File>> Journal::Impl::take_next(std::uint32_t number, std::uint64_t least) {
@@ -135,13 +168,13 @@ Result<std::shared_ptr<File>> Journal::Impl::roll(JournalPoint& at, std::uint64_
                                                   Timestamp now) {
   const std::uint32_t number = at.position.segment + 1;
   RUNNEL_ASSERT(number != 0);
-  const std::uint64_t least =
-      std::max<std::uint64_t>(kMinSegmentBytes, kSegmentHeaderBytes + frame_bytes);
-  RUNNEL_TRY_ASSIGN(auto file, take_next(number, least));
+  RUNNEL_TRY_ASSIGN(auto file, take_next(number, least_segment(frame_bytes)));
   RUNNEL_TRY_ASSIGN(const std::uint64_t bytes, file->size());
-  if (Status s = write_segment_header(*file, number, bytes, at.checksum, now); !s) {
+  Status begun = begin_writing(number, bytes, 0);
+  if (begun) begun = write_segment_header(*file, number, bytes, at.checksum, now);
+  if (!begun) {
     broken.store(true, std::memory_order_release);
-    return fail(ErrorCode::kIo, s.error().message());
+    return fail(ErrorCode::kIo, begun.error().message());
   }
   at.position = {number, static_cast<std::uint32_t>(kSegmentHeaderBytes)};
   return file;
@@ -149,16 +182,20 @@ Result<std::shared_ptr<File>> Journal::Impl::roll(JournalPoint& at, std::uint64_
 
 Status Journal::Impl::write_zeros_ahead(File& file, Position at, std::uint64_t frame_bytes,
                                         std::uint64_t segment_bytes) {
-  static std::byte zeros[kZerosAhead];  // never touched: costs no memory
+  // Never touched: costs no memory.
+  alignas(kMaxBlockBytes) static constinit std::byte zeros[kZerosAhead]{};
   if (frame_bytes > kSmallFrameBytes) {
     small_frames = 0;
     return {};
   }
   if (++small_frames < kSmallFramesInARow) return {};
-  if (zeroed.segment == at.segment && at.offset + frame_bytes <= zeroed.offset) return {};
-  const std::uint64_t bytes = std::min(kZerosAhead, segment_bytes - at.offset);
-  RUNNEL_TRY(file.write(at.offset, Bytes(zeros, bytes)));
-  zeroed = {at.segment, at.offset + static_cast<std::uint32_t>(bytes)};
+  if (zeroed.segment == at.segment && at.offset <= zeroed.offset) return {};
+  File& to = blocks ? blocks->file() : file;
+  const std::uint64_t block = to.block_bytes();
+  const std::uint64_t from = (at.offset + block - 1) / block * block;
+  const std::uint64_t bytes = std::min(kZerosAhead, segment_bytes - from);
+  RUNNEL_TRY(to.write(from, Bytes(zeros, bytes)));
+  zeroed = {at.segment, static_cast<std::uint32_t>(from + bytes)};
   written.fetch_add(bytes, std::memory_order_relaxed);
   return {};
 }
@@ -196,14 +233,16 @@ Result<FrameHeader> Journal::append(const FrameContent& content, Timestamp now) 
   const FrameHeaderBytes head =
       seal_frame(header, content.operations, content.payload, impl.options.frame_seed);
   RUNNEL_ASSERT(header.total_bytes() == bytes && at.position.offset + bytes <= capacity);
-  if (Status s = impl.write_zeros_ahead(*file, at.position, bytes, capacity); !s) {
-    impl.broken.store(true, std::memory_order_release);
-    return fail(ErrorCode::kIo, s.error().message());
-  }
-  if (Status s = write_frame(*file, header, head, content); !s) {
+  const Position end{at.position.segment, at.position.offset + static_cast<std::uint32_t>(bytes)};
+  const auto write = [&](std::uint64_t position, std::span<iovec> parts) {
+    return impl.write(*file, position, parts);
+  };
+  Status status = write_frame(write, header, head, content);
+  if (status) status = impl.write_zeros_ahead(*file, end, bytes, capacity);
+  if (!status) {
     impl.broken.store(true, std::memory_order_release);
     // Not kLowSpace, even if it was: bytes may have landed, so this is not to be retried.
-    return fail(ErrorCode::kIo, s.error().message());
+    return fail(ErrorCode::kIo, status.error().message());
   }
   impl.written.fetch_add(bytes, std::memory_order_relaxed);
 
@@ -214,7 +253,7 @@ Result<FrameHeader> Journal::append(const FrameContent& content, Timestamp now) 
     impl.capacity = capacity;
     impl.segments[at.position.segment] = {std::move(file), capacity, now};
   }
-  impl.end.position = {at.position.segment, at.position.offset + static_cast<std::uint32_t>(bytes)};
+  impl.end.position = end;
   impl.end.sequence = header.sequence;
   impl.end.checksum = header.checksum;
   return header;
@@ -227,8 +266,8 @@ bool Journal::has_room(std::uint64_t frame_bytes) const {
 
 Result<std::uint64_t> Journal::Impl::room(std::uint64_t keep) const {
   RUNNEL_TRY_ASSIGN(const SpaceInfo space, options.file_system->space(options.directory));
-  return (space.available_bytes - std::min(space.available_bytes, keep)) / kFrameAlignment *
-         kFrameAlignment;
+  return (space.available_bytes - std::min(space.available_bytes, keep)) / kSegmentGranule *
+         kSegmentGranule;
 }
 
 Status Journal::ensure_room(std::uint64_t frame_bytes, RoomFor purpose) {
@@ -239,8 +278,7 @@ Status Journal::ensure_room(std::uint64_t frame_bytes, RoomFor purpose) {
     MutexLock lock(impl.mutex);
     if (impl.end.position.offset + frame_bytes <= impl.capacity) return {};
   }
-  const std::uint64_t least =
-      std::max<std::uint64_t>(kMinSegmentBytes, kSegmentHeaderBytes + frame_bytes);
+  const std::uint64_t least = least_segment(frame_bytes);
   MutexLock lock(impl.prepare_mutex);
   if (!impl.prepared) {
     std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
@@ -359,6 +397,7 @@ bool Journal::half_full() const {
 }
 
 void Journal::release_cold_pages() {
+  if (impl_->past_page_cache.load(std::memory_order_relaxed)) return;
   struct Range {
     std::shared_ptr<File> file;
     std::uint64_t from = 0;

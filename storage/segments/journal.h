@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "protocol/base/buffer.h"
@@ -34,7 +35,10 @@ struct JournalOptions {
   /// See ensure_room().
   std::uint64_t keep_free_bytes = 0;
   /// How much of the newest journal the machine's page cache may hold; see release_cold_pages().
+  /// 0: it is written past the page cache, where the file system can do that.
   std::uint64_t page_cache_bytes = std::numeric_limits<std::uint64_t>::max();
+  /// Gets a sentence for the operator, once, where the file system can't do that. May be empty.
+  std::function<void(std::string_view)> warn = {};
 };
 
 /// Where reading starts: a frame boundary together with what the next frame must continue.
@@ -131,8 +135,9 @@ class Journal {
   [[nodiscard]] Status write_anchor();
 
   /// Asks the machine to forget its copies of what was written longest ago, so that it holds about
-  /// `page_cache_bytes` of what this process wrote. Quick where there is nothing to do. Called in
-  /// the background; any one thread at a time.
+  /// `page_cache_bytes` of what this process wrote; what was written past them is left to its
+  /// readers. Quick where there is nothing to do. Called in the background; any one thread at a
+  /// time.
   void release_cold_pages();
 
   // ---- any thread

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocol/base/thread_annotations.h"
+#include "storage/env/block_writer.h"
 #include "storage/segments/anchor.h"
 #include "storage/segments/frame_reader.h"
 #include "storage/segments/journal.h"
@@ -36,7 +37,7 @@ struct Journal::Impl {
   explicit Impl(JournalOptions o)
       : options(std::move(o)),
         fs(*options.file_system),
-        files(fs, options.directory, options.segment_bytes) {}
+        files(fs, options.directory, whole_blocks(options.segment_bytes)) {}
 
   // ---- opening (journal_replay.cc)
   Status load();
@@ -59,11 +60,15 @@ struct Journal::Impl {
   Status settle(const Stop& stop, std::uint32_t sync_from, const JournalPoint& end);
 
   // ---- writing (journal.cc)
+  /// From now on write() appends to this segment of `bytes`, from `at` on.
+  Status begin_writing(std::uint32_t number, std::uint64_t bytes, std::uint64_t at);
+  /// `position` is the end of what was written into `file`, the current segment or the next one.
+  Status write(File& file, std::uint64_t position, std::span<iovec> parts);
   Status write_segment_header(File& file, std::uint32_t number, std::uint64_t bytes,
                               std::uint64_t previous_checksum, Timestamp now);
   Result<std::shared_ptr<File>> take_next(std::uint32_t number, std::uint64_t least);
   Result<std::shared_ptr<File>> roll(JournalPoint& at, std::uint64_t frame_bytes, Timestamp now);
-  /// Before a small frame of `frame_bytes` is written at `at`.
+  /// After a frame of `frame_bytes` was written that ends at `at`.
   Status write_zeros_ahead(File& file, Position at, std::uint64_t frame_bytes,
                            std::uint64_t segment_bytes);
   Status usable() const;
@@ -79,6 +84,9 @@ struct Journal::Impl {
   std::atomic<bool> replayed{false};
   std::atomic<std::uint64_t> durable{0};  // packed; durable_point's, for readers without the lock
   std::atomic<std::uint64_t> written{0};
+  std::unique_ptr<BlockWriter> blocks;  // append's alone; none: through the page cache
+  std::atomic<bool> past_page_cache{false};
+  bool told_why_not = false;       // append's alone
   Position zeroed;                 // end of the zeros written ahead; append's alone
   std::uint32_t small_frames = 0;  // written in a row; append's alone
   Position cold;  // pages before it were released, or lie in segments older than this process

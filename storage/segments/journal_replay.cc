@@ -224,6 +224,7 @@ Status Journal::Impl::settle(const Stop& stop, std::uint32_t sync_from, const Jo
     RUNNEL_TRY_ASSIGN(auto file, files.make(kFirstFrame.segment, kMinSegmentBytes));
     RUNNEL_TRY_ASSIGN(const std::uint64_t bytes, file->size());
     const Timestamp now = options.clock->now();
+    RUNNEL_TRY(begin_writing(kFirstFrame.segment, bytes, 0));
     RUNNEL_TRY(write_segment_header(*file, kFirstFrame.segment, bytes, 0, now));
     MutexLock lock(mutex);
     segments[kFirstFrame.segment] = {std::move(file), bytes, now};
@@ -239,6 +240,14 @@ Status Journal::Impl::settle(const Stop& stop, std::uint32_t sync_from, const Jo
   }
   for (const auto& file : dirty) RUNNEL_TRY(file->sync());
   RUNNEL_TRY(files.sync_directory());
+  if (stop.at.offset != 0) {
+    std::uint64_t bytes = 0;
+    {
+      MutexLock lock(mutex);
+      bytes = segments.at(at.position.segment).bytes;
+    }
+    RUNNEL_TRY(begin_writing(at.position.segment, bytes, at.position.offset));
+  }
   {
     MutexLock lock(prepare_mutex);
     next_number = at.position.segment + 1;

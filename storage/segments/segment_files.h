@@ -10,6 +10,7 @@
 
 #include "protocol/base/error.h"
 #include "storage/env/file_system.h"
+#include "storage/segments/frame.h"
 
 namespace runnel::storage {
 
@@ -17,6 +18,13 @@ namespace runnel::storage {
 [[nodiscard]] std::string segment_file_name(std::uint32_t number);
 /// The number in such a name; nothing for any other name.
 [[nodiscard]] std::optional<std::uint32_t> parse_segment_file_name(std::string_view name);
+
+/// The size of a new segment's file is a multiple of this: disks are written to in whole blocks.
+inline constexpr std::uint64_t kSegmentGranule = 4096;
+static_assert(kMinSegmentBytes % kSegmentGranule == 0 && kMaxSegmentBytes % kSegmentGranule == 0);
+[[nodiscard]] constexpr std::uint64_t whole_blocks(std::uint64_t bytes) noexcept {
+  return (bytes + kSegmentGranule - 1) / kSegmentGranule * kSegmentGranule;
+}
 
 /// A file serves one segment and is never written over: a socket may still hold its pages long
 /// after they were handed to it. Thread safe.

@@ -2,7 +2,8 @@
 // not synced is lost in one of three ways, and after each start everything acknowledged must be
 // there, nothing must be there twice, and no start may be refused. Transactions that span
 // partitions and a consumer offset have ended everywhere or nowhere. Topics come and go, and the
-// index saves itself at random, so that it is ahead of its checkpoint.
+// index saves itself at random, so that it is ahead of its checkpoint. Every other time the log is
+// written past the page cache.
 //
 // RUNNEL_POWER_CUTS sets the number of cuts (default 100), RUNNEL_SEED the first seed.
 
@@ -90,6 +91,7 @@ class PowerCuts {
     o.low_space_bytes = 0;
     o.ballast_bytes = 0;
     o.background = false;
+    if (pick(2) == 0) o.page_cache_bytes = 0;
     o.file_system = &fs_;
     o.clock = &clock_;
     o.random = &random_;

@@ -39,6 +39,7 @@ class FaultsTest : public StoreFixture, public ::testing::WithParamInterface<Fau
     store.reset();
     disk = std::make_unique<SimFileSystem>(seed);
     rng.seed(seed);
+    direct = seed % 3 == 0;
     acknowledged.clear();
     sent.clear();
     committed = attempted = -1;
@@ -50,6 +51,7 @@ class FaultsTest : public StoreFixture, public ::testing::WithParamInterface<Fau
     o.file_system = disk.get();
     o.segment_bytes = 1u << 20;
     o.ballast_bytes = 64u << 10;
+    if (direct) o.page_cache_bytes = 0;
     return o;
   }
   Status open_store() {
@@ -148,6 +150,7 @@ class FaultsTest : public StoreFixture, public ::testing::WithParamInterface<Fau
   std::int64_t committed = -1;
   std::int64_t attempted = -1;
   std::optional<std::string> stopped;
+  bool direct = false;  ///< past the page cache
   int next = 0;
 
   ~FaultsTest() override { store.reset(); }  // before the disk goes

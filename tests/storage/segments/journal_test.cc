@@ -102,12 +102,12 @@ TEST(Journal, AFrameLargerThanASegmentGetsItsOwn) {
   ASSERT_TRUE(box.append("a", "1"));
   box.journal->prepare_next();
   ASSERT_TRUE(box.append("b", huge));
-  ASSERT_TRUE(box.append("c", "3"));
+  ASSERT_TRUE(box.append("c", std::string(5000, '3')));
   EXPECT_EQ(box.journal->current_segment(), 3u);
   ASSERT_TRUE(box.journal->sync());
   const Replayed again = box.open();
   ASSERT_TRUE(again.status) << again.status.error().to_string();
-  EXPECT_THAT(again.frames, ElementsAre("a|1", "b|" + huge, "c|3"));
+  EXPECT_THAT(again.frames, ElementsAre("a|1", "b|" + huge, "c|" + std::string(5000, '3')));
 }
 
 TEST(Journal, DeadSegmentsAreDeletedAndReplayGoesOnBehindThem) {

@@ -1,5 +1,6 @@
-// Random work, random power cuts and kills: every frame that was synced is replayed, in order, and
-// no start is refused. The same check must notice a disk whose syncs lie.
+// Random work, random power cuts and kills, through the page cache and past it: every frame that
+// was synced is replayed, in order, and no start is refused. The same check must notice a disk
+// whose syncs lie.
 #include "tests/storage/segments/journal_fixture.h"
 #include "tests/support/seeds.h"
 
@@ -43,6 +44,8 @@ class Life {
   std::uint64_t pick(std::uint64_t below) { return random_.next() % below; }
 
   bool start() {
+    constexpr std::uint64_t kPageCaches[] = {0, std::numeric_limits<std::uint64_t>::max()};
+    box_.options.page_cache_bytes = kPageCaches[pick(2)];
     const Replayed replayed = box_.open(from_);
     if (!replayed.status) {
       ++outcome_.refused;
