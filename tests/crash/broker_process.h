@@ -26,9 +26,10 @@ class BrokerProcess {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Starts `binary serve --data directory --listen address`, without RUNNEL_* in its environment.
-  BrokerProcess(const std::string& binary, const std::string& directory,
-                const std::string& address) {
+  /// Starts `binary serve --data directory --listen address` and `more`, without RUNNEL_* in its
+  /// environment.
+  BrokerProcess(const std::string& binary, const std::string& directory, const std::string& address,
+                const std::vector<std::string>& more = {}) {
     std::array<int, 2> ends{};
     RUNNEL_ASSERT(pipe2(ends.data(), O_CLOEXEC) == 0);
     posix_spawn_file_actions_t actions;
@@ -37,6 +38,7 @@ class BrokerProcess {
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
     std::vector<std::string> words = {binary, "serve", "--data", directory, "--listen", address};
+    words.insert(words.end(), more.begin(), more.end());
     std::vector<char*> arguments;
     for (std::string& w : words) arguments.push_back(w.data());
     arguments.push_back(nullptr);

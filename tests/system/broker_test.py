@@ -249,6 +249,26 @@ class Durability(BrokerCase):
         self.assertEqual(checked.returncode, OK, checked.stdout + checked.stderr)
         self.assertIn("all is well", checked.stdout)
 
+    def test_a_log_past_the_page_cache_is_read_back(self):
+        directory = self.directory()
+        numbers = iter(range(100_000))
+        expected = []
+        for cache in ("0", "0", "64MiB", "0"):
+            broker = self.start("--page-cache", cache, "--segment-bytes", "1MiB",
+                                directory=directory)
+            self.assertNotIn("past the page cache", broker.log())
+            if not expected:
+                broker.out("topic", "create", "a")
+            for _ in range(3):  # what was just written is read at once
+                new = [f"{next(numbers):0200}" for _ in range(2500)]
+                expected += new
+                broker.run("produce", "a", text="\n".join(new) + "\n")
+                self.assertEqual(broker.out("consume", "a", "-e").split(), expected)
+            broker.stop(signal.SIGKILL)
+        checked = subprocess.run([BINARY, "check", directory], capture_output=True, text=True,
+                                 check=False, timeout=PATIENCE_SECONDS)
+        self.assertEqual(checked.returncode, OK, checked.stdout + checked.stderr)
+
     def test_missing_segments_are_damage(self):
         directory = pathlib.Path(self.directory())
         broker = self.start(directory=str(directory))

@@ -64,10 +64,10 @@ constexpr OptionRow kTable[] = {
      "Bound on the memory for materialised views, all of them together: groups at work, caches of "
      "their state. Nothing of it is used before the first view is made.",
      kOnce, kAtStart},
-    {"page-cache", kSize, 64 * kMiB, 1024 * kTiB, "", "", "a quarter of RAM, 256MiB at least",
+    {"page-cache", kSize, 0, 1024 * kTiB, "", "", "a quarter of RAM, 256MiB at least",
      "How much of the newest log the machine's page cache may hold. Older records are read from "
-     "the "
-     "disk, and the memory is left to others.",
+     "the disk, and the memory is left to others. 0: the log is written past the page cache, which "
+     "makes writing cheaper and whoever reads what was just written wait for the disk.",
      kOnce, kAtStart},
     {"max-connections", kCount, 1, 1'000'000, "", "10000", "",
      "Open connections at most; further ones are closed at once.", kOnce, kAtStart},
