@@ -65,6 +65,8 @@ class ViewReader {
   [[nodiscard]] Counters totals() const noexcept;
   /// The least watermark of the partitions; kNoTime: there is none yet.
   [[nodiscard]] std::int64_t watermark() const noexcept { return watermark_; }
+  /// Windows that ended by then are not read: retention. kNoTime: there are none.
+  [[nodiscard]] std::int64_t horizon() const noexcept { return horizon_; }
 
  private:
   struct Owned {
@@ -107,7 +109,7 @@ class ViewReader {
   std::vector<std::pair<std::uint32_t, Cursor>> cursors_;
   std::uint64_t sequence_ = 0;
   std::int64_t watermark_ = kNoTime;
-  std::int64_t horizon_ = kNoTime;  ///< windows that ended by then are gone, wherever they are
+  std::int64_t horizon_ = kNoTime;  ///< wherever those windows are
 
   // Of the scan at hand.
   const Visit* visit_ = nullptr;

@@ -177,6 +177,12 @@ Result<Answer> Service::resume(Entry entry) {
     }
     version.failure.reset();
   }
+  for (const BoundVersion& bound : entry.bound) {
+    if (!bound.has_state() || !bound.view->options.changelog_topic) continue;
+    RUNNEL_TRY_ASSIGN(const TopicInfo source, topic_of(bound.view->source.topic));
+    RUNNEL_TRY(ensure_changelog_topic(store_, *bound.view->options.changelog_topic,
+                                      source.partitions.size()));
+  }
   if (damaged && entry.bound.back().has_state()) {
     // Damaged state is computed anew, if the log still has what it was computed from.
     StoredVersion version = entry.stored.versions.back();

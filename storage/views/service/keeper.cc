@@ -8,8 +8,6 @@ namespace {
 
 /// How often partitions that were added, failures and what is late are looked for.
 constexpr std::chrono::milliseconds kTick{1000};
-/// A view that is built and no further behind takes its place: the rest is a moment's work.
-constexpr std::uint64_t kNearEnough = 10'000;
 constexpr std::chrono::seconds kSameNews{30};
 constexpr std::size_t kLeastCacheBytes = 256u << 10;
 
@@ -61,7 +59,7 @@ Status Service::save(const std::vector<Entry>& changed, const std::vector<std::u
 void Service::publish() {
   auto definitions = definitions_of(entries_);
   std::map<std::string, std::string> problems;
-  std::set<std::string> busy;
+  std::set<Task> busy;
   std::set<std::string> unbuilt;
   for (const auto& [number, entry] : entries_) {
     for (std::size_t v = 0; v < entry.bound.size(); ++v) {
@@ -76,14 +74,14 @@ void Service::publish() {
       if (!version.built && !problem && !entry.stored.paused) unbuilt.insert(entry.stored.name);
       if (v == 0 && !problem && version.built && !entry.stored.paused &&
           entry.bound[v].has_state()) {
-        busy.insert(entry.bound[v].view->source.topic);
+        busy.insert(task_of({number, version.generation}, version, entry.bound[v]));
       }
     }
   }
   const MutexLock lock(mutex_);
   definitions_ = std::move(definitions);
   problems_ = std::move(problems);
-  busy_topics_ = std::move(busy);
+  busy_ = std::move(busy);
   unbuilt_ = std::move(unbuilt);
   changed_.notify_all();
 }
@@ -97,16 +95,19 @@ std::map<Service::Task, std::vector<RunnerView>> Service::wanted() {
       const BoundVersion& bound = entry.bound[v];
       if (version.failure || bound.problem) continue;
       const ViewId id{number, version.generation};
-      if (bound.stream) {
-        tasks[{bound.stream->source.topic, id}].push_back(
-            {entry.stored.name, id, version, nullptr, bound.stream});
-      } else if (bound.has_state()) {
-        const Task task{bound.view->source.topic, version.built ? ViewId{} : id};
-        tasks[task].push_back({entry.stored.name, id, version, bound.view, nullptr});
-      }
+      if (!bound.stream && !bound.has_state()) continue;
+      tasks[task_of(id, version, bound)].push_back(
+          {entry.stored.name, id, version, bound.view, bound.stream});
     }
   }
   return tasks;
+}
+
+Service::Task Service::task_of(ViewId id, const StoredVersion& version, const BoundVersion& bound) {
+  if (bound.stream) return {bound.stream->source.topic, id};
+  // One with a changelog waits for the disk, and the others should not.
+  const bool alone = !version.built || bound.view->options.changelog_topic;
+  return {bound.view->source.topic, alone ? id : ViewId{}};
 }
 
 void Service::reconcile() {
@@ -178,7 +179,7 @@ bool Service::start_runner(const Task& task, std::vector<RunnerView> views,
   TopicRunnerOptions options;
   options.topic = task.topic;
   options.views = std::move(views);
-  options.builder = task.alone != ViewId{} && options.views.front().stream == nullptr;
+  options.builder = options.views.front().plan && !options.views.front().stored.built;
   options.cache_bytes = cache_bytes;
   auto opened = TopicRunner::open(store_, *state, *options_.clock, std::move(options));
   if (!opened && opened.error().code() == ErrorCode::kUnknownTopic) {
@@ -218,6 +219,17 @@ void Service::remove_runner(const Task& task) {
     runners_.erase(found);
   }
   runner->stop();
+}
+
+void Service::remove_runner(const TopicRunner& runner) {
+  std::optional<Task> found;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [task, one] : runners_) {
+      if (one.get() == &runner) found = task;
+    }
+  }
+  if (found) remove_runner(*found);
 }
 
 // ---------------------------------------------------------------- failures
@@ -260,83 +272,6 @@ void Service::collect_failures() {
   if (failed.empty()) return;
   fail_versions(failed);
   reconcile();
-}
-
-// ---------------------------------------------------------------- what was built
-void Service::finish_built() {
-  Runners running;
-  {
-    const MutexLock lock(mutex_);
-    running = runners_;
-  }
-  for (const auto& [task, runner] : running) {
-    if (!runner->is_builder() || runner->failures() != 0) continue;
-    if (runner->lag() > kNearEnough) continue;
-    const Status done = finish(*runner);
-    if (done) continue;
-    log(LogLevel::kWarning, "view " + runner->views().front().name +
-                                " can't take its place yet: " + done.error().to_string());
-    again_ = true;
-  }
-}
-
-Status Service::finish(TopicRunner& builder) {
-  const ViewId id = builder.views().front().id;
-  const auto found = entries_.find(id.view);
-  if (found == entries_.end()) return {};
-  const Task shared{builder.topic(), {}};
-  std::shared_ptr<TopicRunner> others;
-  {
-    const MutexLock lock(mutex_);
-    const auto running = runners_.find(shared);
-    if (running != runners_.end()) others = running->second;
-  }
-  // Who reads the view must not see it go back: what it is to replace stands still until it has
-  // come as far.
-  builder.stop();
-  if (others) others->stop();
-  const auto restart = [&]() RUNNEL_REQUIRES(changes_) {
-    remove_runner(shared);
-    remove_runner({builder.topic(), id});
-    reconcile();
-  };
-  while (builder.failures() == 0) {
-    const auto more = builder.round();
-    if (!more) {
-      const Error why = more.error();
-      restart();
-      return fail(why);
-    }
-    if (!*more || !others || builder.has_reached(*others)) break;
-  }
-  Entry entry = found->second;
-  auto& versions = entry.stored.versions;
-  if (builder.failures() == 0 &&
-      builder.views().front().stored.generation == versions.back().generation) {
-    if (versions.size() > 1) {
-      versions.erase(versions.begin());
-      entry.bound.erase(entry.bound.begin());
-    }
-    versions.front().built = true;
-    std::shared_ptr<StateStore> state;
-    {
-      const MutexLock lock(mutex_);
-      dirty_ = true;
-      state = state_;
-    }
-    remove_runner(shared);
-    remove_runner({builder.topic(), id});
-    // What is said to be built has to be so after a crash, too.
-    if (Status flushed = state->flush(); !flushed) {
-      reconcile();
-      return flushed;
-    }
-    const Status changed = change({std::move(entry)}, {});
-    if (!changed) restart();
-    return changed;
-  }
-  restart();
-  return {};
 }
 
 // ---------------------------------------------------------------- the keeper

@@ -118,9 +118,11 @@ std::optional<Status> Service::judge(const Waiter& waiter) const {
     return late();
   }
   for (const Position& position : waiter.positions) {
-    if (!busy_topics_.contains(position.topic)) continue;
-    const auto runner = runners_.find(Task{position.topic, {}});
-    if (runner == runners_.end() || !reached(*runner->second, waiter)) return late();
+    for (auto task = busy_.lower_bound({position.topic, {}});
+         task != busy_.end() && task->topic == position.topic; ++task) {
+      const auto runner = runners_.find(*task);
+      if (runner == runners_.end() || !reached(*runner->second, waiter)) return late();
+    }
   }
   return Status();
 }

@@ -40,10 +40,11 @@ class Service final : public ViewService {
                                                          std::function<void()> changed) override;
 
  private:
-  /// Who works on what: a topic's views, or a view that is built, or a stream.
+  /// Who works on what: a topic's views; or a view that is built, or has a changelog; or a stream.
   struct Task {
     std::string topic;
-    ViewId alone;  ///< zero: all views that are built
+    ViewId alone;  ///< zero: all the others
+    friend bool operator==(const Task&, const Task&) = default;
     friend bool operator<(const Task& a, const Task& b) {
       return std::tie(a.topic, a.alone.view, a.alone.generation) <
              std::tie(b.topic, b.alone.view, b.alone.generation);
@@ -101,8 +102,13 @@ class Service final : public ViewService {
   /// The view would be computed from itself.
   [[nodiscard]] bool reads(const sql::Query& query, std::string_view name)
       RUNNEL_REQUIRES(changes_);
-  /// The stream would read what it writes, maybe by way of others.
-  [[nodiscard]] bool runs_in_circles(const StreamPlan& plan) RUNNEL_REQUIRES(changes_);
+  /// It would read what it writes to a topic, maybe by way of others.
+  [[nodiscard]] bool runs_in_circles(const BoundVersion& bound) RUNNEL_REQUIRES(changes_);
+  /// The view or stream that writes the topic; nullptr: none.
+  [[nodiscard]] const Entry* writer_of(const std::string& topic) RUNNEL_REQUIRES(changes_);
+  /// A view's changelog topic is there, and nobody else's.
+  [[nodiscard]] Status prepare_changelog(const sql::CreateView& statement, const ViewPlan& plan,
+                                         const Entry* replaced) RUNNEL_REQUIRES(changes_);
   /// Where records went that were there when the version began; nullopt: all are there.
   [[nodiscard]] static std::optional<std::string> missing(const TopicInfo& topic,
                                                           const StoredVersion& version);
@@ -136,15 +142,16 @@ class Service final : public ViewService {
   /// Has exactly those runners run that should.
   void reconcile() RUNNEL_REQUIRES(changes_);
   [[nodiscard]] std::map<Task, std::vector<RunnerView>> wanted() RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] static Task task_of(ViewId id, const StoredVersion& version,
+                                    const BoundVersion& bound);
   /// False: views turned out to have failed, and what is wanted is another thing now.
   [[nodiscard]] bool start_runner(const Task& task, std::vector<RunnerView> views,
                                   std::size_t cache_bytes) RUNNEL_REQUIRES(changes_);
   void remove_runner(const Task& task) RUNNEL_REQUIRES(changes_);
+  void remove_runner(const TopicRunner& runner) RUNNEL_REQUIRES(changes_);
   [[nodiscard]] bool is_known(ViewId id) const RUNNEL_REQUIRES(changes_);
   void fail_versions(const std::vector<std::pair<ViewId, Error>>& failed) RUNNEL_REQUIRES(changes_);
   void collect_failures() RUNNEL_REQUIRES(changes_);
-  void finish_built() RUNNEL_REQUIRES(changes_);
-  [[nodiscard]] Status finish(TopicRunner& builder) RUNNEL_REQUIRES(changes_);
   void keep();
   void look_after() RUNNEL_EXCLUDES(changes_);
 
@@ -164,7 +171,7 @@ class Service final : public ViewService {
   /// Reads all of it where a view has come upon damage before. kCorrupt.
   [[nodiscard]] Status check(const StateStore& state) const RUNNEL_REQUIRES(changes_);
   /// The entry's view is computed again, in a generation of its own: nobody's place in the old
-  /// changes fits the new ones. `positions`: of its dead letters.
+  /// changes fits the new ones. `positions`: of its dead letters and its changelog.
   [[nodiscard]] Status begin_anew(Entry& entry, const std::string& why,
                                   StateEntries& positions) const;
   /// Erases what the state has of views and generations that are not defined.
@@ -174,6 +181,18 @@ class Service final : public ViewService {
   void flush_if_due(bool now);
   /// Flushes, and says that nothing was lost.
   void close_state();
+
+  // takeover.cc
+  void finish_built() RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Status finish(TopicRunner& builder) RUNNEL_REQUIRES(changes_);
+  /// Who folds beside a version that is built: what it replaces, and whom it will be with.
+  struct Neighbours {
+    std::shared_ptr<TopicRunner> old;
+    std::shared_ptr<TopicRunner> home;
+  };
+  [[nodiscard]] Neighbours neighbours_of(const Entry& entry) const RUNNEL_REQUIRES(changes_);
+  /// What the version that is read has written to a topic is made the next one's.
+  [[nodiscard]] Status hand_over_changelog(const Entry& entry) RUNNEL_REQUIRES(changes_);
 
   // progress.cc
   void after_round(TopicRunner& runner);
@@ -205,7 +224,7 @@ class Service final : public ViewService {
       std::make_shared<const Definitions>();
   std::map<std::string, std::string> problems_ RUNNEL_GUARDED_BY(mutex_);  ///< of what replaces
   std::set<std::string> unbuilt_ RUNNEL_GUARDED_BY(mutex_);  ///< views of which a version is built
-  std::set<std::string> busy_topics_ RUNNEL_GUARDED_BY(mutex_);  ///< that running views read
+  std::set<Task> busy_ RUNNEL_GUARDED_BY(mutex_);            ///< of views that are read
   std::shared_ptr<StateStore> state_ RUNNEL_GUARDED_BY(mutex_);
   std::string state_problem_ RUNNEL_GUARDED_BY(mutex_);  ///< why there is none
   std::string state_notice_ RUNNEL_GUARDED_BY(mutex_);   ///< of damaged state that lies about

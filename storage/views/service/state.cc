@@ -5,6 +5,7 @@
 #include "storage/index/rocksdb_state_store.h"
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/engine/state_mark.h"
+#include "storage/views/service/changelog_place.h"
 #include "storage/views/service/service.h"
 
 namespace runnel::storage::views {
@@ -212,6 +213,11 @@ Status Service::begin_anew(Entry& entry, const std::string& why, StateEntries& p
     positions.emplace_back(position_prefix(kLettersPrefix, id) + key.substr(old_prefix.size()),
                            std::move(value));
   }
+  // So were changes of its rows: it is folded in silence up to where its changelog is.
+  RUNNEL_TRY_ASSIGN(StateEntries changelogs, store_.read_state(changelog_key(before)));
+  for (auto& [key, value] : changelogs) {
+    positions.emplace_back(changelog_key(id), std::move(value));
+  }
   return {};
 }
 
@@ -249,7 +255,7 @@ bool Service::is_known(ViewId id) const {
 
 Status Service::forget_positions() {
   CommitRequest request;
-  for (const std::string_view prefix : {kLettersPrefix, kPositionsPrefix}) {
+  for (const std::string_view prefix : {kLettersPrefix, kPositionsPrefix, kChangelogsPrefix}) {
     RUNNEL_TRY_ASSIGN(const StateEntries entries, store_.read_state(prefix));
     for (const auto& [key, value] : entries) {
       const auto owner = position_owner(prefix, key);

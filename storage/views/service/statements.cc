@@ -28,14 +28,10 @@ std::string joined(const std::vector<std::string>& names) {
   return all;
 }
 
-Status check_supported(const SourcePlan& source, const std::vector<JoinPlan>& joins,
-                       const ViewOptions* options) {
+Status check_supported(const SourcePlan& source, const std::vector<JoinPlan>& joins) {
   if (!joins.empty() && source.topic.empty()) {
     return fail(ErrorCode::kUnsupported,
                 "a view of a view can't join a table; join it in the view that it reads");
-  }
-  if (options != nullptr && options->changelog_topic) {
-    return fail(ErrorCode::kUnsupported, "changelog_topic is not offered by this version");
   }
   return {};
 }
@@ -270,14 +266,14 @@ Status Service::rebuild_reader(Entry& reader, const Entry& changed) {
                 reader.stored.name + " reads " + changed.stored.name +
                     " and would no longer make sense: " + bound.problem->message());
   }
+  if (runs_in_circles(bound)) {
+    return fail(ErrorCode::kInvalidArgument, reader.stored.name + " would read what it writes");
+  }
   const SourcePlan& source = bound.view ? bound.view->source : bound.stream->source;
   const Backfill backfill = bound.view ? bound.view->options.backfill : Backfill::kLatest;
   RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(source.topic));
   if (bound.stream && topic.id == version.topic) {
     // What it has written stays; it goes on where it is.
-    if (runs_in_circles(*bound.stream)) {
-      return fail(ErrorCode::kInvalidArgument, reader.stored.name + " would read what it writes");
-    }
     reader.stored.versions = {std::move(version)};
     reader.bound = {std::move(bound)};
     return {};
@@ -330,8 +326,11 @@ Result<Answer> Service::define(const sql::CreateView& statement, const std::stri
   }
   const auto known = definitions();
   RUNNEL_TRY_ASSIGN(ViewPlan plan, bind_view(statement, text, *known));
-  RUNNEL_TRY(check_supported(plan.source, plan.joins, &plan.options));
+  RUNNEL_TRY(check_supported(plan.source, plan.joins));
   RUNNEL_TRY(Windows::make(plan.window));
+  if (plan.options.changelog_topic) {
+    RUNNEL_TRY(prepare_changelog(statement, plan, taken.replaced));
+  }
   RUNNEL_TRY_ASSIGN(StoredVersion version,
                     make_version(statement.query, text, plan.source, plan.options.backfill));
   Answer answer = done(created(sql::ObjectKind::kView));
@@ -364,7 +363,7 @@ Result<Answer> Service::define(const sql::CreateStream& statement, const std::st
     return fail(ErrorCode::kUnsupported,
                 "INSERT INTO can't join a table; join it in a materialised view");
   }
-  RUNNEL_TRY(check_supported(plan.source, plan.joins, nullptr));
+  RUNNEL_TRY(check_supported(plan.source, plan.joins));
   ViewOptions options;
   RUNNEL_TRY(bind_options(statement.options, options));
   if (plan.source.topic.empty()) {
@@ -372,36 +371,26 @@ Result<Answer> Service::define(const sql::CreateStream& statement, const std::st
                               plan.source.name + " is a view; INSERT INTO reads a source"));
   }
   RUNNEL_TRY(topic_of(plan.topic));
-  if (runs_in_circles(plan)) {
-    return fail(sql::error_at(statement.topic.place, "what is written to " + plan.topic +
-                                                         " would be read from " +
-                                                         plan.source.topic + " again, for ever"));
+  if (const Entry* const writer = writer_of(plan.topic)) {
+    return fail(sql::error_at(
+        statement.topic.place,
+        "the topic " + plan.topic + " has the rows of " + writer->stored.name + " and no others"));
   }
-  RUNNEL_TRY_ASSIGN(StoredVersion version,
-                    make_version(statement.query, text, plan.source, options.backfill));
+  const std::string from = plan.source.topic;
   BoundVersion bound;
   bound.stream = std::make_shared<const StreamPlan>(std::move(plan));
+  if (runs_in_circles(bound)) {
+    return fail(sql::error_at(statement.topic.place, "what is written to " + statement.topic.text +
+                                                         " would be read from " + from +
+                                                         " again, for ever"));
+  }
+  RUNNEL_TRY_ASSIGN(StoredVersion version,
+                    make_version(statement.query, text, bound.stream->source, options.backfill));
   Entry entry = new_entry(statement.topic.text, sql::ObjectKind::kStream);
   RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));
   RUNNEL_TRY(ensure_state());
   RUNNEL_TRY(change({std::move(entry)}, {}));
   return done(created(sql::ObjectKind::kStream));
-}
-
-bool Service::runs_in_circles(const StreamPlan& plan) {
-  std::vector<std::string> written{plan.topic};
-  for (std::size_t i = 0; i < written.size(); ++i) {
-    if (written[i] == plan.source.topic) return true;
-    for (const auto& [number, entry] : entries_) {
-      for (const BoundVersion& bound : entry.bound) {
-        if (!bound.stream || bound.stream->source.topic != written[i]) continue;
-        if (std::find(written.begin(), written.end(), bound.stream->topic) == written.end()) {
-          written.push_back(bound.stream->topic);
-        }
-      }
-    }
-  }
-  return false;
 }
 
 void Service::wait_built(const std::vector<std::string>& names, Answer& answer) {

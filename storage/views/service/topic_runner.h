@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/views/service/changelog.h"
 #include "storage/views/service/definition_entry.h"
 #include "storage/views/service/topic_stream.h"
 #include "storage/views/worker/dead_letters.h"
@@ -96,7 +97,8 @@ class TopicRunner {
   Store& store_;
   const TopicRunnerOptions options_;
   JsonRows rows_;
-  std::unique_ptr<TopicViews> views_;  ///< one of the two
+  std::unique_ptr<Changelog> changelog_;  ///< of the one view; null: it has none
+  std::unique_ptr<TopicViews> views_;     ///< one of the two
   std::unique_ptr<TopicStream> stream_;
   std::vector<std::uint64_t> sequences_;
   std::vector<Offset> applied_;

@@ -78,27 +78,76 @@ std::uint64_t TopicViews::letters(std::size_t view) const {
 Result<bool> TopicViews::round() {
   share_memory();
   const auto until = std::chrono::steady_clock::now() + options_.patience;
+  RUNNEL_TRY(begin_outputs());
   bool any = false;
+  bool some = false;
+  bool held = false;
   do {
-    backlog_ = false;
-    // What was committed before these ends is in the tables that rows are joined with.
-    std::vector<Offset> ends;
-    for (const PartitionRef& p : partitions_) ends.push_back(store_.partition_info(p).last_stable);
-    RUNNEL_TRY(rows_.prepare(store_, [this](std::size_t view, const Error& why) {
-      if (views_[view].fold != nullptr) stop_view(view, why);
-    }));
+    backlog_ = some = false;
+    RUNNEL_TRY_ASSIGN(const std::vector<Offset> ends, begin_reading());
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
       const auto read_some = read(i, ends[i]);
       if (!read_some) {
         discard();
         return fail(read_some.error());
       }
-      any = any || *read_some;
+      some = some || *read_some;
     }
-  } while (backlog_ && std::chrono::steady_clock::now() < until);
+    any = any || some;
+    RUNNEL_TRY_ASSIGN(held, is_held());
+  } while (some && (held || (backlog_ && std::chrono::steady_clock::now() < until)));
+  if (held) {
+    discard();
+    return fail(ErrorCode::kNotAvailable, "records that were read before a crash are not there");
+  }
   RUNNEL_TRY(write_all());
   RUNNEL_TRY(publish());
   return any;
+}
+
+Result<SourceOffsets> TopicViews::state_of(std::size_t view) {
+  SourceOffsets state;
+  for (std::size_t p = 0; p < partitions_.size(); ++p) {
+    const auto number = static_cast<std::uint32_t>(p);
+    RUNNEL_TRY_ASSIGN(const Cursor cursor, views_[view].fold->cursor(number));
+    state[number] = cursor.next;
+  }
+  return state;
+}
+
+Status TopicViews::begin_outputs() {
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    if (views_[v].fold == nullptr || views_[v].what.output == nullptr) continue;
+    RUNNEL_TRY_ASSIGN(const SourceOffsets state, state_of(v));
+    RUNNEL_TRY(views_[v].what.output->begin(state));
+  }
+  return {};
+}
+
+Result<std::vector<Offset>> TopicViews::begin_reading() {
+  std::vector<Offset> ends;
+  for (std::size_t p = 0; p < partitions_.size(); ++p) {
+    Offset end = store_.partition_info(partitions_[p]).last_stable;
+    for (const View& view : views_) {
+      if (view.fold == nullptr || view.what.output == nullptr) continue;
+      end = std::min(end, view.what.output->limit(static_cast<std::uint32_t>(p)));
+    }
+    ends.push_back(end);
+  }
+  // What was committed before these ends is in the tables that rows are joined with.
+  RUNNEL_TRY(rows_.prepare(store_, [this](std::size_t view, const Error& why) {
+    if (views_[view].fold != nullptr) stop_view(view, why);
+  }));
+  return ends;
+}
+
+Result<bool> TopicViews::is_held() {
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    if (views_[v].fold == nullptr || views_[v].what.output == nullptr) continue;
+    RUNNEL_TRY_ASSIGN(const SourceOffsets state, state_of(v));
+    if (views_[v].what.output->holds(state)) return true;
+  }
+  return false;
 }
 
 void TopicViews::share_memory() {
@@ -152,15 +201,16 @@ Status TopicViews::fold_batches(std::size_t partition, Offset from, Offset end, 
                                 const std::vector<AbortedTransaction>& aborted) {
   return for_each_committed_batch(batches, aborted, [&](Bytes batch) -> Result<bool> {
     if (protocol::BatchView(batch).base_offset() >= end) return false;
-    RUNNEL_TRY(fold_batch(partition, from, batch));
+    RUNNEL_TRY(fold_batch(partition, from, end, batch));
     return true;
   });
 }
 
-Status TopicViews::fold_batch(std::size_t partition, Offset from, Bytes batch) {
+Status TopicViews::fold_batch(std::size_t partition, Offset from, Offset end, Bytes batch) {
   const auto number = static_cast<std::uint32_t>(partition);
   std::uint64_t count = 0;
   const auto fold = [&](const protocol::Record& record) -> Result<bool> {
+    if (record.offset >= end) return false;
     if (record.offset < from) return true;
     ++count;
     rows_.begin(PartitionIndex(static_cast<std::int32_t>(number)), record);
@@ -184,8 +234,14 @@ Status TopicViews::fold_batch(std::size_t partition, Offset from, Bytes batch) {
 
 Status TopicViews::write(std::size_t view) {
   ViewFold& fold = *views_[view].fold;
+  ViewOutput* const output = views_[view].what.output;
+  if (output != nullptr) {
+    RUNNEL_TRY_ASSIGN(const SourceOffsets state, state_of(view));
+    if (output->holds(state)) return {};
+  }
   StateWrites writes;
   Status done = fold.prepare(writes);
+  if (done && output != nullptr) done = output->pass(state_, writes);
   if (done && !writes.empty()) done = state_.apply(writes);
   if (!done) return judge(view, done.error());
   fold.committed();

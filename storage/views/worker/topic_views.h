@@ -50,11 +50,29 @@ class RowMaker {
 
 /// Where a view begins in partitions that it has no state of; not named: at offset 0.
 using StartOffsets = std::map<std::uint32_t, std::int64_t>;
+/// A topic's offsets by partition: a view's state has the records before them.
+using SourceOffsets = std::map<std::uint32_t, std::int64_t>;
+
+/// Is told of every write of a view's state before it is done. Called by the thread of the rounds.
+class ViewOutput {
+ public:
+  virtual ~ViewOutput() = default;
+  /// A round begins where the state is; it stays below limit().
+  [[nodiscard]] virtual Status begin(const SourceOffsets& state) = 0;
+  /// No record of the partition from here on is folded in this round.
+  [[nodiscard]] virtual Offset limit(std::uint32_t partition) const = 0;
+  /// What was folded up to here is not to be written yet.
+  [[nodiscard]] virtual bool holds(const SourceOffsets& state) const = 0;
+  /// `writes` are about to be applied to `state`, of whose groups and cursors they have all that
+  /// changed. They are not after an error, which ends the view where judging it says so.
+  [[nodiscard]] virtual Status pass(const StateReader& state, const StateWrites& writes) = 0;
+};
 
 struct TopicView {
   const ViewPlan* plan = nullptr;  ///< outlives the worker
   FoldOptions options;
   StartOffsets start{};
+  ViewOutput* output = nullptr;  ///< outlives the worker; such a view has no others beside it
 };
 
 struct TopicViewsOptions {
@@ -110,11 +128,17 @@ class TopicViews final : public TopicRounds {
       : store_(store), state_(state), rows_(rows), options_(std::move(options)) {}
   [[nodiscard]] Status open_view(std::size_t view);
   void share_memory();
+  [[nodiscard]] Result<SourceOffsets> state_of(std::size_t view);
+  [[nodiscard]] Status begin_outputs();
+  /// Up to where is read; takes the joined tables along.
+  [[nodiscard]] Result<std::vector<Offset>> begin_reading();
+  /// A view's output waits for records that this round has yet to read.
+  [[nodiscard]] Result<bool> is_held();
   /// Reads up to `end` at most.
   [[nodiscard]] Result<bool> read(std::size_t partition, Offset end);
   [[nodiscard]] Status fold_batches(std::size_t partition, Offset from, Offset end, Bytes batches,
                                     const std::vector<AbortedTransaction>& aborted);
-  [[nodiscard]] Status fold_batch(std::size_t partition, Offset from, Bytes batch);
+  [[nodiscard]] Status fold_batch(std::size_t partition, Offset from, Offset end, Bytes batch);
   [[nodiscard]] Status write(std::size_t view);
   [[nodiscard]] Status write_all();
   /// Stops the views that have not read what is no longer there.

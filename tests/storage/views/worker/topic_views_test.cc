@@ -58,6 +58,38 @@ ViewPlan totals_view() {
   return plan;
 }
 
+/// Waits until partition 0 has been folded up to a goal.
+class GoalOutput final : public ViewOutput {
+ public:
+  Status begin(const SourceOffsets&) override { return {}; }
+  Offset limit(std::uint32_t) const override { return Offset(goal); }
+  bool holds(const SourceOffsets& state) const override { return state.at(0) < goal; }
+  Status pass(const StateReader& state, const StateWrites& writes) override {
+    const std::string key = partition_key(kView, Space::kCursors, 0);
+    std::string value;
+    const auto found = state.get(key, value);
+    EXPECT_TRUE(found);
+    before.push_back(*found ? next_of(value) : 0);
+    writes.for_each(
+        [&](std::string_view put, std::string_view cursor) {
+          if (put == key) after.push_back(next_of(cursor));
+        },
+        [](std::string_view) {});
+    return outcome;
+  }
+  std::int64_t goal = 0;
+  Status outcome;
+  std::vector<std::int64_t> before;  ///< where the state was, and where it will be
+  std::vector<std::int64_t> after;
+
+ private:
+  static std::int64_t next_of(std::string_view value) {
+    Cursor cursor;
+    EXPECT_TRUE(cursor.decode(as_bytes(value)));
+    return cursor.next;
+  }
+};
+
 class TopicViewsTest : public StoreTest {
  protected:
   void SetUp() override {
@@ -83,7 +115,9 @@ class TopicViewsTest : public StoreTest {
     TopicViewsOptions topic;
     topic.topic = "donations";
     topic.fetch_bytes = fetch_bytes;
-    auto made = TopicViews::open(*store, *state, rows, {{&plan, first}, {&plan, second}}, topic);
+    std::vector<TopicView> both{{&plan, first}, {&plan, second}};
+    if (output != nullptr) both = {{&plan, first, {}, output}};
+    auto made = TopicViews::open(*store, *state, rows, std::move(both), topic);
     ASSERT_TRUE(made) << made.error().to_string();
     views = std::move(*made);
   }
@@ -105,6 +139,7 @@ class TopicViewsTest : public StoreTest {
   const ViewPlan plan = totals_view();
   PlainRows rows{plan};
   std::uint32_t fetch_bytes = 200;
+  ViewOutput* output = nullptr;
   std::unique_ptr<StateStore> state;
   std::unique_ptr<TopicViews> views;
 };
@@ -238,6 +273,34 @@ TEST_F(TopicViewsTest, TheWorkerFollowsTheLog) {
   worker.stop();
   EXPECT_FALSE(worker.wait_applied(0, Offset(51), std::chrono::seconds(30)));
   EXPECT_EQ(reported, std::vector<std::string>{});
+}
+
+TEST_F(TopicViewsTest, AnOutputSaysHowFarARoundGoesAndComesBeforeTheState) {
+  GoalOutput goal;
+  output = &goal;
+  for (int i = 0; i < 40; ++i) give({"sea 1", "sky 1"});
+  close_views();
+  open_views();
+  goal.goal = 31;  // in the middle of a batch, and many reads away
+  catch_up();
+  EXPECT_EQ(goal.before.front(), 0) << "nothing is written on the way";
+  EXPECT_EQ(goal.after, std::vector<std::int64_t>{31});
+  EXPECT_EQ(views->applied(0), Offset(31));
+  // What it refuses is not written, and tried again.
+  goal.goal = 35;
+  goal.outcome = fail(ErrorCode::kLowSpace, "no room");
+  EXPECT_FALSE(views->round());
+  EXPECT_EQ(views->applied(0), Offset(31));
+  goal.outcome = {};
+  catch_up();
+  EXPECT_EQ(views->applied(0), Offset(35));
+  EXPECT_EQ(goal.before.back(), 35);
+  // What it can't do ends the view.
+  goal.goal = 40;
+  goal.outcome = fail(ErrorCode::kInvalidArgument, "never");
+  EXPECT_TRUE(views->round());
+  ASSERT_TRUE(views->failure(0));
+  EXPECT_NE(views->failure(0)->message().find("never"), std::string::npos);
 }
 
 }  // namespace

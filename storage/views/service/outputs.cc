@@ -1,0 +1,89 @@
+// The topics that views and streams write.
+#include <algorithm>
+
+#include "storage/views/service/changelog.h"
+#include "storage/views/service/service.h"
+
+namespace runnel::storage::views {
+namespace {
+
+/// The topic that it writes; nullptr: none.
+const std::string* output_of(const BoundVersion& bound) {
+  if (bound.stream) return &bound.stream->topic;
+  if (!bound.has_state() || !bound.view->options.changelog_topic) return nullptr;
+  return &*bound.view->options.changelog_topic;
+}
+
+bool reads_topic(const BoundVersion& bound, const std::string& topic) {
+  if (!bound.view && !bound.stream) return false;
+  const SourcePlan& source = bound.view ? bound.view->source : bound.stream->source;
+  const auto& joins = bound.view ? bound.view->joins : bound.stream->joins;
+  return source.topic == topic ||
+         std::any_of(joins.begin(), joins.end(),
+                     [&](const JoinPlan& join) { return join.table.topic == topic; });
+}
+
+}  // namespace
+
+bool Service::runs_in_circles(const BoundVersion& bound) {
+  if (output_of(bound) == nullptr) return false;
+  std::vector<std::string> written{*output_of(bound)};
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (reads_topic(bound, written[i])) return true;
+    for (const auto& [number, entry] : entries_) {
+      for (const BoundVersion& other : entry.bound) {
+        const std::string* const topic = output_of(other);
+        if (topic == nullptr || !reads_topic(other, written[i])) continue;
+        if (std::find(written.begin(), written.end(), *topic) == written.end()) {
+          written.push_back(*topic);
+        }
+      }
+    }
+  }
+  return false;
+}
+
+const Entry* Service::writer_of(const std::string& topic) {
+  for (const auto& [number, entry] : entries_) {
+    for (const BoundVersion& bound : entry.bound) {
+      const std::string* const written = output_of(bound);
+      if (written != nullptr && *written == topic) return &entry;
+    }
+  }
+  return nullptr;
+}
+
+Status Service::prepare_changelog(const sql::CreateView& statement, const ViewPlan& plan,
+                                  const Entry* replaced) {
+  const std::string& topic = *plan.options.changelog_topic;
+  const auto refuse = [&](const std::string& why) {
+    return fail(sql::error_at(statement.name.place, why));
+  };
+  if (plan.source.topic.empty()) {
+    return refuse(plan.name + " is computed from view " + plan.source.name +
+                  " whenever it is read and has no changes of its own; " + plan.source.name +
+                  " can have a changelog_topic");
+  }
+  const Entry* const writer = writer_of(topic);
+  if (writer != nullptr && writer != replaced) {
+    return refuse("the topic " + topic + " is written by " + writer->stored.name +
+                  "; a changelog_topic has the rows of one view");
+  }
+  BoundVersion bound;
+  bound.view = std::make_shared<const ViewPlan>(plan);
+  if (runs_in_circles(bound)) {
+    return refuse("the changes of " + plan.name + " in " + topic + " would be read by it again");
+  }
+  RUNNEL_TRY_ASSIGN(const TopicInfo source, topic_of(plan.source.topic));
+  RUNNEL_TRY(ensure_changelog_topic(store_, topic, source.partitions.size()));
+  RUNNEL_TRY_ASSIGN(const TopicInfo there, topic_of(topic));
+  const bool empty =
+      std::all_of(there.partitions.begin(), there.partitions.end(),
+                  [](const PartitionInfo& one) { return one.log_start >= one.high_watermark; });
+  if (writer != nullptr || empty) return {};
+  return refuse("the topic " + topic +
+                " has records already, which would stand beside the rows of " + plan.name +
+                "; name another one, or delete it first");
+}
+
+}  // namespace runnel::storage::views
