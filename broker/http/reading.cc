@@ -45,7 +45,8 @@ std::vector<Param> reading_parameters(std::string_view from_text, bool with_end)
       {.name = "cursor",
        .text = "Goes on where an answer ended: its `next`, or the id of an event."},
       {.name = "filter",
-       .text = "Only records for which this holds: key=K, key~REGEX, header.NAME=V, .path>=12.5; "
+       .text = "Only records for which this holds: key=K, key~REGEX, value~REGEX, header.NAME=V, "
+               ".path>=12.5; "
                "given several times, all have to hold.",
        .repeatable = true,
        .example = "key=a"}};

@@ -31,15 +31,17 @@ Error wrong(std::size_t at, std::string what) {
 }
 
 Error no_condition(std::string_view text, std::size_t at) {
-  return wrong(at, "'" + std::string(text) +
-                       "' is no condition; write key=K, header.NAME=V or .json.path>=12.5, with "
-                       "one of = != ~ < <= > >=");
+  return wrong(
+      at,
+      "'" + std::string(text) +
+          "' is no condition; write key=K, value~REGEX, header.NAME=V or .json.path>=12.5, with "
+          "one of = != ~ < <= > >=");
 }
 
 }  // namespace
 
 struct RecordFilter::Condition {
-  enum class Subject { kKey, kHeader, kPath };
+  enum class Subject { kKey, kValue, kHeader, kPath };
   Subject subject = Subject::kKey;
   std::string header;
   JsonPath path;
@@ -84,7 +86,8 @@ struct RecordFilter::Condition {
       header = text.substr(kHeaderPrefix.size());
       return {};
     }
-    if (text == "key") return {};
+    if (text == "value") subject = Subject::kValue;
+    if (text == "key" || text == "value") return {};
     return fail(no_condition(whole, 0));
   }
 
@@ -189,6 +192,8 @@ RecordFilter::Verdict RecordFilter::judge(const Record& record) const {
     Verdict verdict = Verdict::kHolds;
     if (condition->subject == Condition::Subject::kKey) {
       verdict = judge_text(*condition, record.key);
+    } else if (condition->subject == Condition::Subject::kValue) {
+      verdict = judge_text(*condition, record.value);
     } else if (condition->subject == Condition::Subject::kHeader) {
       verdict = judge_headers(*condition, record);
     } else {

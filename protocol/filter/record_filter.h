@@ -2,6 +2,7 @@
 //
 //   key=K  key!=K  key~REGEX      on the key; a null key equals nothing and matches nothing
 //   header.NAME=V  ...            on any header of that name
+//   value=V  value~REGEX  ...     on the value as it stands, whatever it is
 //   .path=V  .path>=12.34  ...    on what stands at a JSON path of the value; < <= > >= compare
 //                                 numbers, exactly, also where they stand in a JSON string;
 //                                 = and != take 12.30 for 12.3 where it is a JSON number

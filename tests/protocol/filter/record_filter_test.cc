@@ -43,6 +43,17 @@ TEST(RecordFilter, Keys) {
   EXPECT_FALSE(holds({"key~a", "key~z"}, record("abc", "")));
 }
 
+TEST(RecordFilter, ValuesAsTheyStand) {
+  EXPECT_TRUE(holds({"value~(?i)BROWN fox"}, record("k", "the quick brown fox")));
+  EXPECT_TRUE(holds({"value=\xff\x01"}, record("k", "\xff\x01")));
+  EXPECT_FALSE(holds({"value~fox"}, record("fox", "dog")));
+  EXPECT_FALSE(holds({"value~."}, record("k", std::nullopt)));
+  EXPECT_TRUE(holds({"value>=12.5"}, record("k", "12.50")));
+  // No JSON is needed, but a path beside it asks for some.
+  EXPECT_TRUE(holds({"value~a", ".n=1"}, record("k", R"({"n":1,"a":2})")));
+  EXPECT_FALSE(holds({"value~a", ".n=1"}, record("k", "a")));
+}
+
 TEST(RecordFilter, Headers) {
   Record with = record("k", "v");
   const std::vector<RecordHeader> headers = {{"h", "1"}, {"h", "2"}, {"n", std::nullopt}};
@@ -99,7 +110,7 @@ TEST(RecordFilter, NumbersHaveOneOrder) {
 
 TEST(RecordFilter, WhatIsNoConditionIsNamedWithItsPlace) {
   EXPECT_THAT(error_of("key"), HasSubstr("condition 1: at character 4: 'key' is no condition"));
-  EXPECT_THAT(error_of("value=1"), HasSubstr("at character 1: 'value=1' is no condition"));
+  EXPECT_THAT(error_of("values=1"), HasSubstr("at character 1: 'values=1' is no condition"));
   EXPECT_THAT(error_of("key!a"), HasSubstr("at character 4: 'key!a' is no condition"));
   EXPECT_THAT(error_of("key~("), HasSubstr("at character 5"));
   EXPECT_THAT(error_of("key~("), HasSubstr("missing )"));
