@@ -12,6 +12,7 @@
 #include "protocol/text/units.h"
 #include "tools/cli.h"
 #include "tools/kafka_settings.h"
+#include "tools/options/options.h"
 
 namespace runnel::tools {
 namespace {
@@ -64,6 +65,18 @@ void notify(std::string_view state) {
   if (const Status status = broker::sd_notify(state); !status) {
     spdlog::warn("cannot tell systemd: {}", status.error().message());
   }
+}
+
+/// For people: each setting with where it came from and what it is for.
+std::vector<broker::http::ShownSetting> shown(const Settings& settings) {
+  std::vector<broker::http::ShownSetting> out;
+  for (const auto& [name, setting] : settings.all()) {
+    const OptionRow& row = *find_option(name);
+    std::string value;
+    for (const std::string& part : setting.values) value += (value.empty() ? "" : ", ") + part;
+    out.push_back({name, std::move(value), setting.source, std::string(row.text), row.reloadable});
+  }
+  return out;
 }
 
 }  // namespace
@@ -167,6 +180,7 @@ void BrokerProcess::open_http(const Settings& settings) {
   options.origins = settings.list("http-origin");
   std::erase(options.origins, "none");
   options.statistics = [this] { return service_->statistics(); };
+  options.settings = shown(settings);
   options.log = [](std::string_view line) { spdlog::debug("{}", line); };
   http_ = std::make_unique<broker::http::HttpService>(
       *store_, *coordinator_, storage::Clock::system(),

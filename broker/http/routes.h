@@ -17,6 +17,7 @@ namespace runnel::broker::http {
 [[nodiscard]] std::vector<Route> view_routes();     ///< views.cc
 [[nodiscard]] std::vector<Route> row_routes();      ///< view_rows.cc
 [[nodiscard]] std::vector<Route> sql_routes();      ///< sql.cc
+[[nodiscard]] std::vector<Route> broker_routes();   ///< broker_info.cc
 /// All of them.
 [[nodiscard]] std::vector<Route> all_routes();
 

@@ -29,6 +29,11 @@ constexpr std::string_view kSchemas = R"json("AnyObject":{"type":"object"},
 "StatisticList":{"type":"object","required":["statistics"],"properties":{"statistics":{"type":"array",
  "items":{"type":"object","required":["name","value","unit","text"],"properties":{
   "name":{"type":"string"},"value":{"type":"integer"},"unit":{"type":"string"},"text":{"type":"string"}}}}}},
+"Broker":{"type":"object","required":["version","settings"],"properties":{"version":{"type":"string"},
+ "settings":{"type":"array","items":{"type":"object","required":["name","value","source","text","reloadable"],
+  "properties":{"name":{"type":"string"},"value":{"type":"string"},
+   "source":{"type":"string","description":"default, a line of the file, a variable or a flag."},
+   "text":{"type":"string"},"reloadable":{"type":"boolean","description":"SIGHUP rereads it."}}}}}},
 "NewTopic":{"type":"object","required":["name"],"additionalProperties":false,
  "example":{"name":"orders","partitions":3,"configs":{"retention.ms":"604800000"}},
  "properties":{
@@ -197,6 +202,7 @@ std::string configs_schema(std::string_view type) {
   for (const storage::TopicConfigRow& row : storage::topic_config_table()) {
     if (out.back() != '{') out += ',';
     out += protocol::json_string(row.name) + ":{\"type\":" + std::string(type) +
+           ",\"default\":" + protocol::json_string(row.default_value) +
            ",\"description\":" + protocol::json_string(row.text) + "}";
   }
   return out + "}}";

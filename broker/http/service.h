@@ -25,6 +25,15 @@ namespace runnel::broker::http {
 
 class Router;
 
+/// A setting that the broker was started with, for people. None may be a secret.
+struct ShownSetting {
+  std::string name;
+  std::string value;   ///< as somebody would write it
+  std::string source;  ///< "default", "file.toml line 3", "RUNNEL_MEMORY" or "--memory"
+  std::string text;    ///< what it is for
+  bool reloadable = false;
+};
+
 struct HttpOptions {
   std::string server_version;
   /// Names, besides addresses and localhost, that Host may have; "*": any. See hosts.h.
@@ -33,7 +42,8 @@ struct HttpOptions {
   std::vector<std::string> origins = {};
   /// All of the broker's statistics, for /metrics and /api/v1/statistics. Called on a worker.
   std::function<std::vector<protocol::native::Statistic>()> statistics = {};
-  NetLog log = {};  ///< connections that were closed, and why; may be empty
+  std::vector<ShownSetting> settings = {};  ///< for /api/v1/broker
+  NetLog log = {};                          ///< connections that were closed, and why; may be empty
 };
 
 /// Monotonic counts since the start, except `sessions` and `streams`. Relaxed: they guide people,

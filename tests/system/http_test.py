@@ -65,6 +65,16 @@ class HttpCase(BrokerCase):
         self.assertEqual(sorted((r["partition"], r["offset"]) for r in page["records"]),
                          sorted((p["partition"], p["offset"]) for p in placed))
 
+    def test_the_broker_tells_what_it_was_started_with(self):
+        broker = self.start("--max-connections", "77")
+        told = self.json(broker, "/api/v1/broker")
+        self.assertEqual(told["version"], broker.out("--version").strip())
+        settings = {setting["name"]: setting for setting in told["settings"]}
+        self.assertEqual(settings["max-connections"]["value"], "77")
+        self.assertEqual(settings["max-connections"]["source"], "--max-connections")
+        self.assertEqual(settings["segment-bytes"]["source"], "default")
+        self.assertTrue(settings["segment-bytes"]["text"])
+
     def test_a_large_body_with_expect(self):
         broker = self.start()
         self.topic(broker)
