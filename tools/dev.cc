@@ -56,8 +56,8 @@ std::string program_path() {
 std::string welcome(const std::string& address, const std::string& directory) {
   const std::string program = program_path();
   return "Runnel " + std::string(program_version()) + " is ready at " + address +
-         "\nIts data is in " + directory +
-         ".\n\nIn another terminal:\n\n"
+         "\nIts data is in " + directory + ".\nThe console is at http://" + address +
+         "/\n\nIn another terminal:\n\n"
          "  export RUNNEL_BROKER=" +
          address + "\n  " + program + " topic create greetings\n  echo 'hello, world' | " +
          program + " produce greetings\n  " + program +

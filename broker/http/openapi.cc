@@ -131,6 +131,8 @@ std::string_view meaning_of_path(std::string_view parameter) {
   if (parameter == "topic") return "The topic's name.";
   if (parameter == "view") return "The view's name.";
   if (parameter == "group") return "The consumer group's name.";
+  if (parameter == "build") return "The digest in the page at /.";
+  if (parameter == "file") return "The file's name.";
   return "";
 }
 

@@ -18,6 +18,7 @@ namespace runnel::broker::http {
 [[nodiscard]] std::vector<Route> row_routes();      ///< view_rows.cc
 [[nodiscard]] std::vector<Route> sql_routes();      ///< sql.cc
 [[nodiscard]] std::vector<Route> broker_routes();   ///< broker_info.cc
+[[nodiscard]] std::vector<Route> console_routes();  ///< console.cc
 /// All of them.
 [[nodiscard]] std::vector<Route> all_routes();
 

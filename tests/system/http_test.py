@@ -5,6 +5,7 @@ usage: http_test.py BINARY NET
 """
 import json
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -64,6 +65,23 @@ class HttpCase(BrokerCase):
         page = self.json(again, "/api/v1/topics/orders/records?limit=1000")
         self.assertEqual(sorted((r["partition"], r["offset"]) for r in page["records"]),
                          sorted((p["partition"], p["offset"]) for p in placed))
+
+    def test_the_console_is_kept_and_nothing_inline_runs(self):
+        broker = self.start()
+        page = self.curl(broker, "/", "-i")
+        self.assertIn("\nCache-Control: no-cache", page)
+        self.assertIn("script-src 'self'; style-src 'self'", page)
+        self.assertIn("frame-ancestors 'none'", page)
+        self.assertNotRegex(page, r"<script>|style=|\son\w+=")
+        files = set(re.findall(r"/console/[0-9a-f]{16}/[\w.]+", page))
+        self.assertGreater(len(files), 20)
+        for file in files:
+            plain = self.curl(broker, file, "-i")
+            self.assertIn("\nCache-Control: public, max-age=31536000, immutable", plain)
+            self.assertNotIn("Content-Encoding", plain)
+            # curl unpacks it.
+            self.assertEqual(self.curl(broker, file, "--compressed"), self.curl(broker, file))
+        self.curl(broker, re.sub("[0-9a-f]{16}", "0" * 16, min(files)), expect=404)
 
     def test_the_broker_tells_what_it_was_started_with(self):
         broker = self.start("--max-connections", "77")

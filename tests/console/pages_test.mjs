@@ -1,0 +1,103 @@
+// Every page: in both themes and at both widths it has what it should, passes axe, and fits.
+import assert from 'node:assert/strict';
+import {after, before, test} from 'node:test';
+import {Broker} from './broker.mjs';
+import {checkAccessibility, checkWidth, launch, open, screenshot, visit} from './browser.mjs';
+import {HOSTILE_GROUP, seed, seedHostile} from './seed.mjs';
+
+// Name, address, what it shows, and what is done before it is looked at.
+const PAGES = [
+  ['overview', '#/', 'Largest topics'],
+  ['topics', '#/topics', 'payments.settled'],
+  ['messages', '#/topics/orders', '"id":"o-', (page) => page.locator('.toggle').nth(1).click()],
+  ['messages-none', '#/topics/empty', 'No records here'],
+  ['messages-live', '#/topics/orders/messages?at=live', 'Waiting for records'],
+  ['partitions', '#/topics/orders/partitions', 'Newest record'],
+  ['configs', '#/topics/orders/configs', 'retention.ms'],
+  ['hostile', '#/topics/hostile', 'exact', (page) => page.locator('.toggle').last().click()],
+  ['groups', '#/groups', 'billing'],
+  ['group', '#/groups/billing', 'Records behind'],
+  ['group-hostile', `#/groups/${encodeURIComponent(HOSTILE_GROUP)}`, '<script>'],
+  ['views', '#/views', 'Views'],
+  ['sql', '#/sql', 'Explain'],
+  ['storage', '#/storage', 'Cleaner and scrubber'],
+  ['settings', '#/settings', 'segment-bytes'],
+  ['append', '#/topics/orders', 'By its key', (page) => page.click('button:has-text("Append")')],
+  ['create', '#/topics', 'compaction', (page) => page.click('button:has-text("Create topic")')],
+  ['move', '#/groups/billing', 'Nothing has been moved yet', async (page) => {
+    await page.click('button:has-text("Move…")');
+    await page.click('button:has-text("Try it")');
+    await page.waitForSelector('dialog .notice.info');
+  }],
+  ['unknown-topic', '#/topics/none', 'Not here'],
+  ['unknown-page', '#/none', 'No such page'],
+];
+
+let broker;
+let browser;
+before(async () => {
+  broker = await new Broker().start();
+  await seed(broker);
+  await seedHostile(broker);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await broker?.remove();
+});
+
+/** What the console asks for although it may not be there. */
+const expected = (error) => /api\/v1\/(views|sql|topics\/none)/.test(error) && error.includes('404');
+
+for (const [width, height] of [[1440, 900], [375, 740]]) {
+  for (const theme of ['light', 'dark']) {
+    test(`all pages, ${width} pixels wide, ${theme}`, async (t) => {
+      const page = await open(browser, `${broker.url}/`, {width, height, theme});
+      for (const [name, hash, text, act] of PAGES) {
+        await t.test(name, async () => {
+          await visit(page, hash);
+          await act?.(page);
+          await page.waitForFunction((what) => document.body.textContent.includes(what), text);
+          await screenshot(page, `${name}-${width}-${theme}`);
+          await checkAccessibility(page, name);
+          await checkWidth(page, name);
+          await page.keyboard.press('Escape');
+        });
+      }
+      assert.deepEqual(page.errors.filter((error) => !expected(error)), []);
+      assert.equal(await page.evaluate(() => window.hacked), undefined);
+      await page.context().close();
+    });
+  }
+}
+
+test('an empty broker says how to begin', async () => {
+  const fresh = await new Broker().start();
+  try {
+    const page = await open(browser, `${fresh.url}/`);
+    await page.waitForSelector('text=Nothing is stored yet');
+    await screenshot(page, 'fresh-1440-light');
+    await checkAccessibility(page, 'a fresh broker');
+    await page.click('button:has-text("Create a topic")');
+    await page.fill('dialog input >> nth=0', 'first');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('h1:has-text("first")');
+    await page.context().close();
+  } finally {
+    await fresh.remove();
+  }
+});
+
+test('the theme can be chosen and stays', async () => {
+  const page = await open(browser, `${broker.url}/`, {theme: 'light'});
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await ground();
+  await page.click('.theme');  // light
+  await page.click('.theme');  // dark
+  const dark = await ground();
+  assert.notEqual(dark, light);
+  await page.reload();
+  await page.waitForSelector('main h1');
+  assert.equal(await ground(), dark);
+  await page.context().close();
+});

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""The console in a real browser: Debian's Chromium, driven by playwright-core, judged by axe-core.
+
+usage: run.py --binary BINARY --directory DIRECTORY TEST.mjs
+
+Installs the two packages from npm into DIRECTORY, unless they are there; screenshots are written to
+DIRECTORY/screenshots. Exit code: 0 passed, 1 failed, 77 nothing could run for want of node, npm,
+Chromium or the packages (with CI set in the environment that is 1 too).
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}
+OLDEST_NODE = 18
+SKIPPED = 77
+
+
+def chromium():
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def missing():
+    """What this machine lacks, or None."""
+    absent = [tool for tool in ("node", "npm") if not shutil.which(tool)]
+    if not chromium():
+        absent.append("chromium")
+    if absent:
+        return f"needs {', '.join(absent)}"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version.lstrip("v").split(".")[0]) < OLDEST_NODE:
+        return f"needs node {OLDEST_NODE} or newer, this is {version.strip()}"
+    return None
+
+
+def install(directory):
+    """Why the packages cannot be had, or None."""
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = json.dumps({"private": True, "dependencies": PACKAGES})
+    manifest = directory / "package.json"
+    done = directory / "installed"
+    if done.exists() and done.read_text() == wanted:
+        return None
+    manifest.write_text(wanted)
+    try:
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"],
+                       cwd=directory, check=True, timeout=300)
+    except subprocess.SubprocessError as error:
+        return f"npm could not install {', '.join(PACKAGES)}: {error}"
+    done.write_text(wanted)
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--directory", required=True, type=pathlib.Path)
+    parser.add_argument("test")
+    arguments = parser.parse_args()
+    why = missing() or install(arguments.directory)
+    if why:
+        print(f"console tests skipped: {why}")
+        return 1 if os.environ.get("CI") else SKIPPED
+    environment = {**os.environ, "RUNNEL_BINARY": str(pathlib.Path(arguments.binary).resolve()),
+                   "CONSOLE_MODULES": str(arguments.directory), "CONSOLE_CHROMIUM": chromium(),
+                   "CONSOLE_SCREENSHOTS": str(arguments.directory / "screenshots")}
+    done = subprocess.run(["node", "--test", "--test-reporter=spec", str(HERE / arguments.test)],
+                          env=environment, check=False)
+    return 1 if done.returncode else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

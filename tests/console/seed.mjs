@@ -1,0 +1,47 @@
+// What the pages show in the tests.
+
+export const SCRIPT = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">';
+export const RTL = 'abc\u202e\u202dgnp.exe שלום عربى';
+export const HOSTILE_GROUP = `"><b>${SCRIPT}</b>`;
+
+/** Orders that look like somebody's, the same each time. */
+function orders(count) {
+  const names = ['ann', 'bob', 'cleo', 'dan', 'eve', 'fay', 'gus', 'hal', 'ida', 'jon', 'kim'];
+  return Array.from({length: count}, (_, i) => JSON.stringify({id: `o-${i}`, customer: names[i % 11],
+    amount: 'AMOUNT', paid: i % 3 === 0, items: [{sku: `s-${i % 7}`, n: 1 + i % 4}]})
+    .replace('"AMOUNT"', `${(i * 37) % 900}.50`)).map((value, i) =>
+    `{"key":"${names[i % 11]}","value":${value},"headers":{"trace":"${(i * 7919).toString(16)}"}}`);
+}
+
+export async function seed(broker) {
+  await broker.api('POST', '/topics', {name: 'orders', partitions: 3,
+    configs: {'retention.ms': '604800000'}});
+  for (const name of ['donations', 'page-views', 'audit', 'payments.settled', 'emails.outbox', 'empty']) {
+    await broker.api('POST', '/topics', {name, partitions: name === 'page-views' ? 6 : 1});
+  }
+  await broker.api('POST', '/topics/orders/records', `[${orders(400).join(',')}]`);
+  await broker.api('POST', '/topics/page-views/records', `[${orders(900).join(',')}]`);
+  await broker.api('POST', '/topics/audit/records', `[${orders(40).join(',')}]`);
+  await broker.api('PUT', '/groups/billing/offsets', {offsets: [{topic: 'orders', to: '-60'}]});
+  await broker.api('PUT', '/groups/warehouse/offsets', {offsets: [{topic: 'orders', to: 'end'}]});
+  await broker.api('PUT', `/groups/${encodeURIComponent(HOSTILE_GROUP)}/offsets`,
+    {offsets: [{topic: 'audit', to: 'start'}]});
+}
+
+/** Everything that a payload can do to a page. One partition, so that the order is known. */
+export async function seedHostile(broker) {
+  await broker.api('POST', '/topics', {name: 'hostile', partitions: 1,
+    configs: {'max.message.bytes': '4000000'}});
+  const records = [
+    {key: SCRIPT, value: {html: SCRIPT}, headers: {[SCRIPT]: SCRIPT}},
+    {key: RTL, text: RTL, headers: {rtl: RTL}},
+    {key: 'invalid utf-8', base64: Buffer.from([0xff, 0xfe, 0x00, 0xc3, 0x28, 0x80]).toString('base64')},
+    {key: 'long', text: 'x'.repeat(1 << 20)},
+    {key: 'controls', text: 'a\u0000b\u0007c\u001b[31m'},
+    {key: null, value: null},
+    {key: 'prototype', value: JSON.parse('{"__proto__": {"hacked": 1}, "constructor": null}')},
+  ];
+  await broker.api('POST', '/topics/hostile/records', records);
+  await broker.api('POST', '/topics/hostile/records',
+    '{"key":"exact","value":{"big":12345678901234567890,"money":12.50}}');
+}

@@ -1,0 +1,225 @@
+// What people do with the console: by keyboard, with filters, live, over a kill -9.
+import assert from 'node:assert/strict';
+import {after, before, beforeEach, afterEach, test} from 'node:test';
+import {once} from 'node:events';
+import {Broker} from './broker.mjs';
+import {checkAccessibility, launch, open, screenshot, settled, visit} from './browser.mjs';
+import {RTL, SCRIPT, seed, seedHostile} from './seed.mjs';
+
+let broker;
+let browser;
+let page;
+before(async () => {
+  broker = await new Broker().start();
+  await seed(broker);
+  await seedHostile(broker);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await broker?.remove();
+});
+beforeEach(async () => { page = await open(browser, `${broker.url}/`); });
+afterEach(() => page.context().close());
+
+const focused = () => page.evaluate(() => document.activeElement.textContent.trim() ||
+  document.activeElement.getAttribute('aria-label') || document.activeElement.id);
+const keys = () => page.locator('.record-row .key').allTextContents();
+const hasText = (text) => page.waitForFunction((what) =>
+  document.querySelector('main').textContent.includes(what), text);
+
+async function search(values) {
+  await visit(page, `#/topics/${values.topic}/messages?${new URLSearchParams(values)}`);
+  await page.waitForSelector('.record-row, .empty, .notice');
+  await settled(page);
+}
+
+test('everything is reached by keyboard alone', async () => {
+  await page.reload();
+  await page.waitForSelector('main h1');
+  await page.keyboard.press('Tab');
+  assert.equal(await focused(), 'Skip to the content');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+  await page.keyboard.press('Shift+Tab');
+  while (await focused() !== 'Topics') await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('h1:has-text("Topics")');
+  assert.equal(await focused(), 'Topics');
+  await page.keyboard.press('/');
+  await page.keyboard.type('orders');
+  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
+  while (await focused() !== 'orders') await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.record-row');
+  while (!(await focused()).startsWith('Record at')) await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.opened .code-block');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Space');
+  assert.equal(await page.locator('.opened').count(), 0);
+  while (await focused() !== 'Append') await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog[open]');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', {state: 'detached'});
+});
+
+test('records are found from any end and by filters that the broker applies', async () => {
+  await search({topic: 'orders'});
+  assert.equal(await page.locator('.record-row').count(), 51);
+  await page.click('button:has-text("Older")');
+  await page.waitForFunction(() => document.querySelectorAll('.record-row').length > 80);
+  await search({topic: 'orders', at: 'oldest', partition: 0});
+  assert.equal((await page.locator('.record-row .number').nth(1).textContent()), '0');
+  await search({topic: 'orders', at: 'offset', place: '5', partition: 0});
+  assert.equal((await page.locator('.record-row .number').nth(1).textContent()), '5');
+  await search({topic: 'orders', at: 'time', place: '1h'});
+  assert.equal(await page.locator('.record-row').count(), 50);
+  await search({topic: 'orders', filter: 'key=ann && .amount>=800'});
+  assert.ok((await keys()).length > 0 && (await keys()).every((key) => key === 'ann'));
+  await hasText('from the oldest on');
+  await search({topic: 'orders', filter: 'O-399'});
+  assert.equal(await page.locator('.record-row').count(), 1);
+  await search({topic: 'orders', filter: 'no such text'});
+  await hasText('No record is like that');
+  await search({topic: 'orders', filter: 'key~('});
+  await hasText('missing )');
+});
+
+test('hostile records are shown as they are, and nothing of them runs', async () => {
+  await search({topic: 'hostile', at: 'oldest'});
+  assert.equal((await keys())[0], SCRIPT);
+  await page.locator('.toggle').nth(0).click();
+  assert.ok((await page.locator('.headers').textContent()).includes(SCRIPT));
+  const rtl = (await keys())[1];
+  assert.ok(rtl.includes('⟨U+202E⟩') && !rtl.includes('\u202e'), rtl);
+  await page.locator('.toggle').nth(1).click();
+  assert.ok((await page.locator('.opened .code-block').nth(1).textContent()).includes(RTL.slice(-5)));
+  await page.locator('.toggle').nth(2).click();
+  assert.match(await page.locator('.opened .code-block').nth(2).textContent(), /^00000000 {2}ff fe 00 c3 28 80 /);
+  await page.locator('.toggle').nth(3).click();
+  await hasText('256 KiB of about 1 MiB are shown');
+  await page.click('button:has-text("Show all")');
+  assert.equal((await page.locator('.opened .code-block').nth(3).textContent()).length, 1 << 20);
+  await page.locator('.toggle').nth(7).click();
+  assert.match(await page.locator('.opened .code-block').last().textContent(),
+    /12345678901234567890,\n {2}"money": 12\.50/);
+  assert.equal(await page.evaluate(() => window.hacked ?? {}.hacked), undefined);
+  assert.deepEqual(page.errors, []);
+  await checkAccessibility(page, 'hostile records, opened');
+});
+
+test('a record is appended as it was typed, and once', async () => {
+  await search({topic: 'empty'});
+  await page.click('button:has-text("Append a record")');
+  await page.fill('dialog input >> nth=0', 'k');
+  await page.fill('dialog textarea >> nth=0', '{"n": 1.50');
+  await page.click('dialog button:has-text("Append")');
+  await page.waitForSelector('dialog .notice.error');
+  await page.fill('dialog textarea >> nth=0', '{"n": 1.50, "big": 12345678901234567890}');
+  await page.fill('dialog textarea >> nth=1', 'trace: 7f');
+  await page.click('dialog button:has-text("Append")');
+  await page.waitForSelector('dialog .notice.good');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.record-row');
+  assert.deepEqual(await keys(), ['k']);
+  const stored = await (await fetch(`${broker.url}/api/v1/topics/empty/records`)).text();
+  assert.ok(stored.includes('"value":{"n": 1.50, "big": 12345678901234567890}'), stored);
+  assert.ok(stored.includes('"headers":[{"name":"trace","value":"7f"}]'), stored);
+});
+
+test('topics are created, configured, grown and deleted', async () => {
+  await visit(page, '#/topics');
+  await page.click('button:has-text("Create topic")');
+  await page.fill('dialog input >> nth=0', 'no good name!');
+  await page.click('dialog button:has-text("Create topic")');
+  await page.waitForSelector('dialog .notice.error');
+  await page.fill('dialog input >> nth=0', 'mine');
+  await page.click('dialog button:has-text("Create topic")');
+  await page.waitForSelector('h1:has-text("mine")');
+  await visit(page, '#/topics/mine/configs');
+  await page.click('[aria-label="Edit retention.ms"]');
+  await page.fill('dialog input', '60000');
+  await page.click('dialog button:has-text("Save")');
+  await hasText('60000');
+  assert.equal((await broker.api('GET', '/topics/mine')).configs['retention.ms'], '60000');
+  await page.click('[aria-label="Reset retention.ms to its default"]');
+  await page.waitForSelector('[aria-label="Reset retention.ms to its default"]', {state: 'detached'});
+  await visit(page, '#/topics/mine/partitions');
+  await page.click('button:has-text("Add partitions")');
+  await page.fill('dialog input', '4');
+  await page.click('dialog button:has-text("Add")');
+  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 4);
+  await page.click('button:has-text("Delete")');
+  await page.fill('dialog input', 'other');
+  await page.click('dialog button:has-text("Delete topic")');
+  await page.waitForSelector('dialog .notice.error');
+  await page.fill('dialog input', 'mine');
+  await page.click('dialog button:has-text("Delete topic")');
+  await page.waitForSelector('h1:has-text("Topics")');
+  await assert.rejects(broker.api('GET', '/topics/mine'));
+});
+
+test('a group is moved after it was tried, and not while it has members', async () => {
+  const places = async () => (await broker.api('GET', '/groups/billing/offsets')).offsets.map((p) => p.offset);
+  const before = await places();
+  await visit(page, '#/groups/billing');
+  await page.click('button:has-text("Move…")');
+  await page.selectOption('dialog select >> nth=1', 'start');
+  await page.click('button:has-text("Try it")');
+  await page.waitForSelector('dialog .notice.info');
+  assert.deepEqual(await places(), before);
+  // Another wish has to be tried first.
+  await page.fill('dialog input >> nth=0', '0');
+  await page.waitForSelector('button:has-text("Try it")');
+  await page.click('button:has-text("Try it")');
+  await page.waitForSelector('dialog .notice.info');
+  await page.click('button:has-text("Move it")');
+  await page.waitForSelector('dialog', {state: 'detached'});
+  assert.deepEqual(await places(), [0, ...before.slice(1)]);
+  const member = broker.begin('consume', 'orders', '-g', 'billing');
+  try {
+    await once(member.stdout, 'data');
+    await page.waitForSelector('.badge:has-text("Consuming")');
+    await page.click('button:has-text("Move…")');
+    await page.click('button:has-text("Try it")');
+    await page.waitForSelector('dialog .notice.error:has-text("members")');
+  } finally {
+    member.kill();
+  }
+});
+
+test('a live tail can be paused, and goes on over kill -9 without gap or repeat', async () => {
+  await visit(page, '#/topics/donations/messages?at=live');
+  await page.waitForSelector('.live-state.live');
+  const append = (key) => broker.api('POST', '/topics/donations/records', {key, value: 1});
+  await append('a');
+  await page.waitForSelector('.record-row');
+  await page.click('button:has-text("Pause")');
+  await append('b');
+  await hasText('Paused, 1 more so far');
+  assert.deepEqual(await keys(), ['a']);
+  await page.click('button:has-text("Go on")');
+  await page.waitForFunction(() => document.querySelectorAll('.record-row').length === 2);
+  await broker.kill();
+  await page.waitForSelector('.live-state.lost');
+  await page.waitForSelector('#offline:has-text("does not answer")');
+  await screenshot(page, 'offline-1440-light');
+  await checkAccessibility(page, 'without a broker');
+  await broker.start();
+  await append('c');
+  await page.waitForSelector('.record-row .key:has-text("c")');
+  assert.deepEqual(await keys(), ['c', 'b', 'a']);
+  await page.waitForSelector('#offline:empty', {state: 'attached'});
+});
+
+test('other pages come back by themselves, too', async () => {
+  await visit(page, '#/groups');
+  await broker.kill();
+  await page.waitForSelector('#offline:has-text("does not answer")');
+  await broker.start();
+  await page.waitForSelector('#offline:empty', {state: 'attached'});
+  await hasText('billing');
+});
