@@ -114,6 +114,10 @@ bool Call::write(std::string piece) {
   return session_.stream_piece(number_, std::move(piece));
 }
 
+bool Call::write(const SharedPiece& piece) {
+  return session_.stream_shared(number_, piece);
+}
+
 void Call::end_stream() {
   answered_ = true;
   session_.stream_end(number_);

@@ -16,6 +16,7 @@
 
 #include "broker/http/message.h"
 #include "broker/http/service.h"
+#include "broker/http/shared_piece.h"
 #include "broker/net/session.h"
 #include "broker/sessions/blocking.h"
 #include "broker/sessions/peer.h"
@@ -102,6 +103,8 @@ class Call {
   void begin_stream(Response head);
   /// False: the client does not keep up; stop until `drained` is called.
   bool write(std::string piece);
+  /// The same with bytes that others get, too.
+  bool write(const SharedPiece& piece);
   void end_stream();
   /// Called once, when the client has taken most of what was written.
   void on_drained(std::function<void()> drained) { drained_ = std::move(drained); }

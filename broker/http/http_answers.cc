@@ -113,14 +113,18 @@ void HttpSession::stream(std::uint64_t number, Response head) {
 bool HttpSession::stream_piece(std::uint64_t number, std::string piece) {
   Slot* slot = slot_of(number);
   if (slot == nullptr || piece.empty()) return false;
-  if (slot->http11) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string size;
-    for (std::size_t n = piece.size(); n > 0; n /= 16) size.insert(0, 1, kDigits[n % 16]);
-    piece = size + "\r\n" + piece + "\r\n";
-  }
+  if (slot->http11) piece = chunk_line(piece.size()) + piece + "\r\n";
+  return send_piece(buffer_of(std::move(piece)));
+}
+
+bool HttpSession::stream_shared(std::uint64_t number, const SharedPiece& piece) {
+  const Slot* slot = slot_of(number);
+  return slot != nullptr && send_piece(slot->http11 ? piece.chunk() : piece.plain());
+}
+
+bool HttpSession::send_piece(Buffer bytes) {
   Output out;
-  out.emplace_back(buffer_of(std::move(piece)));
+  out.emplace_back(std::move(bytes));
   connection_.send(std::move(out));
   output_full_ = connection_.unsent_bytes() > kOutputLowMark;
   return !output_full_;

@@ -85,6 +85,8 @@ class HttpSession final : public Session {
   void dropped(std::uint64_t number);
   void stream(std::uint64_t number, Response head);
   [[nodiscard]] bool stream_piece(std::uint64_t number, std::string piece);
+  [[nodiscard]] bool stream_shared(std::uint64_t number, const SharedPiece& piece);
+  [[nodiscard]] bool send_piece(Buffer bytes);
   void stream_end(std::uint64_t number);
   void fill(Slot& slot, Response response);
   void add_common_headers(const Slot& slot, Response& response) const;

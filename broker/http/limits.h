@@ -60,6 +60,11 @@ inline constexpr std::chrono::seconds kHeartbeat{15};
 inline constexpr std::chrono::seconds kMaxStreamStall{30};
 inline constexpr std::uint32_t kStreamPieceBytes = 256u << 10;  ///< read, and formatted, at a time
 
+/// Between two events of a view, so that a thousand changes a second are ten events.
+inline constexpr std::chrono::milliseconds kPushInterval{100};
+/// Rows of one event that all subscribers of a view share; of more each reads for itself.
+inline constexpr std::size_t kMaxPushEventBytes = 1u << 20;
+
 /// Series of /metrics that name partitions or groups; the rest is left out and counted.
 inline constexpr std::size_t kMaxPartitionSeries = 10'000;
 inline constexpr std::size_t kMaxGroupSeries = 10'000;

@@ -6,6 +6,7 @@
 #include "broker/http/http_session.h"
 #include "broker/http/router.h"
 #include "broker/http/routes.h"
+#include "broker/http/view_push.h"
 #include "storage/env/random.h"
 
 namespace runnel::broker::http {
@@ -31,7 +32,9 @@ HttpService::HttpService(storage::Store& store, Coordinator& coordinator, storag
       shared_(std::move(shared)),
       options_(std::move(options)),
       router_(std::make_unique<const Router>(all_routes())),
-      id_prefix_(make_prefix()) {}
+      id_prefix_(make_prefix()) {
+  if (shared_.views != nullptr) push_ = std::make_unique<ViewPush>(*shared_.views);
+}
 
 HttpService::~HttpService() = default;
 

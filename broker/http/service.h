@@ -24,6 +24,7 @@
 namespace runnel::broker::http {
 
 class Router;
+class ViewPush;
 
 /// A setting that the broker was started with, for people. None may be a secret.
 struct ShownSetting {
@@ -103,6 +104,8 @@ class HttpService {
   [[nodiscard]] Workers& workers() noexcept { return shared_.workers; }
   /// Null: there are no views.
   [[nodiscard]] storage::views::ViewService* views() noexcept { return shared_.views; }
+  /// Only where there are views.
+  [[nodiscard]] ViewPush& push() noexcept { return *push_; }
   [[nodiscard]] Workers& query_workers() noexcept { return *shared_.query_workers; }
   [[nodiscard]] Workers& quick_workers() noexcept { return *shared_.quick_workers; }
   [[nodiscard]] bool is_shutting_down() const noexcept { return shutting_down_.load(); }
@@ -141,6 +144,7 @@ class HttpService {
   };
   Mutex mutex_;
   std::unordered_map<std::string, Counted> counted_ RUNNEL_GUARDED_BY(mutex_);
+  std::unique_ptr<ViewPush> push_;
 };
 
 }  // namespace runnel::broker::http

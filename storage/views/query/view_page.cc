@@ -341,6 +341,30 @@ Result<std::vector<Value>> read_key(const ViewPlan& view, const std::vector<std:
   return values;
 }
 
+Result<std::string> condition_of_key(const ViewPlan& view, const std::vector<std::string>& texts) {
+  Arena arena;
+  RUNNEL_TRY_ASSIGN(const auto values, read_key(view, texts, false, arena));
+  const auto quoted = [](std::string_view text, char quote) {
+    std::string out(1, quote);
+    for (const char c : text) out.append(c == quote ? 2 : 1, c);
+    return out + quote;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto output = std::find_if(view.outputs.begin(), view.outputs.end(),
+                                     [&](const OutputPlan& one) { return one.key == i; });
+    if (output == view.outputs.end()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "view '" + view.name + "' does not show its group column '" + view.keys[i].name +
+                      "', so its changes can't be told by it");
+    }
+    if (!out.empty()) out += " AND ";
+    // A text in quotes is what the column is.
+    out += quoted(output->name, '"') + " = " + quoted(to_string(values[i]), '\'');
+  }
+  return out;
+}
+
 Result<RowsPage> read_page(const PageRequest& request, const ReadSnapshot& snapshot,
                            const QueryLimits& limits) {
   RUNNEL_TRY_ASSIGN(const DefinitionRef view, find_view(request.view, snapshot));

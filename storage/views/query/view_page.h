@@ -63,4 +63,9 @@ struct ViewVersion {
                                                   const std::vector<std::string>& texts, bool whole,
                                                   Arena& arena);
 
+/// The same as a condition over the view's columns, as SQL, for who takes no more than that.
+/// kInvalidArgument: a group column is none of the view's columns.
+[[nodiscard]] Result<std::string> condition_of_key(const ViewPlan& view,
+                                                   const std::vector<std::string>& texts);
+
 }  // namespace runnel::storage::views
