@@ -174,6 +174,8 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
 }
 
 void BrokerProcess::open_http(const Settings& settings) {
+  schemas_ = std::make_shared<broker::schemas::Registry>(
+      *store_, storage::Clock::system(), [](std::string_view line) { spdlog::warn("{}", line); });
   broker::http::HttpOptions options;
   options.server_version = program_version();
   options.hosts = settings.list("http-host");
@@ -189,7 +191,8 @@ void BrokerProcess::open_http(const Settings& settings) {
                                           service_->wait_for_memory(session, std::move(retry));
                                         },
                                         service_->workers(), views_.get(),
-                                        &service_->query_workers(), &service_->quick_workers()},
+                                        &service_->query_workers(), &service_->quick_workers(),
+                                        schemas_},
       std::move(options));
 }
 

@@ -53,6 +53,7 @@ class BrokerProcess {
   std::unique_ptr<broker::Coordinator> coordinator_;
   std::unique_ptr<broker::NativeService> service_;
   std::unique_ptr<broker::KafkaService> kafka_;
+  std::shared_ptr<broker::schemas::Registry> schemas_;
   std::unique_ptr<broker::http::HttpService> http_;
   std::unique_ptr<broker::Server> server_;
 };

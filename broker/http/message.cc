@@ -149,6 +149,8 @@ std::string_view reason_of(unsigned status) noexcept {
       return "Range Not Satisfiable";
     case 417:
       return "Expectation Failed";
+    case 422:
+      return "Unprocessable Content";
     case 421:
       return "Misdirected Request";
     case 431:

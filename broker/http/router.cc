@@ -57,6 +57,7 @@ std::optional<Problem> add_parameter(const Route& route, std::string name, std::
                                      Parameters& to) {
   const auto param = std::find_if(route.query.begin(), route.query.end(),
                                   [&](const Param& p) { return p.name == name; });
+  if (param == route.query.end() && route.lenient) return std::nullopt;
   if (param == route.query.end()) {
     std::vector<std::string_view> known;
     for (const Param& p : route.query) known.push_back(p.name);

@@ -54,6 +54,7 @@ struct Route {
   std::vector<Content> bodies = {};  ///< that it takes; empty: none
   std::vector<Answer> answers = {};  ///< what is answered if nothing goes wrong
   bool streams = false;              ///< the answer goes on: nothing else beside it
+  bool lenient = false;  ///< passes over parameters it does not know, as others' clients expect
 };
 
 /// Immutable; thread safe.
@@ -90,6 +91,8 @@ class Router {
 [[nodiscard]] std::string openapi_of(const std::vector<Route>& routes);
 /// The object of all schemas: {"Topic": {...}, ...}; schemas.cc.
 [[nodiscard]] std::string schemas();
+/// Those of the schema registry, each with a comma behind; registry_openapi.cc.
+[[nodiscard]] std::string_view registry_schemas();
 /// What the parts of paths mean.
 [[nodiscard]] std::string_view meaning_of_path(std::string_view parameter);
 

@@ -20,6 +20,7 @@ namespace runnel::broker::http {
 [[nodiscard]] std::vector<Route> broker_routes();      ///< broker_info.cc
 [[nodiscard]] std::vector<Route> console_routes();     ///< console.cc
 [[nodiscard]] std::vector<Route> view_event_routes();  ///< view_events.cc
+[[nodiscard]] std::vector<Route> registry_routes();    ///< registry_call.cc
 /// All of them.
 [[nodiscard]] std::vector<Route> all_routes();
 

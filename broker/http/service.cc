@@ -30,6 +30,8 @@ HttpService::HttpService(storage::Store& store, Coordinator& coordinator, storag
       coordinator_(coordinator),
       clock_(clock),
       shared_(std::move(shared)),
+      schemas_(shared_.schemas ? shared_.schemas
+                               : std::make_shared<schemas::Registry>(store, clock, nullptr)),
       options_(std::move(options)),
       router_(std::make_unique<const Router>(all_routes())),
       id_prefix_(make_prefix()) {

@@ -13,6 +13,7 @@
 #include "broker/groups/coordinator.h"
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
+#include "broker/schemas/registry.h"
 #include "broker/sessions/memory_gate.h"
 #include "broker/sessions/workers.h"
 #include "protocol/base/thread_annotations.h"
@@ -78,8 +79,9 @@ class HttpService {
     Workers& workers;
     /// Null: there are no views, and the workers below are not used.
     storage::views::ViewService* views = nullptr;
-    Workers* query_workers = nullptr;  ///< for statements, which may take long
-    Workers* quick_workers = nullptr;  ///< for what reads a few groups of a view
+    Workers* query_workers = nullptr;                 ///< for statements, which may take long
+    Workers* quick_workers = nullptr;                 ///< for what reads a few groups of a view
+    std::shared_ptr<schemas::Registry> schemas = {};  ///< null: the service has one of its own
   };
 
   HttpService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock, Shared shared,
@@ -97,6 +99,7 @@ class HttpService {
   [[nodiscard]] storage::Store& store() noexcept { return store_; }
   [[nodiscard]] Coordinator& coordinator() noexcept { return coordinator_; }
   [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
+  [[nodiscard]] schemas::Registry& schemas() noexcept { return *schemas_; }
   [[nodiscard]] const HttpOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Router& router() const noexcept { return *router_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
@@ -130,6 +133,7 @@ class HttpService {
   Coordinator& coordinator_;
   storage::Clock& clock_;
   const Shared shared_;
+  const std::shared_ptr<schemas::Registry> schemas_;
   const HttpOptions options_;
   const std::unique_ptr<const Router> router_;
   const std::string id_prefix_;
