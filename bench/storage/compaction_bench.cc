@@ -43,9 +43,9 @@ class Load {
     const auto start = SteadyClock::now();
     const auto total = static_cast<std::uint64_t>(plan_.gigabytes * 1e9);
     for (std::uint64_t sent = 0; sent < total && !failed();) {
-      const auto due = start + std::chrono::duration_cast<SteadyClock::duration>(
-                                   std::chrono::duration<double>(static_cast<double>(sent) / 1e6 /
-                                                                 plan_.megabytes_per_second));
+      const auto due =
+          start + std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(
+                      static_cast<double>(sent) / 1e6 / plan_.megabytes_per_second));
       RUNNEL_TRY_ASSIGN(Buffer batch, build());
       sent += batch.size();
       std::this_thread::sleep_until(due);
@@ -118,9 +118,9 @@ Result<Histogram> measure(const Plan& plan, Store& store, const std::string& nam
   watch.stop();
   const auto after = store.stats();
   const auto millis = [](std::uint64_t n) { return static_cast<double>(n) / 1e6; };
-  figures.add(name + "_mb_per_second",
-              static_cast<double>(after.appended_bytes - before.appended_bytes) / 1e6 /
-                  watch.seconds());
+  figures.add(
+      name + "_mb_per_second",
+      static_cast<double>(after.appended_bytes - before.appended_bytes) / 1e6 / watch.seconds());
   figures.add(name + "_ack_p50_ms", millis(load.nanos().value_at(50)));
   figures.add(name + "_ack_p99_ms", millis(load.nanos().value_at(99)));
   figures.add(name + "_ack_max_ms", millis(load.nanos().max()));
@@ -145,8 +145,9 @@ Result<Figures> run_on(const Plan& plan, const std::string& directory) {
   RUNNEL_TRY_ASSIGN(const Histogram without, measure(plan, *store, "plain", "delete", figures));
   RUNNEL_TRY(store->delete_topic("plain"));
   RUNNEL_TRY_ASSIGN(const Histogram with, measure(plan, *store, "compacted", "compact", figures));
-  figures.add("p99_ratio", static_cast<double>(with.value_at(99)) /
-                               static_cast<double>(std::max<std::uint64_t>(1, without.value_at(99))));
+  figures.add("p99_ratio",
+              static_cast<double>(with.value_at(99)) /
+                  static_cast<double>(std::max<std::uint64_t>(1, without.value_at(99))));
   RUNNEL_TRY(store->close());
   return figures;
 }

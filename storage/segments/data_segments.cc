@@ -211,8 +211,12 @@ Status DataSegments::remove(std::uint32_t number) {
   // As long as the file is there it is known.
   const Status removed = options_.file_system->remove(path(number));
   if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+  // Closing the file frees its pages and blocks, which takes a while: not while others wait.
+  std::shared_ptr<File> closed_last;
   MutexLock lock(mutex_);
-  segments_.erase(number);
+  const auto it = segments_.find(number);
+  closed_last = std::move(it->second.file);
+  segments_.erase(it);
   return {};
 }
 

@@ -443,8 +443,12 @@ Status Journal::remove_segment(std::uint32_t number) {
   // As long as the file is there it is known.
   const Status removed = impl_->files.remove(number);
   if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+  // Closing the file frees its pages and blocks, which takes a while: not while others wait.
+  std::shared_ptr<File> closed_last;
   MutexLock lock(impl_->mutex);
-  impl_->segments.erase(number);
+  const auto it = impl_->segments.find(number);
+  closed_last = std::move(it->second.file);
+  impl_->segments.erase(it);
   return {};
 }
 

@@ -40,9 +40,15 @@ class HookFileSystem final : public FileSystem {
 
   ArmedHook before_link;
   ArmedHook after_list;
+  ArmedHook before_close;  ///< of a file, by whoever had it last
 
   Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override {
-    return to_.open(path, mode);
+    RUNNEL_TRY_ASSIGN(std::shared_ptr<File> file, to_.open(path, mode));
+    File* const opened = file.get();
+    return std::shared_ptr<File>(opened, [this, file](File*) mutable {
+      before_close.strike();
+      file.reset();
+    });
   }
   Status rename(const std::string& from, const std::string& to) override {
     return to_.rename(from, to);

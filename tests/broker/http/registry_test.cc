@@ -150,9 +150,9 @@ TEST_F(RegistryTest, ReferencesAreHeld) {
 TEST_F(RegistryTest, TheAnswersTypeIsTheOneThatIsTaken) {
   const Answered plain = client->call("GET", "/subjects", "", "Accept: application/json\r\n");
   EXPECT_EQ(plain.header("Content-Type"), "application/json");
-  const Answered any = client->call(
-      "GET", "/subjects", "",
-      "Accept: application/vnd.schemaregistry+json, application/json;q=0.5\r\n");
+  const Answered any =
+      client->call("GET", "/subjects", "",
+                   "Accept: application/vnd.schemaregistry+json, application/json;q=0.5\r\n");
   EXPECT_EQ(any.header("Content-Type"), "application/vnd.schemaregistry+json");
   EXPECT_EQ(client->call("GET", "/subjects", "", "Accept: text/html\r\n").status, 406u);
 }

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "storage/env/manual_clock.h"
 #include "tests/support/format_page.h"
+#include "tests/support/hook_file_system.h"
 #include "tests/support/sim_file_system.h"
 
 namespace runnel::storage {
@@ -21,7 +24,7 @@ class DataSegmentsTest : public ::testing::Test {
     open();
   }
   void open() {
-    auto opened = DataSegments::open({"d", 1000, store, &fs, &clock});
+    auto opened = DataSegments::open({"d", 1000, store, &hooks, &clock});
     ASSERT_TRUE(opened) << opened.error().to_string();
     data = std::move(*opened);
   }
@@ -41,6 +44,7 @@ class DataSegmentsTest : public ::testing::Test {
   }
 
   SimFileSystem fs{1};
+  HookFileSystem hooks{fs};
   ManualClock clock;
   Uuid store;
   std::unique_ptr<DataSegments> data;
@@ -121,6 +125,22 @@ TEST_F(DataSegmentsTest, ASegmentOfAnotherStoreIsRefused) {
   const auto opened = DataSegments::open({"d", 1000, store, &fs, &clock});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code(), ErrorCode::kCorrupt);
+}
+
+// Closing it can take a tenth of a second, and everybody who reads would wait.
+TEST_F(DataSegmentsTest, ADeletedSegmentIsClosedWhileOthersGoOn) {
+  const Position at = write("x");
+  ASSERT_TRUE(data->sync());
+  data->leave_current();
+  bool went_on = false;
+  std::future<std::uint64_t> other;
+  hooks.before_close.arm([&] {
+    other = std::async(std::launch::async, [&] { return data->disk_bytes(); });
+    went_on = other.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+  });
+  ASSERT_TRUE(data->remove(at.segment));
+  other.wait();
+  EXPECT_TRUE(went_on);
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "tests/storage/segments/journal_fixture.h"
+#include "tests/support/hook_file_system.h"
 
 namespace runnel::storage {
 namespace {
@@ -135,6 +138,28 @@ TEST(Journal, DeadSegmentsAreDeletedAndReplayGoesOnBehindThem) {
   ASSERT_TRUE(again.status) << again.status.error().to_string();
   EXPECT_THAT(again.frames, ElementsAre("new0|" + big, "new1|in a new segment"));
   EXPECT_FALSE(again.report.torn_tail);
+}
+
+// Closing it can take a tenth of a second, and everybody's commits would wait.
+TEST(Journal, ADeletedSegmentIsClosedWhileOthersGoOn) {
+  JournalBox box;
+  HookFileSystem hooks(box.disk);
+  box.options.file_system = &hooks;
+  ASSERT_TRUE(box.open().status);
+  const std::string big(40'000, 'x');
+  ASSERT_TRUE(box.append("a", big));
+  ASSERT_TRUE(box.append("b", big));
+  ASSERT_TRUE(box.journal->sync());
+  bool went_on = false;
+  std::future<JournalPoint> other;
+  hooks.before_close.arm([&] {
+    other = std::async(std::launch::async, [&] { return box.journal->end(); });
+    went_on = other.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+  });
+  ASSERT_TRUE(box.journal->remove_segment(1));
+  other.wait();
+  EXPECT_TRUE(went_on);
+  box.journal.reset();  // before the hooks
 }
 
 TEST(Journal, ADeletedSegmentStaysReadableForWhoHoldsIt) {
