@@ -143,7 +143,8 @@ enum class Durability : std::uint8_t {
   kSynced = 2,   ///< on stable storage
 };
 
-/// Identifies what a record says, over its lifetime: a repeat is recognised however late.
+/// Identifies what a record of a topic says, over its lifetime: a repeat is recognised however
+/// late, in whatever partition of the topic. The same key in another topic is another record.
 struct DedupKey {
   std::string source;  ///< tenant or source type
   std::string source_id;
@@ -219,10 +220,12 @@ struct TransactionMarker {
 /// - Every append was stored before, at least one of them known by its dedup keys: none of them is
 ///   appended; markers, offsets, fences, state and activity are taken as they stand here, because
 ///   the keys may have come in another request.
+///   Of the offsets those are left out that a group has passed: the request may itself be a late
+///   repeat, and must not put them back.
 /// - Every append was stored before, known by their producers' sequences: that is this request
 ///   again, as a client repeats it whose answer was lost. The first time did all of it. Only the
 ///   fences are taken anew: an old repeat must not put back an offset that has moved on.
-/// A dedup key stands at most once in a request.
+/// A dedup key stands at most once a topic in a request.
 struct CommitRequest {
   std::vector<AppendItem> appends;
   std::vector<TransactionMarker> markers;  ///< at most kMaxTransactionMarkers; a partition once
@@ -241,6 +244,8 @@ struct AppendResult {
   bool duplicate = false;                ///< stored before; the offsets are the first ones'
   /// For an item with dedup keys: each key's offset, in the order of AppendItem::dedup.
   std::vector<Offset> dedup_offsets;
+  /// Of a duplicate: their partitions, if not all of them are the item's.
+  std::vector<PartitionIndex> dedup_partitions = {};
 };
 
 struct CommitResult {
@@ -253,11 +258,13 @@ struct PartialDuplicate {
   std::size_t append = 0;  ///< index into CommitRequest::appends
   std::size_t entry = 0;   ///< index into its dedup list
   Offset offset;
+  PartitionIndex partition;  ///< of the item's topic
 };
 
 struct CommitOutcome {
   Result<CommitResult> result;
-  std::vector<PartialDuplicate> duplicates;  ///< only with kPartialDuplicate
+  std::vector<PartialDuplicate> duplicates;           ///< only with kPartialDuplicate
+  std::optional<DedupEntry> conflict = std::nullopt;  ///< only with kDedupConflict: what is stored
 };
 
 /// Runs exactly once, on one of the store's threads or inside drive_commits(), and must not block.

@@ -177,8 +177,8 @@ void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome, 
     if (error.code() == ErrorCode::kUnknownTopic) forget_partitions();
     native::Failure failure = failure_of(error);
     for (const storage::PartialDuplicate& d : outcome.duplicates) {
-      failure.duplicates.push_back(
-          {static_cast<std::uint32_t>(d.append), static_cast<std::uint32_t>(d.entry), d.offset});
+      failure.duplicates.push_back({static_cast<std::uint32_t>(d.append),
+                                    static_cast<std::uint32_t>(d.entry), d.offset, d.partition});
     }
     NativeCounters::add(service_.counters().failures, 1);
     answer(id, failure);
@@ -190,7 +190,8 @@ void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome, 
   reply.partitions.reserve(outcome.result->appends.size());
   for (storage::AppendResult& a : outcome.result->appends) {
     reply.partitions.push_back({a.base_offset, a.last_offset, a.log_start, a.append_time,
-                                a.duplicate, std::move(a.dedup_offsets)});
+                                a.duplicate, std::move(a.dedup_offsets),
+                                std::move(a.dedup_partitions)});
   }
   answer(id, reply);
   request_done();

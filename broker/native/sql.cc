@@ -4,6 +4,7 @@
 // run on workers of their own, so that no report delays the broker's administration. Point queries
 // that arrive while others of the connection are at work are answered together, from one snapshot.
 #include <algorithm>
+#include <map>
 
 #include "broker/native/native_session.h"
 #include "broker/native/view_cells.h"
@@ -170,8 +171,15 @@ void NativeSession::stored(std::uint64_t id, AppliedCommit commit) {
   std::vector<native::ViewPosition> positions;
   const auto& appends = commit.outcome.result->appends;
   for (std::size_t i = 0; i < appends.size() && i < commit.targets.size(); ++i) {
-    positions.push_back({commit.targets[i].topic, commit.targets[i].partition,
-                         Offset(appends[i].last_offset.value() + 1)});
+    const storage::AppendResult& a = appends[i];
+    const std::string& topic = commit.targets[i].topic;
+    std::map<PartitionIndex, Offset> ends;
+    for (std::size_t k = 0; k < a.dedup_partitions.size(); ++k) {
+      Offset& end = ends[a.dedup_partitions[k]];
+      end = std::max(end, a.dedup_offsets[k] + 1);
+    }
+    if (ends.empty()) ends[commit.targets[i].partition] = a.last_offset + 1;
+    for (const auto& [partition, end] : ends) positions.push_back({topic, partition, end});
   }
   const auto deadline = deadline_after(commit.timeout_ms);
   when_applied(id, "", std::move(positions), deadline, std::move(commit.outcome));

@@ -189,6 +189,8 @@ class Commit : public std::enable_shared_from_this<Commit> {
           d.offset = got.dedup_offsets[i].value();
         d.duplicate = part.keyed && got.duplicate;
         if (got.append_time != kNoTimestamp) d.timestamp = from_wire(got.append_time);
+        if (part.keyed && got.duplicate && i < got.dedup_partitions.size())
+          d.target.partition = got.dedup_partitions[i].value();
       }
       if (!part.keyed) {
         std::int32_t& next = identity_.next_sequence[sent_[p]];
@@ -250,6 +252,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
 
   const std::shared_ptr<Core> core_;
   Transaction::Impl what_;
+      if (d.at.value() >= 0) delivery.target.partition = d.at.value();
   Callback<Committed> done_;
   Committed result_;
   std::map<std::string, std::int32_t> counts_;

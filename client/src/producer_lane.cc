@@ -175,6 +175,8 @@ void ProducerCore::stored(Lane& lane, const FlightPtr& flight, const native::App
     d.offset = part.base_offset.value() + static_cast<std::int64_t>(i);
     if (flight->keyed && part.duplicate && i < part.dedup_offsets.size())
       d.offset = part.dedup_offsets[i].value();
+    if (flight->keyed && part.duplicate && i < part.dedup_partitions.size())
+      d.target.partition = part.dedup_partitions[i].value();
     d.timestamp =
         part.append_time == kNoTimestamp ? item.message.timestamp : from_wire(part.append_time);
     d.duplicate = flight->keyed && part.duplicate;
@@ -208,11 +210,11 @@ void ProducerCore::refused(Lane& lane, const FlightPtr& flight, const Refusal& r
 }
 
 void ProducerCore::drop_duplicates(Lane& lane, const FlightPtr& flight, const Refusal& refusal) {
-  std::vector<std::optional<Offset>> known(flight->items.size());
+  std::vector<const native::Failure::Duplicate*> known(flight->items.size());
   bool any = false;
   for (const auto& d : refusal.duplicates) {
     if (d.entry >= known.size()) continue;
-    known[d.entry] = d.offset;
+    known[d.entry] = &d;
     any = true;
   }
   if (!any)
@@ -220,11 +222,13 @@ void ProducerCore::drop_duplicates(Lane& lane, const FlightPtr& flight, const Re
   std::vector<Item> left;
   for (std::size_t i = 0; i < known.size(); ++i) {
     Item& item = flight->items[i];
-    if (!known[i]) {
+    if (known[i] == nullptr) {
       left.push_back(std::move(item));
       continue;
     }
-    Delivery d{lane.target, known[i]->value(), item.message.timestamp, true, options_.durability};
+    Delivery d{lane.target, known[i]->offset.value(), item.message.timestamp, true,
+               options_.durability};
+    if (known[i]->at.value() >= 0) d.target.partition = known[i]->at.value();
     finish(item, std::move(d));
   }
   flight->items = std::move(left);

@@ -89,6 +89,15 @@ class Decoder {
     return out;
   }
 
+  [[nodiscard]] std::vector<PartitionIndex> partitions(
+      const flatbuffers::Vector<std::int32_t>* from) {
+    std::vector<PartitionIndex> out;
+    if (from == nullptr || !charge(std::size_t{from->size()} * sizeof(PartitionIndex))) return out;
+    out.reserve(from->size());
+    for (const std::int32_t index : *from) out.emplace_back(index);
+    return out;
+  }
+
   /// `value` as E if it is at most `last`.
   template <class E>
   [[nodiscard]] E enumerator(std::uint8_t value, E last, std::string_view what) {

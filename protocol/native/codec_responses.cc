@@ -15,10 +15,10 @@ ErrorCode code_of(std::uint16_t value) {
 
 // ---- any
 Ref<wire::Duplicate> put_duplicate(Builder& b, const Failure::Duplicate& v) {
-  return wire::CreateDuplicate(b, v.partition, v.entry, v.offset.value());
+  return wire::CreateDuplicate(b, v.partition, v.entry, v.offset.value(), v.at.value());
 }
 Failure::Duplicate read_duplicate(Decoder&, const wire::Duplicate& v) {
-  return {v.partition(), v.entry(), Offset(v.offset())};
+  return {v.partition(), v.entry(), Offset(v.offset()), PartitionIndex(v.at())};
 }
 
 Built put_response(Builder& b, const Failure& v) {
@@ -64,13 +64,19 @@ Ref<wire::AppendedPartition> put_appended(Builder& b, const AppendedPartition& v
     offsets = b.CreateVector<std::int64_t>(
         v.dedup_offsets.size(), [&v](std::size_t i) { return v.dedup_offsets[i].value(); });
   }
+  Ref<flatbuffers::Vector<std::int32_t>> partitions;
+  if (!v.dedup_partitions.empty()) {
+    partitions = b.CreateVector<std::int32_t>(
+        v.dedup_partitions.size(), [&v](std::size_t i) { return v.dedup_partitions[i].value(); });
+  }
   return wire::CreateAppendedPartition(b, v.base_offset.value(), v.last_offset.value(),
                                        v.log_start.value(), v.append_time.value(), v.duplicate,
-                                       offsets);
+                                       offsets, partitions);
 }
 AppendedPartition read_appended(Decoder& d, const wire::AppendedPartition& v) {
-  return {Offset(v.base_offset()),    Offset(v.last_offset()), Offset(v.log_start()),
-          Timestamp(v.append_time()), v.duplicate(),           d.offsets(v.dedup_offsets())};
+  return {Offset(v.base_offset()),           Offset(v.last_offset()), Offset(v.log_start()),
+          Timestamp(v.append_time()),        v.duplicate(),           d.offsets(v.dedup_offsets()),
+          d.partitions(v.dedup_partitions())};
 }
 Built put_response(Builder& b, const AppendReply& v) {
   const auto partitions = put_list(b, v.partitions, put_appended);

@@ -116,6 +116,8 @@ struct AppendedPartition {
   Timestamp append_time = kNoTimestamp;
   bool duplicate = false;
   std::vector<Offset> dedup_offsets;
+  /// Of a duplicate: the partitions of these offsets, if not all are in the one asked for.
+  std::vector<PartitionIndex> dedup_partitions = {};
   friend bool operator==(const AppendedPartition&, const AppendedPartition&) = default;
 };
 struct AppendReply {
@@ -418,11 +420,13 @@ struct Failure {
   ErrorCode code = ErrorCode::kInternal;
   ErrorAction action = ErrorAction::kPermanent;
   std::string message;
-  /// Only with kPartialDuplicate: (partition's place in Append, dedup entry's place, offset).
+  /// Only with kPartialDuplicate: partition's place in Append, dedup entry's place, and the offset
+  /// and partition where the record is; partition -1: the one it was sent to.
   struct Duplicate {
     std::uint32_t partition = 0;
     std::uint32_t entry = 0;
     Offset offset;
+    PartitionIndex at{-1};
     friend bool operator==(const Duplicate&, const Duplicate&) = default;
   };
   std::vector<Duplicate> duplicates;

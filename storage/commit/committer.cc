@@ -28,7 +28,7 @@ constexpr std::uint64_t kFrameRoom = kFrameHeaderBytes + kFrameAlignment;
 constexpr std::uint64_t kExclusiveRoom = 64u << 10;
 
 /// Kinds, families, lengths and fixed values of one operation, however encoded.
-constexpr std::uint64_t kOperationBytes = 48;
+constexpr std::uint64_t kOperationBytes = 64;
 
 /// The frame of `r` is not larger than this, and not much smaller either: requests are put together
 /// and room is made for them by it.

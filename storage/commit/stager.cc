@@ -102,21 +102,38 @@ bool Stager::dedup_alive(const Topics& topics, const DedupRecord& record) {
   return partition && record.offset >= partition->view().start.offset;
 }
 
-Result<std::optional<DedupRecord>> Stager::find_dedup(const std::string& key) const {
+Status Stager::restore_dedup() {
+  const auto found = [this](std::string_view, std::string_view) {
+    keys_without_topic_ = true;
+    return false;
+  };
+  RUNNEL_TRY(index_.scan(Family::kDedup, {}, keys::kDedupOfTopics, found));
+  return index_.scan(Family::kDedup, keys::kAfterDedupOfTopics, {}, found);
+}
+
+Result<std::optional<DedupRecord>> Stager::find_dedup(const std::string& topic, const DedupKey& key,
+                                                      const std::string& stored) const {
   {
     MutexLock lock(mutex_);
-    const auto it = pending_dedup_.find(key);
+    const auto it = pending_dedup_.find(stored);
     if (it != pending_dedup_.end()) return std::optional<DedupRecord>(it->second);
   }
-  RUNNEL_TRY_ASSIGN(const auto value, index_.get(Family::kDedup, key));
+  RUNNEL_TRY_ASSIGN(auto value, index_.get(Family::kDedup, stored));
+  if (!value && keys_without_topic_) {
+    RUNNEL_TRY_ASSIGN(value, index_.get(Family::kDedup, keys::dedup_without_topic(key)));
+  }
   if (!value) return std::optional<DedupRecord>();
   RUNNEL_TRY_ASSIGN(const auto record, decode_dedup(*value));
   if (!dedup_alive(topics_, record)) return std::optional<DedupRecord>();
+  if (topics_.partition(record.partition)->topic() != topic) return std::optional<DedupRecord>();
   return std::optional<DedupRecord>(record);
 }
 
 Status Stager::check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
                            Findings& found) const {
+  RUNNEL_TRY_ASSIGN(const TopicRef topic, topics_.find(item.partition->topic()));
+  std::vector<PartitionIndex> places;
+  bool elsewhere = false;
   std::size_t known = 0;
   for (std::size_t i = 0; i < item.dedup.size(); ++i) {
     const DedupEntry& entry = item.dedup[i];
@@ -124,24 +141,32 @@ Status Stager::check_dedup(const AppendItem& item, std::size_t index, Checked& c
       return "dedup key (" + entry.key.source + ", " + entry.key.source_id + ", " +
              entry.key.data_id + ")";
     };
-    const auto [key, is_new] = found.keys.insert(keys::dedup(entry.key));
+    const auto [key, is_new] = found.keys.insert(keys::dedup(topic->record.id, entry.key));
     if (!is_new) {
       return fail(ErrorCode::kInvalidArgument,
-                  named() + " stands twice in one request; send each fact once");
+                  named() + " of topic '" + topic->name +
+                      "' stands twice in one request; send each fact once");
     }
     checked.dedup_keys.push_back(*key);
-    RUNNEL_TRY_ASSIGN(const auto record, find_dedup(*key));
+    RUNNEL_TRY_ASSIGN(const auto record, find_dedup(topic->name, entry.key, *key));
     checked.dedup_offsets.push_back(record ? record->offset : kNoOffset);
+    const PartitionIndex place =
+        record ? topics_.partition(record->partition)->index() : item.partition->index();
+    places.push_back(place);
+    elsewhere = elsewhere || place != item.partition->index();
     if (!record) continue;
     if (record->payload_hash != entry.payload_hash) {
+      found.conflict = DedupEntry{entry.key, record->payload_hash, entry.record_index};
       return fail(ErrorCode::kDedupConflict,
                   named() + " was used at offset " + std::to_string(record->offset.value()) +
+                      " of " + topics_.partition(record->partition)->name() +
                       " for another payload; nothing was stored. Give a changed fact its own key");
     }
-    found.duplicates.push_back({index, i, record->offset});
+    found.duplicates.push_back({index, i, record->offset, place});
     if (known++ == 0) checked.first = record->offset;
     checked.last = record->offset;
   }
+  if (elsewhere) checked.dedup_partitions = std::move(places);
   if (!checked.duplicate && known != 0 && known == item.dedup.size()) {
     checked.duplicate = true;
     checked.by_key = true;
@@ -271,9 +296,39 @@ void Stager::take_fences(const CommitRequest& request, Group& group) {
   }
 }
 
+Result<Offset> Stager::committed_offset(const std::string& key) const {
+  {
+    MutexLock lock(mutex_);
+    const auto it = pending_offsets_.find(key);
+    if (it != pending_offsets_.end()) return it->second.offset;
+  }
+  RUNNEL_TRY_ASSIGN(const auto value, index_.get(Family::kMeta, key));
+  if (!value) return kNoOffset;
+  RUNNEL_TRY_ASSIGN(const auto record, decode_offset(*value));
+  return record.offset;
+}
+
+Status Stager::drop_passed_offsets(CommitRequest& request) const {
+  std::vector<OffsetCommit> kept;
+  for (OffsetCommit& o : request.offsets) {
+    RUNNEL_TRY_ASSIGN(const Offset there,
+                      committed_offset(keys::group_offset(o.group, o.topic, o.partition)));
+    if (o.offset == kNoOffset || o.offset >= there) kept.push_back(std::move(o));
+  }
+  request.offsets = std::move(kept);
+  return {};
+}
+
 void Stager::take_changes(CommitRequest& request, Timestamp now, Group& group) {
   for (OffsetCommit& o : request.offsets) {
     std::string key = keys::group_offset(o.group, o.topic, o.partition);
+    {
+      MutexLock lock(mutex_);
+      PendingOffset& pending = pending_offsets_[key];
+      pending.offset = o.offset;
+      ++pending.groups;
+    }
+    group.offset_keys.push_back(key);
     if (o.offset == kNoOffset) {
       group.change({Mutations::Kind::kErase, Family::kMeta, std::move(key), {}});
       continue;
@@ -302,13 +357,18 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
   if (auto checked = check_appends(request, found); !checked) {
     const bool partial = checked.error().code() == ErrorCode::kPartialDuplicate;
     if (!partial) found.duplicates.clear();
-    return failed(std::move(checked).error(), std::move(found.duplicates));
+    CommitOutcome outcome = failed(std::move(checked).error(), std::move(found.duplicates));
+    outcome.conflict = std::move(found.conflict);
+    return outcome;
   }
   const bool repeat = found.repeated != 0;
   // A repeat by sequence is the request itself again, so the first time did the rest of it, and
   // doing it now might put an offset back. A dedup key says only that the record is known.
   const bool all_known = repeat && found.by_sequence;
   if (repeat) found.new_producers = 0;  // what is known adds none
+  if (repeat && !all_known) {
+    if (auto dropped = drop_passed_offsets(request); !dropped) return failed(dropped.error());
+  }
   if (!all_known) {
     if (auto checked = check_markers(request, found); !checked) {
       return failed(std::move(checked).error());
@@ -334,6 +394,7 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
     r.log_start = request.appends[i].partition->view().start.offset;
     r.duplicate = true;
     r.dedup_offsets = std::move(found.appends[i].dedup_offsets);
+    r.dedup_partitions = std::move(found.appends[i].dedup_partitions);
   }
   if (all_known) return {std::move(result), {}};
   for (const TransactionMarker& m : request.markers) {
@@ -370,9 +431,13 @@ void Stager::finish(Group& group, const FrameHeader& header) {
 }
 
 void Stager::applied(const Group& group) {
-  if (group.dedup_keys.empty()) return;
+  if (group.dedup_keys.empty() && group.offset_keys.empty()) return;
   MutexLock lock(mutex_);
   for (const auto& key : group.dedup_keys) pending_dedup_.erase(key);
+  for (const auto& key : group.offset_keys) {
+    const auto it = pending_offsets_.find(key);
+    if (it != pending_offsets_.end() && --it->second.groups == 0) pending_offsets_.erase(it);
+  }
 }
 
 }  // namespace runnel::storage

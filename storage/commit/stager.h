@@ -44,6 +44,7 @@ struct Group {
   Mutations mutations;  ///< to apply once durable
   std::vector<PartitionUpdate> updates;
   std::vector<std::string> dedup_keys;
+  std::vector<std::string> offset_keys;  ///< of the offsets that groups commit
   std::vector<Completion> completions;
 
   [[nodiscard]] bool has_frame() const noexcept {
@@ -67,6 +68,9 @@ class Stager {
   /// After the group's mutations were applied to the index. Any thread.
   void applied(const Group& group);
 
+  /// Recovery: whether there are dedup keys from before they had a topic, which have to be asked
+  /// for as well.
+  [[nodiscard]] Status restore_dedup();
   void restore_fence(std::string name, std::uint64_t token) { fences_[std::move(name)] = token; }
   void forget_fence(const std::string& name) { fences_.erase(name); }
   [[nodiscard]] std::uint64_t duplicates() const noexcept { return duplicates_; }
@@ -84,6 +88,7 @@ class Stager {
     Offset last;
     std::size_t new_producers = 0;
     std::vector<Offset> dedup_offsets;
+    std::vector<PartitionIndex> dedup_partitions;  ///< empty: all are the item's
     std::vector<std::string> dedup_keys;
     /// The producers as the item's own batches will leave them.
     std::unordered_map<ProducerId, ProducerState> ahead;
@@ -93,6 +98,7 @@ class Stager {
   struct Findings {
     std::vector<Checked> appends;
     std::vector<PartialDuplicate> duplicates;
+    std::optional<DedupEntry> conflict;
     std::set<std::string> keys;  ///< dedup keys of all its items, encoded
     std::size_t repeated = 0;
     std::size_t new_producers = 0;
@@ -111,7 +117,14 @@ class Stager {
   [[nodiscard]] Status check_sequences(const AppendItem& item, Checked& checked) const;
   [[nodiscard]] Status check_dedup(const AppendItem& item, std::size_t index, Checked& checked,
                                    Findings& found) const;
-  [[nodiscard]] Result<std::optional<DedupRecord>> find_dedup(const std::string& key) const;
+  /// What `key` guards in `topic`. `stored` is it as it is stored.
+  [[nodiscard]] Result<std::optional<DedupRecord>> find_dedup(const std::string& topic,
+                                                              const DedupKey& key,
+                                                              const std::string& stored) const;
+  /// The offset that is committed under a key of the index, also if not durable yet.
+  [[nodiscard]] Result<Offset> committed_offset(const std::string& key) const;
+  /// Takes those offsets out of a repeat that its groups have passed since.
+  [[nodiscard]] Status drop_passed_offsets(CommitRequest& request) const;
   /// Gives offsets to batches and puts them into the group.
   AppendResult add_batches(const PartitionRef& partition, Buffer batches, Group& group);
   AppendResult append(AppendItem& item, Checked& checked, Group& group);
@@ -124,11 +137,17 @@ class Stager {
   Producers& producers_;
   std::unordered_map<std::string, std::uint64_t> fences_;
   Timestamp group_time_;
+  bool keys_without_topic_ = false;  ///< there may be such; set once, before there are threads
   std::atomic<std::uint64_t> duplicates_{0};
 
   mutable Mutex mutex_;
   /// Staged, not yet in the index.
   std::unordered_map<std::string, DedupRecord> pending_dedup_ RUNNEL_GUARDED_BY(mutex_);
+  struct PendingOffset {
+    Offset offset;
+    std::size_t groups = 0;  ///< commit groups on their way that have the key
+  };
+  std::unordered_map<std::string, PendingOffset> pending_offsets_ RUNNEL_GUARDED_BY(mutex_);
 };
 
 }  // namespace runnel::storage

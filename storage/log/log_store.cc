@@ -236,6 +236,7 @@ Status LogStore::start() {
   Recovery recovery(*index_, producers_);
   RUNNEL_TRY(recovery.replay(*journal_));
   RUNNEL_TRY(recovery.load(topics_, segments_, *stager_));
+  RUNNEL_TRY(stager_->restore_dedup());
   report_missing_segments();
   report_lost();
   RUNNEL_TRY(load_producer_ids());

@@ -34,15 +34,6 @@ std::optional<std::pair<PartitionId, Offset>> partition_and_offset(char prefix,
   return r.at_end() ? std::optional(std::pair(partition, offset)) : std::nullopt;
 }
 
-void escape(std::string& to, std::string_view part) {
-  for (const char c : part) {
-    to.push_back(c);
-    if (c == '\0') to.push_back('\xff');
-  }
-  to.push_back('\0');
-  to.push_back('\x01');
-}
-
 tl::unexpected<Error> unreadable(std::string_view what) {
   return fail(ErrorCode::kCorrupt, "the index holds a " + std::string(what) +
                                        " that can't be read; run `runnel check` on the directory");
@@ -119,14 +110,6 @@ std::string retention_time() {
 std::string scrub_place() {
   return "y";
 }
-std::string dedup(const DedupKey& key) {
-  std::string out;
-  escape(out, key.source);
-  escape(out, key.source_id);
-  escape(out, key.data_id);
-  return out;
-}
-
 std::optional<SpanKey> parse_span(std::string_view key) {
   ByteReader r(as_bytes(key));
   if (r.le<char>() != kSpanPrefix) return std::nullopt;
@@ -410,22 +393,6 @@ Result<OffsetRecord> decode_offset(std::string_view value) {
   o.metadata = std::string(r.text());
   if (!r.at_end()) return unreadable("committed offset");
   return o;
-}
-
-std::string encode(const DedupRecord& d) {
-  ByteWriter w;
-  w.le(d.partition.value()).le(d.offset.value()).le(d.payload_hash);
-  return w.take();
-}
-
-Result<DedupRecord> decode_dedup(std::string_view value) {
-  ByteReader r(as_bytes(value));
-  DedupRecord d;
-  d.partition = PartitionId(r.le<std::uint32_t>());
-  d.offset = Offset(r.le<std::int64_t>());
-  d.payload_hash = r.le<std::uint64_t>();
-  if (!r.at_end()) return unreadable("dedup key");
-  return d;
 }
 
 std::string encode(const JournalPoint& c) {

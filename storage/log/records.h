@@ -22,8 +22,10 @@
 //   meta    'w'                                       KeptTime: how much time has passed
 //   meta    'y'                                       ScrubPlace: where the scrubber is
 //   meta    'n' 'p' / 'n' 'r'                         next partition / producer id (u64)
-//   dedup   source 0x00 source id 0x00 data id        DedupRecord; parts escaped (0x00 ->
-//                                                     0x00 0xff), ends with 0x00 0x01
+//   dedup   0x00 0x02 topic id, then three parts      DedupRecord; source, source id, data id, each
+//                                                     escaped (0x00 -> 0x00 0xff) and ended by
+//                                                     0x00 0x01
+//   dedup   the three parts alone                     the same, written before keys had a topic
 #pragma once
 
 #include <array>
@@ -204,8 +206,14 @@ namespace keys {
 [[nodiscard]] std::string next_producer();
 [[nodiscard]] std::string retention_time();
 [[nodiscard]] std::string scrub_place();
-[[nodiscard]] std::string dedup(const DedupKey& key);
+/// A key means a record of one topic: another topic's is another record.
+[[nodiscard]] std::string dedup(const Uuid& topic, const DedupKey& key);
+/// As older versions stored it, whatever the topic; never written any more.
+[[nodiscard]] std::string dedup_without_topic(const DedupKey& key);
 
+/// Every dedup key with a topic begins with it, and none without one: no part begins so, escaped.
+inline constexpr std::string_view kDedupOfTopics("\0\2", 2);
+inline constexpr std::string_view kAfterDedupOfTopics("\0\3", 2);
 inline constexpr std::string_view kTopics = "t";
 inline constexpr std::string_view kPartitionStates = "p";
 inline constexpr std::string_view kLogStarts = "s";

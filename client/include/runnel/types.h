@@ -42,9 +42,9 @@ struct Header {
   std::optional<std::string_view> value = std::nullopt;
 };
 
-/// Says what a record is about: the broker stores each key once, whatever the topic, and answers a
-/// repeat with the first record's offset, as long as that record is kept. Each part at most 255
-/// bytes.
+/// Says what a record is about: the broker stores each key once a topic, and answers a repeat with
+/// the first record's partition and offset, as long as that record is kept. The same key in another
+/// topic is another record. Each part at most 255 bytes.
 struct DedupKey {
   std::string_view source;     ///< tenant or source type, e.g. "payments"
   std::string_view source_id;  ///< who within it, e.g. an account
@@ -69,7 +69,8 @@ struct Delivery {
   TopicPartition target;
   std::int64_t offset = kNoPosition;
   Time timestamp{};
-  /// True: a record with this dedup key was there already and `offset` is its. Nothing was stored.
+  /// True: a record with this dedup key was there already; the partition of `target` and `offset`
+  /// are its. Nothing was stored.
   bool duplicate = false;
   Durability durability = Durability::synced;  ///< the level that was reached
   bool applied = false;  ///< it was asked for, and the running views have the record

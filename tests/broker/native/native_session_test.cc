@@ -331,12 +331,13 @@ TEST(NativeSession, AnswersComeInAnyOrder) {
 TEST(NativeSession, PassesPartialDuplicatesOn) {
   World w;
   w.client->hello();
-  w.store.set_outcome({fail(ErrorCode::kPartialDuplicate, "some"), {{0, 2, Offset(8)}}});
+  w.store.set_outcome(
+      {fail(ErrorCode::kPartialDuplicate, "some"), {{0, 2, Offset(8), PartitionIndex(3)}}});
   const std::string batch = batch_of();
   const auto failure = w.client->call<Failure>(2, w.append_to(0, batch.size()), batch);
   EXPECT_EQ(failure.code, ErrorCode::kPartialDuplicate);
   ASSERT_EQ(failure.duplicates.size(), 1u);
-  EXPECT_EQ(failure.duplicates[0], (Failure::Duplicate{0, 2, Offset(8)}));
+  EXPECT_EQ(failure.duplicates[0], (Failure::Duplicate{0, 2, Offset(8), PartitionIndex(3)}));
 }
 
 TEST(NativeSession, ForgetsAPartitionWhoseTopicIsGone) {

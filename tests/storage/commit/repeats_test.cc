@@ -14,8 +14,9 @@ class RepeatsTest : public StoreFixture {
   }
   ~RepeatsTest() override { store.reset(); }
 
-  AppendItem keyed(const std::string& key, int partition = 0, std::uint64_t hash = 1) {
-    return {ref("t", partition), make_batch({key}), {{{"s", "id", key}, hash, 0}}, std::nullopt};
+  AppendItem keyed(const std::string& key, int partition = 0, std::uint64_t hash = 1,
+                   const std::string& topic = "t") {
+    return {ref(topic, partition), make_batch({key}), {{{"s", "id", key}, hash, 0}}, std::nullopt};
   }
   ErrorCode commit(std::vector<AppendItem> items, std::optional<Offset> offset = std::nullopt,
                    std::optional<std::uint64_t> token = std::nullopt) {
@@ -41,6 +42,72 @@ TEST_F(RepeatsTest, OffsetsOfARequestWithKnownDedupKeysAreCommitted) {
   crash();
   EXPECT_EQ(committed(), Offset(5)) << "acknowledged, so durable";
   EXPECT_EQ(values("t"), std::vector<std::string>{"K1"}) << "and nothing stored twice";
+}
+
+TEST_F(RepeatsTest, ALateRepeatByKeyDoesNotPutAnOffsetBack) {
+  ASSERT_EQ(commit({keyed("K1")}, Offset(10)), ErrorCode::kOk);
+  ASSERT_EQ(commit({keyed("K2")}, Offset(20)), ErrorCode::kOk);
+  ASSERT_EQ(commit({keyed("K1")}, Offset(10)), ErrorCode::kOk) << "the repeat";
+  EXPECT_EQ(committed(), Offset(20));
+  ASSERT_EQ(commit({}, Offset(5)), ErrorCode::kOk) << "put back on purpose";
+  ASSERT_EQ(commit({keyed("K1")}, Offset(10)), ErrorCode::kOk);
+  EXPECT_EQ(committed(), Offset(10)) << "and on from there";
+}
+
+TEST_F(RepeatsTest, AnOffsetThatIsNotDurableYetIsNotPutBackEither) {
+  EXPECT_FALSE(store->drive_commits());  // from here on the queue waits to be driven
+  std::vector<std::future<CommitOutcome>> answers;
+  const auto queue = [&](const std::string& key, Offset offset) {
+    auto promise = std::make_shared<std::promise<CommitOutcome>>();
+    answers.push_back(promise->get_future());
+    CommitRequest request;
+    request.appends.push_back(keyed(key));
+    request.offsets.push_back({"g", "t", PartitionIndex(0), offset, LeaderEpoch(0), ""});
+    store->queue_commit(std::move(request), [promise](CommitOutcome outcome) {
+      promise->set_value(std::move(outcome));
+    });
+  };
+  queue("K1", Offset(10));
+  queue("K2", Offset(20));
+  queue("K1", Offset(10));
+  static_cast<void>(store->drive_commits());
+  for (auto& answer : answers) EXPECT_EQ(code(answer.get()), ErrorCode::kOk);
+  EXPECT_EQ(committed(), Offset(20));
+}
+
+TEST_F(RepeatsTest, AKeyKnownInAnotherTopicIsAnotherRecord) {
+  create("u");
+  ASSERT_EQ(commit({keyed("K1")}), ErrorCode::kOk);
+  EXPECT_EQ(commit({keyed("K1", 0, /*hash=*/2, "u")}), ErrorCode::kOk);
+  EXPECT_EQ(values("u"), std::vector<std::string>{"K1"});
+  EXPECT_EQ(commit({keyed("K2"), keyed("K2", 0, 1, "u")}), ErrorCode::kOk)
+      << "one fact, two topics";
+  crash();
+  EXPECT_EQ(commit({keyed("K2"), keyed("K2", 0, 1, "u")}), ErrorCode::kOk) << "the repeat";
+  EXPECT_EQ(values("t"), (std::vector<std::string>{"K1", "K2"}));
+  EXPECT_EQ(values("u"), (std::vector<std::string>{"K1", "K2"}));
+}
+
+TEST_F(RepeatsTest, ADuplicateIsToldWithThePlaceWhereItIs) {
+  ASSERT_EQ(commit({keyed("K0", 1)}), ErrorCode::kOk);
+  ASSERT_EQ(commit({keyed("K1", 1)}), ErrorCode::kOk);
+  CommitRequest request;
+  request.appends.push_back(keyed("K1", 0));
+  const CommitOutcome outcome = store->commit_and_wait(std::move(request));
+  ASSERT_TRUE(outcome.result);
+  const AppendResult& result = outcome.result->appends[0];
+  EXPECT_TRUE(result.duplicate);
+  EXPECT_EQ(result.dedup_offsets, std::vector<Offset>{Offset(1)});
+  EXPECT_EQ(result.dedup_partitions, std::vector<PartitionIndex>{PartitionIndex(1)});
+  CommitRequest mixed;
+  mixed.appends.push_back({ref("t", 0),
+                           make_batch({"K2", "K1"}),
+                           {{{"s", "id", "K2"}, 1, 0}, {{"s", "id", "K1"}, 1, 1}},
+                           std::nullopt});
+  const CommitOutcome partial = store->commit_and_wait(std::move(mixed));
+  ASSERT_EQ(code(partial), ErrorCode::kPartialDuplicate);
+  EXPECT_EQ(partial.duplicates.at(0).partition, PartitionIndex(1));
+  EXPECT_TRUE(values("t", Offset(0), 0).empty());
 }
 
 TEST_F(RepeatsTest, AFenceIsTakenThoughTheRecordIsKnown) {

@@ -145,10 +145,25 @@ TEST(Records, KeysOrderAsTheirNumbersDo) {
 }
 
 TEST(Records, DedupKeysNeverRunIntoEachOther) {
-  EXPECT_NE(keys::dedup({"a", "bc", "d"}), keys::dedup({"ab", "c", "d"}));
-  EXPECT_NE(keys::dedup({std::string("a\0", 2), "b", ""}),
-            keys::dedup({"a", std::string("\0b", 2), ""}));
-  EXPECT_NE(keys::dedup({"", "", "x"}), keys::dedup({"", "x", ""}));
+  const auto dedup = [](const DedupKey& key) { return keys::dedup(Uuid{}, key); };
+  EXPECT_NE(dedup({"a", "bc", "d"}), dedup({"ab", "c", "d"}));
+  EXPECT_NE(dedup({std::string("a\0", 2), "b", ""}), dedup({"a", std::string("\0b", 2), ""}));
+  EXPECT_NE(dedup({"", "", "x"}), dedup({"", "x", ""}));
+  // Whatever the parts are, a key without a topic is none of those with one.
+  for (const std::string& source : {std::string("\0\2", 2), std::string("\0", 1), std::string()}) {
+    EXPECT_FALSE(keys::dedup_without_topic({source, "\2", ""}).starts_with(keys::kDedupOfTopics));
+  }
+}
+
+TEST(Records, ADedupKeyIsEncodedAsDocumented) {
+  Uuid topic;
+  for (std::size_t i = 0; i < topic.bytes.size(); ++i)
+    topic.bytes[i] = static_cast<std::uint8_t>(i);
+  const DedupKey key{"shop", std::string("s\0", 2), "7"};
+  const DedupRecord record{PartitionId(3), Offset(258), 0x1122334455667788};
+  EXPECT_EQ(hex(keys::dedup(topic, key)), documented("dedup", "key"));
+  EXPECT_EQ(hex(keys::dedup_without_topic(key)), documented("dedup", "old"));
+  EXPECT_EQ(hex(encode(record)), documented("dedup", "value"));
 }
 
 /// Every value must come back whole, and be refused when it is cut at any byte.

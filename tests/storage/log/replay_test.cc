@@ -59,6 +59,31 @@ TEST_F(ReplayTest, ATopicThatWasWrittenToAndDeletedSinceTheCheckpointIsGone) {
   EXPECT_EQ(values("gone"), std::vector<std::string>{"anew"});
 }
 
+TEST_F(ReplayTest, DedupKeysFromBeforeTheyHadATopicAreStillKnown) {
+  create("t");
+  create("u");
+  const DedupKey key{"shop", "s1", "7"};
+  const auto send = [&](const std::string& topic) {
+    CommitRequest request;
+    request.appends.push_back({ref(topic), make_batch({"v"}), {{key, 1, 0}}, std::nullopt});
+    return code(store->commit_and_wait(std::move(request)));
+  };
+  ASSERT_EQ(send("t"), ErrorCode::kOk);
+  const Uuid id = store->describe_topic("t").value().id;
+  const PartitionId number = ref("t")->id();
+  store.reset();
+  Mutations old;
+  old.erase(Family::kDedup, keys::dedup(id, key));
+  old.put(Family::kDedup, keys::dedup_without_topic(key),
+          encode(DedupRecord{number, Offset(0), 1}));
+  change_index(old);
+  ASSERT_NO_FATAL_FAILURE(open());
+  EXPECT_EQ(send("t"), ErrorCode::kOk) << "the repeat";
+  EXPECT_EQ(values("t").size(), 1U);
+  EXPECT_EQ(send("u"), ErrorCode::kOk) << "another topic's record";
+  EXPECT_EQ(values("u").size(), 1U);
+}
+
 TEST_F(ReplayTest, AnOpenTransactionInATopicDeletedSinceIsForgotten) {
   create("gone");
   const ProducerIdentity producer = store->new_producer().value();
