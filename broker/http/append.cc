@@ -16,6 +16,11 @@ namespace {
 
 constexpr std::string_view kIdempotencySource = "idempotency-key";
 constexpr std::size_t kMaxIdempotencyKeyBytes = 200;
+/// A request's hash says in its lowest bits how many partitions the topic had: a repeat has to go
+/// where the first time went. Persisted.
+constexpr int kCountBits = 17;
+constexpr std::uint64_t kCountMask = (1u << kCountBits) - 1;
+static_assert(storage::kMaxPartitionsPerTopic <= kCountMask);
 /// Of one record in a batch, at most, besides its key, value and headers.
 constexpr std::size_t kRecordOverhead = 64;
 constexpr std::size_t kHeaderOverhead = 16;
@@ -37,6 +42,18 @@ struct Prepared {
 
 std::uint64_t hash_of(std::string_view text) {
   return XXH3_64bits(text.data(), text.size());
+}
+
+/// What a request stores: two of the same hash store the same records in the same places.
+std::uint64_t request_hash(const Call& call, std::int32_t count) {
+  std::string form(media_type(*call.request().header("content-type")));
+  for (const char* name : {"as", "key", "timestamp", "partition"}) {
+    form += '\0';
+    if (const auto value = call.query(name)) (form += '=') += *value;
+  }
+  const std::string& body = call.request().body;
+  const std::uint64_t hash = XXH3_64bits_withSeed(body.data(), body.size(), hash_of(form));
+  return (hash & ~kCountMask) | static_cast<std::uint64_t>(count);
 }
 
 std::size_t size_of(const AppendRow& row) {
@@ -122,7 +139,7 @@ class Placer {
  public:
   Placer(Call& call, std::int32_t count, std::optional<std::string_view> idempotency_key)
       : call_(call), count_(count), idempotency_key_(idempotency_key) {
-    // A repeat has to choose what the first time chose.
+    if (idempotency_key) request_hash_ = request_hash(call, count);
     rest_ = idempotency_key ? protocol::partition_for_key(*idempotency_key, count)
                             : static_cast<std::int32_t>(call.service().next_turn() %
                                                         static_cast<std::uint32_t>(count));
@@ -149,7 +166,7 @@ class Placer {
     } else if (idempotency_key_ && share.records == 0) {
       share.dedup.push_back({{std::string(kIdempotencySource), call_.path("topic"),
                               std::string(*idempotency_key_) + ":" + std::to_string(at)},
-                             hash_of(call_.request().body),
+                             request_hash_,
                              0});
     }
     RUNNEL_TRY(share.add(row));
@@ -157,6 +174,11 @@ class Placer {
     return {};
   }
   Result<Prepared> finish() {
+    if (dedups_ != 0 && dedups_ != out_.records.size()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "some of the request's records have dedup and some have none, so a repeat could "
+                  "not be told; send these two kinds in requests of their own");
+    }
     for (Share& share : shares_) {
       RUNNEL_TRY_ASSIGN(auto item, share.finish());
       out_.commit.appends.push_back(std::move(item));
@@ -186,6 +208,7 @@ class Placer {
   Call& call_;
   const std::int32_t count_;
   const std::optional<std::string_view> idempotency_key_;
+  std::uint64_t request_hash_ = 0;
   std::int32_t rest_ = 0;
   std::optional<std::int32_t> given_;
   std::size_t dedups_ = 0;
@@ -221,10 +244,12 @@ std::string_view name_of(storage::Durability durability) {
   return "";
 }
 
-/// The whole way from the body to the commit. Blocks nowhere.
-Result<Prepared> prepare(Call& call) {
+/// The whole way from the body to the commit, as if the topic had its first `counted` partitions
+/// alone, if that is said. Blocks nowhere.
+Result<Prepared> prepare(Call& call, std::optional<std::int32_t> counted) {
   RUNNEL_TRY_ASSIGN(const auto key, idempotency_key_of(call.request()));
-  RUNNEL_TRY_ASSIGN(const std::int32_t count, call.service().partition_count(call.path("topic")));
+  RUNNEL_TRY_ASSIGN(std::int32_t count, call.service().partition_count(call.path("topic")));
+  if (counted) count = std::min(*counted, count);
   AppendForm form;
   form.type = media_type(*call.request().header("content-type"));
   form.as_values = call.query("as") == "values";
@@ -247,7 +272,8 @@ struct Pending {
   CallRef call;
   std::vector<std::int32_t> partitions;
   std::vector<Placed> records;
-  bool waits = false;  ///< until the views have the records, too
+  bool waits = false;    ///< until the views have the records, too
+  bool counted = false;  ///< prepared for the partitions that there were the first time
   storage::CommitOutcome outcome{fail(ErrorCode::kInternal, "not answered"), {}};
 };
 
@@ -258,9 +284,22 @@ Offset offset_of(const storage::AppendResult& result, const Placed& placed) {
   return first + placed.index;
 }
 
+/// Where the record is: a duplicate may be in another partition than it was sent to now.
+std::int32_t partition_of(const Pending& pending, const Placed& placed) {
+  const auto& places = pending.outcome.result->appends.at(placed.append).dedup_partitions;
+  if (places.empty()) return pending.partitions[placed.append];
+  return places.at(placed.has_entry ? placed.entry : 0).value();
+}
+
 Problem problem_of(const Pending& pending) {
   Problem out = problem(pending.outcome.result.error());
   if (pending.outcome.duplicates.empty()) return out;
+  if (pending.call->request().header("idempotency-key") != nullptr) {
+    return problem(Error(ErrorCode::kPartialDuplicate,
+                         "the request with this Idempotency-Key was stored, and some of its "
+                         "records were removed since, so that it can't be told where they were; "
+                         "nothing was stored now. Do not send it again"));
+  }
   out.more = ",\"duplicates\":[";
   for (const storage::PartialDuplicate& d : pending.outcome.duplicates) {
     for (std::size_t i = 0; i < pending.records.size(); ++i) {
@@ -268,6 +307,7 @@ Problem problem_of(const Pending& pending) {
       if (placed.append != d.append || !placed.has_entry || placed.entry != d.entry) continue;
       if (out.more.back() != '[') out.more += ',';
       out.more += "{\"record\":" + std::to_string(i) +
+                  ",\"partition\":" + std::to_string(d.partition.value()) +
                   ",\"offset\":" + std::to_string(d.offset.value()) + "}";
     }
   }
@@ -285,7 +325,7 @@ void answer(const Pending& pending, bool applied) {
     const storage::AppendResult& append = result.appends.at(placed.append);
     if (body.back() != '[') body += ',';
     body += "{\"partition\":";
-    body += std::to_string(pending.partitions[placed.append]);
+    body += std::to_string(partition_of(pending, placed));
     body += ",\"offset\":";
     body += std::to_string(offset_of(append, placed).value());
     body += ",\"durability\":\"";
@@ -299,15 +339,28 @@ void answer(const Pending& pending, bool applied) {
   pending.call->reply(json(std::move(body)));
 }
 
+void begin(const CallRef& call, std::optional<std::int32_t> counted);
+
+/// How many partitions the topic had when this very request was stored, if there are more now.
+std::optional<std::int32_t> counted_then(const Pending& pending) {
+  const auto& known = pending.outcome.conflict;
+  if (pending.counted || !known || known->key.source != kIdempotencySource) return std::nullopt;
+  if (pending.call->request().header("idempotency-key") == nullptr) return std::nullopt;
+  const auto count = static_cast<std::int32_t>(known->payload_hash & kCountMask);
+  if (count == 0 || request_hash(*pending.call, count) != known->payload_hash) return std::nullopt;
+  return count;
+}
+
 /// The records are stored, whatever becomes of the wait for the views.
 void stored(const std::shared_ptr<Pending>& pending) {
   Call& call = *pending->call;
+  if (const auto count = counted_then(*pending)) return begin(pending->call, count);
   if (!pending->outcome.result) return call.fail(problem_of(*pending));
   if (!pending->waits || call.service().views() == nullptr) return answer(*pending, false);
   std::map<std::int32_t, Offset> ends;
   for (const Placed& placed : pending->records) {
     const auto& append = pending->outcome.result->appends.at(placed.append);
-    Offset& end = ends[pending->partitions[placed.append]];
+    Offset& end = ends[partition_of(*pending, placed)];
     end = std::max(end, offset_of(append, placed) + 1);
   }
   std::vector<storage::views::Position> positions;
@@ -325,18 +378,29 @@ void stored(const std::shared_ptr<Pending>& pending) {
       });
 }
 
-void commit(const CallRef& call, Result<Prepared> prepared) {
+void commit(const CallRef& call, Result<Prepared> prepared, bool counted) {
   if (!prepared) return call->fail(prepared.error());
   auto pending = std::make_shared<Pending>();
   pending->call = call;
   pending->partitions = std::move(prepared->partitions);
   pending->records = std::move(prepared->records);
   pending->waits = call->query("acks") == "applied";
+  pending->counted = counted;
   call->store().queue_commit(std::move(prepared->commit),
                              [pending](storage::CommitOutcome outcome) {
                                pending->outcome = std::move(outcome);
                                pending->call->on_loop([pending] { stored(pending); });
                              });
+}
+
+void begin(const CallRef& call, std::optional<std::int32_t> counted) {
+  const bool again = counted.has_value();
+  if (call->request().body.size() <= kMaxInlineBodyBytes) {
+    return commit(call, prepare(*call, counted), again);
+  }
+  run_blocking(
+      call, [call, counted] { return prepare(*call, counted); },
+      [call, again](Result<Prepared> prepared) { commit(call, std::move(prepared), again); });
 }
 
 void append(const CallRef& call) {
@@ -353,10 +417,7 @@ void append(const CallRef& call) {
                             "or raise its memory limit"));
   }
   call->keep(std::move(lease));
-  if (bytes <= kMaxInlineBodyBytes) return commit(call, prepare(*call));
-  run_blocking(
-      call, [call] { return prepare(*call); },
-      [call](Result<Prepared> prepared) { commit(call, std::move(prepared)); });
+  begin(call, std::nullopt);
 }
 
 }  // namespace

@@ -209,6 +209,85 @@ TEST_F(HttpApiTest, TopicsThatCompactWantKeys) {
   post("/api/v1/topics/state/records", R"({"key":"a","value":1})");
 }
 
+TEST_F(HttpApiTest, ARepeatGoesWhereTheFirstTimeWent) {
+  ASSERT_TRUE(store->create_topic({"grows", 2, {}}));
+  const std::string target = "/api/v1/topics/grows/records";
+  std::string body = "[{\"value\":0}";
+  for (const char* key : {"a", "b", "c", "d", "e", "f"}) {
+    body += std::string(R"(,{"value":1,"key":")") + key + "\"}";
+  }
+  body += "]";
+  const std::string header = "Idempotency-Key: k\r\n";
+  const auto first = post(target, body, 200, header).at("records").as_array();
+  for (int partitions : {5, 90}) {
+    const std::string more = "{\"partitions\":" + std::to_string(partitions) + "}";
+    ASSERT_EQ(client->call("PATCH", "/api/v1/topics/grows", more).status, 200u);
+    const auto again = post(target, body, 200, header).at("records").as_array();
+    ASSERT_EQ(again.size(), first.size());
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      EXPECT_EQ(again[i].at("offset"), first[i].at("offset"));
+      EXPECT_EQ(again[i].at("partition"), first[i].at("partition"));
+      EXPECT_EQ(again[i].at("duplicate").as_bool(), true);
+    }
+    EXPECT_EQ(type_of(post(target, "[{\"value\":9}]", 409, header)),
+              "urn:runnel:problem:dedup_conflict");
+  }
+  std::size_t count = 0;
+  for (int p = 0; p < 5; ++p) {
+    count += get(target + "?partition=" + std::to_string(p)).at("records").as_array().size();
+  }
+  EXPECT_EQ(count, first.size());
+}
+
+TEST_F(HttpApiTest, ARepeatWithOtherParametersIsAnotherRequest) {
+  const std::string header = "Idempotency-Key: k\r\n";
+  post(records + "?partition=0", "{\"value\":1}", 200, header);
+  for (const char* other : {"?partition=1", "?partition=0&as=values", ""}) {
+    EXPECT_EQ(type_of(post(records + other, "{\"value\":1}", 409, header)),
+              "urn:runnel:problem:dedup_conflict")
+        << other;
+  }
+  EXPECT_EQ(type_of(post(records + "?partition=0", "{\"value\":1}", 409,
+                         header + "Content-Type: application/x-ndjson\r\n")),
+            "urn:runnel:problem:dedup_conflict");
+  const auto again =
+      post(records + "?partition=0&durability=written", "{\"value\":1}", 200, header);
+  EXPECT_TRUE(again.at("records").at(0).at("duplicate").as_bool()) << "it stores the same";
+}
+
+TEST_F(HttpApiTest, ARequestOfWhichAPartIsGoneIsNotToBeSentAgain) {
+  const std::string header = "Idempotency-Key: k\r\n";
+  const std::string body = R"([{"partition":0,"value":1},{"partition":1,"value":2}])";
+  post(records, body, 200, header);
+  ASSERT_TRUE(
+      store->delete_records(store->partition("orders", PartitionIndex(0)).value(), Offset(1)));
+  const auto problem = post(records, body, 409, header);
+  EXPECT_EQ(type_of(problem), "urn:runnel:problem:partial_duplicate");
+  EXPECT_THAT(std::string(problem.at("detail").as_string()), HasSubstr("Do not send it again"));
+}
+
+TEST_F(HttpApiTest, WhatASourceSaysToTwoTopicsAreTwoRecords) {
+  ASSERT_TRUE(store->create_topic({"other", 1, {}}));
+  const std::string fact =
+      R"({"value":1,"dedup":{"source_type":"s","source_id":"i","data_id":"1"}})";
+  post(records, fact);
+  const auto answer = post("/api/v1/topics/other/records", fact).at("records").at(0);
+  EXPECT_FALSE(answer.at("duplicate").as_bool());
+  EXPECT_EQ(get("/api/v1/topics/other/records").at("records").as_array().size(), 1u);
+  // Within a topic it is one, and the answer names its place.
+  const auto first = post(records, fact).at("records").at(0);
+  const auto elsewhere = (first.at("partition").as_int64() + 1) % 3;
+  const auto again = post(records + "?partition=" + std::to_string(elsewhere), fact);
+  EXPECT_EQ(again.at("records").at(0).at("partition"), first.at("partition"));
+  EXPECT_EQ(again.at("records").at(0).at("offset"), first.at("offset"));
+}
+
+TEST_F(HttpApiTest, RecordsWithAndWithoutDedupAreNotMixed) {
+  post(records + "?partition=0",
+       R"([{"value":1,"dedup":{"source_type":"s","source_id":"i","data_id":"1"}},{"value":2}])",
+       400);
+}
+
 TEST_F(HttpApiTest, LargeBodiesAndRecords) {
   std::string many = "[";
   for (int i = 0; i < 3000; ++i) {
