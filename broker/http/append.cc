@@ -38,6 +38,7 @@ struct Prepared {
   storage::CommitRequest commit;
   std::vector<std::int32_t> partitions;  ///< of the appends
   std::vector<Placed> records;           ///< in the body's order
+  std::vector<MemoryLease> leases;       ///< for what became more than the body
 };
 
 std::uint64_t hash_of(std::string_view text) {
@@ -255,6 +256,10 @@ Result<Prepared> prepare(Call& call, std::optional<std::int32_t> counted) {
   form.as_values = call.query("as") == "values";
   form.key = call.query("key").value_or("");
   form.timestamp = call.query("timestamp").value_or("");
+  std::vector<MemoryLease> leases;
+  form.pay = [&](std::size_t bytes) {
+    return call.service().memory().try_take(bytes, leases.emplace_back());
+  };
   AppendRows rows;
   RUNNEL_TRY(rows.read(call.request().body, form));
   Placer placer(call, count, key);
@@ -263,6 +268,7 @@ Result<Prepared> prepare(Call& call, std::optional<std::int32_t> counted) {
     if (!added) return fail(added.error().within("record " + std::to_string(i)));
   }
   RUNNEL_TRY_ASSIGN(auto prepared, placer.finish());
+  prepared.leases = std::move(leases);
   prepared.commit.durability = durability_of(call.query("durability").value_or("synced"));
   return prepared;
 }
@@ -380,6 +386,7 @@ void stored(const std::shared_ptr<Pending>& pending) {
 
 void commit(const CallRef& call, Result<Prepared> prepared, bool counted) {
   if (!prepared) return call->fail(prepared.error());
+  for (MemoryLease& lease : prepared->leases) call->keep(std::move(lease));
   auto pending = std::make_shared<Pending>();
   pending->call = call;
   pending->partitions = std::move(prepared->partitions);
@@ -395,7 +402,8 @@ void commit(const CallRef& call, Result<Prepared> prepared, bool counted) {
 
 void begin(const CallRef& call, std::optional<std::int32_t> counted) {
   const bool again = counted.has_value();
-  if (call->request().body.size() <= kMaxInlineBodyBytes) {
+  const bool grows = media_type(*call->request().header("content-type")) == kCsv;
+  if (call->request().body.size() <= (grows ? kMaxInlineCsvBytes : kMaxInlineBodyBytes)) {
     return commit(call, prepare(*call, counted), again);
   }
   run_blocking(

@@ -1,6 +1,7 @@
 #include "broker/http/append_rows.h"
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "broker/http/limits.h"
@@ -267,19 +268,64 @@ Result<std::optional<std::size_t>> column_named(const std::vector<std::string>& 
 }
 
 Status check_header(const std::vector<std::string>& columns) {
-  for (auto name = columns.begin(); name != columns.end(); ++name) {
-    if (std::find(columns.begin(), name, *name) == name) continue;
-    return invalid("the CSV header names the column '" + *name + "' twice; rename one");
+  std::set<std::string_view> seen;
+  for (const std::string& name : columns) {
+    if (seen.insert(name).second) continue;
+    return invalid("the CSV header names the column '" + name + "' twice; rename one");
   }
   return {};
 }
 
-std::string object_of(const std::vector<std::string>& columns,
+/// What the records of a CSV body take may grow so far beyond the body, and is paid for in steps.
+constexpr std::size_t kCsvGrowth = 8;
+constexpr std::size_t kCsvGrowthBeyond = 1u << 20;
+constexpr std::size_t kPaidAtOnce = 256u << 10;
+
+/// Counts what becomes of a CSV body.
+class CsvOutput {
+ public:
+  CsvOutput(std::size_t body, const AppendForm& form)
+      : most_(std::min<std::size_t>(kCsvGrowth * body + kCsvGrowthBeyond, kMaxBodyBytes)),
+        form_(form) {}
+
+  /// Before a record of so many bytes is made.
+  Status add(std::size_t bytes) {
+    made_ += bytes;
+    if (made_ > most_) {
+      return fail(ErrorCode::kRecordTooLarge,
+                  "each record repeats the names of the CSV header, and so they make more than " +
+                      std::to_string(most_) +
+                      " bytes; shorten the header, send fewer lines at once, or send JSON");
+    }
+    if (made_ <= paid_ || !form_.pay) return {};
+    const std::size_t step = std::max(kPaidAtOnce, made_ - paid_);
+    paid_ += step;
+    if (form_.pay(2 * step)) return {};  // the records, and the batches they are copied to
+    return fail(ErrorCode::kOverloaded,
+                "the broker's memory is used up; nothing was stored. Try again later or raise its "
+                "memory limit");
+  }
+
+ private:
+  const std::size_t most_;
+  const AppendForm& form_;
+  std::size_t made_ = 0;
+  std::size_t paid_ = kSmallBodyBytes;
+};
+
+std::size_t size_of(const std::vector<std::string>& texts) {
+  std::size_t size = 0;
+  for (const std::string& text : texts) size += text.size() + 3;  // quotes and a comma
+  return size;
+}
+
+/// `names`: as JSON, each with its colon.
+std::string object_of(const std::vector<std::string>& names,
                       const std::vector<std::string>& fields) {
   std::string out = "{";
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (i > 0) out += ',';
-    out += protocol::json_string(columns[i]) + ':' + protocol::json_string(fields[i]);
+    out += names[i] + protocol::json_string(fields[i]);
   }
   return out + '}';
 }
@@ -297,6 +343,10 @@ Status AppendRows::read_csv(std::string_view body, const AppendForm& form) {
   RUNNEL_TRY(check_header(columns));
   RUNNEL_TRY_ASSIGN(const auto key, column_named(columns, form.key));
   RUNNEL_TRY_ASSIGN(const auto time, column_named(columns, form.timestamp));
+  CsvOutput output(body.size(), form);
+  std::vector<std::string> names;
+  for (const std::string& column : columns) names.push_back(protocol::json_string(column) + ':');
+  const std::size_t names_size = size_of(names);
   while (const auto csv = in.next()) {
     const std::string line = "line " + std::to_string(csv->line);
     if (!csv->error.empty()) return invalid(line + ": " + csv->error);
@@ -311,7 +361,8 @@ Status AppendRows::read_csv(std::string_view body, const AppendForm& form) {
       if (!parsed) return fail(parsed.error().within(line));
       row.timestamp = *parsed;
     }
-    row.value = keep(object_of(columns, csv->fields));
+    RUNNEL_TRY(output.add(names_size + size_of(csv->fields)));
+    row.value = keep(object_of(names, csv->fields));
     RUNNEL_TRY(add(std::move(row)));
   }
   return {};

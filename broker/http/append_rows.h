@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,9 @@ struct AppendForm {
   bool as_values = false;  ///< each element or line is a record's value, not a record
   std::string key;         ///< of values: where the key stands in them (".id"); empty: none
   std::string timestamp;   ///< the same
+  /// Asked before `bytes` more are made than the body has: CSV names its columns in every record.
+  /// Left out: nobody has to be asked.
+  std::function<bool(std::size_t bytes)> pay = {};
 };
 
 /// Keeps what the rows' texts need; the body must outlive it.

@@ -9,10 +9,24 @@ namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-Buffer buffer_of(std::string text) {
-  auto owner = std::make_shared<std::string>(std::move(text));
-  const MutableBytes bytes(reinterpret_cast<std::byte*>(owner->data()), owner->size());
+/// What a client does not read holds its memory until the kernel has it.
+struct HeldText {
+  std::string text;
+  std::vector<MemoryLease> leases;
+};
+
+Buffer buffer_of(std::string text, std::vector<MemoryLease> leases = {}) {
+  auto owner = std::make_shared<HeldText>(HeldText{std::move(text), std::move(leases)});
+  const MutableBytes bytes(reinterpret_cast<std::byte*>(owner->text.data()), owner->text.size());
   return Buffer::of(std::move(owner), bytes);
+}
+
+std::size_t size_of(const Output& output) {
+  std::size_t size = 0;
+  for (const OutPiece& piece : output) {
+    if (const auto* buffer = std::get_if<Buffer>(&piece)) size += buffer->size();
+  }
+  return size;
 }
 
 }  // namespace
@@ -21,10 +35,12 @@ Buffer buffer_of(std::string text) {
 void HttpSession::begin_calls() {
   bool all_ready = true;
   bool all_safe = true;
+  std::size_t ready_bytes = 0;  // that wait for an answer before them
   for (std::size_t i = 0; i < slots_.size() && !closed_; ++i) {
     Slot& slot = slots_[i];
     if (!slot.begun) {
-      const bool beside_others = all_safe && slot.safe && !slot.streams;
+      const bool beside_others =
+          all_safe && slot.safe && !slot.streams && ready_bytes <= kOutputLowMark;
       const bool in_turn = slot.streams ? i == 0 : all_ready;
       if (output_full_ || !(in_turn || beside_others)) return;
       slot.begun = true;
@@ -32,6 +48,7 @@ void HttpSession::begin_calls() {
       slot.call = call;
       call->route().handler(call);
     }
+    if (slots_[i].ready) ready_bytes += size_of(slots_[i].output);
     all_ready = all_ready && slots_[i].ready;
     all_safe = all_safe && (slots_[i].ready || (slots_[i].safe && !slots_[i].streams));
   }
@@ -59,7 +76,7 @@ void HttpSession::add_common_headers(const Slot& slot, Response& response) const
   response.headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id, Next-Cursor, ETag"});
 }
 
-void HttpSession::fill(Slot& slot, Response response) {
+void HttpSession::fill(Slot& slot, Response response, std::vector<MemoryLease> leases) {
   const bool last = &slot == &slots_.back() && input_.empty() && !arriving_;
   slot.close = slot.close || (finishing_ && last);
   add_common_headers(slot, response);
@@ -73,14 +90,21 @@ void HttpSession::fill(Slot& slot, Response response) {
   const bool in_one_piece = response.body.size() <= kCopied;
   if (in_one_piece) bytes += response.body;
   slot.output.emplace_back(buffer_of(std::move(bytes)));
-  if (!in_one_piece) slot.output.emplace_back(buffer_of(std::move(response.body)));
+  if (!in_one_piece) {
+    std::uint64_t uncovered = response.body.size();
+    for (MemoryLease& lease : leases) {
+      service_.memory().shrink(lease, uncovered);
+      uncovered -= lease.bytes();
+    }
+    slot.output.emplace_back(buffer_of(std::move(response.body), std::move(leases)));
+  }
   slot.ready = true;
 }
 
 void HttpSession::answered(std::uint64_t number, Response response,
                            std::vector<MemoryLease> leases) {
-  leases.clear();
-  if (Slot* slot = slot_of(number)) fill(*slot, std::move(response));
+  std::reverse(leases.begin(), leases.end());  // the answer's own before those of its request
+  if (Slot* slot = slot_of(number)) fill(*slot, std::move(response), std::move(leases));
 }
 
 void HttpSession::dropped(std::uint64_t number) {
@@ -150,6 +174,7 @@ void HttpSession::flush() {
       slots_.pop_front();
       ++first_number_;
     }
+    wants_turn_ = false;
     if (!all.empty()) connection_.send(std::move(all));
     output_full_ = connection_.unsent_bytes() > kOutputLowMark;
     if (close) {

@@ -29,6 +29,15 @@ void take_absolute_form(Request& request) {
   }
 }
 
+/// Waits that the client chose, for as long as it chose.
+bool may_wait(const Parameters& parameters) {
+  for (const auto& [name, value] : parameters.query) {
+    if (name == "min_pos" || (name == "acks" && value == "applied")) return true;
+    if (name == "max_wait_ms" && value != "0") return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 HttpSession::HttpSession(HttpService& service, Connection& connection)
@@ -66,7 +75,13 @@ HttpSession::~HttpSession() {
 
 // ---------------------------------------------------------------- requests
 bool HttpSession::blocked() const noexcept {
-  return wants_memory_ || output_full_ || ignores_input_ || slots_.size() >= kMaxPipelined;
+  return wants_memory_ || wants_turn_ || (behind_stream() && !input_.empty()) || output_full_ ||
+         ignores_input_ || slots_.size() >= kMaxPipelined;
+}
+
+bool HttpSession::behind_waiting() const noexcept {
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [](const Slot& slot) { return slot.may_wait && !slot.ready; });
 }
 
 void HttpSession::received(Bytes data) {
@@ -89,7 +104,7 @@ void HttpSession::go_on() {
 }
 
 void HttpSession::consume(std::string_view data) {
-  while (!data.empty() && !blocked() && !closed_) {
+  while (!data.empty() && !blocked() && !behind_stream() && !closed_) {
     if (!arriving_) {
       // Some clients send a line break after a body; one before a request means nothing.
       if (data.starts_with("\r\n")) {
@@ -136,6 +151,10 @@ bool HttpSession::pay(std::size_t arriving) {
   const auto length = a.parser.content_length();
   if (length) need = std::min<std::uint64_t>(need, *length);
   if (need <= a.paid) return true;
+  if (behind_waiting()) {
+    wants_turn_ = true;
+    return false;
+  }
   const std::uint64_t most = std::min(kMaxBodyBytes, service_.memory().largest_request() / 2);
   if (!length && need > most + kMaxHeaderBytes) {
     refuse(problem(413, "body_too_large",
@@ -145,7 +164,8 @@ bool HttpSession::pay(std::size_t arriving) {
     return false;
   }
   std::uint64_t wanted = std::max<std::uint64_t>(need, 2 * a.paid);
-  if (length) wanted = std::min(wanted, *length);
+  // Never more than can be had, or it would be waited for for ever.
+  wanted = std::min(wanted, length ? *length : most + kMaxHeaderBytes);
   const std::uint64_t charge = wanted + kRequestCharge;
   if (!service_.memory().grow(charge, peer_->share, a.lease)) {
     if (wanted > kSmallBodyBytes || !unpaid_.expired()) {
@@ -175,7 +195,13 @@ void HttpSession::retry_memory() {
   update_pause();
 }
 
+/// Who has begun to ask something has shown what it is, however long the body and the answer take.
+void HttpSession::greet() {
+  if (!std::exchange(greeted_, true)) connection_.send({});
+}
+
 void HttpSession::head_arrived() {
+  greet();
   ArrivingRequest& a = *arriving_;
   Request& request = a.parser.request();
   Counters::add(service_.counters().requests, 1);
@@ -222,8 +248,7 @@ std::optional<Problem> HttpSession::check_size(const Router::Match& match) const
 
 HttpSession::Slot& HttpSession::add_slot() {
   const Request& request = arriving_->parser.request();
-  // Who has asked something has shown what it is, however long the answer takes.
-  if (first_number_ + slots_.size() == 0) connection_.send({});
+  greet();
   Slot& slot = slots_.emplace_back();
   slot.safe = is_safe(request.method);
   slot.head_only = request.method == Method::kHead;
@@ -257,6 +282,7 @@ void HttpSession::end_request() {
   service_.memory().complete(a.lease);
   Slot& slot = add_slot();
   slot.streams = a.match.route->streams;
+  slot.may_wait = may_wait(a.match.parameters);
   slot.waiting =
       std::make_shared<Call>(*this, service_, peer_, *a.match.route, std::move(a.parser.request()),
                              std::move(a.match.parameters), slot.id, std::move(a.lease),

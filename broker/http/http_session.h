@@ -53,6 +53,7 @@ class HttpSession final : public Session {
     Output output;
     bool safe = false;
     bool streams = false;
+    bool may_wait = false;   ///< for records or views, as its parameters say
     bool head_only = false;  ///< HEAD
     bool http11 = true;
     bool close = false;  ///< the connection ends with its answer
@@ -77,6 +78,12 @@ class HttpSession final : public Session {
   void answer_options();
   Slot& add_slot();
   [[nodiscard]] bool blocked() const noexcept;
+  /// A stream may never end: what comes behind it is not looked at.
+  [[nodiscard]] bool behind_stream() const noexcept {
+    return !slots_.empty() && slots_.back().streams;
+  }
+  [[nodiscard]] bool behind_waiting() const noexcept;
+  void greet();
 
   // Answers.
   void begin_calls();
@@ -88,7 +95,8 @@ class HttpSession final : public Session {
   [[nodiscard]] bool stream_shared(std::uint64_t number, const SharedPiece& piece);
   [[nodiscard]] bool send_piece(Buffer bytes);
   void stream_end(std::uint64_t number);
-  void fill(Slot& slot, Response response);
+  /// `leases`: memory that the answer holds until it is sent.
+  void fill(Slot& slot, Response response, std::vector<MemoryLease> leases = {});
   void add_common_headers(const Slot& slot, Response& response) const;
   [[nodiscard]] Slot* slot_of(std::uint64_t number);
   void flush();
@@ -114,10 +122,12 @@ class HttpSession final : public Session {
   std::optional<std::chrono::steady_clock::time_point> full_since_;
 
   bool wants_memory_ = false;
+  bool wants_turn_ = false;     ///< a body is taken in when what may wait before it has ended
   bool ignores_input_ = false;  ///< the connection ends with the last answer
   bool paused_ = false;
   bool output_full_ = false;
   bool finishing_ = false;
+  bool greeted_ = false;
   bool closed_ = false;
 
   std::deque<Slot> slots_;

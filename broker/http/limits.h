@@ -28,6 +28,7 @@ inline constexpr std::chrono::seconds kMaxWait{60};
 inline constexpr std::size_t kMaxAppendRecords = 10'000;  ///< of one request
 /// Bodies above this are taken apart by a worker, not by the loop thread.
 inline constexpr std::size_t kMaxInlineBodyBytes = 256u << 10;
+inline constexpr std::size_t kMaxInlineCsvBytes = 16u << 10;  ///< they may grow
 /// Batches are built up to this, unless the topic allows less or one record is larger.
 inline constexpr std::size_t kBatchBytes = 1u << 20;
 inline constexpr std::int64_t kMaxReadRecords = 10'000;     ///< of one answer

@@ -14,6 +14,7 @@ struct Page {
   bool lines = false;  ///< NDJSON
   std::unique_ptr<RecordScan> scan;
   std::optional<Error> error;
+  MemoryLease lease;  ///< of what is read and of the answer; not while the page waits
   std::chrono::milliseconds max_wait{0};
   bool waited = false;
   storage::FetchTicket ticket = 0;
@@ -57,10 +58,15 @@ void answer(const PageRef& page) {
                ",\"unreadable\":" + std::to_string(scan.unreadable()) + "}\n");
   }
   out.headers.push_back({"Next-Cursor", next});
+  page->call->keep(std::move(page->lease));
   page->call->reply(std::move(out));
 }
 
 void scan(const PageRef& page);
+
+bool take_memory(Page& page) {
+  return page.call->service().memory().try_take(kReadPieceBytes + kMaxReadBytes, page.lease);
+}
 
 /// Nothing was there: the store tells when something is, or that time is up.
 void wait(const PageRef& page) {
@@ -70,10 +76,12 @@ void wait(const PageRef& page) {
   if (const Status paid = page->call->pay_for_waiting(request.items.size()); !paid) {
     return page->call->fail(paid.error());
   }
+  page->lease = MemoryLease();
   const auto told = [page](const storage::FetchResult&) {
     page->call->on_loop([page] {
       page->answered = true;
       page->call->on_cancel({});
+      if (!take_memory(*page)) return answer(page);  // an empty page: the cursor goes on there
       page->scan->restart();
       scan(page);
     });
@@ -110,15 +118,13 @@ void scan(const PageRef& page) {
 void read(const CallRef& call) {
   auto filter = filter_of(*call);
   if (!filter) return call->fail(filter.error().within("the filter"));
-  MemoryLease lease;
-  if (!call->service().memory().try_take(kReadPieceBytes + kMaxReadBytes, lease)) {
+  auto page = std::make_shared<Page>();
+  page->call = call;
+  if (!take_memory(*page)) {
     return call->fail(Error(ErrorCode::kOverloaded,
                             "the broker's memory is used up, and reading needs some; try again "
                             "later or raise its memory limit"));
   }
-  call->keep(std::move(lease));
-  auto page = std::make_shared<Page>();
-  page->call = call;
   page->filter = *std::move(filter);
   page->lines = call->wants(kNdjson);
   page->max_wait = std::chrono::milliseconds(call->integer("max_wait_ms", 0));

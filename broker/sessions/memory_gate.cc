@@ -86,6 +86,17 @@ void MemoryGate::complete(MemoryLease& lease) noexcept {
   if (has_waiters()) wake();
 }
 
+void MemoryGate::shrink(MemoryLease& lease, std::uint64_t bytes) noexcept {
+  if (!lease.gate_ || lease.bytes_ <= bytes) return;
+  MemoryLease rest;  // gives it back
+  rest.gate_ = lease.gate_;
+  rest.share_ = lease.share_;
+  // The turn is had or not, whatever the size.
+  rest.kind_ = lease.kind_ == MemoryLease::Kind::kTurn ? MemoryLease::Kind::kWhole : lease.kind_;
+  rest.bytes_ = lease.bytes_ - bytes;
+  lease.bytes_ = bytes;
+}
+
 bool MemoryGate::take_standing(std::uint64_t bytes, std::uint64_t most,
                                const std::shared_ptr<MemoryShare>& share, MemoryLease& lease) {
   if (!add_within(share->standing, bytes, most)) return false;

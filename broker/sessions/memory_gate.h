@@ -76,6 +76,8 @@ class MemoryGate : public std::enable_shared_from_this<MemoryGate> {
                           MemoryLease& lease);
   /// The frame has arrived: it makes place for other frames.
   void complete(MemoryLease& lease) noexcept;
+  /// Gives back what is above `bytes`.
+  void shrink(MemoryLease& lease, std::uint64_t bytes) noexcept;
   /// For what stays. `most`: bytes that the connection may hold of it. False if it is too much for
   /// the connection or for the broker.
   [[nodiscard]] bool take_standing(std::uint64_t bytes, std::uint64_t most,

@@ -63,6 +63,7 @@ class FakeConnection final : public Connection {
   ~FakeConnection() override { posts->end(); }
   void send(Output output) override {
     EXPECT_FALSE(closed);
+    ++sends;
     const std::size_t before = sent.size();
     for (const OutPiece& piece : output) {
       if (const auto* buffer = std::get_if<Buffer>(&piece)) {
@@ -76,10 +77,12 @@ class FakeConnection final : public Connection {
       sent += bytes;
     }
     if (!reads) unsent += sent.size() - before;
+    if (!reads) std::move(output.begin(), output.end(), std::back_inserter(unread));
     most_unsent = std::max(most_unsent, unsent);
   }
   /// The peer takes all that is queued, as a loop tells it to the session.
   void take_output(Session& session) {
+    unread.clear();
     if (std::exchange(unsent, 0) > kOutputLowMark) session.drained();
   }
   void close() override { closed = true; }
@@ -99,6 +102,8 @@ class FakeConnection final : public Connection {
   bool reads = true;  ///< false: what is sent stays in `unsent`
   std::uint64_t unsent = 0;
   std::uint64_t most_unsent = 0;
+  int sends = 0;
+  Output unread;  ///< keeps what it holds, as a loop's queue does
   Endpoint endpoint{"127.0.0.1", 1234};
   std::shared_ptr<FakeHandle> posts = std::make_shared<FakeHandle>();
 };
