@@ -21,12 +21,20 @@ void append_base64_member(std::string_view name, std::string_view bytes, std::st
   out += '"';
 }
 
+/// With blanks around it or not: shown as a value it would be a deletion.
+bool is_null(std::string_view json) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t from = json.find_first_not_of(kBlanks);
+  if (from == std::string_view::npos) return false;
+  return json.substr(from, json.find_last_not_of(kBlanks) + 1 - from) == "null";
+}
+
 void append_value(const std::optional<std::string_view>& value, std::string& out) {
   using storage::views::check_json;
   using storage::views::RowError;
   if (!value) {
     out += ",\"value\":null";
-  } else if (*value != "null" && check_json(*value) == RowError::kNone) {
+  } else if (!is_null(*value) && check_json(*value) == RowError::kNone) {
     out += ",\"value\":";
     const std::size_t at = out.size();
     out += *value;

@@ -184,6 +184,14 @@ Result<Changes> read_changes(std::string_view body) {
   return out;
 }
 
+Status check_partitions(const std::string& topic, std::int32_t now, std::int32_t wanted) {
+  if (wanted >= now && wanted <= storage::kMaxPartitionsPerTopic) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "topic '" + topic + "' has " + std::to_string(now) + " partitions and may get " +
+                  std::to_string(storage::kMaxPartitionsPerTopic) +
+                  "; partitions can be added, not removed. Nothing was changed");
+}
+
 void alter(const CallRef& call) {
   auto changes = read_changes(call->request().body);
   if (!changes) return call->fail(changes.error());
@@ -191,8 +199,10 @@ void alter(const CallRef& call) {
     storage::Store& store = call->store();
     const std::string& topic = call->path("topic");
     RUNNEL_TRY_ASSIGN(const auto info, store.describe_topic(topic));
-    if (!changes.configs.empty()) RUNNEL_TRY(store.alter_topic(topic, changes.configs));
     const auto now = static_cast<std::int32_t>(info.partitions.size());
+    // Before anything is changed: a refusal means that nothing was.
+    if (changes.partitions) RUNNEL_TRY(check_partitions(topic, now, *changes.partitions));
+    if (!changes.configs.empty()) RUNNEL_TRY(store.alter_topic(topic, changes.configs));
     if (changes.partitions && *changes.partitions != now) {
       if (const Status done = store.add_partitions(topic, *changes.partitions); !done) {
         const Error& error = done.error();

@@ -102,6 +102,28 @@ TEST_F(HttpApiTest, ValuesOfAllKinds) {
   }
 }
 
+TEST_F(HttpApiTest, WhatOnlyLooksLikeADeletionIsReadAsText) {
+  const std::string all = R"({"partition":0,"key":"k","text":")";
+  for (const char* text : {R"(null\n)", R"( null)", R"(\tnull\r\n )"})
+    post(records, all + text + "\"}");
+  const std::string lines =
+      client->call("GET", records + "?partition=0", {}, "Accept: application/x-ndjson\r\n").body;
+  EXPECT_THAT(lines, ::testing::Not(HasSubstr("\"value\":")));
+  ASSERT_TRUE(store->create_topic({"copy", 1, {}}));
+  post("/api/v1/topics/copy/records", lines, 200, "Content-Type: application/x-ndjson\r\n");
+  EXPECT_THAT(client->call("GET", "/api/v1/topics/copy/records").body,
+              HasSubstr(R"("text":"null\n")"));
+}
+
+TEST_F(HttpApiTest, ATopicThatIsRefusedAChangeIsLeftAsItWas) {
+  for (const char* partitions : {"1", "100001"}) {
+    const std::string body =
+        std::string(R"({"configs":{"retention.ms":"1000"},"partitions":)") + partitions + "}";
+    EXPECT_EQ(client->call("PATCH", "/api/v1/topics/orders", body).status, 400u);
+    EXPECT_TRUE(get("/api/v1/topics/orders").at("configs").as_object().empty());
+  }
+}
+
 TEST_F(HttpApiTest, KeysGoWhereKafkasClientsSendThem) {
   for (const std::string key : {"a", "b", "c", "d", "some longer key"}) {
     const auto answer = post(records, R"({"value":1,"key":")" + key + "\"}");
@@ -187,28 +209,6 @@ TEST_F(HttpApiTest, ARepeatStoresNothing) {
   EXPECT_EQ(get(records).at("records").as_array().size(), 3u);
 }
 
-TEST_F(HttpApiTest, RecordsAreKnownByWhatTheySay) {
-  const auto record = [](const std::string& id, int value) {
-    return R"({"value":)" + std::to_string(value) +
-           R"(,"dedup":{"source_type":"shop","source_id":"s1","data_id":")" + id + "\"}}";
-  };
-  const auto first = post(records, "[" + record("1", 1) + "," + record("2", 2) + "]");
-  const auto again = post(records, "[" + record("1", 1) + "]").at("records").at(0);
-  EXPECT_EQ(again.at("duplicate").as_bool(), true);
-  EXPECT_EQ(again.at("offset"), first.at("records").at(0).at("offset"));
-  const auto partial = post(records, "[" + record("3", 3) + "," + record("2", 2) + "]", 409);
-  EXPECT_EQ(type_of(partial), "urn:runnel:problem:partial_duplicate");
-  EXPECT_EQ(partial.at("duplicates").at(0).at("record").as_int64(), 1);
-  EXPECT_EQ(type_of(post(records, record("1", 7), 409)), "urn:runnel:problem:dedup_conflict");
-  EXPECT_EQ(get(records).at("records").as_array().size(), 2u);
-}
-
-TEST_F(HttpApiTest, TopicsThatCompactWantKeys) {
-  ASSERT_TRUE(store->create_topic({"state", 1, {{"cleanup.policy", "compact"}}}));
-  post("/api/v1/topics/state/records", R"({"value":1})", 400);
-  post("/api/v1/topics/state/records", R"({"key":"a","value":1})");
-}
-
 TEST_F(HttpApiTest, ARepeatGoesWhereTheFirstTimeWent) {
   ASSERT_TRUE(store->create_topic({"grows", 2, {}}));
   const std::string target = "/api/v1/topics/grows/records";
@@ -286,6 +286,28 @@ TEST_F(HttpApiTest, RecordsWithAndWithoutDedupAreNotMixed) {
   post(records + "?partition=0",
        R"([{"value":1,"dedup":{"source_type":"s","source_id":"i","data_id":"1"}},{"value":2}])",
        400);
+}
+
+TEST_F(HttpApiTest, RecordsAreKnownByWhatTheySay) {
+  const auto record = [](const std::string& id, int value) {
+    return R"({"value":)" + std::to_string(value) +
+           R"(,"dedup":{"source_type":"shop","source_id":"s1","data_id":")" + id + "\"}}";
+  };
+  const auto first = post(records, "[" + record("1", 1) + "," + record("2", 2) + "]");
+  const auto again = post(records, "[" + record("1", 1) + "]").at("records").at(0);
+  EXPECT_EQ(again.at("duplicate").as_bool(), true);
+  EXPECT_EQ(again.at("offset"), first.at("records").at(0).at("offset"));
+  const auto partial = post(records, "[" + record("3", 3) + "," + record("2", 2) + "]", 409);
+  EXPECT_EQ(type_of(partial), "urn:runnel:problem:partial_duplicate");
+  EXPECT_EQ(partial.at("duplicates").at(0).at("record").as_int64(), 1);
+  EXPECT_EQ(type_of(post(records, record("1", 7), 409)), "urn:runnel:problem:dedup_conflict");
+  EXPECT_EQ(get(records).at("records").as_array().size(), 2u);
+}
+
+TEST_F(HttpApiTest, TopicsThatCompactWantKeys) {
+  ASSERT_TRUE(store->create_topic({"state", 1, {{"cleanup.policy", "compact"}}}));
+  post("/api/v1/topics/state/records", R"({"value":1})", 400);
+  post("/api/v1/topics/state/records", R"({"key":"a","value":1})");
 }
 
 TEST_F(HttpApiTest, LargeBodiesAndRecords) {
