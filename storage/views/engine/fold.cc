@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/base/assert.h"
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/types/time_text.h"
 
@@ -300,7 +301,7 @@ Status ViewFold::apply_target(Partition& partition, const FoldRow& row, const Ta
       ++no_room_;
       return {};
     }
-    group = create(partition, key, target.span.end);
+    group = create(partition, key, last_end_of(target.span));
   }
   group->window_start = target.span.start;
   aggregates_.add(group->state(), inputs_[target.inputs],
@@ -308,6 +309,14 @@ Status ViewFold::apply_target(Partition& partition, const FoldRow& row, const Ta
   mark_dirty(group);
   ++applied_;
   return {};
+}
+
+std::int64_t ViewFold::last_end_of(const WindowSpan& span) {
+  if (windows_.kind() != sql::WindowKind::kCumulate) return span.end;
+  const bool by_end = std::any_of(plan_.keys.begin(), plan_.keys.end(), [](const KeyPlan& key) {
+    return key.role == KeyRole::kWindowEnd;
+  });
+  return by_end ? span.end : windows_.end_of(span.start);
 }
 
 void ViewFold::conclude(Partition& partition, const FoldRow& row) {
@@ -344,10 +353,7 @@ void ViewFold::write_dead_letter(const Partition& partition, const FoldRow& row,
 
 Result<Group*> ViewFold::load(std::string_view key, std::int64_t window_start) {
   const std::uint64_t hash = GroupCache::hash_of(key);
-  if (Group* const group = cache_.find(key, hash)) {
-    RUNNEL_ASSERT(!group->erased);  // neither expired windows nor joined sessions come back
-    return group;
-  }
+  if (Group* const group = cache_.find(key, hash)) return group->erased ? nullptr : group;
   if (window_start >= known_from_) return nullptr;
   stored_key_.assign(group_prefix_).append(key);
   RUNNEL_TRY_ASSIGN(const bool found, store_.get(stored_key_, value_));
@@ -379,7 +385,15 @@ Status ViewFold::load_chunks(std::string_view stored_key, Group* group) {
 Group* ViewFold::create(Partition& partition, std::string_view key, std::int64_t end) {
   ++partition.cursor.groups;
   if (expires()) expect_end(partition, end, key);
-  return cache_.add(key, GroupCache::hash_of(key));
+  const std::uint64_t hash = GroupCache::hash_of(key);
+  Group* const erased = cache_.find(key, hash);
+  if (erased == nullptr) return cache_.add(key, hash);
+  // A session that expired or was joined since the last write comes back: late events opened one
+  // behind it and led that to the same start. What was erased of it is written after the erasing.
+  RUNNEL_ASSERT(erased->erased);
+  aggregates_.initialize(erased->state());
+  erased->erased = false;
+  return erased;
 }
 
 void ViewFold::mark_dirty(Group* group) {

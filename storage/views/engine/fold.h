@@ -135,14 +135,19 @@ class ViewFold {
   [[nodiscard]] RowError passes(const FoldRow& row, bool& out);
   [[nodiscard]] Status apply(Partition& partition, const FoldRow& row);
   [[nodiscard]] Status apply_target(Partition& partition, const FoldRow& row, const Target& target);
+  /// When the last window is over that goes to the group of this one: those of CUMULATE that begin
+  /// together are one group, unless it is by window_end.
+  [[nodiscard]] std::int64_t last_end_of(const WindowSpan& span);
   void conclude(Partition& partition, const FoldRow& row);
   void refuse(Partition& partition, const FoldRow& row, RowError error);
   void write_dead_letter(const Partition& partition, const FoldRow& row, RowError error);
 
   // Groups.
-  /// nullptr: there is none. `window_start` may be kNoTime where it is not known.
+  /// nullptr: there is none, or it was erased since committed(). `window_start` may be kNoTime
+  /// where it is not known.
   [[nodiscard]] Result<Group*> load(std::string_view key, std::int64_t window_start = kNoTime);
   [[nodiscard]] Status load_chunks(std::string_view stored_key, Group* group);
+  /// There must be none of this key but an erased one.
   [[nodiscard]] Group* create(Partition& partition, std::string_view key, std::int64_t end);
   [[nodiscard]] Status erase(Partition& partition, std::string_view key);
   void mark_dirty(Group* group);

@@ -84,6 +84,7 @@ void ViewFold::committed() {
   if (session_bytes_ > options_.cache_bytes / 4) {
     sessions_.clear();
     session_bytes_ = 0;
+    know_less(kNoTime);  // a list that is not in memory is not empty
   }
   if (cache_.bytes() <= options_.cache_bytes) return;
   if (const auto forgotten = cache_.shrink(options_.cache_bytes)) know_less(*forgotten);

@@ -219,6 +219,24 @@ TEST(Fold, AWindowThatOnePartitionLetGoIsGone) {
       << "half a sum is no sum";
 }
 
+TEST(Fold, WindowsThatCumulateInOneGroupGoTogether) {
+  ViewPlan plan = totals_view(window(WindowKind::kCumulate, days(1), hours(1)));
+  plan.keys.pop_back();  // GROUP BY campaign, window_start
+  plan.options.retention_micros = kHour;
+  show_everything(plan);
+  const std::vector<Donation> gifts{gift(0, "sea", 1, 0), gift(1, "sea", 2, 3 * kHour),
+                                    gift(2, "sea", 4, 3 * kHour + kMinute)};
+  MemoryStore at_once;
+  fold_all(plan, at_once, gifts);
+  EXPECT_EQ(rows_of(plan, at_once), Rows{"sea | 1970-01-01T00:00:00Z | 66 | 1.50"})
+      << "each counts in 24, 21 and 21 windows";
+  MemoryStore one_by_one;
+  for (const Donation& d : gifts) fold_all(plan, one_by_one, {d});
+  EXPECT_EQ(one_by_one.of_the_log(), at_once.of_the_log());
+  fold_all(plan, at_once, {gift(3, "sea", 8, 25 * kHour)});
+  EXPECT_EQ(at_once.count(kView, Space::kGroups), 1u) << "the day before is over for an hour";
+}
+
 TEST(Fold, NoMoreGroupsThanAllowedAndEveryOneCounted) {
   ViewPlan plan = totals_view();
   plan.options.max_groups = 2;
@@ -261,6 +279,40 @@ TEST(Fold, SessionsGrowAndJoin) {
   EXPECT_EQ(rows_of(plan, store, {{Value::text("sea")}, {}, {}}),
             (Rows{"sea | 1970-01-01T00:00:00Z | 1970-01-01T00:38:00Z | 5 | 0.55",
                   "sea | 1970-01-01T00:50:00Z | 1970-01-01T01:00:00Z | 1 | 0.64"}));
+}
+
+TEST(Fold, ASessionThatExpiredMayComeBack) {
+  ViewPlan plan = totals_view(window(WindowKind::kSession, {0, 0, 10'000}));
+  plan.source.watermark = {kTime, 0};
+  plan.options.retention_micros = kSecond;
+  // 13 lets 0 go; 5 opens one behind it, and the next 0 leads that to the old start.
+  const std::vector<Donation> gifts{gift(0, "sea", 1, 0), gift(1, "sky", 2, 13 * kSecond),
+                                    gift(2, "sea", 4, 5 * kSecond), gift(3, "sea", 8, 0),
+                                    gift(4, "sea", 16, 0)};
+  MemoryStore at_once;
+  fold_all(plan, at_once, gifts);
+  EXPECT_EQ(rows_of(plan, at_once),
+            (Rows{"sea | 1970-01-01T00:00:00Z | 1970-01-01T00:00:15Z | 3 | 0.28",
+                  "sky | 1970-01-01T00:00:13Z | 1970-01-01T00:00:23Z | 1 | 0.02"}));
+  MemoryStore one_by_one;
+  for (const Donation& d : gifts) fold_all(plan, one_by_one, {d});
+  EXPECT_EQ(one_by_one.of_the_log(), at_once.of_the_log());
+}
+
+TEST(Fold, SessionsWhoseListWasForgottenAreReadAgain) {
+  const ViewPlan plan = totals_view(window(WindowKind::kSession, minutes(10)));
+  MemoryStore store;
+  // Room for all groups, but not for the lists, which have a quarter of it.
+  const auto fold = open_fold(plan, store, 16'000);
+  for (std::int64_t i = 0; i < 50; ++i) {
+    ASSERT_TRUE(add(*fold, plan, gift(i, "campaign " + std::to_string(i), 1)));
+  }
+  ASSERT_TRUE(commit(*fold, store));
+  ASSERT_TRUE(add(*fold, plan, gift(50, "campaign 7", 1, kMinute)));
+  ASSERT_TRUE(commit(*fold, store));
+  EXPECT_EQ(rows_of(plan, store).size(), 50u);
+  EXPECT_EQ(rows_of(plan, store, {{Value::text("campaign 7")}, {}, {}}),
+            Rows{"campaign 7 | 1970-01-01T00:00:00Z | 1970-01-01T00:11:00Z | 2 | 0.02"});
 }
 
 TEST(Fold, RangesReadWhatTheySay) {
