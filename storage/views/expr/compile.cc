@@ -165,12 +165,18 @@ Result<Bound> made(Node node, std::vector<Bound> operands, sql::Place place) {
   const bool foldable = std::all_of(operands.begin(), operands.end(), is_constant);
   for (Bound& operand : operands) node.children.push_back(std::move(operand.node));
   if (!foldable) return Bound{std::make_unique<Node>(std::move(node)), false};
-  Arena arena;
-  Context context{{}, arena};
+  constexpr std::size_t kArenaBytes = 16u << 10;
+  Arena arena(kArenaBytes);
+  std::uint64_t steps = kMaxFoldedSteps;
+  Context context{{}, arena, steps};
   Value value;
-  if (const RowError why = run(node, context, value); why != RowError::kNone) {
-    return fail(error_at(place, meaning_of(why)));
+  const RowError why = run(node, context, value);
+  // What is too large for here may not be for a row.
+  const bool long_text = value.tag() == Tag::kText && value.as_text().size() > kMaxFoldedBytes;
+  if (why == RowError::kTooLarge || (why == RowError::kNone && long_text)) {
+    return Bound{std::make_unique<Node>(std::move(node)), false};
   }
+  if (why != RowError::kNone) return fail(error_at(place, meaning_of(why)));
   return constant(value, node.type);
 }
 
@@ -243,6 +249,11 @@ Result<Bound> Compiler::compile(const sql::Expression& expression) {
   if (depth_ > kMaxExpressionDepth) {
     return fail(error_at(expression.place, "the expression is nested more than " +
                                                std::to_string(kMaxExpressionDepth) + " deep"));
+  }
+  if (++compiled_ > kMaxExpressions) {
+    return fail(error_at(expression.place, "the statement has more than " +
+                                               std::to_string(kMaxExpressions) +
+                                               " expressions; make it of several views"));
   }
   if (special_) {
     RUNNEL_TRY_ASSIGN(std::optional<Bound> found, special_(expression));

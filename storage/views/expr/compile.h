@@ -14,6 +14,14 @@ namespace runnel::storage::views {
 
 /// Expressions in each other after chains of AND and OR are made flat: the walks are recursive.
 inline constexpr std::size_t kMaxExpressionDepth = 400;
+/// Expressions that one compiler takes, parts and repeated looks at them counted: some 100 MB.
+inline constexpr std::size_t kMaxExpressions = 200'000;
+/// Texts of constants above this are not worked out when the statement is compiled, but for each
+/// row: a statement of a few hundred bytes could otherwise hold gigabytes of them.
+inline constexpr std::size_t kMaxFoldedBytes = 1024;
+/// Steps of a search (Context::steps) that working out one constant may take; above it the constant
+/// is left to the rows.
+inline constexpr std::uint64_t kMaxFoldedSteps = 64 * 1024;
 /// Digits behind the point that a division of DECIMALs has at least.
 inline constexpr std::uint8_t kDivisionScale = 16;
 
@@ -49,6 +57,8 @@ class Compiler {
   [[nodiscard]] Result<Program> program_as(const sql::Expression& expression, const Type& to);
 
   [[nodiscard]] Result<Bound> compile(const sql::Expression& expression);
+  /// It had more than kMaxExpressions, and everything is an error from then on.
+  [[nodiscard]] bool is_spent() const noexcept { return compiled_ > kMaxExpressions; }
   /// What assigns without losing: BIGINT to DECIMAL to DOUBLE, DATE to TIMESTAMPTZ, an untyped
   /// literal to everything. `what` begins the error: "LIKE".
   [[nodiscard]] Result<Bound> implicit(Bound from, const Type& to, sql::Place place,
@@ -65,14 +75,15 @@ class Compiler {
   std::shared_ptr<const Zone> zone_;
   Special special_;
   std::size_t depth_ = 0;
+  std::size_t compiled_ = 0;
 };
 
 /// The finished program of an expression.
 [[nodiscard]] Program finished(Bound bound);
 
 // ---- for the parts of the compiler
-/// A node over its operands; what is constant is worked out here, and its errors are the
-/// statement's.
+/// A node over its operands; what is constant, and small, is worked out here, and its errors are
+/// the statement's.
 [[nodiscard]] Result<Bound> made(Node node, std::vector<Bound> operands, sql::Place place);
 [[nodiscard]] Bound constant(Value value, const Type& type);
 [[nodiscard]] bool is_constant(const Bound& bound);
@@ -148,6 +159,7 @@ class Functions {
 
  private:
   [[nodiscard]] Result<Bound> variadic(const sql::Call& call, std::vector<Bound> arguments);
+  [[nodiscard]] Result<Bound> null_if_of(std::string_view name, std::vector<Bound> arguments);
   [[nodiscard]] Result<Bound> rounding(const sql::Call& call, Rounding kind,
                                        std::vector<Bound> arguments);
   [[nodiscard]] Result<Bound> of_time(const sql::Call& call, std::vector<Bound> arguments);

@@ -168,21 +168,7 @@ Result<Bound> Functions::variadic(const sql::Call& call, std::vector<Bound> argu
   }
   if (name == "nullif") {
     RUNNEL_TRY(takes(name, count, 2, 2, place_));
-    // The result is the first as it is; to be compared both become one type.
-    RUNNEL_TRY_ASSIGN(Bound again, compiler_.compile(*call.arguments[0]));
-    std::vector<Bound> both;
-    both.push_back(std::move(again));
-    both.push_back(std::move(arguments[1]));
-    RUNNEL_TRY_ASSIGN(const Type common, unify(compiler_, both, place_, shown));
-    Bound first = std::move(arguments[0]);
-    if (first.untyped) {
-      RUNNEL_TRY_ASSIGN(first, compiler_.implicit(std::move(first), common, place_, shown));
-    }
-    const Type type = first.type();
-    std::vector<Bound> all;
-    all.push_back(std::move(first));
-    for (Bound& bound : both) all.push_back(std::move(bound));
-    return made(node_of(null_if, type), std::move(all), place_);
+    return null_if_of(shown, std::move(arguments));
   }
   RUNNEL_TRY(takes(name, count, 1, kAnyNumber, place_));
   RUNNEL_TRY_ASSIGN(const Type common, unify(compiler_, arguments, place_, shown));
@@ -192,6 +178,29 @@ Result<Bound> Functions::variadic(const sql::Call& call, std::vector<Bound> argu
   }
   const Kernel kernel = !compares ? coalesce : name == "greatest" ? greatest : least;
   return made(node_of(kernel, common), std::move(arguments), place_);
+}
+
+/// The result is the first as it is; to be compared both become one type.
+Result<Bound> Functions::null_if_of(std::string_view name, std::vector<Bound> arguments) {
+  Bound first = std::move(arguments[0]);
+  std::vector<Bound> both;
+  if (is_constant(first)) {
+    both.push_back(constant(first.node->constant, first.type()));
+    both.back().untyped = first.untyped;
+  } else {
+    both.push_back({std::make_unique<Node>(node_of(read_operand, first.type())), false});
+  }
+  both.push_back(std::move(arguments[1]));
+  RUNNEL_TRY_ASSIGN(const Type common, unify(compiler_, both, place_, name));
+  if (first.untyped) {
+    RUNNEL_TRY_ASSIGN(first, compiler_.implicit(std::move(first), common, place_, name));
+  }
+  const Type type = first.type();
+  std::vector<Bound> all;
+  all.push_back(std::move(first));
+  all.push_back(std::move(both[1]));
+  if (both[0].node->kernel != read_operand) all.push_back(std::move(both[0]));
+  return made(node_of(null_if, type), std::move(all), place_);
 }
 
 /// ROUND and TRUNC take how many digits stay behind the point; it is part of the type, so it has to

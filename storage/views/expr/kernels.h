@@ -17,10 +17,18 @@ RowError is_null(const Node&, Context&, Value&);
 RowError is_distinct(const Node&, Context&, Value&);
 /// Children: the operand, then the list.
 RowError in_list(const Node&, Context&, Value&);
+/// Children: the operand, the least and the greatest; as operand >= least AND operand <= greatest.
+RowError is_between(const Node&, Context&, Value&);
 /// Children: condition and result in turns, then the result of ELSE.
 RowError case_when(const Node&, Context&, Value&);
+/// Children: the subject; what it may be equal to and the result in turns; the result of ELSE.
+RowError case_equal(const Node&, Context&, Value&);
 RowError coalesce(const Node&, Context&, Value&);
+/// Children: the value; what it must not be; and, where they are not compared as they are, the
+/// value as that one's type, over read_operand.
 RowError null_if(const Node&, Context&, Value&);
+/// The one value of the row that the node above made of its operand; no column.
+RowError read_operand(const Node&, Context&, Value&);
 RowError greatest(const Node&, Context&, Value&);
 RowError least(const Node&, Context&, Value&);
 

@@ -174,6 +174,47 @@ RowError in_list(const Node& node, Context& context, Value& out) {
   return RowError::kNone;
 }
 
+RowError is_between(const Node& node, Context& context, Value& out) {
+  Value operand;
+  if (const RowError why = run(node.child(0), context, operand); why != RowError::kNone) {
+    return why;
+  }
+  out = Value::null();
+  if (operand.is_null()) return RowError::kNone;
+  bool unknown = false;
+  for (const int outside : {-1, 1}) {
+    Value bound;
+    const RowError why = run(node.child(outside < 0 ? 1 : 2), context, bound);
+    if (why != RowError::kNone) return why;
+    if (bound.is_null()) {
+      unknown = true;
+    } else if (compare(operand, bound) * outside > 0) {
+      out = Value::boolean(node.negated);
+      return RowError::kNone;
+    }
+  }
+  if (!unknown) out = Value::boolean(!node.negated);
+  return RowError::kNone;
+}
+
+RowError case_equal(const Node& node, Context& context, Value& out) {
+  Value subject;
+  if (const RowError why = run(node.child(0), context, subject); why != RowError::kNone) {
+    return why;
+  }
+  std::size_t i = 1;
+  for (; i + 1 < node.children.size(); i += 2) {
+    if (subject.is_null()) continue;
+    Value value;
+    if (const RowError why = run(node.child(i), context, value); why != RowError::kNone) {
+      return why;
+    }
+    if (!value.is_null() && compare(subject, value) == 0)
+      return run(node.child(i + 1), context, out);
+  }
+  return run(node.child(i), context, out);
+}
+
 RowError case_when(const Node& node, Context& context, Value& out) {
   std::size_t i = 0;
   for (; i + 1 < node.children.size(); i += 2) {
@@ -194,17 +235,25 @@ RowError coalesce(const Node& node, Context& context, Value& out) {
   return RowError::kNone;
 }
 
+RowError read_operand(const Node& /*node*/, Context& context, Value& out) {
+  out = context.row.front();
+  return RowError::kNone;
+}
+
 RowError null_if(const Node& node, Context& context, Value& out) {
-  // Children: the value as it is; the value and what it must not be as one type.
-  Value left;
-  Value right;
-  if (const RowError why = run(node.child(1), context, left); why != RowError::kNone) return why;
-  if (const RowError why = run(node.child(2), context, right); why != RowError::kNone) return why;
-  if (!left.is_null() && !right.is_null() && left == right) {
-    out = Value::null();
-    return RowError::kNone;
+  Value value;
+  if (const RowError why = run(node.child(0), context, value); why != RowError::kNone) return why;
+  Value compared = value;
+  if (node.children.size() > 2) {
+    Context inner{{&value, 1}, context.arena, context.steps};
+    const RowError why = run(node.child(2), inner, compared);
+    if (why != RowError::kNone) return why;
   }
-  return run(node.child(0), context, out);
+  Value other;
+  if (const RowError why = run(node.child(1), context, other); why != RowError::kNone) return why;
+  const bool same = !compared.is_null() && !other.is_null() && compared == other;
+  out = same ? Value::null() : value;
+  return RowError::kNone;
 }
 
 RowError greatest(const Node& node, Context& context, Value& out) {

@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "storage/views/expr/kernels.h"
+#include "storage/views/expr/text_search.h"
 #include "storage/views/expr/utf8.h"
 
 namespace runnel::storage::views {
@@ -66,7 +67,7 @@ RowError change_case(const Node& /*node*/, Context& context, const Value* argume
 
 /// The second argument, if any, has the characters that go; else spaces do.
 template <bool kLeft, bool kRight>
-RowError trim(const Node& node, Context& /*context*/, const Value* arguments, Value& out) {
+RowError trim(const Node& node, Context& context, const Value* arguments, Value& out) {
   std::string_view text = arguments[0].as_text();
   const std::string_view set = node.children.size() > 1 ? arguments[1].as_text() : " ";
   const auto goes = [&](std::string_view character) {
@@ -76,11 +77,13 @@ RowError trim(const Node& node, Context& /*context*/, const Value* arguments, Va
     return false;
   };
   while (kLeft && !text.empty()) {
+    if (!context.take(set.size())) return RowError::kTooLarge;
     const std::size_t size = character_bytes(text, 0);
     if (!goes(text.substr(0, size))) break;
     text.remove_prefix(size);
   }
   while (kRight && !text.empty()) {
+    if (!context.take(set.size())) return RowError::kTooLarge;
     std::size_t at = text.size() - 1;
     while (at != 0 && continues_character(text[at])) --at;
     if (!goes(text.substr(at))) break;
@@ -135,10 +138,9 @@ RowError right_of(const Node& /*node*/, Context& /*context*/, const Value* argum
 RowError position_of(const Node& /*node*/, Context& /*context*/, const Value* arguments,
                      Value& out) {
   const std::string_view text = arguments[0].as_text();
-  const std::size_t at = text.find(arguments[1].as_text());
-  out = Value::bigint(at == std::string_view::npos
-                          ? 0
-                          : static_cast<std::int64_t>(count_characters(text.substr(0, at))) + 1);
+  const std::size_t at = find_text(text, arguments[1].as_text());
+  out = Value::bigint(
+      at == kNotFound ? 0 : static_cast<std::int64_t>(count_characters(text.substr(0, at))) + 1);
   return RowError::kNone;
 }
 RowError begins(const Node& /*node*/, Context& /*context*/, const Value* arguments, Value& out) {
@@ -150,8 +152,7 @@ RowError ends(const Node& /*node*/, Context& /*context*/, const Value* arguments
   return RowError::kNone;
 }
 RowError has_part(const Node& /*node*/, Context& /*context*/, const Value* arguments, Value& out) {
-  out =
-      Value::boolean(arguments[0].as_text().find(arguments[1].as_text()) != std::string_view::npos);
+  out = Value::boolean(find_text(arguments[0].as_text(), arguments[1].as_text()) != kNotFound);
   return RowError::kNone;
 }
 

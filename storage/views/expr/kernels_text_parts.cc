@@ -1,4 +1,5 @@
 #include "storage/views/expr/kernels.h"
+#include "storage/views/expr/text_search.h"
 #include "storage/views/expr/utf8.h"
 
 namespace runnel::storage::views {
@@ -10,7 +11,7 @@ RowError replace_in(const Node& /*node*/, Context& context, const Value* argumen
   const std::string_view part = arguments[1].as_text();
   const std::string_view by = arguments[2].as_text();
   std::size_t found = 0;
-  for (std::size_t at = 0; !part.empty() && (at = text.find(part, at)) != std::string_view::npos;
+  for (std::size_t at = 0; !part.empty() && (at = find_text(text, part, at)) != kNotFound;
        at += part.size()) {
     ++found;
   }
@@ -26,7 +27,7 @@ RowError replace_in(const Node& /*node*/, Context& context, const Value* argumen
   out = Value::text({at, bytes});
   std::string_view rest = text;
   for (; found != 0; --found) {
-    const std::size_t next = rest.find(part);
+    const std::size_t next = find_text(rest, part);
     at = std::copy_n(rest.begin(), next, at);
     at = std::copy(by.begin(), by.end(), at);
     rest.remove_prefix(next + part.size());
@@ -36,8 +37,7 @@ RowError replace_in(const Node& /*node*/, Context& context, const Value* argumen
 }
 
 /// The part of that number (from 1; negative: from the end) between separators.
-RowError split_text(const Node& /*node*/, Context& /*context*/, const Value* arguments,
-                    Value& out) {
+RowError split_text(const Node& /*node*/, Context& context, const Value* arguments, Value& out) {
   std::string_view text = arguments[0].as_text();
   const std::string_view separator = arguments[1].as_text();
   std::int64_t number = arguments[2].as_bigint();
@@ -47,20 +47,24 @@ RowError split_text(const Node& /*node*/, Context& /*context*/, const Value* arg
     out = Value::text(number == 1 || number == -1 ? text : nothing);
     return RowError::kNone;
   }
+  // From the end each place is compared with the whole of it.
+  if (number < 0 && separator.size() > 1 && !context.take(text.size() * separator.size())) {
+    return RowError::kTooLarge;
+  }
   while (number > 1 || number < -1) {
     const bool forward = number > 0;
-    const std::size_t at = forward ? text.find(separator) : text.rfind(separator);
-    if (at == std::string_view::npos) {
+    const std::size_t at = forward ? find_text(text, separator) : text.rfind(separator);
+    if (at == kNotFound) {
       out = Value::text(nothing);
       return RowError::kNone;
     }
     text = forward ? text.substr(at + separator.size()) : text.substr(0, at);
     number += forward ? -1 : 1;
   }
-  const std::size_t at = number > 0 ? text.find(separator) : text.rfind(separator);
+  const std::size_t at = number > 0 ? find_text(text, separator) : text.rfind(separator);
   if (number > 0) {
     text = text.substr(0, at);
-  } else if (at != std::string_view::npos) {
+  } else if (at != kNotFound) {
     text = text.substr(at + separator.size());
   }
   out = Value::text(text);
@@ -137,11 +141,14 @@ bool same_letter(char a, char b, bool any_case) {
 
 /// % is any text, _ one character, and a backslash takes the meaning from what follows. After a
 /// mismatch only the last % can give way: what was matched before it is as short as it can be.
-bool matches(std::string_view text, std::string_view pattern, bool any_case) {
+/// kTooLarge: it gives way more often than searches may.
+RowError matches(std::string_view text, std::string_view pattern, bool any_case, Context& context,
+                 bool& out) {
   std::size_t at = 0;
   std::size_t in_pattern = 0;
-  std::size_t last_any = std::string_view::npos;
+  std::size_t last_any = kNotFound;
   std::size_t last_at = 0;
+  out = false;
   while (at < text.size()) {
     const char wanted = in_pattern < pattern.size() ? pattern[in_pattern] : '\0';
     if (in_pattern < pattern.size() && wanted == '%') {
@@ -162,19 +169,24 @@ bool matches(std::string_view text, std::string_view pattern, bool any_case) {
         continue;
       }
     }
-    if (last_any == std::string_view::npos) return false;
+    if (last_any == kNotFound) return RowError::kNone;
+    // What was matched behind the % is matched again.
+    if (!context.take(1 + at - last_at)) return RowError::kTooLarge;
     last_at += character_bytes(text, last_at);
     at = last_at;
     in_pattern = last_any;
   }
   while (in_pattern < pattern.size() && pattern[in_pattern] == '%') ++in_pattern;
-  return in_pattern == pattern.size();
+  out = in_pattern == pattern.size();
+  return RowError::kNone;
 }
 
-RowError like_strict(const Node& node, Context& /*context*/, const Value* arguments, Value& out) {
-  const bool found = matches(arguments[0].as_text(), arguments[1].as_text(), node.any_case);
+RowError like_strict(const Node& node, Context& context, const Value* arguments, Value& out) {
+  bool found = false;
+  const RowError why =
+      matches(arguments[0].as_text(), arguments[1].as_text(), node.any_case, context, found);
   out = Value::boolean(found != node.negated);
-  return RowError::kNone;
+  return why;
 }
 
 }  // namespace

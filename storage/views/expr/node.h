@@ -15,9 +15,23 @@ namespace runnel::storage::views {
 
 struct Node;
 
+/// Steps that the searches in one expression (LIKE, STRPOS, REPLACE, TRIM and the like) may take
+/// for one row: a second or so. Above it the expression fails, kTooLarge. A record of a megabyte is
+/// far from it; texts that were made to be slow to search are not. Steps, not time: a replay has to
+/// fail at the same rows.
+inline constexpr std::uint64_t kMaxSearchSteps = 256u << 20;
+
 struct Context {
   std::span<const Value> row;
   Arena& arena;
+  std::uint64_t& steps;  ///< that searches may still take
+
+  /// False: it would be more steps than there are left.
+  [[nodiscard]] bool take(std::uint64_t count) noexcept {
+    if (count > steps) return false;
+    steps -= count;
+    return true;
+  }
 };
 
 using Kernel = RowError (*)(const Node& node, Context& context, Value& out);

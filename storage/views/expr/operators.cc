@@ -300,18 +300,14 @@ Result<Bound> Operators::in(const sql::InList& e) {
 }
 
 Result<Bound> Operators::between(const sql::Between& e) {
-  RUNNEL_TRY_ASSIGN(Bound first, compiler_.compile(*e.operand));
-  RUNNEL_TRY_ASSIGN(Bound second, compiler_.compile(*e.operand));
+  RUNNEL_TRY_ASSIGN(Bound operand, compiler_.compile(*e.operand));
   RUNNEL_TRY_ASSIGN(Bound low, compiler_.compile(*e.low));
   RUNNEL_TRY_ASSIGN(Bound high, compiler_.compile(*e.high));
-  RUNNEL_TRY_ASSIGN(Bound above, comparison(Comparison::kGreaterEqual, "BETWEEN", std::move(first),
-                                            std::move(low)));
-  RUNNEL_TRY_ASSIGN(Bound below, comparison(Comparison::kLessEqual, "BETWEEN", std::move(second),
-                                            std::move(high)));
-  RUNNEL_TRY_ASSIGN(Bound both, made(node_of(logical_and, boolean_type()),
-                                     operands_of(std::move(above), std::move(below)), place_));
-  if (!e.negated) return both;
-  return made(node_of(logical_not, boolean_type()), operands_of(std::move(both)), place_);
+  std::vector<Bound> all = operands_of(std::move(operand), std::move(low), std::move(high));
+  RUNNEL_TRY(comparable(compiler_, all, place_, "BETWEEN"));
+  Node node = node_of(is_between, boolean_type());
+  node.negated = e.negated;
+  return made(std::move(node), std::move(all), place_);
 }
 
 Result<Bound> Operators::like_test(const sql::Like& e) {
@@ -326,16 +322,17 @@ Result<Bound> Operators::like_test(const sql::Like& e) {
   return made(std::move(node), operands_of(std::move(operand), std::move(pattern)), place_);
 }
 
+/// CASE x WHEN compiles and computes x once: nested in itself it would double with each level.
 Result<Bound> Operators::case_of(const sql::Case& e) {
-  std::vector<Bound> conditions;
+  std::vector<Bound> conditions;  // the subject first, if there is one
   std::vector<Bound> results;
+  if (e.subject) {
+    RUNNEL_TRY_ASSIGN(Bound subject, compiler_.compile(*e.subject));
+    conditions.push_back(std::move(subject));
+  }
   for (const auto& [when, then] : e.branches) {
     RUNNEL_TRY_ASSIGN(Bound condition, compiler_.compile(*when));
-    if (e.subject) {
-      RUNNEL_TRY_ASSIGN(Bound subject, compiler_.compile(*e.subject));
-      RUNNEL_TRY_ASSIGN(condition, comparison(Comparison::kEqual, "CASE", std::move(subject),
-                                              std::move(condition)));
-    } else {
+    if (!e.subject) {
       RUNNEL_TRY_ASSIGN(
           condition, compiler_.implicit(std::move(condition), boolean_type(), when->place, "WHEN"));
     }
@@ -343,6 +340,7 @@ Result<Bound> Operators::case_of(const sql::Case& e) {
     conditions.push_back(std::move(condition));
     results.push_back(std::move(result));
   }
+  if (e.subject) RUNNEL_TRY(comparable(compiler_, conditions, place_, "CASE"));
   if (e.otherwise) {
     RUNNEL_TRY_ASSIGN(Bound result, compiler_.compile(*e.otherwise));
     results.push_back(std::move(result));
@@ -353,11 +351,13 @@ Result<Bound> Operators::case_of(const sql::Case& e) {
   }
   RUNNEL_TRY_ASSIGN(const Type common, unify(compiler_, results, place_, "CASE"));
   std::vector<Bound> all;
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (i < conditions.size()) all.push_back(std::move(conditions[i]));
-    all.push_back(std::move(results[i]));
+  auto condition = conditions.begin();
+  if (e.subject) all.push_back(std::move(*condition++));
+  for (Bound& result : results) {
+    if (condition != conditions.end()) all.push_back(std::move(*condition++));
+    all.push_back(std::move(result));
   }
-  return made(node_of(case_when, common), std::move(all), place_);
+  return made(node_of(e.subject ? case_equal : case_when, common), std::move(all), place_);
 }
 
 Result<Bound> Operators::extract(const sql::Extract& e) {

@@ -126,7 +126,10 @@ Result<std::optional<Bound>> GroupBinder::grouped(const sql::Expression& part) {
     return bound_column(slot, plan_.aggregates[slot - plan_.keys.size()].result);
   }
   if (call != nullptr) RUNNEL_TRY(check_function(*call, part.place));
-  return key_of(part);
+  auto key = key_of(part);
+  // A compiler that takes no more finds no keys: that is an error, not an answer.
+  if (!key && keys_.is_spent()) RUNNEL_TRY(keys_.program(part));
+  return key;
 }
 
 std::optional<Bound> GroupBinder::key_of(const sql::Expression& part) {

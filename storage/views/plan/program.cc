@@ -13,7 +13,8 @@ RowError Program::evaluate(std::span<const Value> row, Arena& arena, Value& out)
     out = row[*column_];
     return RowError::kNone;
   }
-  Context context{row, arena};
+  std::uint64_t steps = kMaxSearchSteps;
+  Context context{row, arena, steps};
   const RowError why = run(*compiled_->root, context, out);
   if (why != RowError::kNone) out = Value::null();
   return why;

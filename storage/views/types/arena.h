@@ -19,10 +19,12 @@ inline constexpr std::size_t kMaxArenaBytes = 64u << 20;
 class Arena {
  public:
   Arena() = default;
+  /// At most `max_bytes`, which are kMaxArenaBytes or less.
+  explicit Arena(std::size_t max_bytes) : max_bytes_(max_bytes) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// `bytes` to write to, or nullptr above kMaxArenaBytes. Valid until clear().
+  /// `bytes` to write to, or nullptr above the most it may hold. Valid until clear().
   [[nodiscard]] char* allocate(std::size_t bytes) {
     if (next_ != nullptr && bytes <= left_) {
       char* const at = next_;
@@ -51,7 +53,7 @@ class Arena {
   char* grow(std::size_t bytes) {
     const std::size_t size =
         blocks_.empty() && bytes <= kFirstBytes ? kFirstBytes : std::max(bytes, kFirstBytes);
-    if (bytes > kMaxArenaBytes || taken_ + size > kMaxArenaBytes) return nullptr;
+    if (bytes > max_bytes_ || taken_ + size > max_bytes_) return nullptr;
     // The first block has a fixed size: clear() relies on it.
     if (blocks_.empty() && size != kFirstBytes) static_cast<void>(grow(0));
     blocks_.push_back(std::make_unique_for_overwrite<char[]>(size));
@@ -65,6 +67,7 @@ class Arena {
   char* next_ = nullptr;
   std::size_t left_ = 0;
   std::size_t taken_ = 0;  ///< in all blocks
+  std::size_t max_bytes_ = kMaxArenaBytes;
 };
 
 }  // namespace runnel::storage::views
