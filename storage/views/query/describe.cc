@@ -14,15 +14,15 @@ std::string_view state_of(const Definition& one) {
   return one.view || one.stream ? "running" : "";
 }
 
-/// What it reads from.
+/// What it reads from, joined tables included.
 std::string input_of(const Definition& one) {
-  const SourcePlan* input = one.source.get();
-  if (one.view) input = &one.view->source;
-  if (one.stream) input = &one.stream->source;
-  if (input == nullptr) return {};
-  if (input->topic.empty()) return "view " + input->name;
-  const bool direct = !one.view && !one.stream;
-  return direct ? "topic " + input->topic : "source " + input->name;
+  if (!one.view && !one.stream) return one.source ? "topic " + one.source->topic : std::string();
+  const SourcePlan& input = one.view ? one.view->source : one.stream->source;
+  std::string names = (input.topic.empty() ? "view " : "source ") + input.name;
+  for (const JoinPlan& join : one.view ? one.view->joins : one.stream->joins) {
+    names += ", table " + join.table.name;
+  }
+  return names;
 }
 
 class Description {
