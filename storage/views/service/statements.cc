@@ -359,10 +359,6 @@ Result<Answer> Service::define(const sql::CreateStream& statement, const std::st
   RUNNEL_TRY_ASSIGN(const Taken taken,
                     check_name(statement.topic, sql::ObjectKind::kStream, false, false));
   RUNNEL_TRY_ASSIGN(StreamPlan plan, bind_stream(statement, text, *definitions()));
-  if (!plan.joins.empty()) {
-    return fail(ErrorCode::kUnsupported,
-                "INSERT INTO can't join a table; join it in a materialised view");
-  }
   RUNNEL_TRY(check_supported(plan.source, plan.joins));
   ViewOptions options;
   RUNNEL_TRY(bind_options(statement.options, options));

@@ -23,9 +23,12 @@ std::string position_key(ViewId id, std::uint32_t partition) {
 }
 
 RowNeed need_of(const StreamPlan& plan) {
-  RowNeed need{&plan.source, plan.slots_read, plan.source.row_slots()};
+  RowNeed need{&plan.source, plan.slots_read, plan.source.row_slots(), plan.joins};
+  for (const JoinPlan& join : plan.joins) need.row_slots += join.table.columns.size();
   const Slot event_time = plan.source.slot_of(PseudoColumn::kEventTime);
-  const bool reads_time = std::binary_search(need.slots.begin(), need.slots.end(), event_time);
+  // Rows of a table are as of that time.
+  const bool reads_time =
+      !plan.joins.empty() || std::binary_search(need.slots.begin(), need.slots.end(), event_time);
   if (plan.source.watermark && reads_time) {
     need.slots.push_back(plan.source.watermark->column);
     std::sort(need.slots.begin(), need.slots.end());
@@ -112,9 +115,13 @@ void TopicStream::stop(const Error& why) {
 
 Result<bool> TopicStream::round() {
   bool any = false;
+  // What was committed before these ends is in the tables that records are joined with.
+  std::vector<Offset> ends;
+  for (const PartitionRef& p : partitions_) ends.push_back(store_.partition_info(p).last_stable);
+  RUNNEL_TRY(rows_.prepare(store_, [this](std::size_t, const Error& why) { stop(why); }));
   for (std::size_t p = 0; p < partitions_.size(); ++p) {
     if (failure()) return false;
-    const auto more = read(p);
+    const auto more = read(p, ends[p]);
     if (more) {
       any = any || *more;
       continue;
@@ -128,7 +135,7 @@ Result<bool> TopicStream::round() {
   return any;
 }
 
-Result<bool> TopicStream::read(std::size_t partition) {
+Result<bool> TopicStream::read(std::size_t partition, Offset end) {
   const PartitionInfo info = store_.partition_info(partitions_[partition]);
   const Offset from(cursors_[partition].next);
   if (from < info.log_start) {
@@ -146,21 +153,23 @@ Result<bool> TopicStream::read(std::size_t partition) {
   const auto fetched = store_.fetch_and_wait(std::move(request));
   const FetchedPartition& head = fetched[0].head;
   if (head.error) return fail(*head.error);
-  if (head.next <= from) return false;
+  if (head.next <= from || end <= from) return false;
+  const Offset next = std::min(head.next, end);
   rules_ = store_.record_rules(targets_[partition % targets_.size()]);
-  RUNNEL_TRY(pass_batches(partition, from, fetched[0].batches.bytes(), head.aborted));
-  cursors_[partition].next = head.next.value();
+  RUNNEL_TRY(pass_batches(partition, from, next, fetched[0].batches.bytes(), head.aborted));
+  cursors_[partition].next = next.value();
   RUNNEL_TRY(commit(partition));
   return true;
 }
 
-Status TopicStream::pass_batches(std::size_t partition, Offset from, Bytes batches,
+Status TopicStream::pass_batches(std::size_t partition, Offset from, Offset end, Bytes batches,
                                  const std::vector<AbortedTransaction>& aborted) {
   const auto pass_one = [&](const protocol::Record& record) -> Result<bool> {
     if (record.offset >= from) RUNNEL_TRY(pass(partition, record));
     return true;
   };
   return for_each_committed_batch(batches, aborted, [&](Bytes batch) -> Result<bool> {
+    if (protocol::BatchView(batch).base_offset() >= end) return false;
     RUNNEL_TRY(for_each_record(batch, pass_one));
     return true;
   });
@@ -200,7 +209,7 @@ Status TopicStream::pass(std::size_t partition, const protocol::Record& record) 
 RowError TopicStream::make(const FoldRow& row, bool& through) {
   json_.clear();
   arena_.clear();
-  if (row.error == RowError::kNoValue) return RowError::kNone;
+  if (row.error == RowError::kNoValue || row.error == RowError::kNoMatch) return RowError::kNone;
   if (row.error != RowError::kNone) return row.error;
   const bool errors_are_null = plan_.source.on_error == sql::OnError::kNull;
   through = true;

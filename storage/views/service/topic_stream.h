@@ -1,6 +1,7 @@
 // INSERT INTO topic SELECT: each record that passes the filter becomes one record of JSON in
 // another topic, with the source record's key and timestamp, in the partition of the same number
-// (modulo the target's number of partitions), so that the order of a partition stays.
+// (modulo the target's number of partitions), so that the order of a partition stays. A joined
+// table's row is that of the record's event time, as in views.
 //
 // What is appended and how far the source was read are one commit of the store: every record comes
 // once, whatever crashes when. Dead letters go along in the same commit.
@@ -61,8 +62,9 @@ class TopicStream final : public TopicRounds {
 
   TopicStream(Store& store, Clock& clock, const StreamPlan& plan, TopicStreamOptions options);
   [[nodiscard]] Status load();
-  [[nodiscard]] Result<bool> read(std::size_t partition);
-  [[nodiscard]] Status pass_batches(std::size_t partition, Offset from, Bytes batches,
+  /// Reads up to `end` at most.
+  [[nodiscard]] Result<bool> read(std::size_t partition, Offset end);
+  [[nodiscard]] Status pass_batches(std::size_t partition, Offset from, Offset end, Bytes batches,
                                     const std::vector<AbortedTransaction>& aborted);
   [[nodiscard]] Status pass(std::size_t partition, const protocol::Record& record);
   /// The record as JSON in json_, or why not; `through`: the filter lets it pass.

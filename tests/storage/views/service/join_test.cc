@@ -127,6 +127,43 @@ TEST_F(JoinTest, VerifyAndExplainKnowOfIt) {
   EXPECT_NE(text.find("as of its event time"), std::string::npos) << text;
 }
 
+TEST_F(JoinTest, AStreamEnrichesRecordsByTheRowOfTheirTime) {
+  create("enriched", 2);
+  put_campaign("sea", "AU", 10'000);
+  give({at("sea", 100, 5), at("sky", 1, 15)});
+  const std::string statement =
+      "INSERT INTO enriched SELECT d.campaign, c.country, d.amount FROM donations d JOIN "
+      "campaigns c ON d.campaign = c.campaign WHERE c.country <> 'XX'";
+  const Answer explained = run("EXPLAIN " + statement);
+  std::string text;
+  for (std::size_t i = 0; i < explained.rows.size(); ++i) {
+    text += to_string(explained.rows[i][0]) + "\n";
+  }
+  EXPECT_NE(text.find("as of its event time"), std::string::npos) << text;
+  run(statement);
+  catch_up("enriched");
+  put_campaign("sea", "NZ", 20'000);
+  put_campaign("off", "XX", 20'000);
+  kill();
+  give({at("sea", 300, 19), at("off", 1, 25), at("sea", 400, 21)});
+  catch_up("enriched");
+  EXPECT_EQ(values("enriched"),
+            (std::vector<std::string>{R"({"campaign":"sea","country":"AU","amount":1.00})",
+                                      R"({"campaign":"sea","country":"AU","amount":3.00})",
+                                      R"({"campaign":"sea","country":"NZ","amount":4.00})"}));
+  const ViewStatus now = status("enriched");
+  EXPECT_EQ(now.totals.filtered, 2u) << "without a row, and what WHERE leaves out";
+  EXPECT_EQ(now.totals.records, now.totals.applied + now.totals.filtered);
+  EXPECT_NE(refused("INSERT INTO campaigns SELECT d.campaign, c.country FROM donations d LEFT JOIN "
+                    "campaigns c ON d.campaign = c.campaign")
+                .find("campaigns"),
+            std::string::npos)
+      << "what it writes would change what it reads";
+  ASSERT_TRUE(store->delete_topic("campaigns"));
+  give({at("sea", 400, 21)});
+  wait_for("enriched", ViewState::kFailed);
+}
+
 TEST_F(JoinTest, AViewWhoseTableIsGoneFails) {
   put_campaign("sea", "AU", 0);
   create_view("by_country");
