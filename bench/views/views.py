@@ -2,12 +2,14 @@
 """What views cost: events per second of processor time, memory, a restart after kill -9.
 
 usage: bench/views/views.py BINARY DONATIONS [--events N] [--cases campaign,hour,page,five] [--kill]
-                            [--streams] [--duckdb] [--dir DIR]
+                            [--points POINT_LOAD] [--idle PAIRS] [--streams] [--duckdb] [--dir DIR]
 
 DONATIONS is the program runnel_donations. The views are made and paused, events are produced into
 their topic, then the views are resumed, and the broker's processor time until they have all of them
 is the engine's: reading, decoding, folding and storing. Sums are compared with the generator's, to the cent. --kill kills the broker in
-mid-stream with five views. --streams measures Kafka Streams on the same topic in the same run (needs
+mid-stream with five views. --points asks for groups by their keys with runnel_point_load while 50,000
+events a second are folded. --idle appends with and without ten views of a topic where nothing happens,
+in turn, and compares the broker's processor time. --streams measures Kafka Streams on the same topic in the same run (needs
 java and mvn), --duckdb lets DuckDB (from PyPI) read the same JSON as a batch.
 """
 import argparse
@@ -174,6 +176,48 @@ class Measurement:
                           "seconds_to_current": round(seconds, 2)}), flush=True)
         self.clear(views)
 
+    def points(self):
+        """Point queries, alone and while events are folded."""
+        self.load(["by_campaign"])
+        self.resume(["by_campaign"])
+        self.wait(["by_campaign"])
+        for rate in (0, 50_000):
+            for in_flight in (1, 32, 128):
+                done = subprocess.run(
+                    [self.arguments.points, "--broker", self.broker.address, "--pid",
+                     str(self.pid()), "--in-flight", str(in_flight), "--events-per-second",
+                     str(rate), "--seconds", "5"], capture_output=True, text=True, check=True)
+                print(json.dumps({"who": "runnel", **json.loads(done.stdout)}), flush=True)
+        self.clear(["by_campaign"])
+
+    def idle(self):
+        """What ten views that have nothing to do cost those who append to another topic."""
+        self.broker.out("topic", "create", "donations", "-p", str(PARTITIONS))
+        self.sql(SOURCE)
+
+        def append():
+            cpu = cpu_seconds(self.pid())
+            done = json.loads(self.broker.out("bench", "produce", "--records", "1000000", "--pid",
+                                              str(self.pid()), "-o", "json"))
+            return cpu_seconds(self.pid()) - cpu, done
+        append()  # warms up
+        ratios = []
+        for _ in range(self.arguments.idle):
+            without, _ = append()
+            for number in range(10):
+                self.sql(f"CREATE MATERIALIZED VIEW idle{number} AS {VIEWS['by_campaign']}")
+            with_views, _ = append()
+            for number in range(10):
+                self.sql(f"DROP MATERIALIZED VIEW idle{number}")
+            ratios.append(with_views / without)
+        ratios.sort()
+        print(json.dumps({"who": "runnel", "case": "ten idle views", "pairs": len(ratios),
+                          "cpu_with_over_without_median": round(ratios[len(ratios) // 2], 4),
+                          "least": round(ratios[0], 4), "most": round(ratios[-1], 4)}),
+              flush=True)
+        self.sql("DROP SOURCE donations")
+        self.broker.out("topic", "delete", "donations")
+
     def streams(self, case):
         import maven  # pylint: disable=import-outside-toplevel
         jars = maven.copy_jars("streams-bench",
@@ -222,6 +266,8 @@ def main():
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--cases", default="campaign,hour,page,five")
     parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--points")
+    parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--streams", action="store_true")
     parser.add_argument("--duckdb", action="store_true")
     parser.add_argument("--dir")
@@ -235,6 +281,10 @@ def main():
             measurement.measure(case)
         if arguments.kill:
             measurement.kill()
+        if arguments.points:
+            measurement.points()
+        if arguments.idle:
+            measurement.idle()
         if arguments.duckdb:
             measurement.duckdb()
     finally:

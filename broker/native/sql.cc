@@ -8,6 +8,7 @@
 
 #include "broker/native/native_session.h"
 #include "broker/native/view_cells.h"
+#include "storage/views/query/group_finder.h"
 #include "storage/views/sql/parser.h"
 
 namespace runnel::broker {
@@ -75,8 +76,21 @@ JobDone run_sql(views::ViewService& service, const native::Sql& request,
   return done;
 }
 
-Result<views::Answer> find_one(const views::ReadSnapshot& snapshot, const native::ViewGet& get) {
-  const views::DefinitionRef view = snapshot.definitions->find(get.view);
+/// Answers the point queries of one snapshot.
+class Finders {
+ public:
+  explicit Finders(views::ReadSnapshot snapshot) : snapshot_(std::move(snapshot)) {}
+  Result<views::Answer> find(const native::ViewGet& get);
+
+ private:
+  views::ReadSnapshot snapshot_;
+  std::map<const views::Definition*, std::unique_ptr<views::GroupFinder>> finders_;
+  views::Arena arena_;
+  std::vector<views::Value> values_;
+};
+
+Result<views::Answer> Finders::find(const native::ViewGet& get) {
+  const views::DefinitionRef view = snapshot_.definitions->find(get.view);
   if (view != nullptr && view->view == nullptr && view->failure) return fail(*view->failure);
   if (view == nullptr || view->view == nullptr) {
     return fail(ErrorCode::kNotFound,
@@ -91,14 +105,17 @@ Result<views::Answer> find_one(const views::ReadSnapshot& snapshot, const native
                     " columns (" + names + "), and " + std::to_string(get.key.size()) +
                     " values were given");
   }
-  views::Arena arena;
-  std::vector<views::Value> values;
-  values.reserve(keys.size());
+  arena_.clear();
+  values_.clear();
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    RUNNEL_TRY_ASSIGN(values.emplace_back(),
-                      value_of_cell(get.key[i], keys[i].type, keys[i].name, arena));
+    RUNNEL_TRY_ASSIGN(values_.emplace_back(),
+                      value_of_cell(get.key[i], keys[i].type, keys[i].name, arena_));
   }
-  return views::find_group(*view, values, snapshot);
+  std::unique_ptr<views::GroupFinder>& finder = finders_[view.get()];
+  if (finder == nullptr) {
+    RUNNEL_TRY_ASSIGN(finder, views::GroupFinder::open(*view, snapshot_));
+  }
+  return finder->find(values_);
 }
 
 native::ViewStatus status_of(views::ViewStatus from) {
@@ -249,13 +266,13 @@ void NativeSession::begin_gets() {
   gets_at_work_ = true;
   auto batch = std::make_shared<std::vector<PendingGet>>(std::exchange(gets_, {}));
   const auto step = [replies = replies_, service = service_.views(), batch] {
-    const views::ReadSnapshot snapshot = service->snapshot();
+    Finders finders(service->snapshot());
     GetsDone done;
     done.answers.reserve(batch->size());
     for (const PendingGet& get : *batch) {
       GetsDone::Answer& answer = done.answers.emplace_back();
       answer.correlation = get.correlation;
-      auto found = find_one(snapshot, get.request);
+      auto found = finders.find(get.request);
       if (!found) {
         answer.response = failure_of(found.error());
         continue;

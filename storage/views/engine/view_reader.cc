@@ -128,24 +128,45 @@ Status ViewReader::read_after(std::string_view key, const Visit& visit) {
 }
 
 Result<bool> ViewReader::read_group(std::string_view key, const Visit& visit) {
-  const std::string begin = key_prefix(id_, Space::kGroups) + std::string(key);
-  RUNNEL_TRY(scan(begin, behind_prefix(begin), visit));
+  key_.assign(key_prefix(id_, Space::kGroups)).append(key);
+  if (is_session() || aggregates_.sketches() > 0) {
+    RUNNEL_TRY(scan(key_, behind_prefix(key_), visit));
+    return emitted_;
+  }
+  // One entry of each partition and nothing else: quicker to look up than to look for.
+  begin_visit(visit);
+  const std::size_t bytes = key_.size();
+  key_.resize(bytes + kPartitionBytes);
+  for (const auto& [partition, cursor] : cursors_) {
+    store_be(key_.data() + bytes, partition);
+    RUNNEL_TRY_ASSIGN(const bool found, state_.get(key_, value_));
+    if (found) sound_ = begin_state(key, {}, value_) && sound_;
+  }
+  RUNNEL_TRY(end_visit());
   return emitted_;
 }
 
 Status ViewReader::scan(const std::string& begin, const std::string& end, const Visit& visit) {
-  visit_ = &visit;
-  going_on_ = true;
-  sound_ = true;
-  emitted_ = false;
-  parts_ = 0;
-  session_parts_.clear();
+  begin_visit(visit);
   if (end.empty() || begin < end) {
     RUNNEL_TRY(state_.scan(begin, end, [&](std::string_view key, std::string_view value) {
       sound_ = take(key.substr(kKeyPrefixBytes), value) && sound_;
       return sound_ && going_on_;
     }));
   }
+  return end_visit();
+}
+
+void ViewReader::begin_visit(const Visit& visit) {
+  visit_ = &visit;
+  going_on_ = true;
+  sound_ = true;
+  emitted_ = false;
+  parts_ = 0;
+  session_parts_.clear();
+}
+
+Status ViewReader::end_visit() {
   if (sound_ && going_on_) finish_group();
   visit_ = nullptr;
   if (!sound_) return damaged();

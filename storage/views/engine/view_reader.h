@@ -90,6 +90,9 @@ class ViewReader {
   [[nodiscard]] Owned make_state() const;
   [[nodiscard]] Result<std::pair<std::string, std::string>> bounds_of(const ReadRange& range) const;
   [[nodiscard]] Status scan(const std::string& begin, const std::string& end, const Visit& visit);
+  void begin_visit(const Visit& visit);
+  /// The group at hand was the last.
+  [[nodiscard]] Status end_visit();
   /// Takes one entry in; false: damaged. Clears `going_on` where a visit said so.
   [[nodiscard]] bool take(std::string_view key, std::string_view value);
   [[nodiscard]] bool begin_state(std::string_view columns, std::string_view tail,
@@ -124,6 +127,8 @@ class ViewReader {
   std::vector<SessionPart> session_parts_;
   std::vector<Value> groups_;
   std::vector<Value> outputs_;
+  std::string key_;
+  std::string value_;
   Arena arena_;
 };
 

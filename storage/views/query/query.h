@@ -41,8 +41,9 @@ struct QueryLimits {
 /// kNotAvailable: the records that the view was made of are not all there any more.
 [[nodiscard]] Result<Answer> verify(const sql::Verify& statement, const ReadSnapshot& snapshot,
                                     const QueryLimits& limits);
+
 /// One group of a view by its whole key (the group columns in GROUP BY order): no rows where there
-/// is none. The quick way for a point query.
+/// is none. Many questions at once: group_finder.h.
 [[nodiscard]] Result<Answer> find_group(const Definition& view, std::span<const Value> key,
                                         const ReadSnapshot& snapshot);
 

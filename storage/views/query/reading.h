@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -76,6 +77,20 @@ using GroupVisit = std::function<Result<bool>(std::span<const Value> groups, std
 [[nodiscard]] Status read_groups(const Definition& view, std::span<const ReadRange> ranges,
                                  std::span<const Slot> slots, Reading& reading,
                                  const GroupVisit& visit);
+
+/// The state of a view that keeps one; where it is goes to `reading`. kNotAvailable: there is none,
+/// or the view failed before it had any.
+[[nodiscard]] Result<std::unique_ptr<ViewReader>> open_state(const Definition& view,
+                                                             Reading& reading);
+/// What of a row can't be told because something of it could not be computed; nullopt: nothing that
+/// is wanted.
+[[nodiscard]] std::optional<Reading::Unsound> unsound_of(const Definition& definition,
+                                                         const ReadRow& row,
+                                                         std::span<const Slot> wanted);
+/// What a reader has to know of a view that is not as it should be.
+void note_condition(const Definition& view, std::vector<std::string>& notices);
+/// So many rows have less distinct values than there were.
+[[nodiscard]] std::string bounded_notice(const Definition& view, std::uint64_t rows);
 
 /// What of a view's groups has to be read; in order, none overlaps another. One without bounds:
 /// all of them.

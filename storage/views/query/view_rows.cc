@@ -85,7 +85,8 @@ std::string key_text(const ViewPlan& view, const ReadRow& row) {
   return text.empty() ? "the view's one row" : "the row with " + text;
 }
 
-/// What of a row can't be told because something of it could not be computed.
+}  // namespace
+
 std::optional<Reading::Unsound> unsound_of(const Definition& definition, const ReadRow& row,
                                            std::span<const Slot> wanted) {
   const ViewPlan& view = *definition.view;
@@ -115,8 +116,7 @@ std::optional<Reading::Unsound> unsound_of(const Definition& definition, const R
                                   "; leave the row out with WHERE, or the column")};
 }
 
-Status read_state(const Definition& view, std::span<const ReadRange> ranges,
-                  std::span<const Slot> slots, Reading& reading, const GroupVisit& visit) {
+Result<std::unique_ptr<ViewReader>> open_state(const Definition& view, Reading& reading) {
   const ViewPlan& plan = *view.view;
   if (reading.snapshot.state == nullptr) {
     return fail(ErrorCode::kNotAvailable,
@@ -124,7 +124,7 @@ Status read_state(const Definition& view, std::span<const ReadRange> ranges,
                     " can't be had: the state of the views does not open; `runnel view list` says "
                     "why");
   }
-  RUNNEL_TRY_ASSIGN(const auto reader, ViewReader::open(plan, view.id, *reading.snapshot.state));
+  RUNNEL_TRY_ASSIGN(auto reader, ViewReader::open(plan, view.id, *reading.snapshot.state));
   // No rows at all would look like an answer.
   if (view.failure && reader->cursors().empty()) {
     return fail(ErrorCode::kNotAvailable, "view " + view.name + " has failed before it read " +
@@ -137,6 +137,37 @@ Status read_state(const Definition& view, std::span<const ReadRange> ranges,
   }
   reading.generation = view.id.generation;
   reading.sequence = reader->sequence();
+  return reader;
+}
+
+void note_condition(const Definition& view, std::vector<std::string>& notices) {
+  if (view.failure) {
+    notices.push_back("view " + view.name +
+                      " has stopped, and its rows are as of then: " + view.failure->message());
+  } else if (view.paused) {
+    notices.push_back("view " + view.name + " is paused: ALTER MATERIALIZED VIEW " + view.name +
+                      " RESUME goes on with it");
+  }
+  if (view.skipped > 0) {
+    notices.push_back("view " + view.name + " is not complete: " + std::to_string(view.skipped) +
+                      " offsets were removed from the log before they were read");
+  }
+  if (view.building) {
+    notices.push_back("view " + view.name + " is still being built from what was there before it");
+  }
+}
+
+std::string bounded_notice(const Definition& view, std::uint64_t rows) {
+  return std::to_string(rows) + (rows == 1 ? " row" : " rows") + " of view " + view.name +
+         " had more distinct values than are kept: what counts or sums them is a lower bound there";
+}
+
+namespace {
+
+Status read_state(const Definition& view, std::span<const ReadRange> ranges,
+                  std::span<const Slot> slots, Reading& reading, const GroupVisit& visit) {
+  const ViewPlan& plan = *view.view;
+  RUNNEL_TRY_ASSIGN(const auto reader, open_state(view, reading));
   std::vector<Value> values(view.source->row_slots());
   std::uint64_t bounded = 0;
   bool going_on = true;
@@ -162,11 +193,7 @@ Status read_state(const Definition& view, std::span<const ReadRange> ranges,
     if (!going_on) break;
   }
   reading.unsound.reset();
-  if (bounded > 0) {
-    reading.notices.push_back(
-        std::to_string(bounded) + (bounded == 1 ? " row" : " rows") + " of view " + view.name +
-        " had more distinct values than are kept: what counts or sums them is a lower bound there");
-  }
+  if (bounded > 0) reading.notices.push_back(bounded_notice(view, bounded));
   return {};
 }
 
@@ -232,22 +259,7 @@ std::vector<ReadRange> ranges_of(const ViewPlan& view, std::span<const ColumnBou
 
 Status read_groups(const Definition& view, std::span<const ReadRange> ranges,
                    std::span<const Slot> slots, Reading& reading, const GroupVisit& visit) {
-  if (view.failure) {
-    reading.notices.push_back("view " + view.name + " has stopped, and its rows are as of then: " +
-                              view.failure->message());
-  } else if (view.paused) {
-    reading.notices.push_back("view " + view.name + " is paused: ALTER MATERIALIZED VIEW " +
-                              view.name + " RESUME goes on with it");
-  }
-  if (view.skipped > 0) {
-    reading.notices.push_back("view " + view.name +
-                              " is not complete: " + std::to_string(view.skipped) +
-                              " offsets were removed from the log before they were read");
-  }
-  if (view.building) {
-    reading.notices.push_back("view " + view.name +
-                              " is still being built from what was there before it");
-  }
+  note_condition(view, reading.notices);
   if (!view.over_view()) return read_state(view, ranges, slots, reading, visit);
   if (++reading.depth > kMaxViewDepth) {
     return fail(ErrorCode::kInvalidArgument,

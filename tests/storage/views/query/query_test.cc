@@ -2,6 +2,7 @@
 #include "storage/views/query/query.h"
 
 #include "storage/views/engine/state_keys.h"
+#include "storage/views/query/group_finder.h"
 #include "storage/views/sql/parser.h"
 #include "tests/storage/views/query/script.h"
 
@@ -116,15 +117,16 @@ TEST_F(QueryTest, TheFirstRowsOfManyAreTheFirst) {
 TEST_F(QueryTest, AGroupIsFoundByItsKey) {
   session.wait_applied();
   const ReadSnapshot snapshot = session.service().snapshot();
-  const DefinitionRef view = snapshot.definitions->find("totals");
-  auto found = find_group(*view, std::vector{Value::text("c7")}, snapshot);
+  const auto finder = GroupFinder::open(*snapshot.definitions->find("totals"), snapshot);
+  ASSERT_TRUE(finder) << finder.error().to_string();
+  auto found = (*finder)->find(std::vector{Value::text("c7")});
   ASSERT_TRUE(found) << found.error().to_string();
   EXPECT_EQ(rows_of(*found), "c7 | 60 | 0.60\n");
   EXPECT_EQ(found->positions.size(), 2u);
-  found = find_group(*view, std::vector{Value::text("c")}, snapshot);
+  found = (*finder)->find(std::vector{Value::text("c")});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->rows.size(), 0u);
-  const auto wrong = find_group(*view, {}, snapshot);
+  const auto wrong = (*finder)->find({});
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalidArgument);
 }

@@ -1,0 +1,103 @@
+#include "storage/views/query/group_finder.h"
+
+#include <algorithm>
+
+#include "storage/views/engine/key_encoding.h"
+#include "storage/views/query/reading.h"
+
+namespace runnel::storage::views {
+
+GroupFinder::GroupFinder(const Definition& view, const ReadSnapshot& snapshot)
+    : view_(view), snapshot_(snapshot) {
+  for (const OutputPlan& output : view_.view->outputs) {
+    slots_.push_back(static_cast<Slot>(slots_.size()));
+    columns_.push_back(
+        {output.name, output.type, output.key ? ColumnRole::kDimension : ColumnRole::kMeasure});
+  }
+}
+
+GroupFinder::~GroupFinder() = default;
+
+Result<std::unique_ptr<GroupFinder>> GroupFinder::open(const Definition& view,
+                                                       const ReadSnapshot& snapshot) {
+  std::unique_ptr<GroupFinder> made(new GroupFinder(view, snapshot));
+  const ViewPlan& plan = *view.view;
+  const bool by_key =
+      !view.over_view() && !plan.keys.empty() && plan.window.kind != sql::WindowKind::kSession;
+  if (!by_key) return made;
+  const QueryLimits limits;
+  Reading reading(made->snapshot_, limits);
+  note_condition(view, reading.notices);
+  RUNNEL_TRY_ASSIGN(made->reader_, open_state(view, reading));
+  made->positions_ = reading.take_positions();
+  made->notices_ = std::move(reading.notices);
+  return made;
+}
+
+Answer GroupFinder::make_answer() const {
+  Answer answer;
+  answer.tag = "SELECT";
+  answer.rows = AnswerRows(slots_.size());
+  answer.columns = columns_;
+  return answer;
+}
+
+Result<Answer> GroupFinder::find(std::span<const Value> key) {
+  const ViewPlan& plan = *view_.view;
+  if (key.size() != plan.keys.size()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "a group of view " + view_.name + " has " + std::to_string(plan.keys.size()) +
+                    " columns, and " + std::to_string(key.size()) + " were given");
+  }
+  if (reader_ == nullptr) return look_for(key);
+  Answer answer = make_answer();
+  answer.positions = positions_;
+  answer.generation = view_.id.generation;
+  answer.sequence = reader_->sequence();
+  answer.notices = notices_;
+  key_.clear();
+  for (std::size_t i = 0; i < key.size(); ++i) encode_key(plan.keys[i].type, key[i], key_);
+  std::optional<Reading::Unsound> unsound;
+  RUNNEL_TRY(reader_->read_group(key_, [&](const ReadRow& row) {
+    if (row.error != RowError::kNone) unsound = unsound_of(view_, row, slots_);
+    if (row.overflow > 0) answer.notices.push_back(bounded_notice(view_, 1));
+    answer.rows.add(row.outputs);
+    return false;
+  }));
+  if (unsound) return fail(unsound->error);
+  return answer;
+}
+
+Result<Answer> GroupFinder::look_for(std::span<const Value> key) {
+  const ViewPlan& plan = *view_.view;
+  // A session's start and end stand behind the others: they are looked at below.
+  const bool session = plan.window.kind == sql::WindowKind::kSession;
+  ReadRange range;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (session && plan.keys[i].role != KeyRole::kExpression) continue;
+    range.prefix.push_back(key[i]);
+  }
+  Answer answer = make_answer();
+  const QueryLimits limits;
+  Reading reading(snapshot_, limits);
+  RUNNEL_TRY(read_groups(view_, std::span(&range, 1), slots_, reading,
+                         [&](std::span<const Value> groups, std::span<Value> row) -> Result<bool> {
+                           if (!std::equal(key.begin(), key.end(), groups.begin())) return true;
+                           if (reading.unsound) return fail(reading.unsound->error);
+                           answer.rows.add(row.first(slots_.size()));
+                           return false;
+                         }));
+  answer.positions = reading.take_positions();
+  answer.generation = reading.generation;
+  answer.sequence = reading.sequence;
+  answer.notices = std::move(reading.notices);
+  return answer;
+}
+
+Result<Answer> find_group(const Definition& view, std::span<const Value> key,
+                          const ReadSnapshot& snapshot) {
+  RUNNEL_TRY_ASSIGN(const auto finder, GroupFinder::open(view, snapshot));
+  return finder->find(key);
+}
+
+}  // namespace runnel::storage::views
