@@ -101,7 +101,10 @@ void run_sql(const CallRef& call) {
   run->limits.max_rows = static_cast<std::size_t>(call->integer("max_rows", kMaxQueryRows));
   run->limits.max_bytes = static_cast<std::size_t>(bytes / 3);
   run->text_bytes = static_cast<std::size_t>(bytes / 3 * 2);
-  when_applied(call, "", [call, run] { answer_query(call, [run] { return execute(*run); }); });
+  when_applied(call, "", [call, run] {
+    run->limits.cancelled = cancelled_with(call);
+    answer_query(call, [run] { return execute(*run); });
+  });
 }
 
 }  // namespace

@@ -96,6 +96,12 @@ void when_applied(const CallRef& call, const std::string& view, std::function<vo
                                         });
 }
 
+std::shared_ptr<const std::atomic<bool>> cancelled_with(const CallRef& call) {
+  auto gone = std::make_shared<std::atomic<bool>>(false);
+  call->on_cancel([gone] { gone->store(true); });
+  return gone;
+}
+
 void answer_query(const CallRef& call, std::function<Result<Response>()> work) {
   answer_on(call->service().query_workers(), call->query_lane(), call, std::move(work));
 }

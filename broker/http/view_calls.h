@@ -24,6 +24,9 @@ void when_applied(const CallRef& call, const std::string& view, std::function<vo
 /// What timeout_ms says, from now on.
 [[nodiscard]] std::chrono::steady_clock::time_point deadline_of(const Call& call);
 
+/// Becomes true when the client goes before it has the answer, or the broker shuts down. Loop
+/// thread.
+[[nodiscard]] std::shared_ptr<const std::atomic<bool>> cancelled_with(const CallRef& call);
 /// Runs `work` (-> Result<Response>) on the threads for queries, and answers; errors as
 /// sql_problem() has them.
 void answer_query(const CallRef& call, std::function<Result<Response>()> work);

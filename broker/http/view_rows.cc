@@ -192,6 +192,7 @@ void read(const CallRef& call) {
   if (!page) return call->fail(page.error());
   when_applied(call, call->path("view"), [call, page = *page] {
     if (const Status paid = pay(*page); !paid) return call->fail(paid.error());
+    page->limits.cancelled = cancelled_with(call);
     const auto work = [page] { return answer(*page); };
     page->is_one_group ? answer_quickly(call, work) : answer_query(call, work);
   });

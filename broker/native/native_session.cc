@@ -52,6 +52,7 @@ NativeSession::NativeSession(NativeService& service, Connection& connection)
 }
 
 NativeSession::~NativeSession() {
+  gone_->store(true);
   service_.workers().end(jobs_.lane);
   if (service_.views() != nullptr) {
     service_.query_workers().end(queries_.lane);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -302,6 +303,8 @@ class NativeSession final : public Session {
   std::uint64_t last_id_ = 0;  ///< of fetches, subscriptions and waits
   JobQueue jobs_;
   JobQueue queries_;  ///< on the query workers
+  /// True: nobody waits for them any more.
+  const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   // On the quick workers: point queries, and what subscriptions are sent.
   std::vector<PendingGet> gets_;  ///< not begun
   bool gets_at_work_ = false;

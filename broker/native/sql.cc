@@ -54,7 +54,8 @@ Status check_reads_only(std::string_view text) {
 }
 
 JobDone run_sql(views::ViewService& service, const native::Sql& request,
-                SteadyClock::time_point deadline) {
+                SteadyClock::time_point deadline,
+                std::shared_ptr<const std::atomic<bool>> cancelled) {
   if (request.read_only) {
     if (const Status reads = check_reads_only(request.text); !reads) {
       return {failure_of(reads.error())};
@@ -64,6 +65,7 @@ JobDone run_sql(views::ViewService& service, const native::Sql& request,
   limits.deadline = deadline;
   limits.max_rows = std::min<std::size_t>(request.max_rows, views::kMaxAnswerRows);
   limits.max_bytes = kMaxSqlBytes;
+  limits.cancelled = std::move(cancelled);
   auto answers = service.execute(request.text, limits);
   if (!answers) return {failure_of(answers.error())};
   native::SqlReply reply;
@@ -244,8 +246,8 @@ void NativeSession::ready(ViewWait& wait, Status status) {
   }
   auto& query = std::get<ReadyQuery>(wait.then);
   queries_.jobs.push_back({[replies = replies_, id = wait.correlation, service = service_.views(),
-                            query = std::move(query)] {
-                             JobDone done = run_sql(*service, query.request, query.deadline);
+                            query = std::move(query), gone = gone_] {
+                             JobDone done = run_sql(*service, query.request, query.deadline, gone);
                              done.is_query = true;
                              replies->push({id, std::move(done)});
                              return true;

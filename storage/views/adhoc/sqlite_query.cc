@@ -20,6 +20,8 @@ namespace {
 
 constexpr int kMostTextBytes = 16 << 20;
 constexpr int kStepsBetweenChecks = 10'000;
+/// Of a question that waits for another one to end.
+constexpr std::chrono::milliseconds kWaitBetweenChecks{50};
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -29,6 +31,14 @@ struct FinalizeStatement {
 };
 using Database = std::unique_ptr<sqlite3, CloseDatabase>;
 using Prepared = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+bool is_cancelled(const AdhocLimits& limits) {
+  return limits.cancelled != nullptr && limits.cancelled->load();
+}
+
+Error cancelled_error() {
+  return Error(ErrorCode::kCancelled, "nobody waits for the answer any more");
+}
 
 std::string quoted(std::string_view name) {
   std::string text = "\"";
@@ -160,6 +170,7 @@ class Question {
   };
 
   [[nodiscard]] tl::unexpected<Error> failed(int code) const {
+    if (cancelled_) return fail(cancelled_error());
     if (timed_out_) {
       return fail(ErrorCode::kTimeout,
                   "the query did not end in its time; a narrower WHERE reads "
@@ -417,11 +428,12 @@ class Question {
     auto& question = *static_cast<Question*>(self);
     if (++question.checks_ % 64 == 1) {
       question.timed_out_ = std::chrono::steady_clock::now() >= question.limits_.deadline;
+      question.cancelled_ = is_cancelled(question.limits_);
     }
     const auto held = static_cast<std::uint64_t>(
         std::max<sqlite3_int64>(0, sqlite3_memory_used() - question.at_start_));
     question.too_large_ = held > question.limits_.max_bytes;
-    return question.timed_out_ || question.too_large_ ? 1 : 0;
+    return question.timed_out_ || question.too_large_ || question.cancelled_ ? 1 : 0;
   }
 
   static int authorize(void* self, int action, const char* first, const char* second, const char*,
@@ -472,6 +484,7 @@ class Question {
   sqlite3_int64 at_start_ = 0;
   std::uint64_t checks_ = 0;
   bool timed_out_ = false;
+  bool cancelled_ = false;
   bool too_large_ = false;
   bool many_digits_ = false;  ///< of a DECIMAL that was read
 };
@@ -483,9 +496,9 @@ Result<AdhocAnswer> run_sqlite(std::string_view sql, AdhocRelations& relations,
   // SQLite counts its memory for the whole process: one question at a time is held to a limit.
   static std::timed_mutex one_at_a_time;
   std::unique_lock lock(one_at_a_time, std::defer_lock);
-  if (limits.deadline == std::chrono::steady_clock::time_point::max()) {
-    lock.lock();
-  } else if (!lock.try_lock_until(limits.deadline)) {
+  while (!lock.try_lock_for(kWaitBetweenChecks)) {
+    if (is_cancelled(limits)) return fail(cancelled_error());
+    if (std::chrono::steady_clock::now() < limits.deadline) continue;
     return fail(ErrorCode::kTimeout,
                 "other questions of this kind took all of its time; ask again");
   }

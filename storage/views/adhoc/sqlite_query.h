@@ -9,6 +9,7 @@
 //   TIMESTAMPTZ a text in UTC with six digits of a fraction, which any ISO 8601 compares with
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <span>
@@ -41,7 +42,8 @@ class AdhocRelations {
 
 struct AdhocLimits {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
-  std::size_t max_bytes = 0;  ///< of what SQLite holds
+  std::size_t max_bytes = 0;                     ///< of what SQLite holds
+  const std::atomic<bool>* cancelled = nullptr;  ///< true: nobody waits any more; null: never
 };
 
 struct AdhocAnswer {
@@ -52,7 +54,8 @@ struct AdhocAnswer {
 /// Gives each row to `visit` until it returns false. A value's tag need not be its column's type:
 /// what an expression gives is only known when all rows are, and is BIGINT, DOUBLE or VARCHAR.
 /// One question at a time is answered in a process; others wait. Errors: kInvalidArgument, also
-/// for what would hold more than the limits; kTimeout; those of `relations` and of `visit`.
+/// for what would hold more than the limits; kTimeout; kCancelled; those of `relations` and of
+/// `visit`.
 [[nodiscard]] Result<AdhocAnswer> run_sqlite(std::string_view sql, AdhocRelations& relations,
                                              const AdhocLimits& limits,
                                              const AdhocRelations::Visit& visit);

@@ -85,7 +85,7 @@ Result<Answer> run_beyond(std::string_view sql, const ReadSnapshot& snapshot,
     RUNNEL_TRY(reading.check_memory(rows.bytes()));
     return true;
   };
-  const AdhocLimits within{limits.deadline, limits.max_bytes};
+  const AdhocLimits within{limits.deadline, limits.max_bytes, limits.cancelled.get()};
   RUNNEL_TRY_ASSIGN(AdhocAnswer found, run_sqlite(sql, relations, within, take));
   Answer answer;
   answer.tag = "SELECT";

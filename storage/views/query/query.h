@@ -2,8 +2,10 @@
 // nothing here changes anything.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string_view>
 
 #include "storage/views/query/answer.h"
@@ -19,10 +21,12 @@ struct QueryLimits {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::size_t max_rows = kMaxAnswerRows;
   std::size_t max_bytes = kMaxAnswerBytes;  ///< of what the query holds in memory at any time
+  /// Becomes true, on any thread, when nobody waits for the answer any more; null: never.
+  std::shared_ptr<const std::atomic<bool>> cancelled{};
 };
 
 // Errors: kInvalidArgument with line and column, also for what is above the limits (and how to ask
-// for less); kNotFound; kTimeout: the deadline passed; kCorrupt, kIo.
+// for less); kNotFound; kTimeout: the deadline passed; kCancelled; kCorrupt, kIo.
 
 /// SELECT. `sql` is the statement's text. FROM takes a view, a table or a source (then the topic is
 /// read from its start to its last stable offset).

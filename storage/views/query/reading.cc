@@ -10,6 +10,9 @@ namespace runnel::storage::views {
 Status Reading::check_time() {
   constexpr unsigned kCallsBetween = 256;
   if (calls_++ % kCallsBetween != 0) return {};
+  if (limits.cancelled && limits.cancelled->load()) {
+    return fail(ErrorCode::kCancelled, "nobody waits for the answer any more");
+  }
   if (std::chrono::steady_clock::now() < limits.deadline) return {};
   return fail(ErrorCode::kTimeout,
               "the query did not end in its time; a narrower WHERE reads less, a view has its "

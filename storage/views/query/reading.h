@@ -20,7 +20,7 @@ class Reading {
  public:
   Reading(const ReadSnapshot& from, const QueryLimits& within) : snapshot(from), limits(within) {}
 
-  /// kTimeout behind the deadline. Cheap: looks at the clock now and then.
+  /// kTimeout behind the deadline, kCancelled. Cheap: looks at the clock now and then.
   [[nodiscard]] Status check_time();
   /// kInvalidArgument: `bytes` is more than a query may hold.
   [[nodiscard]] Status check_memory(std::size_t bytes) const;

@@ -1,4 +1,6 @@
 // What SQLite answers is held to its time and memory, and reaches nothing else.
+#include <future>
+
 #include "tests/storage/views/query/script.h"
 
 namespace runnel::storage::views {
@@ -33,6 +35,24 @@ TEST_F(AdhocTest, AnEndlessQuestionEnds) {
             ErrorCode::kTimeout);
   limits.deadline = std::chrono::steady_clock::now() - std::chrono::seconds(1);
   EXPECT_EQ(code_of("SELECT * FROM (SELECT id FROM gifts)", limits), ErrorCode::kTimeout);
+}
+
+TEST_F(AdhocTest, WhatNobodyWaitsForEnds) {
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  QueryLimits limits;
+  limits.cancelled = gone;
+  const std::string endless =
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT COUNT(*) FROM c";
+  auto first = std::async(std::launch::async, [&] { return code_of(endless, limits); });
+  // One at a time: whoever has no time for waiting knows that the other one is at work.
+  QueryLimits hurried;
+  do {
+    hurried.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+  } while (code_of("SELECT * FROM (SELECT 1)", hurried) == ErrorCode::kOk);
+  auto second = std::async(std::launch::async, [&] { return code_of(endless, limits); });
+  gone->store(true);
+  EXPECT_EQ(first.get(), ErrorCode::kCancelled);
+  EXPECT_EQ(second.get(), ErrorCode::kCancelled);
 }
 
 TEST_F(AdhocTest, MemoryAndRowsAreBounded) {

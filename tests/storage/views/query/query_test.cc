@@ -70,6 +70,18 @@ TEST_F(QueryTest, WhatTakesTooLongEnds) {
   EXPECT_EQ(error_of("VERIFY totals", limits).code(), ErrorCode::kTimeout);
 }
 
+TEST_F(QueryTest, WhatNobodyWaitsForEnds) {
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  QueryLimits limits;
+  limits.cancelled = gone;
+  EXPECT_EQ(run("SELECT COUNT(*) FROM gifts", limits).rows.size(), 1u);
+  gone->store(true);
+  for (const std::string sql : {"SELECT * FROM gifts", "SELECT COUNT(*) FROM gifts",
+                                "SELECT * FROM totals", "VERIFY totals"}) {
+    EXPECT_EQ(error_of(sql, limits).code(), ErrorCode::kCancelled) << sql;
+  }
+}
+
 TEST_F(QueryTest, TooManyRowsAreAnError) {
   QueryLimits limits;
   limits.max_rows = 5999;
