@@ -4,16 +4,20 @@
 
 #include "broker/http/routes.h"
 #include "broker/schemas/json_value.h"
+#include "broker/schemas/limits.h"
 #include "protocol/filter/json_text.h"
 
 namespace runnel::broker::http {
 
 namespace json_lib = boost::json;
 using protocol::json_string;
-using schemas::Answer;
 using schemas::Refusal;
+using schemas::Reply;
 
 namespace {
+
+/// Of a request that brings a schema: quotes and line ends are escaped in it.
+constexpr std::size_t kMaxSchemaBodyBytes = 4 * schemas::kMaxSchemaBytes;
 
 constexpr std::array<std::string_view, 3> kTypes{kRegistryJson, kRegistryJsonAnyVersion, kJson};
 
@@ -36,7 +40,12 @@ Response response_to(const Call& call, const Refusal& refusal) {
 }
 
 /// The body's members; those that are null are as if they were not there.
-Answer<json_lib::object> read_object(const Call& call) {
+Reply<json_lib::object> read_object(const Call& call) {
+  if (call.request().body.size() > kMaxSchemaBodyBytes) {
+    return schemas::refuse(
+        Refusal::kInvalidSchema,
+        "The body has more than " + std::to_string(kMaxSchemaBodyBytes) + " bytes");
+  }
   auto parsed = schemas::parse_json(call.request().body);
   if (!parsed) return schemas::refuse(Refusal::kMalformedBody, parsed.error().message());
   if (!parsed->is_object()) {
@@ -54,7 +63,7 @@ tl::unexpected<Refusal> wrong(std::string_view name, std::string_view wanted) {
                          "\"" + std::string(name) + "\" has to be " + std::string(wanted));
 }
 
-Answer<std::string> text_in(const json_lib::object& object, std::string_view name) {
+Reply<std::string> text_in(const json_lib::object& object, std::string_view name) {
   const json_lib::value* value = schemas::member(object, name);
   if (value == nullptr) return std::string();
   if (!value->is_string()) return wrong(name, "a text");
@@ -62,8 +71,8 @@ Answer<std::string> text_in(const json_lib::object& object, std::string_view nam
 }
 
 /// nullopt: not given, or -1.
-Answer<std::optional<std::int32_t>> number_in(const json_lib::object& object,
-                                              std::string_view name) {
+Reply<std::optional<std::int32_t>> number_in(const json_lib::object& object,
+                                             std::string_view name) {
   const json_lib::value* value = schemas::member(object, name);
   if (value == nullptr) return std::optional<std::int32_t>();
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
@@ -74,7 +83,7 @@ Answer<std::optional<std::int32_t>> number_in(const json_lib::object& object,
   return std::optional(static_cast<std::int32_t>(value->get_int64()));
 }
 
-Answer<std::vector<schemas::Reference>> references_in(const json_lib::object& object) {
+Reply<std::vector<schemas::Reference>> references_in(const json_lib::object& object) {
   std::vector<schemas::Reference> out;
   const json_lib::value* list = schemas::member(object, "references");
   if (list == nullptr) return out;
@@ -95,7 +104,7 @@ Answer<std::vector<schemas::Reference>> references_in(const json_lib::object& ob
   return out;
 }
 
-Answer<void> check_members(const json_lib::object& object) {
+Reply<void> check_members(const json_lib::object& object) {
   constexpr std::array<std::string_view, 10> kKnown{
       "schema",  "schemaType", "references", "id",       "version",
       "subject", "guid",       "deleted",    "metadata", "ruleSet"};
@@ -115,7 +124,7 @@ Answer<void> check_members(const json_lib::object& object) {
 
 }  // namespace
 
-void answer_registry(const CallRef& call, std::function<Answer<std::string>(Call&)> work) {
+void answer_registry(const CallRef& call, std::function<Reply<std::string>(Call&)> work) {
   answer_blocking(call, [call, work = std::move(work)] {
     const auto body = work(*call);
     if (body) return response_to(*call, 200, *body + "\n");
@@ -126,11 +135,11 @@ void answer_registry(const CallRef& call, std::function<Answer<std::string>(Call
 
 void answer_from_state(
     const CallRef& call,
-    std::function<Answer<std::string>(Call&, const schemas::RegistryState&)> look) {
-  answer_registry(call, [look = std::move(look)](Call& within) -> Answer<std::string> {
+    std::function<Reply<std::string>(Call&, const schemas::RegistryState&)> look) {
+  answer_registry(call, [look = std::move(look)](Call& within) -> Reply<std::string> {
     std::string body;
     RUNNEL_ANSWER(
-        within.service().schemas().read([&](const schemas::RegistryState& state) -> Answer<void> {
+        within.service().schemas().read([&](const schemas::RegistryState& state) -> Reply<void> {
           RUNNEL_ANSWER_ASSIGN(body, look(within, state));
           return {};
         }));
@@ -143,7 +152,7 @@ bool is_true(const Call& call, std::string_view name) {
   return value && (*value == "true" || *value == "True");
 }
 
-Answer<schemas::NewSchema> read_schema(const Call& call) {
+Reply<schemas::NewSchema> read_schema(const Call& call) {
   RUNNEL_ANSWER_ASSIGN(const json_lib::object object, read_object(call));
   RUNNEL_ANSWER(check_members(object));
   schemas::NewSchema out;
@@ -166,7 +175,7 @@ Answer<schemas::NewSchema> read_schema(const Call& call) {
   return out;
 }
 
-Answer<std::string> read_setting(const Call& call, std::string_view name) {
+Reply<std::string> read_setting(const Call& call, std::string_view name) {
   RUNNEL_ANSWER_ASSIGN(const json_lib::object object, read_object(call));
   for (const auto& member : object) {
     if (std::string_view(member.key().data(), member.key().size()) == name) continue;

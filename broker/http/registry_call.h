@@ -19,11 +19,11 @@ inline constexpr std::string_view kRegistryJsonAnyVersion = "application/vnd.sch
 
 /// Runs `work`, which makes the answer's body, where it may block; a Refusal becomes
 /// {"error_code":...,"message":...}.
-void answer_registry(const CallRef& call, std::function<schemas::Answer<std::string>(Call&)> work);
+void answer_registry(const CallRef& call, std::function<schemas::Reply<std::string>(Call&)> work);
 /// `look` makes the answer of what is known.
 void answer_from_state(
     const CallRef& call,
-    std::function<schemas::Answer<std::string>(Call&, const schemas::RegistryState&)> look);
+    std::function<schemas::Reply<std::string>(Call&, const schemas::RegistryState&)> look);
 
 /// A parameter that is "true" or "True".
 [[nodiscard]] bool is_true(const Call& call, std::string_view name);
@@ -40,9 +40,9 @@ template <class T>
 }
 
 /// The body of those who bring a schema.
-[[nodiscard]] schemas::Answer<schemas::NewSchema> read_schema(const Call& call);
+[[nodiscard]] schemas::Reply<schemas::NewSchema> read_schema(const Call& call);
 /// The text member `name` of a body that has no other. kMalformedBody.
-[[nodiscard]] schemas::Answer<std::string> read_setting(const Call& call, std::string_view name);
+[[nodiscard]] schemas::Reply<std::string> read_setting(const Call& call, std::string_view name);
 
 /// `,"schemaType":...,"references":[...],"schema":...` as far as there is something to say.
 [[nodiscard]] std::string members_of(const schemas::Schema& schema);

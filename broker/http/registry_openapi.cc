@@ -18,10 +18,10 @@ std::string_view registry_schemas() {
  "example":{"schemaType":"JSON","schema":"{\"type\":\"object\"}"},
  "properties":{
  "schema":{"type":"string","description":"The schema as text."},
- "schemaType":{"enum":["AVRO","JSON","PROTOBUF"],"description":"Left out: AVRO."},
- "references":{"type":"array","items":{"$ref":"#/components/schemas/SchemaReference"}},
- "id":{"type":"integer","minimum":-1,"maximum":2147483647,"description":"Only in the mode IMPORT."},
- "version":{"type":"integer","minimum":-1,"maximum":2147483647}}},
+ "schemaType":{"enum":["AVRO","JSON","PROTOBUF",null],"description":"Left out: AVRO."},
+ "references":{"type":["array","null"],"items":{"$ref":"#/components/schemas/SchemaReference"}},
+ "id":{"type":["integer","null"],"minimum":-1,"maximum":2147483647,"description":"Only in the mode IMPORT."},
+ "version":{"type":["integer","null"],"minimum":-1,"maximum":2147483647}}},
 "SchemaId":{"type":"object","required":["id"],"properties":{"id":{"type":"integer"}}},
 "SchemaOfId":{"type":"object","required":["schema"],"properties":{
  "schema":{"type":"string"},"schemaType":{"type":"string","description":"Left out: AVRO."},

@@ -8,12 +8,12 @@ namespace runnel::broker::http {
 namespace {
 
 using protocol::json_string;
-using schemas::Answer;
 using schemas::Refusal;
 using schemas::RegistryState;
+using schemas::Reply;
 using schemas::SchemaId;
 
-Answer<SchemaId> asked_id(const Call& call, const RegistryState& state) {
+Reply<SchemaId> asked_id(const Call& call, const RegistryState& state) {
   const std::string& text = call.path("id");
   std::int32_t number = 0;
   const char* const end = text.data() + text.size();
@@ -26,15 +26,15 @@ Answer<SchemaId> asked_id(const Call& call, const RegistryState& state) {
 
 void list_types(const CallRef& call) {
   answer_registry(call,
-                  [](Call&) -> Answer<std::string> { return R"(["JSON","PROTOBUF","AVRO"])"; });
+                  [](Call&) -> Reply<std::string> { return R"(["JSON","PROTOBUF","AVRO"])"; });
 }
 
 void list_contexts(const CallRef& call) {
-  answer_registry(call, [](Call&) -> Answer<std::string> { return R"([":.:"])"; });
+  answer_registry(call, [](Call&) -> Reply<std::string> { return R"([":.:"])"; });
 }
 
 void get_schema(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const SchemaId id, asked_id(asked, state));
     std::string out = "{" + members_of(*state.schema(id)).substr(1);
     if (is_true(asked, "fetchMaxId"))
@@ -44,7 +44,7 @@ void get_schema(const CallRef& call) {
 }
 
 void get_schema_text(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const SchemaId id, asked_id(asked, state));
     return state.schema(id)->text;
   });
@@ -52,7 +52,7 @@ void get_schema_text(const CallRef& call) {
 
 /// The places of a schema as `each` writes them.
 template <class Write>
-Answer<std::string> places_of(Call& asked, const RegistryState& state, const Write& write) {
+Reply<std::string> places_of(Call& asked, const RegistryState& state, const Write& write) {
   RUNNEL_ANSWER_ASSIGN(const SchemaId id, asked_id(asked, state));
   const bool with_deleted = is_true(asked, "deleted");
   std::string out = "[";
@@ -85,7 +85,7 @@ void get_versions(const CallRef& call) {
 }
 
 void list_schemas(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     const std::string_view prefix = asked.query("subjectPrefix").value_or("");
     std::vector<schemas::Found> all;
     for (const auto& [name, versions] : state.subjects()) {

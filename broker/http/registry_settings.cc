@@ -6,12 +6,12 @@ namespace runnel::broker::http {
 namespace {
 
 using protocol::json_string;
-using schemas::Answer;
 using schemas::Compatibility;
 using schemas::LogRecord;
 using schemas::Mode;
 using schemas::Refusal;
 using schemas::RegistryState;
+using schemas::Reply;
 
 /// The subject of the path; nullopt: the path is that of all.
 std::optional<std::string> subject_of(const Call& call) {
@@ -24,17 +24,17 @@ std::string setting(std::string_view name, std::string_view value) {
 }
 
 /// One record, made of what is known.
-Answer<void> write_one(Call& asked,
-                       const std::function<Answer<LogRecord>(const RegistryState&)>& make) {
+Reply<void> write_one(Call& asked,
+                      const std::function<Reply<LogRecord>(const RegistryState&)>& make) {
   return asked.service().schemas().write(
-      [&](const RegistryState& state) -> Answer<schemas::Registry::Change> {
+      [&](const RegistryState& state) -> Reply<schemas::Registry::Change> {
         RUNNEL_ANSWER_ASSIGN(LogRecord record, make(state));
         return schemas::Registry::Change{std::move(record)};
       });
 }
 
 void get_config(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     const auto subject = subject_of(asked);
     const auto own = state.own_level(subject);
     if (subject && !own && !is_true(asked, "defaultToGlobal")) {
@@ -48,7 +48,7 @@ void get_config(const CallRef& call) {
 }
 
 void put_config(const CallRef& call) {
-  answer_registry(call, [](Call& asked) -> Answer<std::string> {
+  answer_registry(call, [](Call& asked) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const std::string name, read_setting(asked, "compatibility"));
     const auto level = schemas::compatibility_named(name);
     if (!level) {
@@ -65,7 +65,7 @@ void put_config(const CallRef& call) {
 }
 
 void delete_config(const CallRef& call) {
-  answer_registry(call, [](Call& asked) -> Answer<std::string> {
+  answer_registry(call, [](Call& asked) -> Reply<std::string> {
     Compatibility before = schemas::kDefaultCompatibility;
     RUNNEL_ANSWER(write_one(asked, [&](const RegistryState& state) {
       before = state.own_level(subject_of(asked)).value_or(schemas::kDefaultCompatibility);
@@ -76,7 +76,7 @@ void delete_config(const CallRef& call) {
 }
 
 void get_mode(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     const auto subject = subject_of(asked);
     const auto own = state.own_mode(subject);
     if (subject && !own && !is_true(asked, "defaultToGlobal")) {
@@ -90,7 +90,7 @@ void get_mode(const CallRef& call) {
 }
 
 void put_mode(const CallRef& call) {
-  answer_registry(call, [](Call& asked) -> Answer<std::string> {
+  answer_registry(call, [](Call& asked) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const std::string name, read_setting(asked, "mode"));
     const auto mode = schemas::mode_named(name);
     if (!mode) {
@@ -106,7 +106,7 @@ void put_mode(const CallRef& call) {
 }
 
 void delete_mode(const CallRef& call) {
-  answer_registry(call, [](Call& asked) -> Answer<std::string> {
+  answer_registry(call, [](Call& asked) -> Reply<std::string> {
     Mode before = Mode::kReadWrite;
     RUNNEL_ANSWER(write_one(asked, [&](const RegistryState& state) {
       before = state.own_mode(subject_of(asked)).value_or(Mode::kReadWrite);

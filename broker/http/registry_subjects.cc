@@ -6,8 +6,8 @@ namespace runnel::broker::http {
 namespace {
 
 using protocol::json_string;
-using schemas::Answer;
 using schemas::RegistryState;
+using schemas::Reply;
 using schemas::VersionRef;
 
 std::string list_of(const std::vector<schemas::Version>& versions) {
@@ -28,13 +28,13 @@ std::string list_of(const std::vector<std::string>& texts) {
   return out + "]";
 }
 
-Answer<schemas::Found> asked_version(const Call& call, const RegistryState& state) {
+Reply<schemas::Found> asked_version(const Call& call, const RegistryState& state) {
   RUNNEL_ANSWER_ASSIGN(const VersionRef version, schemas::version_named(call.path("version")));
   return schemas::find_version(state, call.path("subject"), version, is_true(call, "deleted"));
 }
 
 void list_subjects(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     const std::string_view prefix = asked.query("subjectPrefix").value_or("");
     const bool only_deleted = is_true(asked, "deletedOnly");
     const bool with_deleted = is_true(asked, "deleted");
@@ -49,7 +49,7 @@ void list_subjects(const CallRef& call) {
 }
 
 void list_versions(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     const bool only_deleted = is_true(asked, "deletedOnly");
     const bool with_deleted = is_true(asked, "deleted") || only_deleted;
     RUNNEL_ANSWER(schemas::find_version(state, asked.path("subject"), {}, with_deleted));
@@ -62,21 +62,21 @@ void list_versions(const CallRef& call) {
 }
 
 void get_version(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const schemas::Found found, asked_version(asked, state));
     return json_of(state, found);
   });
 }
 
 void get_version_text(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const schemas::Found found, asked_version(asked, state));
     return state.schema(found.id)->text;
   });
 }
 
 void get_referring(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const VersionRef version, schemas::version_named(asked.path("version")));
     RUNNEL_ANSWER_ASSIGN(const schemas::Found found,
                          schemas::find_version(state, asked.path("subject"), version, true));
@@ -90,11 +90,11 @@ void get_referring(const CallRef& call) {
 }
 
 void register_version(const CallRef& call) {
-  answer_registry(call, [](Call& asked) -> Answer<std::string> {
+  answer_registry(call, [](Call& asked) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const schemas::NewSchema schema, read_schema(asked));
     schemas::SchemaId id;
     RUNNEL_ANSWER(asked.service().schemas().write(
-        [&](const RegistryState& state) -> Answer<schemas::Registry::Change> {
+        [&](const RegistryState& state) -> Reply<schemas::Registry::Change> {
           RUNNEL_ANSWER_ASSIGN(auto done,
                                schemas::register_schema(state, asked.path("subject"), schema));
           id = done.id;
@@ -105,7 +105,7 @@ void register_version(const CallRef& call) {
 }
 
 void look_up(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(schemas::NewSchema schema, read_schema(asked));
     RUNNEL_ANSWER_ASSIGN(const schemas::Found found,
                          schemas::find_schema(state, asked.path("subject"), std::move(schema),
@@ -115,10 +115,10 @@ void look_up(const CallRef& call) {
 }
 
 void delete_subject(const CallRef& call) {
-  answer_registry(call, [](Call& asked) -> Answer<std::string> {
+  answer_registry(call, [](Call& asked) -> Reply<std::string> {
     std::vector<schemas::Version> gone;
     RUNNEL_ANSWER(asked.service().schemas().write(
-        [&](const RegistryState& state) -> Answer<schemas::Registry::Change> {
+        [&](const RegistryState& state) -> Reply<schemas::Registry::Change> {
           RUNNEL_ANSWER_ASSIGN(auto done, schemas::delete_subject(state, asked.path("subject"),
                                                                   is_true(asked, "permanent")));
           gone = std::move(done.versions);
@@ -129,11 +129,11 @@ void delete_subject(const CallRef& call) {
 }
 
 void delete_version(const CallRef& call) {
-  answer_registry(call, [](Call& asked) -> Answer<std::string> {
+  answer_registry(call, [](Call& asked) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const VersionRef version, schemas::version_named(asked.path("version")));
     std::vector<schemas::Version> gone;
     RUNNEL_ANSWER(asked.service().schemas().write(
-        [&](const RegistryState& state) -> Answer<schemas::Registry::Change> {
+        [&](const RegistryState& state) -> Reply<schemas::Registry::Change> {
           RUNNEL_ANSWER_ASSIGN(auto done,
                                schemas::delete_version(state, asked.path("subject"), version,
                                                        is_true(asked, "permanent")));
@@ -144,8 +144,8 @@ void delete_version(const CallRef& call) {
   });
 }
 
-Answer<std::string> compatible(Call& asked, const RegistryState& state,
-                               const std::optional<VersionRef>& version) {
+Reply<std::string> compatible(Call& asked, const RegistryState& state,
+                              const std::optional<VersionRef>& version) {
   RUNNEL_ANSWER_ASSIGN(schemas::NewSchema schema, read_schema(asked));
   const bool is_unread = schema.schema.type == schemas::SchemaType::kProtobuf;
   RUNNEL_ANSWER_ASSIGN(auto against, schemas::check_compatibility(state, asked.path("subject"),
@@ -159,7 +159,7 @@ Answer<std::string> compatible(Call& asked, const RegistryState& state,
 }
 
 void check_version(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Answer<std::string> {
+  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
     RUNNEL_ANSWER_ASSIGN(const VersionRef version, schemas::version_named(asked.path("version")));
     return compatible(asked, state, version);
   });

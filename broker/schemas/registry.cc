@@ -36,13 +36,13 @@ Result<SchemaId> last_id_of(const storage::Store& store) {
 
 }  // namespace
 
-Answer<void> Registry::read(const std::function<Answer<void>(const RegistryState&)>& look) {
+Reply<void> Registry::read(const std::function<Reply<void>(const RegistryState&)>& look) {
   MutexLock lock(mutex_);
   if (const Status current = catch_up(); !current) return failed(current.error());
   return look(state_);
 }
 
-Answer<void> Registry::write(const std::function<Answer<Change>(const RegistryState&)>& decide) {
+Reply<void> Registry::write(const std::function<Reply<Change>(const RegistryState&)>& decide) {
   MutexLock writing(writing_);
   for (int tries = 0; tries < kTries; ++tries) {
     Change change;
@@ -63,7 +63,7 @@ Answer<void> Registry::write(const std::function<Answer<Change>(const RegistrySt
     }
     const auto done = commit(change, next);
     if (!done) return failed(done.error());
-    if (*done) return read([](const RegistryState&) { return Answer<void>(); });
+    if (*done) return read([](const RegistryState&) { return Reply<void>(); });
   }
   return refuse(Refusal::kStoreFailed,
                 "Others write to the registry's log all the time, or have left a transaction open "

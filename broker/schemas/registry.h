@@ -26,12 +26,11 @@ class Registry {
       : store_(store), clock_(clock), warn_(std::move(warn)) {}
 
   /// Calls `look` with all that is known now. kStoreFailed.
-  [[nodiscard]] Answer<void> read(const std::function<Answer<void>(const RegistryState&)>& look)
+  [[nodiscard]] Reply<void> read(const std::function<Reply<void>(const RegistryState&)>& look)
       RUNNEL_EXCLUDES(mutex_);
   /// Writes what `decide` makes of what is known, in one commit, and returns when it is durable and
   /// known. `decide` is called again if others wrote meanwhile. Errors: its own; kStoreFailed.
-  [[nodiscard]] Answer<void> write(
-      const std::function<Answer<Change>(const RegistryState&)>& decide)
+  [[nodiscard]] Reply<void> write(const std::function<Reply<Change>(const RegistryState&)>& decide)
       RUNNEL_EXCLUDES(writing_, mutex_);
 
   /// Records of the log that could not be read, since the start.

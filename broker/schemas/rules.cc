@@ -24,14 +24,14 @@ tl::unexpected<Refusal> no_version(const VersionRef& version) {
   return refuse(Code::kVersionNotFound, "Version " + name + " not found.");
 }
 
-Answer<void> check_writable(const RegistryState& state, const std::string& subject) {
+Reply<void> check_writable(const RegistryState& state, const std::string& subject) {
   const Mode mode = state.mode(subject);
   if (mode != Mode::kReadOnly && mode != Mode::kReadOnlyOverride) return {};
   return refuse(Code::kNotPermitted, "Subject " + subject + " is in read-only mode (" +
                                          std::string(name_of(mode)) + "); PUT /mode changes that");
 }
 
-Answer<void> check_subject_name(const std::string& subject) {
+Reply<void> check_subject_name(const std::string& subject) {
   if (!subject.empty() && subject.size() <= kMaxSubjectBytes) return {};
   return refuse(Code::kInvalidSubject, "The subject's name has to have 1 to " +
                                            std::to_string(kMaxSubjectBytes) + " bytes");
@@ -42,14 +42,14 @@ class Resolver {
  public:
   explicit Resolver(const RegistryState& state) : state_(state) {}
 
-  Answer<void> add(const std::vector<Reference>& references) {
+  Reply<void> add(const std::vector<Reference>& references) {
     for (const Reference& each : references) RUNNEL_ANSWER(add(each));
     return {};
   }
   [[nodiscard]] std::vector<NamedText> take() { return std::move(out_); }
 
  private:
-  Answer<void> add(const Reference& reference) {
+  Reply<void> add(const Reference& reference) {
     const RegistryState::Place place{reference.subject, reference.version};
     if (!seen_.insert(place).second) return {};
     if (seen_.size() > kMaxResolved) {
@@ -77,7 +77,7 @@ class Resolver {
 };
 
 /// Checks it and gives it the form that is kept.
-Answer<void> prepare(const RegistryState& state, NewSchema& schema) {
+Reply<void> prepare(const RegistryState& state, NewSchema& schema) {
   if (schema.schema.text.size() > kMaxSchemaBytes) {
     return refuse(Code::kInvalidSchema,
                   "The schema has more than " + std::to_string(kMaxSchemaBytes) + " bytes");
@@ -102,8 +102,8 @@ Answer<void> prepare(const RegistryState& state, NewSchema& schema) {
 }
 
 /// The versions that are not deleted and that a level asks about.
-Answer<std::vector<Earlier>> earlier_than_next(const RegistryState& state,
-                                               const std::string& subject, Compatibility level) {
+Reply<std::vector<Earlier>> earlier_than_next(const RegistryState& state,
+                                              const std::string& subject, Compatibility level) {
   std::vector<Earlier> out;
   const auto* versions = state.subject(subject);
   if (versions == nullptr || level == Compatibility::kNone) return out;
@@ -136,8 +136,8 @@ std::optional<Found> known_version(const RegistryState& state, const std::string
 }
 
 /// The version and id of a schema that the subject has not.
-Answer<Found> place_of(const RegistryState& state, const std::string& subject,
-                       const NewSchema& schema) {
+Reply<Found> place_of(const RegistryState& state, const std::string& subject,
+                      const NewSchema& schema) {
   const auto* versions = state.subject(subject);
   const bool importing = state.mode(subject) == Mode::kImport;
   if (schema.id && !importing) {
@@ -169,8 +169,8 @@ Answer<Found> place_of(const RegistryState& state, const std::string& subject,
   return out;
 }
 
-Answer<void> check_unreferenced(const RegistryState& state, const std::string& subject,
-                                Version version) {
+Reply<void> check_unreferenced(const RegistryState& state, const std::string& subject,
+                               Version version) {
   if (state.referring(subject, version).empty()) return {};
   return refuse(Code::kReferenceExists,
                 "One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=" +
@@ -185,7 +185,7 @@ SchemaRecord record_of(const RegistryState& state, const std::string& subject, V
 
 }  // namespace
 
-Answer<VersionRef> version_named(std::string_view text) {
+Reply<VersionRef> version_named(std::string_view text) {
   if (text == "latest" || text == "-1") return VersionRef{};
   std::int32_t number = 0;
   const char* const end = text.data() + text.size();
@@ -197,14 +197,14 @@ Answer<VersionRef> version_named(std::string_view text) {
                     "string \"latest\"");
 }
 
-Answer<ResolvedSchema> resolve(const RegistryState& state, const Schema& schema) {
+Reply<ResolvedSchema> resolve(const RegistryState& state, const Schema& schema) {
   Resolver resolver(state);
   RUNNEL_ANSWER(resolver.add(schema.references));
   return ResolvedSchema{schema.type, schema.text, resolver.take()};
 }
 
-Answer<Registered> register_schema(const RegistryState& state, const std::string& subject,
-                                   NewSchema schema) {
+Reply<Registered> register_schema(const RegistryState& state, const std::string& subject,
+                                  NewSchema schema) {
   RUNNEL_ANSWER(check_subject_name(subject));
   RUNNEL_ANSWER(check_writable(state, subject));
   RUNNEL_ANSWER(prepare(state, schema));
@@ -233,8 +233,8 @@ Answer<Registered> register_schema(const RegistryState& state, const std::string
   return out;
 }
 
-Answer<Found> find_schema(const RegistryState& state, const std::string& subject, NewSchema schema,
-                          bool with_deleted) {
+Reply<Found> find_schema(const RegistryState& state, const std::string& subject, NewSchema schema,
+                         bool with_deleted) {
   const auto* versions = state.subject(subject);
   if (versions == nullptr || (!with_deleted && !RegistryState::latest(*versions))) {
     return no_subject(subject);
@@ -245,8 +245,8 @@ Answer<Found> find_schema(const RegistryState& state, const std::string& subject
   return *found;
 }
 
-Answer<Found> find_version(const RegistryState& state, const std::string& subject,
-                           const VersionRef& version, bool with_deleted) {
+Reply<Found> find_version(const RegistryState& state, const std::string& subject,
+                          const VersionRef& version, bool with_deleted) {
   const auto* versions = state.subject(subject);
   if (versions == nullptr || (!with_deleted && !RegistryState::latest(*versions))) {
     return no_subject(subject);
@@ -261,9 +261,9 @@ Answer<Found> find_version(const RegistryState& state, const std::string& subjec
   return Found{subject, found->first, found->second.id};
 }
 
-Answer<std::vector<std::string>> check_compatibility(const RegistryState& state,
-                                                     const std::string& subject, NewSchema schema,
-                                                     const std::optional<VersionRef>& version) {
+Reply<std::vector<std::string>> check_compatibility(const RegistryState& state,
+                                                    const std::string& subject, NewSchema schema,
+                                                    const std::optional<VersionRef>& version) {
   RUNNEL_ANSWER(prepare(state, schema));
   const Compatibility level = state.level(subject);
   std::vector<Earlier> earlier;
@@ -282,8 +282,8 @@ Answer<std::vector<std::string>> check_compatibility(const RegistryState& state,
   return incompatibilities(level, next, earlier);
 }
 
-Answer<Deleted> delete_subject(const RegistryState& state, const std::string& subject,
-                               bool permanent) {
+Reply<Deleted> delete_subject(const RegistryState& state, const std::string& subject,
+                              bool permanent) {
   RUNNEL_ANSWER(check_writable(state, subject));
   const auto* versions = state.subject(subject);
   if (versions == nullptr) return no_subject(subject);
@@ -312,8 +312,8 @@ Answer<Deleted> delete_subject(const RegistryState& state, const std::string& su
   return out;
 }
 
-Answer<Deleted> delete_version(const RegistryState& state, const std::string& subject,
-                               const VersionRef& version, bool permanent) {
+Reply<Deleted> delete_version(const RegistryState& state, const std::string& subject,
+                              const VersionRef& version, bool permanent) {
   RUNNEL_ANSWER(check_writable(state, subject));
   RUNNEL_ANSWER_ASSIGN(const Found found, find_version(state, subject, version, true));
   const bool deleted = state.subject(subject)->at(found.version).deleted;
@@ -337,15 +337,15 @@ Answer<Deleted> delete_version(const RegistryState& state, const std::string& su
   return out;
 }
 
-Answer<LogRecord> set_level(const RegistryState& state, const std::optional<std::string>& subject,
-                            std::optional<Compatibility> level) {
+Reply<LogRecord> set_level(const RegistryState& state, const std::optional<std::string>& subject,
+                           std::optional<Compatibility> level) {
   if (subject) RUNNEL_ANSWER(check_subject_name(*subject));
   if (!level && subject && !state.own_level(subject)) return no_subject(*subject);
   return LogRecord(ConfigRecord{subject, level});
 }
 
-Answer<LogRecord> set_mode(const RegistryState& state, const std::optional<std::string>& subject,
-                           std::optional<Mode> mode, bool force) {
+Reply<LogRecord> set_mode(const RegistryState& state, const std::optional<std::string>& subject,
+                          std::optional<Mode> mode, bool force) {
   if (subject) RUNNEL_ANSWER(check_subject_name(*subject));
   if (!mode && subject && !state.own_mode(subject)) return no_subject(*subject);
   if (mode == Mode::kReadOnlyOverride && subject) {

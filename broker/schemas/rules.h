@@ -25,7 +25,7 @@ struct VersionRef {
   std::optional<Version> number;  ///< nullopt: the latest
 };
 /// kInvalidVersion. "latest" and "-1" are the latest.
-[[nodiscard]] Answer<VersionRef> version_named(std::string_view text);
+[[nodiscard]] Reply<VersionRef> version_named(std::string_view text);
 
 struct Registered {
   SchemaId id;
@@ -33,8 +33,8 @@ struct Registered {
   std::vector<LogRecord> records;  ///< empty: it was there
 };
 /// kInvalidSchema, kIncompatible, kNotPermitted, kIdDiffers, kInvalidSubject.
-[[nodiscard]] Answer<Registered> register_schema(const RegistryState& state,
-                                                 const std::string& subject, NewSchema schema);
+[[nodiscard]] Reply<Registered> register_schema(const RegistryState& state,
+                                                const std::string& subject, NewSchema schema);
 
 struct Found {
   std::string subject;
@@ -42,15 +42,15 @@ struct Found {
   SchemaId id;
 };
 /// The version that has this schema. kSubjectNotFound, kSchemaNotFound, kInvalidSchema.
-[[nodiscard]] Answer<Found> find_schema(const RegistryState& state, const std::string& subject,
-                                        NewSchema schema, bool with_deleted);
+[[nodiscard]] Reply<Found> find_schema(const RegistryState& state, const std::string& subject,
+                                       NewSchema schema, bool with_deleted);
 /// kSubjectNotFound, kVersionNotFound.
-[[nodiscard]] Answer<Found> find_version(const RegistryState& state, const std::string& subject,
-                                         const VersionRef& version, bool with_deleted);
+[[nodiscard]] Reply<Found> find_version(const RegistryState& state, const std::string& subject,
+                                        const VersionRef& version, bool with_deleted);
 
 /// What is against the schema following this version, or, without one, those that its level names.
 /// kSubjectNotFound, kVersionNotFound, kInvalidSchema.
-[[nodiscard]] Answer<std::vector<std::string>> check_compatibility(
+[[nodiscard]] Reply<std::vector<std::string>> check_compatibility(
     const RegistryState& state, const std::string& subject, NewSchema schema,
     const std::optional<VersionRef>& version);
 
@@ -59,23 +59,23 @@ struct Deleted {
   std::vector<LogRecord> records;
 };
 /// kSubjectNotFound, kSubjectSoftDeleted, kSubjectNotSoftDeleted, kReferenceExists, kNotPermitted.
-[[nodiscard]] Answer<Deleted> delete_subject(const RegistryState& state, const std::string& subject,
-                                             bool permanent);
+[[nodiscard]] Reply<Deleted> delete_subject(const RegistryState& state, const std::string& subject,
+                                            bool permanent);
 /// Besides, those of versions.
-[[nodiscard]] Answer<Deleted> delete_version(const RegistryState& state, const std::string& subject,
-                                             const VersionRef& version, bool permanent);
+[[nodiscard]] Reply<Deleted> delete_version(const RegistryState& state, const std::string& subject,
+                                            const VersionRef& version, bool permanent);
 
 /// nullopt: back to what holds for all, or by itself.
-[[nodiscard]] Answer<LogRecord> set_level(const RegistryState& state,
-                                          const std::optional<std::string>& subject,
-                                          std::optional<Compatibility> level);
-/// kNotPermitted: IMPORT where there are schemas, unless `force`.
-[[nodiscard]] Answer<LogRecord> set_mode(const RegistryState& state,
+[[nodiscard]] Reply<LogRecord> set_level(const RegistryState& state,
                                          const std::optional<std::string>& subject,
-                                         std::optional<Mode> mode, bool force);
+                                         std::optional<Compatibility> level);
+/// kNotPermitted: IMPORT where there are schemas, unless `force`.
+[[nodiscard]] Reply<LogRecord> set_mode(const RegistryState& state,
+                                        const std::optional<std::string>& subject,
+                                        std::optional<Mode> mode, bool force);
 
 /// The schema with all that it refers to; valid until the state changes. kInvalidSchema: a
 /// reference leads nowhere, or there are too many.
-[[nodiscard]] Answer<ResolvedSchema> resolve(const RegistryState& state, const Schema& schema);
+[[nodiscard]] Reply<ResolvedSchema> resolve(const RegistryState& state, const Schema& schema);
 
 }  // namespace runnel::broker::schemas

@@ -108,14 +108,14 @@ struct Refusal {
   }
 };
 template <class T>
-using Answer = tl::expected<T, Refusal>;
+using Reply = tl::expected<T, Refusal>;
 [[nodiscard]] inline tl::unexpected<Refusal> refuse(int code, std::string message) {
   return tl::unexpected<Refusal>(Refusal{code, std::move(message)});
 }
 
 }  // namespace runnel::broker::schemas
 
-/// As RUNNEL_TRY and RUNNEL_TRY_ASSIGN, for Answer.
+/// As RUNNEL_TRY and RUNNEL_TRY_ASSIGN, for Reply.
 #define RUNNEL_ANSWER(expr)                                        \
   do {                                                             \
     auto&& runnel_answer = (expr);                                 \

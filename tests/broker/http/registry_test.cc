@@ -78,6 +78,8 @@ TEST_F(RegistryTest, ErrorsHaveTheCodesThatClientsKnow) {
   EXPECT_EQ(refused("POST", "/subjects/a/versions", "[]", 400), 400);
   EXPECT_EQ(refused("POST", "/subjects/a/versions", "{", 400), 400);
   EXPECT_EQ(refused("POST", "/subjects/a/versions", R"({"schema":1})", 400), 400);
+  EXPECT_EQ(refused("POST", "/subjects/a/versions", json_schema(std::string(5 << 20, ' ')), 422),
+            42201);
   EXPECT_EQ(refused("POST", "/subjects/a/versions", R"({"schema":"{}","schemata":1})", 422), 422);
   EXPECT_EQ(refused("POST", "/subjects/a/versions", R"({"schema":"{}","ruleSet":{}})", 422), 42201);
   EXPECT_EQ(refused("PUT", "/config", R"({"compatibility":"SOME"})", 422), 42203);

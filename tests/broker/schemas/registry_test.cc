@@ -278,7 +278,7 @@ class OnStore : public ::testing::Test {
   }
   int add(const std::string& subject, const std::string& text) {
     int id = 0;
-    const auto done = registry->write([&](const RegistryState& state) -> Answer<Registry::Change> {
+    const auto done = registry->write([&](const RegistryState& state) -> Reply<Registry::Change> {
       RUNNEL_ANSWER_ASSIGN(auto made, register_schema(state, subject, json(text)));
       id = made.id.value();
       return std::move(made.records);
@@ -287,7 +287,7 @@ class OnStore : public ::testing::Test {
   }
   void remove_for_ever(const std::string& subject) {
     for (const bool permanent : {false, true}) {
-      ASSERT_TRUE(registry->write([&](const RegistryState& state) -> Answer<Registry::Change> {
+      ASSERT_TRUE(registry->write([&](const RegistryState& state) -> Reply<Registry::Change> {
         RUNNEL_ANSWER_ASSIGN(auto made, delete_subject(state, subject, permanent));
         return std::move(made.records);
       }));
@@ -295,7 +295,7 @@ class OnStore : public ::testing::Test {
   }
   std::vector<std::string> subjects() {
     std::vector<std::string> out;
-    EXPECT_TRUE(registry->read([&](const RegistryState& state) -> Answer<void> {
+    EXPECT_TRUE(registry->read([&](const RegistryState& state) -> Reply<void> {
       for (const auto& each : state.subjects()) out.push_back(each.first);
       return {};
     }));
