@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {Broker} from './broker.mjs';
 import {checkAccessibility, checkWidth, launch, open, screenshot, visit} from './browser.mjs';
-import {HOSTILE_GROUP, seed, seedHostile} from './seed.mjs';
+import {HOSTILE_GROUP, seed, seedHostile, seedViews} from './seed.mjs';
 
 // Name, address, what it shows, and what is done before it is looked at.
 const PAGES = [
@@ -18,8 +18,12 @@ const PAGES = [
   ['groups', '#/groups', 'billing'],
   ['group', '#/groups/billing', 'Records behind'],
   ['group-hostile', `#/groups/${encodeURIComponent(HOSTILE_GROUP)}`, '<script>'],
-  ['views', '#/views', 'Views'],
+  ['views', '#/views', 'hourly'],
+  ['view', '#/views/totals', 'owls'],
+  ['view-windows', '#/views/hourly', 'By window', (page) => page.waitForSelector('.chart-bar')],
   ['sql', '#/sql', 'Explain'],
+  ['sql-rows', '#/sql?sql=SELECT+*+FROM+totals', 'raised', (page) => page.click('button:has-text("Run")')],
+  ['sql-error', '#/sql?sql=SELECT+*+FROM', 'expected', (page) => page.click('button:has-text("Run")')],
   ['storage', '#/storage', 'Cleaner and scrubber'],
   ['settings', '#/settings', 'segment-bytes'],
   ['append', '#/topics/orders', 'By its key', (page) => page.click('button:has-text("Append")')],
@@ -39,6 +43,7 @@ before(async () => {
   broker = await new Broker().start();
   await seed(broker);
   await seedHostile(broker);
+  await seedViews(broker);
   browser = await launch();
 });
 after(async () => {
@@ -47,7 +52,7 @@ after(async () => {
 });
 
 /** What the console asks for although it may not be there. */
-const expected = (error) => /api\/v1\/(views|sql|topics\/none)/.test(error) && error.includes('404');
+const expected = (error) => /(404|400).*api\/v1\/(sql|topics\/none)/.test(error);
 
 for (const [width, height] of [[1440, 900], [375, 740]]) {
   for (const theme of ['light', 'dark']) {

@@ -45,3 +45,19 @@ export async function seedHostile(broker) {
   await broker.api('POST', '/topics/hostile/records',
     '{"key":"exact","value":{"big":12345678901234567890,"money":12.50}}');
 }
+
+/** A source on donations, a view of totals and one of windows. */
+export async function seedViews(broker) {
+  const donations = Array.from({length: 240}, (_, i) => ({key: `k${i % 9}`, value: {
+    campaign: ['sea', 'owls', 'forest'][i % 3], donor: `d${i % 50}`, amount: `${5 + (i * 13) % 90}.50`,
+    at: new Date(Date.UTC(2026, 10, 20, 18) + ((i * i) % 86400) * 2000).toISOString()}}));
+  await broker.api('POST', '/topics/donations/records', donations);
+  await broker.api('POST', '/sql', {sql: `
+    CREATE SOURCE facts (campaign VARCHAR NOT NULL, donor VARCHAR, amount DECIMAL(12,2) NOT NULL,
+      at TIMESTAMPTZ NOT NULL, WATERMARK FOR at AS at - INTERVAL '9 days')
+      ON TOPIC 'donations' FORMAT JSON;
+    CREATE MATERIALIZED VIEW totals AS SELECT campaign, count(*) AS gifts, sum(amount) AS raised,
+      count(DISTINCT donor) AS donors FROM facts GROUP BY campaign;
+    CREATE MATERIALIZED VIEW hourly AS SELECT campaign, window_start, count(*) AS gifts,
+      sum(amount) AS amount FROM TUMBLE(facts, at, INTERVAL '1 hour') GROUP BY campaign, window_start;`});
+}

@@ -7,6 +7,8 @@ export class ApiError extends Error {
     this.status = problem.status;
     this.type = (problem.type || '').replace('urn:runnel:problem:', '');
     this.title = problem.title;
+    this.line = problem.line;  // of SQL
+    this.column = problem.column;
   }
 }
 

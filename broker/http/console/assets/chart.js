@@ -1,8 +1,10 @@
 // Small charts, drawn as SVG.
-import {svg} from './dom.js';
+import {h, svg} from './dom.js';
 
 const WIDTH = 240;
 const HEIGHT = 48;
+const BARS_WIDTH = 1000;
+const BARS_HEIGHT = 200;
 
 /** A line over time. `values` may hold null where nothing is known. */
 export function sparkline(label) {
@@ -32,23 +34,19 @@ export function sparkline(label) {
 
 /** Bars. `points`: [{label, value}]; `format` writes a value. */
 export function bars(label, points, format = String) {
-  const width = 640;
-  const height = 160;
-  const floor = height - 20;
   const most = Math.max(...points.map((p) => p.value), 0) || 1;
-  const step = width / Math.max(1, points.length);
-  const gap = Math.min(4, step * 0.2);
+  const step = BARS_WIDTH / Math.max(1, points.length);
+  const gap = Math.min(8, step * 0.2);
   const marks = points.map((point, i) => {
-    const tall = Math.max(1, (Math.max(0, point.value) / most) * (floor - 16));
-    return svg('rect', {class: 'chart-bar', x: (i * step + gap / 2).toFixed(1), rx: 2,
-      y: (floor - tall).toFixed(1), width: Math.max(1, step - gap).toFixed(1),
+    const tall = Math.max(1, (Math.max(0, point.value) / most) * BARS_HEIGHT);
+    return svg('rect', {class: 'chart-bar', x: (i * step + gap / 2).toFixed(1),
+      y: (BARS_HEIGHT - tall).toFixed(1), width: Math.max(1, step - gap).toFixed(1),
       height: tall.toFixed(1)}, svg('title', {}, `${point.label}: ${format(point.value)}`));
   });
-  const text = (x, anchor, what, y = height - 5) => svg('text', {class: 'chart-text', x, y,
-    'text-anchor': anchor}, what);
-  return svg('svg', {class: 'chart', viewBox: `0 0 ${width} ${height}`, role: 'img',
-    'aria-label': label}, svg('line', {class: 'chart-floor', x1: 0, x2: width, y1: floor, y2: floor}),
-  marks, text(0, 'start', format(most), 11),
-  points.length > 0 ? text(0, 'start', points[0].label) : null,
-  points.length > 1 ? text(width, 'end', points.at(-1).label) : null);
+  // Texts stand beside the picture, which is stretched to the width that there is.
+  return h('div', {class: 'chart'}, h('p', {}, format(most)), svg('svg', {
+    viewBox: `0 0 ${BARS_WIDTH} ${BARS_HEIGHT}`, role: 'img', 'aria-label': label,
+    preserveAspectRatio: 'none'}, marks),
+  h('p', {class: 'chart-feet'}, h('span', {}, points[0]?.label),
+    points.length > 1 ? h('span', {}, points.at(-1).label) : null));
 }

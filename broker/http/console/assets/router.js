@@ -144,7 +144,7 @@ export function start() {
     show(true);
   });
   connection.addEventListener('up', () => {
-    // A page that follows something goes on by itself.
+    // A page that follows something goes on by itself, and what is typed into one is not to be lost.
     if (!document.querySelector('[data-live]') && !document.querySelector('dialog[open]')) reload();
   });
   show(false);

@@ -23,8 +23,12 @@ function order(json) {
 const NUMBERS = /^(BIGINT|INTEGER|INT|SMALLINT|DECIMAL|DOUBLE|REAL|FLOAT)/;
 
 /** `columns`: [{name, type}] */
+export function rowColumns(columns) {
+  return columns.map((c) => ({label: h('span', {title: c.type}, c.name),
+    number: NUMBERS.test(c.type ?? ''), sort: (row) => order(row[c.name]),
+    cell: (row) => cell(row[c.name])}));
+}
+
 export function rowsTable(label, columns) {
-  return table({label, none: () => h('p', {class: 'quiet'}, 'No rows.'), columns: columns.map((c) => ({
-    label: h('span', {title: c.type}, c.name), number: NUMBERS.test(c.type ?? ''),
-    sort: (row) => order(row[c.name]), cell: (row) => cell(row[c.name])}))});
+  return table({label, none: () => h('p', {class: 'quiet'}, 'No rows.'), columns: rowColumns(columns)});
 }

@@ -12,9 +12,12 @@ const RETRY_MILLIS = 1500;
 
 /** Follows events at `address` until `signal` ends, over lost connections and restarts. */
 export class Follower {
-  /** `values`: the query of the first connection; `say(state, text)`: live, lost, ended. */
-  constructor(address, values, {signal, onEvent, say, events = ['message']}) {
-    Object.assign(this, {address, values, signal, onEvent, say, events, last: ''});
+  /**
+   * `values`: the query of the first connection; `say(state, text)`: live, lost, ended; `resumes`:
+   * whether the path takes the last event's id as `cursor`.
+   */
+  constructor(address, values, {signal, onEvent, say, events = ['message'], resumes = true}) {
+    Object.assign(this, {address, values, signal, onEvent, say, events, resumes, last: ''});
     signal.addEventListener('abort', () => this.stop(), {once: true});
     this.open();
   }
@@ -22,7 +25,7 @@ export class Follower {
   open() {
     if (this.signal.aborted) return;
     const {from, ...others} = this.values;
-    const place = this.last ? {cursor: this.last} : {from};
+    const place = this.last && this.resumes ? {cursor: this.last} : {from};
     const source = this.source = new EventSource(this.address + query({...others, ...place}));
     source.onopen = () => this.say('live');
     for (const name of this.events) {
