@@ -16,10 +16,11 @@ namespace runnel::broker::http {
 [[nodiscard]] std::vector<Route> group_routes();       ///< groups.cc
 [[nodiscard]] std::vector<Route> view_routes();        ///< views.cc
 [[nodiscard]] std::vector<Route> row_routes();         ///< view_rows.cc
+[[nodiscard]] std::vector<Route> view_event_routes();  ///< view_events.cc
+[[nodiscard]] std::vector<Route> report_routes();      ///< report.cc
 [[nodiscard]] std::vector<Route> sql_routes();         ///< sql.cc
 [[nodiscard]] std::vector<Route> broker_routes();      ///< broker_info.cc
 [[nodiscard]] std::vector<Route> console_routes();     ///< console.cc
-[[nodiscard]] std::vector<Route> view_event_routes();  ///< view_events.cc
 [[nodiscard]] std::vector<Route> registry_routes();    ///< registry_call.cc
 /// All of them.
 [[nodiscard]] std::vector<Route> all_routes();

@@ -5,10 +5,10 @@
 
 #include "broker/http/answer_text.h"
 #include "broker/http/limits.h"
+#include "broker/http/page_request.h"
 #include "broker/http/routes.h"
 #include "broker/http/view_calls.h"
 #include "protocol/filter/json_text.h"
-#include "protocol/text/time.h"
 #include "storage/views/query/view_page.h"
 
 namespace runnel::broker::http {
@@ -16,90 +16,25 @@ namespace {
 
 namespace views = storage::views;
 
-constexpr std::size_t kMaxPageColumns = 1000;
-
 /// What is asked for.
 struct Page {
   CallRef call;
-  views::PageRequest request;
+  AskedRows asked;
   views::QueryLimits limits;
   RowFormat format = RowFormat::kJsonRows;
   std::size_t text_bytes = 0;
   bool is_one_group = false;  ///< its whole key is given, and nothing else
-  bool has_version = true;    ///< the same version of the view means the same answer
 };
 using PageRef = std::shared_ptr<Page>;
-
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> out;
-  while (out.size() < kMaxPageColumns) {
-    const std::size_t end = text.find(',');
-    std::string_view one = text.substr(0, end);
-    while (one.starts_with(' ')) one.remove_prefix(1);
-    while (one.ends_with(' ')) one.remove_suffix(1);
-    out.emplace_back(one);
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + 1);
-  }
-  return out;
-}
-
-Result<std::vector<views::PageRequest::Order>> read_order(std::string_view text) {
-  std::vector<views::PageRequest::Order> out;
-  for (const std::string& one : split_list(text)) {
-    const std::size_t blank = one.rfind(' ');
-    const std::string direction = blank == std::string::npos ? "" : one.substr(blank + 1);
-    if (direction == "asc" || direction == "desc") {
-      out.push_back({one.substr(0, blank), direction == "desc"});
-    } else if (direction.empty()) {
-      out.push_back({one, false});
-    } else {
-      return fail(ErrorCode::kInvalidArgument,
-                  "order: '" + one + "' is not a column's name, or one and asc or desc");
-    }
-  }
-  return out;
-}
-
-/// "-2h" as the time that it is now; other texts as they are.
-Result<std::string> read_time(Page& page, std::string_view text) {
-  const bool relative = text == "now" || text.starts_with('-') || text.starts_with('@');
-  if (!relative) return std::string(text);
-  const std::int64_t now = page.call->service().clock().now().value();
-  RUNNEL_TRY_ASSIGN(const protocol::Place place, protocol::parse_place(text, now));
-  if (place.kind != protocol::Place::Kind::kTime) {
-    return fail(ErrorCode::kInvalidArgument,
-                "'" + std::string(text) + "' is no time; write 2026-11-21T05:00, -2h or now");
-  }
-  page.has_version = page.has_version && text.starts_with('@');
-  return protocol::format_time(place.value);
-}
 
 Result<PageRef> read_request(const CallRef& call) {
   auto page = std::make_shared<Page>();
   page->call = call;
   page->format = format_of(*call);
-  views::PageRequest& request = page->request;
-  request.view = call->path("view");
-  request.key = call->query_all("key");
-  request.where = call->query("where").value_or("");
+  RUNNEL_TRY_ASSIGN(page->asked, asked_rows_of(*call));
+  views::PageRequest& request = page->asked.request;
   request.limit = static_cast<std::uint64_t>(call->integer("limit", 100));
   request.cursor = call->query("cursor").value_or("");
-  if (const auto text = call->query("columns")) request.columns = split_list(*text);
-  if (const auto text = call->query("order")) {
-    RUNNEL_TRY_ASSIGN(request.order, read_order(*text));
-  }
-  if (const auto text = call->query("from")) {
-    RUNNEL_TRY_ASSIGN(request.from, read_time(*page, *text));
-  }
-  if (const auto text = call->query("to")) {
-    RUNNEL_TRY_ASSIGN(request.to, read_time(*page, *text));
-  }
-  // Time goes on without a change of the view.
-  const bool shows_final = request.where.find(views::kFinalColumn) != std::string::npos ||
-                           std::find(request.columns.begin(), request.columns.end(),
-                                     views::kFinalColumn) != request.columns.end();
-  page->has_version = page->has_version && !shows_final;
   page->is_one_group = !request.key.empty() && request.where.empty() && request.columns.empty() &&
                        request.order.empty() && request.cursor.empty() && !request.from &&
                        !request.to;
@@ -115,8 +50,9 @@ Status pay(Page& page) {
     return {};
   }
   const std::uint64_t most = query_memory(*page.call);
-  const std::uint64_t least = page.request.order.empty() ? kMinPageBytes : kMinSortedBytes;
-  const std::uint64_t bytes = std::min(std::max(page.request.limit * kPageRowBytes, least), most);
+  const std::uint64_t least = page.asked.request.order.empty() ? kMinPageBytes : kMinSortedBytes;
+  const std::uint64_t bytes =
+      std::min(std::max(page.asked.request.limit * kPageRowBytes, least), most);
   MemoryLease lease;
   if (!page.call->service().memory().try_take(bytes, lease)) {
     return fail(no_memory_for_a_query());
@@ -143,11 +79,12 @@ bool is_known(const Request& request, std::string_view etag) {
 
 Result<views::RowsPage> read_rows(const Page& page, const views::Definition& view,
                                   const views::ReadSnapshot& snapshot) {
-  if (!page.is_one_group || page.request.key.size() != view.view->keys.size()) {
-    return views::read_page(page.request, snapshot, page.limits);
+  if (!page.is_one_group || page.asked.request.key.size() != view.view->keys.size()) {
+    return views::read_page(page.asked.request, snapshot, page.limits);
   }
   views::Arena arena;
-  RUNNEL_TRY_ASSIGN(const auto key, views::read_key(*view.view, page.request.key, true, arena));
+  RUNNEL_TRY_ASSIGN(const auto key,
+                    views::read_key(*view.view, page.asked.request.key, true, arena));
   views::RowsPage found;
   RUNNEL_TRY_ASSIGN(found.answer, views::find_group(view, key, snapshot));
   return found;
@@ -155,9 +92,9 @@ Result<views::RowsPage> read_rows(const Page& page, const views::Definition& vie
 
 Result<Response> answer(const Page& page) {
   const views::ReadSnapshot snapshot = page.call->service().views()->snapshot();
-  RUNNEL_TRY_ASSIGN(const auto view, views::find_view(page.request.view, snapshot));
+  RUNNEL_TRY_ASSIGN(const auto view, views::find_view(page.asked.request.view, snapshot));
   std::vector<Header> headers;
-  if (page.has_version) {
+  if (page.asked.has_version) {
     RUNNEL_TRY_ASSIGN(const auto version, views::version_of(*view, snapshot));
     if (version) {
       const std::string etag = etag_of(*version, page.format);
@@ -173,7 +110,7 @@ Result<Response> answer(const Page& page) {
     RUNNEL_TRY(append_rows(rows, page.format, page.text_bytes, out.body));
     return out;
   }
-  out.body = "{\"view\":" + protocol::json_string(page.request.view) +
+  out.body = "{\"view\":" + protocol::json_string(page.asked.request.view) +
              ",\"generation\":" + std::to_string(rows.generation) +
              ",\"sequence\":" + std::to_string(rows.sequence) + ",\"rows\":";
   RUNNEL_TRY(append_rows(rows, RowFormat::kJsonRows, page.text_bytes, out.body));
@@ -199,30 +136,13 @@ void read(const CallRef& call) {
 }
 
 std::vector<Param> row_parameters() {
-  std::vector<Param> out{
-      {.name = "key",
-       .text = "Only rows whose group columns have these values: the first one's, the second "
-               "one's, in the order of GROUP BY. All of them: one row, the quick way.",
-       .repeatable = true,
-       .example = "sea"},
-      {.name = "from",
-       .text = "Only windows that start then or later: 2026-11-21 or 2026-11-21T05:00 on the "
-               "view's clock, 2026-11-21T05:00:00Z, -2h, now.",
-       .example = "2026-11-21"},
-      {.name = "to", .text = "Only windows that start before; written as from is."},
-      {.name = "where",
-       .text = "Only rows for which this SQL condition over the view's columns holds.",
-       .example = "1 = 1"},
-      {.name = "columns", .text = "Only these columns, separated by commas, in this order."},
-      {.name = "order",
-       .text = "Columns to sort by, separated by commas, each with asc or desc behind it: "
-               "total desc. Left out: as stored, by the group columns. NULL is last."},
-      {.name = "limit",
-       .kind = Param::Kind::kInteger,
-       .text = "Most rows of the page; 100 if left out. Memory may end it sooner.",
-       .min = 1,
-       .max = kMaxPageRows},
-      {.name = "cursor", .text = "Goes on where a page ended: its `next`."}};
+  std::vector<Param> out = page_parameters();
+  out.push_back({.name = "limit",
+                 .kind = Param::Kind::kInteger,
+                 .text = "Most rows of the page; 100 if left out. Memory may end it sooner.",
+                 .min = 1,
+                 .max = kMaxPageRows});
+  out.push_back({.name = "cursor", .text = "Goes on where a page ended: its `next`."});
   for (Param& param : waiting_parameters()) out.push_back(param);
   out.push_back(format_parameter());
   return out;

@@ -3,6 +3,7 @@
 
 usage: http_test.py BINARY NET
 """
+import io
 import json
 import pathlib
 import re
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import threading
 import unittest
+import xml.etree.ElementTree
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import PATIENCE_SECONDS, BrokerCase
@@ -150,6 +153,62 @@ class HttpCase(BrokerCase):
             if len(data) == count:
                 break
         return data, last
+
+    def report(self, broker):
+        """A broker's path to a report of money by day, with what rounding could spoil."""
+        self.topic(broker, "gifts", 1)
+        for statement in (
+                "CREATE SOURCE gifts (name VARCHAR, amount DECIMAL(30,2), at TIMESTAMPTZ) "
+                "ON TOPIC 'gifts'",
+                "CREATE MATERIALIZED VIEW daily WITH (time_zone = 'Europe/Paris') AS "
+                "SELECT name, window_start, sum(amount) AS total "
+                "FROM TUMBLE(gifts, at, INTERVAL '1 day') GROUP BY name, window_start"):
+            self.curl(broker, "/api/v1/sql", "-H", "Content-Type: application/sql", "-d", statement)
+        at = "2026-03-28T23:15:00Z"
+        given = [("=1+1", "0.10"), ("ann", "0.20"), ("ann", "9007199254740.79"),
+                 ("max", "12345678901234567.89"), ("\u00e9t\u00e9 <&>", "-1.05")]
+        self.json(broker, "/api/v1/topics/gifts/records?as=values&acks=applied", "-H", JSON, "-d",
+                  json.dumps([{"name": n, "amount": a, "at": at} for n, a in given]))
+        return f"http://{broker.address}/api/v1/views/daily/report?from=2026-03-01"
+
+    def test_a_workbook_has_exact_numbers(self):
+        url = self.report(self.start())
+        done = subprocess.run(["curl", "-sSf", f"{url}&format=xlsx"], capture_output=True,
+                              check=True, timeout=PATIENCE_SECONDS)
+        with zipfile.ZipFile(io.BytesIO(done.stdout)) as book:
+            self.assertIsNone(book.testzip())
+            sheet = xml.etree.ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+            styles = book.read("xl/styles.xml").decode()
+        space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+        rows = {}
+        for row in sheet.iter(f"{space}row"):
+            cells = list(row.iter(f"{space}c"))
+            texts = ["".join(cell.itertext()) for cell in cells]
+            rows[texts[0]] = [(cell.get("t"), text) for cell, text in zip(cells, texts)]
+        self.assertEqual([text for _, text in rows["name"]],
+                         ["name", "window_start (Europe/Paris)", "total"])
+        # Numbers are numbers, to the cent; what no number of a spreadsheet can hold is a text.
+        self.assertEqual(rows["ann"][2], (None, "9007199254740.99"))
+        self.assertEqual(rows["\u00e9t\u00e9 <&>"][2], (None, "-1.05"))
+        self.assertEqual(rows["max"][2], ("inlineStr", "12345678901234567.89"))
+        # 29 March 2026, midnight in Paris; and a text that is no formula.
+        self.assertEqual(rows["ann"][1], (None, "46110"))
+        self.assertEqual(rows["=1+1"][0], ("inlineStr", "=1+1"))
+        self.assertIn('formatCode="0.00"', styles)
+
+    def test_a_report_can_be_printed(self):
+        chromium = shutil.which("chromium")
+        if chromium is None:
+            self.skipTest("chromium is not installed")
+        url = self.report(self.start())
+        printed = pathlib.Path(self.directory()) / "report.pdf"
+        subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu",
+                        f"--user-data-dir={printed.parent}/profile",
+                        f"--print-to-pdf={printed}", f"{url}&format=html"],
+                       capture_output=True, check=True, timeout=2 * PATIENCE_SECONDS)
+        content = printed.read_bytes()
+        self.assertTrue(content.startswith(b"%PDF-"))
+        self.assertGreater(len(content), 5000)  # not an empty page
 
     def test_a_shutdown_tells_who_listens(self):
         broker = self.start()
