@@ -2,6 +2,7 @@
 #include "broker/http/limits.h"
 #include "broker/http/reading.h"
 #include "broker/http/routes.h"
+#include "broker/http/stream_wire.h"
 #include "protocol/filter/json_text.h"
 
 namespace runnel::broker::http {
@@ -30,17 +31,22 @@ void write_event(const protocol::Record& record, std::int32_t partition, const R
   out += "\n\n";
 }
 
+/// The same as a message of a WebSocket.
+void write_frame(const protocol::Record& record, std::int32_t partition, const RecordScan& scan,
+                 std::string& out) {
+  std::string text =
+      "\"type\":\"record\",\"id\":\"" + format_cursor(scan.cursor()) + "\",\"record\":";
+  append_record(record, partition, text);
+  out += socket_message(text);
+}
+
 void read_on(const StreamRef& stream);
 
 void finish(const StreamRef& stream, const Error& why) {
   if (std::exchange(stream->ended, true)) return;
   stream->call->on_cancel({});
   stream->call->on_drained({});
-  const Response told = response_of(problem(why), stream->call->id());
-  std::string body = told.body;
-  std::erase(body, '\n');
-  static_cast<void>(stream->call->write("event: end\ndata: " + body + "\n\n"));
-  stream->call->end_stream();
+  end_stream(*stream->call, why);
 }
 
 /// The connection goes, or the broker does.
@@ -67,7 +73,7 @@ void wait(const StreamRef& stream) {
           stream->waiting = false;
           if (stream->ended) return;
           if (error) return finish(stream, *error);
-          if (!news && !stream->call->write(": nothing new\n\n")) {
+          if (!news && !stream->call->write(sign_of_life(*stream->call))) {
             return stream->call->on_drained([stream] { read_on(stream); });
           }
           read_on(stream);
@@ -114,19 +120,22 @@ void read_on(const StreamRef& stream) {
 void begin(const StreamRef& stream, Result<std::vector<ReadFrom>> from) {
   Call& call = *stream->call;
   if (!from) return call.fail(from.error());
-  Response head{200, std::string(kEventStream), {}, {}};
-  if (call.request().method == Method::kHead) return call.reply(std::move(head));
+  if (call.request().method == Method::kHead) {
+    return call.reply(Response{200, std::string(kEventStream), {}, {}});
+  }
   if (const Status paid = call.pay_for_waiting(from->size()); !paid) {
     return call.fail(paid.error());
   }
   stream->scan = std::make_unique<RecordScan>(
       call.store(), call.service().memory(), call.service().clock(), stream->filter,
       std::move(*from), ScanLimits{kEventsAtOnce, kStreamPieceBytes, kStreamPieceBytes},
-      write_event);
-  call.begin_stream(std::move(head));
+      is_websocket(call) ? write_frame : write_event);
+  if (!begin_stream(call)) return;
   // Where it begins is known from now on, whatever comes first.
-  static_cast<void>(
-      call.write("retry: 2000\nid: " + format_cursor(stream->scan->cursor()) + "\n: begins\n\n"));
+  const std::string place = format_cursor(stream->scan->cursor());
+  static_cast<void>(call.write(is_websocket(call)
+                                   ? socket_message(R"("type":"begins","id":")" + place + "\"")
+                                   : "retry: 2000\nid: " + place + "\n: begins\n\n"));
   call.on_cancel([stream] { cancel(stream); });
   read_on(stream);
 }
@@ -164,10 +173,14 @@ std::vector<Route> event_routes() {
            "Each event is a record as RecordPage has it; its id is the place behind it, so that a "
            "client which connects again with Last-Event-ID misses nothing and gets nothing twice. "
            "A comment comes every 15 seconds when nothing else does. An event named end tells, as "
-           "a problem document, why the broker ends the stream.",
+           "a problem document, why the broker ends the stream. A client that asks for an upgrade "
+           "to "
+           "websocket gets the same as messages: type begins with an id, record with id and "
+           "record, end with problem; cursor takes such an id.",
        .query = reading_parameters(kFrom, false),
        .headers = {{.name = "Last-Event-ID", .text = "The id of the last event that was taken."}},
-       .answers = {{200, "Events, without end.", {{kEventStream}}}},
+       .answers = {{200, "Events, without end.", {{kEventStream}}},
+                   {101, "The same as messages of a WebSocket."}},
        .streams = true},
   };
 }

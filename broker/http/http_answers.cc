@@ -123,12 +123,14 @@ void HttpSession::stream(std::uint64_t number, Response head) {
   RUNNEL_ASSERT(slot == &slots_.front());
   Counters::add(service_.counters().streams, 1);
   slot->streaming = true;
-  slot->close = slot->close || !slot->http11 || finishing_;
-  if (slot->close) ignores_input_ = true;
+  const bool socket = head.status == 101;
+  slot->close = slot->close || socket || !slot->http11 || finishing_;
+  if (socket) socket_.emplace();
+  ignores_input_ = slot->close && !socket;
   add_common_headers(*slot, head);
   HeadOptions options;
-  options.chunked = slot->http11;
-  options.close = slot->close;
+  options.chunked = slot->http11 && !socket;
+  options.close = slot->close && !socket;
   Output out;
   out.emplace_back(buffer_of(head_of(head, options, service_.clock().now().value())));
   connection_.send(std::move(out));
@@ -137,13 +139,15 @@ void HttpSession::stream(std::uint64_t number, Response head) {
 bool HttpSession::stream_piece(std::uint64_t number, std::string piece) {
   Slot* slot = slot_of(number);
   if (slot == nullptr || piece.empty()) return false;
-  if (slot->http11) piece = chunk_line(piece.size()) + piece + "\r\n";
+  if (socket_ && socket_closed_) return false;
+  if (slot->http11 && !socket_) piece = chunk_line(piece.size()) + piece + "\r\n";
   return send_piece(buffer_of(std::move(piece)));
 }
 
 bool HttpSession::stream_shared(std::uint64_t number, const SharedPiece& piece) {
   const Slot* slot = slot_of(number);
-  return slot != nullptr && send_piece(slot->http11 ? piece.chunk() : piece.plain());
+  if (slot == nullptr || (socket_ && socket_closed_)) return false;
+  return send_piece(slot->http11 && !socket_ ? piece.chunk() : piece.plain());
 }
 
 bool HttpSession::send_piece(Buffer bytes) {
@@ -158,8 +162,52 @@ void HttpSession::stream_end(std::uint64_t number) {
   Slot* slot = slot_of(number);
   if (slot == nullptr || slot->ready) return;
   service_.counters().streams.fetch_sub(1, std::memory_order_relaxed);
-  if (slot->http11) slot->output.emplace_back(buffer_of("0\r\n\r\n"));
+  if (socket_) {
+    const bool told = std::exchange(socket_closed_, true);
+    if (!told) slot->output.emplace_back(buffer_of(close_frame(CloseCode::kGoingAway, {})));
+  } else if (slot->http11) {
+    slot->output.emplace_back(buffer_of("0\r\n\r\n"));
+  }
   slot->ready = true;
+}
+
+// ---------------------------------------------------------------- WebSocket
+void HttpSession::socket_received(std::string_view data) {
+  if (socket_closed_) return;
+  const auto wrong = socket_->put(
+      data, [this](const SocketReader::Message& message) { return socket_message(message); });
+  if (wrong) end_socket(wrong->code, wrong->why);
+  flush();
+  update_pause();
+}
+
+/// False: it was the last one.
+bool HttpSession::socket_message(const SocketReader::Message& message) {
+  constexpr std::uint16_t kNoCode = 1005;
+  switch (message.opcode) {
+    case Opcode::kPing:
+      static_cast<void>(send_piece(buffer_of(frame_of(Opcode::kPong, message.data))));
+      return true;
+    case Opcode::kPong:
+      return true;
+    case Opcode::kClose:
+      end_socket(
+          message.code == kNoCode ? CloseCode::kNormal : static_cast<CloseCode>(message.code), {});
+      return false;
+    default:
+      end_socket(CloseCode::kUnsupportedData, "this connection tells and takes no messages");
+      return false;
+  }
+}
+
+/// The handler ends its stream as if the client had gone.
+void HttpSession::end_socket(CloseCode code, std::string_view why) {
+  static_cast<void>(send_piece(buffer_of(close_frame(code, why))));
+  socket_closed_ = true;
+  if (slots_.empty()) return;
+  const CallRef call = slots_.front().call.lock();
+  if (call && call->cancel_) std::exchange(call->cancel_, {})();
+  stream_end(first_number_);
 }
 
 /// Sends the answers whose turn it is, and begins what waited for them.

@@ -4,6 +4,7 @@
 
 #include "broker/http/hosts.h"
 #include "broker/http/limits.h"
+#include "broker/http/stream_wire.h"
 
 namespace runnel::broker::http {
 namespace {
@@ -85,7 +86,9 @@ bool HttpSession::behind_waiting() const noexcept {
 }
 
 void HttpSession::received(Bytes data) {
-  if (closed_ || ignores_input_) return;
+  if (closed_) return;
+  if (socket_) return socket_received(as_text(data));
+  if (ignores_input_) return;
   if (arriving_) arriving_->bytes += data.size();
   if (blocked() || !input_.empty()) {
     input_.append(as_text(data));
@@ -253,7 +256,9 @@ HttpSession::Slot& HttpSession::add_slot() {
   slot.safe = is_safe(request.method);
   slot.head_only = request.method == Method::kHead;
   slot.http11 = request.http11;
-  slot.close = !request.keep_alive;
+  // What comes behind a handshake is no request, whatever becomes of it.
+  const Route* const route = arriving_->match.route;
+  slot.close = !request.keep_alive || (route != nullptr && wants_websocket(*route, request));
   slot.id = arriving_->id.empty() ? service_.make_request_id() : arriving_->id;
   slot.origin = readable_by(request, service_.options().origins);
   if (slot.close) ignores_input_ = true;

@@ -16,6 +16,7 @@
 #include "broker/http/parser.h"
 #include "broker/http/router.h"
 #include "broker/http/service.h"
+#include "broker/http/websocket.h"
 #include "broker/net/session.h"
 
 namespace runnel::broker::http {
@@ -95,6 +96,11 @@ class HttpSession final : public Session {
   [[nodiscard]] bool stream_shared(std::uint64_t number, const SharedPiece& piece);
   [[nodiscard]] bool send_piece(Buffer bytes);
   void stream_end(std::uint64_t number);
+
+  // A WebSocket, from its handshake on.
+  void socket_received(std::string_view data);
+  [[nodiscard]] bool socket_message(const SocketReader::Message& message);
+  void end_socket(CloseCode code, std::string_view why);
   /// `leases`: memory that the answer holds until it is sent.
   void fill(Slot& slot, Response response, std::vector<MemoryLease> leases = {});
   void add_common_headers(const Slot& slot, Response& response) const;
@@ -121,6 +127,8 @@ class HttpSession final : public Session {
   Unfinished unfinished_;  ///< the request that overdue() last saw unfinished
   std::optional<std::chrono::steady_clock::time_point> full_since_;
 
+  std::optional<SocketReader> socket_;  ///< set: the connection speaks WebSocket
+  bool socket_closed_ = false;          ///< our close frame is sent: nothing may follow
   bool wants_memory_ = false;
   bool wants_turn_ = false;     ///< a body is taken in when what may wait before it has ended
   bool ignores_input_ = false;  ///< the connection ends with the last answer

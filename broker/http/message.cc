@@ -115,6 +115,8 @@ unsigned status_of(ErrorCode code) noexcept {
 
 std::string_view reason_of(unsigned status) noexcept {
   switch (status) {
+    case 101:
+      return "Switching Protocols";
     case 200:
       return "OK";
     case 201:
@@ -153,6 +155,8 @@ std::string_view reason_of(unsigned status) noexcept {
       return "Unprocessable Content";
     case 421:
       return "Misdirected Request";
+    case 426:
+      return "Upgrade Required";
     case 431:
       return "Request Header Fields Too Large";
     case 500:

@@ -7,6 +7,7 @@
 
 #include "broker/http/limits.h"
 #include "broker/http/routes.h"
+#include "broker/http/stream_wire.h"
 #include "broker/http/view_calls.h"
 #include "broker/http/view_push.h"
 #include "storage/views/plan/view_condition.h"
@@ -51,17 +52,18 @@ void tell(const StreamRef& stream, const PushEventRef& event) {
   stream->call->on_loop([stream, event] { told(stream, *event); });
 }
 
+void let_go(Stream& stream) {
+  stream.ended = true;
+  stream.call->on_drained({});
+  stream.subscription.reset();
+  stream.call->on_cancel({});  // last: it may be what keeps the stream
+}
+
 void finish(const StreamRef& stream, const Error& why) {
-  if (std::exchange(stream->ended, true)) return;
+  if (stream->ended) return;
   Call& call = *stream->call;
-  call.on_cancel({});
-  call.on_drained({});
-  stream->subscription.reset();
-  if (!stream->begun) return call.fail(why);
-  std::string body = response_of(problem(why), call.id()).body;
-  std::erase(body, '\n');
-  static_cast<void>(call.write("event: end\ndata: " + body + "\n\n"));
-  call.end_stream();
+  let_go(*stream);
+  stream->begun ? end_stream(call, why) : call.fail(why);
 }
 
 /// A condition for the feed from `where` and `key`.
@@ -85,12 +87,15 @@ Status open(const StreamRef& stream) {
   stream->options.view = name;
   RUNNEL_TRY_ASSIGN(stream->options.filter, filter_of(call, *view->view));
   stream->options.snapshot = !call.query("snapshot") || call.flag("snapshot");
-  if (const std::string* last = call.request().header("last-event-id");
-      last != nullptr && !last->empty()) {
+  const std::string* const header = call.request().header("last-event-id");
+  const auto last = header != nullptr && !header->empty() ? std::optional<std::string_view>(*header)
+                                                          : call.query("after");
+  if (last) {
     const auto place = parse_push_place(*last);
     if (!place) {
       return fail(ErrorCode::kInvalidArgument,
-                  "Last-Event-ID is not the id of an event of a view; connect without it");
+                  "Last-Event-ID, or after, is not the id of an event of a view; connect without "
+                  "it");
     }
     stream->place = place;
     // Of a view that had the name before: nothing of it holds.
@@ -136,7 +141,8 @@ Piece read_piece(const StreamRef& stream) {
   piece.place = {view->id, read->sequence};
   piece.more = read->more;
   piece.has_rows = !read->empty && read->kind != views::FeedKind::kProgress;
-  piece.text = sse_of(stream->text.event(*read, piece.place));
+  const PushMessage message = stream->text.event(*read, piece.place);
+  piece.text = is_websocket(*stream->call) ? frame_of(message) : sse_of(message);
   return piece;
 }
 
@@ -155,9 +161,10 @@ void send(const StreamRef& stream, Piece piece) {
   if (piece.error) return finish(stream, *piece.error);
   Call& call = *stream->call;
   if (piece.wants_memory) return call.wait_for_memory([stream] { read_on(stream); });
-  if (!std::exchange(stream->begun, true)) {
-    call.begin_stream({200, std::string(kEventStream), {}, {}});
-    piece.text.insert(0, "retry: 2000\n\n");
+  if (!stream->begun) {
+    if (!begin_stream(call)) return let_go(*stream);
+    stream->begun = true;
+    if (!is_websocket(call)) piece.text.insert(0, "retry: 2000\n\n");
     piece.has_rows = true;  // where it begins is told in any case
   }
   stream->place = piece.place;
@@ -194,7 +201,7 @@ void told(const StreamRef& stream, const PushEvent& event) {
   if (!fits) return catch_up(stream);
   if (event.to <= place.sequence && !alive) return;
   place.sequence = std::max(place.sequence, event.to);
-  if (stream->call->write(event.piece)) return;
+  if (stream->call->write(is_websocket(*stream->call) ? event.frame : event.piece)) return;
   stream->waits = true;
   stream->call->on_drained([stream] {
     stream->waits = false;
@@ -235,7 +242,8 @@ std::vector<Route> view_event_routes() {
            "newest never. The id of an event is the place behind it: a client that connects again "
            "with Last-Event-ID is told what changed since, as far back as the view knows. A "
            "comment comes every 15 seconds when nothing else does. An event named end tells, as a "
-           "problem document, why the broker ends the stream.",
+           "problem document, why the broker ends the stream. A client that asks for an upgrade "
+           "to websocket gets the same as messages, each with its type and id.",
        .query = {{.name = "key",
                   .text = "Only rows whose group columns have these values, in the order of GROUP "
                           "BY.",
@@ -244,11 +252,15 @@ std::vector<Route> view_event_routes() {
                  {.name = "where",
                   .text = "Only rows for which this SQL condition over the view's columns holds.",
                   .example = "1 = 1"},
+                 {.name = "after",
+                  .text = "The id of the last event that was taken, where Last-Event-ID can't be "
+                          "sent."},
                  {.name = "snapshot",
                   .kind = Param::Kind::kBoolean,
                   .text = "false: only what changes from now on."}},
        .headers = {{.name = "Last-Event-ID", .text = "The id of the last event that was taken."}},
-       .answers = {{200, "Events, without end.", {{kEventStream}}}},
+       .answers = {{200, "Events, without end.", {{kEventStream}}},
+                   {101, "The same as messages of a WebSocket."}},
        .streams = true},
   };
 }

@@ -8,6 +8,7 @@
 
 #include "broker/http/answer_text.h"
 #include "broker/http/limits.h"
+#include "broker/http/websocket.h"
 #include "storage/views/query/format.h"
 
 namespace runnel::broker::http {
@@ -80,6 +81,12 @@ std::string sse_of(const PushMessage& message) {
   out.append(message.type);
   if (!message.id.empty()) out.append("\nid: ").append(message.id);
   return out.append("\ndata: ").append(message.data).append("\n\n");
+}
+
+std::string frame_of(const PushMessage& message) {
+  std::string text = message.data;
+  if (!message.id.empty()) text.insert(1, "\"id\":\"" + message.id + "\",");
+  return frame_of(Opcode::kText, text);
 }
 
 PushMessage PushText::event(const views::FeedPiece& piece, const PushPlace& place) const {
@@ -171,6 +178,7 @@ class ViewPush::Channel {
       text.insert(0, "id: " + to_string(*place_) + "\n");
     }
     event->piece = SharedPiece(text);
+    event->frame = SharedPiece(frame_of(Opcode::kPing, {}));
     tell(std::move(event));
   }
 
@@ -213,7 +221,9 @@ class ViewPush::Channel {
     event->id = place.id;
     event->from = told_;
     event->to = told_ = place.sequence;
-    event->piece = SharedPiece(sse_of(text_.event(*piece, place)));
+    const PushMessage message = text_.event(*piece, place);
+    event->piece = SharedPiece(sse_of(message));
+    event->frame = SharedPiece(frame_of(message));
     tell(std::move(event));
   }
   void tell(PushEventRef event) RUNNEL_EXCLUDES(mutex_) {

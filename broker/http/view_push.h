@@ -41,6 +41,8 @@ struct PushMessage {
 };
 /// As an event stream has it.
 [[nodiscard]] std::string sse_of(const PushMessage& message);
+/// As a WebSocket has it: the id is a member.
+[[nodiscard]] std::string frame_of(const PushMessage& message);
 
 /// A piece of a feed as JSON. Not thread safe.
 class PushText {
@@ -75,7 +77,8 @@ struct PushEvent {
   storage::views::ViewId id;
   std::uint64_t from = 0;  ///< it is for those who have been told up to here, or more
   std::uint64_t to = 0;
-  SharedPiece piece;
+  SharedPiece piece;  ///< of event streams
+  SharedPiece frame;  ///< of WebSockets
   std::optional<Error> why;
 };
 using PushEventRef = std::shared_ptr<const PushEvent>;

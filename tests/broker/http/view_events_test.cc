@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "broker/http/view_push.h"
+#include "broker/http/websocket.h"
 #include "tests/broker/http/http_world.h"
 
 namespace runnel::broker::http {
@@ -195,6 +196,116 @@ TEST_F(HttpViewEventsTest, WhoIsSlowMissesStatesAndNoRow) {
   slow.await(sequence());
   EXPECT_EQ(slow.rows, quick.rows);
   EXPECT_EQ(slow.rows.at("sea"), row("sea", 13, large + "11"));
+}
+
+// ---------------------------------------------------------------- WebSocket
+const std::string kUpgrade =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A frame as a client sends it, with a mask of zeroes.
+std::string client_frame(Opcode opcode, std::string_view payload) {
+  return std::string{static_cast<char>(0x80 | static_cast<int>(opcode)),
+                     static_cast<char>(0x80 | payload.size())} +
+         std::string(4, '\0') + std::string(payload);
+}
+
+class SocketClient {
+ public:
+  SocketClient(HttpService& service, const std::string& target) : client(service) {
+    client.feed(HttpClient::request("GET", target, {}, kUpgrade));
+    EXPECT_TRUE(client.await_text("\r\n\r\n"));
+    std::string& sent = client.connection.sent;
+    head = sent.substr(0, sent.find("\r\n\r\n") + 4);
+    sent.erase(0, head.size());
+  }
+  /// The next message's text; of others their opcode and payload.
+  std::string next() {
+    std::string& sent = client.connection.sent;
+    for (;;) {
+      client.run_posted();
+      if (sent.size() >= 2) {
+        const auto second = static_cast<unsigned char>(sent[1]);
+        EXPECT_LT(second, 127);  // no mask, and no long frames here
+        const std::size_t head_bytes = second == 126 ? 4 : 2;
+        std::size_t size = second;
+        if (second == 126) {
+          size = static_cast<std::size_t>(static_cast<unsigned char>(sent[2])) << 8 |
+                 static_cast<unsigned char>(sent[3]);
+        }
+        const int opcode = sent[0] & 15;
+        std::string payload = sent.substr(head_bytes, size);
+        sent.erase(0, head_bytes + size);
+        if (opcode == 1) return payload;
+        return std::to_string(opcode) + " " + payload;
+      }
+      if (client.connection.closed) return "closed";
+      if (!client.connection.posts->wait()) return "nothing";
+    }
+  }
+
+  HttpClient client;
+  std::string head;
+};
+
+TEST_F(HttpViewEventsTest, AWebSocketIsToldTheSame) {
+  give("sea");
+  SocketClient socket(*http, events);
+  EXPECT_THAT(socket.head, HasSubstr("HTTP/1.1 101 Switching Protocols\r\n"));
+  EXPECT_THAT(socket.head, HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+  EXPECT_THAT(socket.head, Not(HasSubstr("chunked")));
+  const auto first = boost::json::parse(socket.next());
+  EXPECT_EQ(first.at("type"), "snapshot");
+  EXPECT_EQ(boost::json::serialize(first.at("rows")), "[" + row("sea", 1) + "]");
+  const std::string id(first.at("id").as_string());
+  give("owls");
+  const auto second = boost::json::parse(socket.next());
+  EXPECT_EQ(second.at("type"), "delta");
+  EXPECT_EQ(boost::json::serialize(second.at("rows")), "[" + row("owls", 1) + "]");
+  socket.client.feed(client_frame(Opcode::kPing, "here?"));
+  EXPECT_EQ(socket.next(), "10 here?");
+  // A close is answered with its code, and nothing follows.
+  socket.client.feed(client_frame(Opcode::kClose, "\x03\xe8"));
+  EXPECT_EQ(socket.next(), "8 \x03\xe8");
+  EXPECT_EQ(socket.next(), "closed");
+  SocketClient again(*http, events + "?after=" + id);
+  EXPECT_EQ(boost::json::serialize(boost::json::parse(again.next()).at("rows")),
+            "[" + row("owls", 1) + "]");
+  client->call("DELETE", "/api/v1/views/totals");
+  const auto last = boost::json::parse(again.next());
+  EXPECT_EQ(last.at("type"), "end");
+  EXPECT_EQ(last.at("problem").at("status"), 404);
+  EXPECT_EQ(again.next(), "8 \x03\xe9");
+  EXPECT_EQ(again.next(), "closed");
+}
+
+TEST_F(HttpViewEventsTest, RecordsComeByWebSocket) {
+  SocketClient socket(*http, "/api/v1/topics/orders/events?partition=0&from=start");
+  EXPECT_EQ(boost::json::parse(socket.next()).at("type"), "begins");
+  give("sea");
+  const auto told = boost::json::parse(socket.next());
+  EXPECT_EQ(told.at("type"), "record");
+  EXPECT_EQ(told.at("id"), "0:1");
+  EXPECT_EQ(told.at("record").at("value").at("campaign"), "sea");
+}
+
+TEST_F(HttpViewEventsTest, WhatASocketMayNotSayEndsIt) {
+  for (const auto& [bytes, code] : std::vector<std::pair<std::string, std::string>>{
+           {client_frame(Opcode::kText, "hello"), "8 \x03\xeb"},
+           {"\x81\x05hello", "8 \x03\xea"},
+           {"GET / HTTP/1.1\r\n\r\n", "8 \x03\xea"}}) {
+    SocketClient socket(*http, events);
+    EXPECT_THAT(socket.next(), HasSubstr("snapshot"));
+    socket.client.feed(bytes);
+    EXPECT_EQ(socket.next().substr(0, 4), code);
+    EXPECT_EQ(socket.next(), "closed");
+  }
+  const Answered refused = client->call("GET", events, {},
+                                        "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                                        "Sec-WebSocket-Version: 8\r\n");
+  EXPECT_EQ(refused.status, 426u);
+  EXPECT_EQ(refused.header("Sec-WebSocket-Version"), "13");
+  EXPECT_TRUE(client->connection.closed);
 }
 
 TEST_F(HttpViewEventsTest, WhatCannotBeFollowedIsAProblem) {
