@@ -266,6 +266,7 @@ Status BrokerProcess::close() {
   server_.reset();
   if (views_) views_->stop();
   service_.reset();
+  http_.reset();  // its push thread reads views
   views_.reset();
   Status closed;
   if (store_) closed = store_->close();
