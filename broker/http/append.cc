@@ -440,7 +440,9 @@ std::vector<Route> append_routes() {
        .summary = "Appends records: all of the request, or nothing",
        .description =
            "One record or an array of them as JSON, one a line as NDJSON, or CSV with a header "
-           "line, whose rows become JSON objects. A record without a partition goes where Kafka's "
+           "line, whose rows become JSON objects; application/octet-stream is one record's value, "
+           "any "
+           "bytes. A record without a partition goes where Kafka's "
            "clients would send its key. With Idempotency-Key, or with dedup in each record, a "
            "repeat stores nothing and is answered with the first offsets.",
        .query = {{.name = "durability",
@@ -470,15 +472,15 @@ std::vector<Route> append_routes() {
                           "just their values.",
                   .choices = "records|values"},
                  {.name = "key",
-                  .text = "Of values: the JSON path or CSV column of the key.",
+                  .text = "Of values: the JSON path or CSV column of the key. Of bytes: the key.",
                   .example = ".id"},
                  {.name = "timestamp",
                   .text = "Of values: the JSON path or CSV column of the time, in milliseconds or "
-                          "as 2026-11-21T05:00:00Z.",
+                          "as 2026-11-21T05:00:00Z. Of bytes: the time.",
                   .example = ".at"}},
        .headers = {{.name = "Idempotency-Key",
                     .text = "Makes a repeat of the same request store nothing."}},
-       .bodies = {{kJson, "Records"}, {kNdjson}, {kCsv}},
+       .bodies = {{kJson, "Records"}, {kNdjson}, {kCsv}, {kBytes}},
        .answers = {{200,
                     "Where each record is, in the order of the request.",
                     {{kJson, "Appended"}}}}},

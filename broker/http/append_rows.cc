@@ -55,6 +55,7 @@ Status AppendRows::add(AppendRow row) {
 }
 
 Status AppendRows::read(std::string_view body, const AppendForm& form) {
+  if (form.type == kBytes) return read_bytes(body, form);
   const bool paths = !form.key.empty() || !form.timestamp.empty();
   if (paths && !form.as_values && form.type != kCsv) {
     return invalid(
@@ -70,6 +71,17 @@ Status AppendRows::read(std::string_view body, const AppendForm& form) {
   }
   if (rows_.empty()) return invalid("there are no records in the body");
   return {};
+}
+
+/// One record: its value is the body, its key and time are what the parameters say.
+Status AppendRows::read_bytes(std::string_view body, const AppendForm& form) {
+  AppendRow row;
+  row.value = body;
+  if (!form.key.empty()) row.key = keep(form.key);
+  if (!form.timestamp.empty()) {
+    RUNNEL_TRY_ASSIGN(row.timestamp, parse_timestamp(form.timestamp));
+  }
+  return add(std::move(row));
 }
 
 Status AppendRows::read_json(std::string_view body, const AppendForm& form) {

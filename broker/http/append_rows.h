@@ -27,8 +27,11 @@ struct AppendRow {
   std::optional<storage::DedupKey> dedup;
 };
 
+/// A body that is one record's value as it stands.
+inline constexpr std::string_view kBytes = "application/octet-stream";
+
 struct AppendForm {
-  std::string type;        ///< media type: JSON, NDJSON or CSV
+  std::string type;        ///< media type: JSON, NDJSON, CSV, or any bytes
   bool as_values = false;  ///< each element or line is a record's value, not a record
   std::string key;         ///< of values: where the key stands in them (".id"); empty: none
   std::string timestamp;   ///< the same
@@ -45,6 +48,7 @@ class AppendRows {
   [[nodiscard]] std::vector<AppendRow>& rows() noexcept { return rows_; }
 
  private:
+  [[nodiscard]] Status read_bytes(std::string_view body, const AppendForm& form);
   [[nodiscard]] Status read_json(std::string_view body, const AppendForm& form);
   [[nodiscard]] Status read_lines(std::string_view body, const AppendForm& form);
   [[nodiscard]] Status read_csv(std::string_view body, const AppendForm& form);

@@ -384,6 +384,23 @@ TEST_F(HttpApiTest, GroupsWithMembersStay) {
   EXPECT_EQ(client->call("DELETE", "/api/v1/groups/readers").status, 409u);
 }
 
+TEST_F(HttpApiTest, AnyBytesAreOneRecord) {
+  const std::string bytes("\0\xff{\r\n\x80", 6);
+  const Answered stored =
+      client->call("POST", records + "?partition=2&key=k&timestamp=1763701200000", bytes,
+                   "Content-Type: application/octet-stream\r\n");
+  EXPECT_EQ(stored.status, 200u) << stored.body;
+  const auto record = get(records + "?partition=2").at("records").at(0);
+  EXPECT_EQ(record.at("base64").as_string(), "AP97DQqA");
+  EXPECT_EQ(record.at("key").as_string(), "k");
+  EXPECT_EQ(record.at("timestamp").as_int64(), 1763701200000);
+  EXPECT_EQ(client
+                ->call("POST", records + "?timestamp=noon", bytes,
+                       "Content-Type: application/octet-stream\r\n")
+                .status,
+            400u);
+}
+
 // ---------------------------------------------------------------- figures
 TEST_F(HttpApiTest, MetricsHaveKafkaExportersNames) {
   post(records, R"([{"partition":0,"value":1},{"partition":0,"value":2}])");
