@@ -46,6 +46,7 @@ class Nowhere final : public StateStore {
   Status apply(const StateWrites&) override { return {}; }
   std::shared_ptr<const StateReader> snapshot() const override { return nullptr; }
   Status flush() override { return {}; }
+  std::uint64_t approximate_bytes(std::string_view, std::string_view) const override { return 0; }
   Status erase_range(std::string_view, std::string_view) override { return {}; }
 };
 

@@ -2,6 +2,7 @@
 // so that dashboards for Kafka show this broker.
 #include <array>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -223,6 +224,50 @@ void write_groups(const GroupRows& rows, Exposition& out) {
              "Records that the group has still to read in the topic.", &GroupRow::lag);
 }
 
+/// Views are bounded by kMaxDefinitions.
+void write_views(const storage::views::ViewService& service, Exposition& out) {
+  using storage::views::ViewStatus;
+  const std::vector<ViewStatus> all = service.status();
+  const auto write = [&](std::string_view name, std::string_view type, std::string_view help,
+                         const std::function<std::string(const ViewStatus&)>& value) {
+    out.family(name, type, help);
+    for (const ViewStatus& view : all) out.sample({{"view", view.name}}, value(view));
+  };
+  const auto text = [](std::uint64_t n) { return std::to_string(n); };
+  out.family("runnel_view_state", "gauge", "1 for the state that the view is in.");
+  for (const ViewStatus& view : all) {
+    out.sample({{"state", std::string(name_of(view.state))}, {"view", view.name}}, 1);
+  }
+  out.family("runnel_view_records", "gauge",
+             "Records that the view's generation has read, by what became of them.");
+  for (const ViewStatus& view : all) {
+    const storage::views::Counters& c = view.totals;
+    const auto became = [&](const char* outcome, std::uint64_t count) {
+      out.sample({{"outcome", outcome}, {"view", view.name}}, text(count));
+    };
+    became("applied", c.applied);
+    became("error", c.errors);
+    became("filtered", c.filtered);
+    became("late", c.late);
+  }
+  write("runnel_view_lag", "gauge", "Records that the view has still to read.",
+        [&](const ViewStatus& view) { return text(view.lag); });
+  write("runnel_view_behind_seconds", "gauge",
+        "For how long a running view has not been current, to within a second.",
+        [&](const ViewStatus& view) {
+          return scaled(static_cast<std::uint64_t>(view.behind.count()), 1'000);
+        });
+  write("runnel_view_skipped_offsets", "gauge",
+        "Offsets that were removed from the log before the view read them.",
+        [&](const ViewStatus& view) { return text(view.skipped); });
+  write("runnel_view_groups", "gauge", "Groups that the view has state of, in each partition.",
+        [&](const ViewStatus& view) { return text(view.groups); });
+  write("runnel_view_state_bytes", "gauge", "The view's state on disk and in memory, roughly.",
+        [&](const ViewStatus& view) { return text(view.state_bytes); });
+  write("runnel_view_watchers", "gauge", "Subscribers that are told of the view's changes.",
+        [&](const ViewStatus& view) { return text(view.watchers); });
+}
+
 void metrics(const CallRef& call) {
   answer_blocking(call, [call]() -> Result<Response> {
     Exposition out;
@@ -235,6 +280,7 @@ void metrics(const CallRef& call) {
     out.sample({}, static_cast<std::int64_t>(topics.left_out + groups.left_out));
     write_topics(topics, out);
     write_groups(groups, out);
+    if (call->service().views() != nullptr) write_views(*call->service().views(), out);
     return Response{200, "text/plain; version=0.0.4; charset=utf-8", out.take(), {}};
   });
 }

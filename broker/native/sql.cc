@@ -141,6 +141,12 @@ native::ViewStatus status_of(views::ViewStatus from) {
       {"late_windows", c.late_windows, "windows", "left out of records that are in others"},
       {"overflows", c.overflows, "windows", "without room for one more group"},
       {"skipped", from.skipped, "offsets", "that were removed from the log before they were read"},
+      {"behind_ms", static_cast<std::uint64_t>(from.behind.count()), "milliseconds",
+       "for which it has not been current, now, to within a second"},
+      {"groups", from.groups, "groups", "that it has state of, each partition's counted, now"},
+      {"state_bytes", from.state_bytes, "bytes",
+       "of its state on disk and in memory, roughly, now"},
+      {"watchers", from.watchers, "subscribers", "that are told of its changes now"},
   };
   return out;
 }

@@ -71,6 +71,45 @@ Rows store_statistics(const storage::StoreStats& s) {
   };
 }
 
+/// All views and streams together; /metrics has each one's.
+Rows view_statistics(const storage::views::ViewService& service) {
+  using storage::views::ViewState;
+  storage::views::Counters sum;
+  std::uint64_t states[4] = {};
+  std::uint64_t skipped = 0, lag = 0, groups = 0, bytes = 0, watchers = 0;
+  std::chrono::milliseconds behind{0};
+  for (const storage::views::ViewStatus& view : service.status()) {
+    ++states[static_cast<std::size_t>(view.state)];
+    sum += view.totals;
+    skipped += view.skipped;
+    lag += view.lag;
+    groups += view.groups;
+    bytes += view.state_bytes;
+    watchers += view.watchers;
+    behind = std::max(behind, view.behind);
+  }
+  const auto in_state = [&](ViewState state) { return states[static_cast<std::size_t>(state)]; };
+  return {
+      {"views.running", in_state(ViewState::kRunning), "views", "views and streams that run now"},
+      {"views.building", in_state(ViewState::kBuilding), "views", "that are being built now"},
+      {"views.paused", in_state(ViewState::kPaused), "views", "that are paused now"},
+      {"views.failed", in_state(ViewState::kFailed), "views",
+       "that have failed now and are not current; `runnel view list` says why"},
+      {"views.lag", lag, "records", "that views have still to read now"},
+      {"views.behind_micros", static_cast<std::uint64_t>(behind.count()) * 1'000, "microseconds",
+       "for which the slowest running view has not been current, to within a second, now"},
+      {"views.records", sum.records, "records", "read by all views together now"},
+      {"views.applied", sum.applied, "records", "of them: that are in a view now"},
+      {"views.filtered", sum.filtered, "records", "of them: left out by WHERE now"},
+      {"views.late", sum.late, "records", "of them: left out because they came too late, now"},
+      {"views.errors", sum.errors, "records", "of them: that could not be used now"},
+      {"views.skipped", skipped, "offsets", "removed from logs before a view read them, now"},
+      {"views.groups", groups, "groups", "that views have state of now"},
+      {"views.state_bytes", bytes, "bytes", "of views' state on disk and in memory, roughly, now"},
+      {"views.watchers", watchers, "subscribers", "that are told of changes now"},
+  };
+}
+
 /// What arrives in the native protocol, and what becomes of it.
 Rows native_statistics(const NativeCounters& n) {
   const auto count = [](const NativeCounters::Count& c) {
@@ -105,6 +144,7 @@ std::vector<native::Statistic> NativeService::statistics() const {
   const auto add = [&](Rows more) { std::move(more.begin(), more.end(), std::back_inserter(all)); };
   add(store_statistics(store_.stats()));
   add(native_statistics(counters_));
+  if (options_.views != nullptr) add(view_statistics(*options_.views));
   if (options_.more_statistics) add(options_.more_statistics());
   return all;
 }

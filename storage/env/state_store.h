@@ -77,6 +77,9 @@ class StateStore : public StateReader {
   [[nodiscard]] virtual std::shared_ptr<const StateReader> snapshot() const = 0;
   /// Makes everything that was applied durable.
   [[nodiscard]] virtual Status flush() = 0;
+  /// Roughly what the range takes on disk and in memory.
+  [[nodiscard]] virtual std::uint64_t approximate_bytes(std::string_view begin,
+                                                        std::string_view end) const = 0;
   /// Removes what is in the range now, in pieces. Not atomic; after a crash it is called again.
   [[nodiscard]] virtual Status erase_range(std::string_view begin, std::string_view end) = 0;
 };

@@ -110,6 +110,17 @@ class RocksdbStateStore final : public StateStore {
     return {};
   }
 
+  [[nodiscard]] std::uint64_t approximate_bytes(std::string_view begin,
+                                                std::string_view end) const override {
+    rocksdb::SizeApproximationOptions options;
+    options.include_memtables = true;
+    const rocksdb::Range range(slice(begin), slice(end));
+    std::uint64_t bytes = 0;
+    const auto status =
+        db_->GetApproximateSizes(options, db_->DefaultColumnFamily(), &range, 1, &bytes);
+    return status.ok() ? bytes : 0;
+  }
+
   [[nodiscard]] Status erase_range(std::string_view begin, std::string_view end) override {
     rocksdb::WriteBatch batch;
     Status status;

@@ -18,6 +18,7 @@ import termios
 import threading
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import PATIENCE_SECONDS, BrokerCase, clean_environment
@@ -343,6 +344,20 @@ class Lists(ViewsCase):
         self.assertEqual(counters["errors"], 2)
         self.assertEqual(views[0]["applied"], [{"topic": "donations", "partition": 0, "next": 4}])
         self.assertRegex(broker.out("view", "list"), r"totals +view +running +4 +0 +0 +2")
+        self.assertEqual((counters["groups"], counters["behind_ms"], counters["watchers"]),
+                         (2, 0, 0))
+        figures = json.loads(broker.out("stats", "-o", "json"))
+        self.assertEqual([figures["views." + name] for name in
+                          ("running", "failed", "records", "applied", "errors", "lag", "groups")],
+                         [1, 0, 4, 2, 2, 0, 2])
+        with urllib.request.urlopen(f"http://{broker.address}/metrics") as answer:
+            metrics = answer.read().decode()
+        for line in ('runnel_view_state{state="running",view="totals"} 1',
+                     'runnel_view_records{outcome="error",view="totals"} 2',
+                     'runnel_view_lag{view="totals"} 0', 'runnel_view_groups{view="totals"} 2',
+                     'runnel_view_behind_seconds{view="totals"} 0.000000', "runnel_views_lag 0"):
+            self.assertIn(line + "\n", metrics)
+        self.assertIn("dimension", broker.out("view", "describe", "totals"))
 
     def test_a_broker_starts_whatever_became_of_the_state(self):
         broker = self.start_with_view()

@@ -46,6 +46,15 @@ TEST(Top, RatesAreThoseBetweenTheLooks) {
   BrokerLook ill = look(12, 9000);
   ill.statistics["store.scrub_damages"] = 1;
   EXPECT_THAT(text(render_top(look(10, 1000), ill, "title", 200, 100)), HasSubstr("DAMAGED"));
+  EXPECT_EQ(shown.find("views"), std::string::npos);
+  BrokerLook viewed = look(12, 9000);
+  viewed.statistics["views.running"] = 2;
+  viewed.statistics["views.failed"] = 1;
+  viewed.statistics["views.records"] = 3000;
+  viewed.statistics["views.lag"] = 12;
+  viewed.statistics["views.behind_micros"] = 1'500'000;
+  EXPECT_THAT(text(render_top(look(10, 1000), viewed, "title", 200, 100)),
+              HasSubstr("views  3   1.5k records/s   12 behind   1.5 s   0 B   FAILED: 1"));
   EXPECT_LT(shown.find("busy"), shown.find("quiet"));
   EXPECT_LT(shown.find("far"), shown.find("near"));
   EXPECT_THAT(shown, HasSubstr(" 4000\n"));

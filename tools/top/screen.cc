@@ -84,6 +84,16 @@ std::vector<std::string> summary(const Looks& looks) {
                   (looks.value("store.low_space") > 0 ? "   LOW: producers are refused" : ""));
   lines.push_back("memory " + bytes(looks.value("store.memory_held_bytes")) + " of " +
                   bytes(looks.value("store.memory_limit_bytes")) + " held by requests");
+  const double views = looks.value("views.running") + looks.value("views.building") +
+                       looks.value("views.paused") + looks.value("views.failed");
+  if (views > 0) {
+    const double failed = looks.value("views.failed");
+    lines.push_back("views  " + amount(views) + "   " + amount(looks.rate("views.records")) +
+                    " records/s   " + amount(looks.value("views.lag")) + " behind   " +
+                    fixed(looks.value("views.behind_micros") / 1e6, 1) + " s   " +
+                    bytes(looks.value("views.state_bytes")) +
+                    (failed > 0 ? "   FAILED: " + amount(failed) : ""));
+  }
   lines.push_back("ports  " + amount(looks.value("kafka.sessions")) + " Kafka   " +
                   amount(looks.value("native.sessions")) + " native connections   " +
                   amount(looks.rate("kafka.requests") + looks.rate("native.requests")) +

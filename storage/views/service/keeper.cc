@@ -303,6 +303,7 @@ void Service::look_after() {
     const MutexLock published(mutex_);
     running = runners_;
   }
+  for (const auto& [task, runner] : running) runner->note_lag();
   const bool outdated = std::any_of(running.begin(), running.end(),
                                     [](const auto& each) { return each.second->is_outdated(); });
   if (outdated || again_) reconcile();

@@ -1,6 +1,8 @@
-// Who waits for views, and who watches them.
+// Who waits for views, who watches them, and how they are.
 #include <algorithm>
 
+#include "storage/views/engine/key_encoding.h"
+#include "storage/views/engine/view_reader.h"
 #include "storage/views/service/service.h"
 
 namespace runnel::storage::views {
@@ -195,6 +197,111 @@ void Service::notify(const std::vector<std::string>* names) {
     const MutexLock lock(watcher->calls);
     if (watcher->changed) watcher->changed();
   }
+}
+
+// ---------------------------------------------------------------- what is told of them
+namespace {
+
+/// Where a view or stream is in each partition of its topic, and what became of the records.
+Status fill_progress(const Definition& definition, const ReadSnapshot& now, ViewStatus& status) {
+  std::map<std::uint32_t, Cursor> cursors;
+  if (definition.stream == nullptr) {
+    if (now.state == nullptr) return {};
+    RUNNEL_TRY_ASSIGN(const auto reader,
+                      ViewReader::open(*definition.view, definition.id, *now.state));
+    for (const auto& [partition, cursor] : reader->cursors()) cursors[partition] = cursor;
+    status.sequence = reader->sequence();
+  }
+  const std::string& topic =
+      definition.stream ? definition.stream->source.topic : definition.view->source.topic;
+  const auto info = now.store->describe_topic(topic);
+  if (!info) return {};  // whose topic is gone has said so
+  for (const PartitionInfo& partition : info->partitions) {
+    const auto number = static_cast<std::uint32_t>(partition.index.value());
+    if (definition.stream) {
+      RUNNEL_TRY_ASSIGN(cursors[number], stream_position(*now.store, definition.id, number));
+    }
+    Offset at(cursors[number].next);
+    for (const auto& [index, start] : definition.start) {
+      if (index == partition.index) at = std::max(at, start);
+    }
+    status.applied.push_back({topic, partition.index, at});
+    if (at < partition.last_stable) {
+      status.lag += static_cast<std::uint64_t>(partition.last_stable - at);
+    }
+  }
+  for (const auto& [partition, cursor] : cursors) {
+    status.totals += cursor.counters;
+    status.groups += cursor.groups;
+  }
+  return {};
+}
+
+ViewState state_of(const Definition& definition) {
+  if (definition.failure) return ViewState::kFailed;
+  if (definition.paused) return ViewState::kPaused;
+  return definition.building ? ViewState::kBuilding : ViewState::kRunning;
+}
+
+}  // namespace
+
+ViewStatus Service::status_of(const Definition& definition, const ReadSnapshot& now) const {
+  ViewStatus status;
+  status.name = definition.name;
+  status.kind = definition.kind;
+  status.state = state_of(definition);
+  status.skipped = definition.skipped;
+  if (status.skipped > 0) {
+    status.notice = "not complete: " + std::to_string(status.skipped) +
+                    " offsets were removed from the log before they were read";
+  }
+  const bool keeps_state = definition.view && !definition.over_view();
+  std::shared_ptr<TopicRunner> runner;
+  std::shared_ptr<StateStore> state;
+  {
+    const MutexLock lock(mutex_);
+    if (const auto found = problems_.find(definition.name); found != problems_.end()) {
+      status.problem = found->second;
+    }
+    if (keeps_state && !state_notice_.empty()) {
+      status.notice += (status.notice.empty() ? "" : "; ") + state_notice_;
+    }
+    if (keeps_state && now.state == nullptr) {
+      status.state = ViewState::kFailed;
+      status.problem = state_problem_;
+    }
+    runner = runner_of(definition.id);
+    state = state_;
+    for (const std::weak_ptr<Watcher>& weak : watchers_) {
+      const auto watcher = weak.lock();
+      status.watchers += watcher != nullptr && watcher->view == definition.name ? 1 : 0;
+    }
+  }
+  if (definition.failure) status.problem = definition.failure->message();
+  if (runner) status.behind = runner->behind();
+  if (keeps_state && state) {
+    const std::string prefix = generation_prefix(definition.id);
+    status.state_bytes = state->approximate_bytes(prefix, behind_prefix(prefix));
+  }
+  const bool works = definition.stream || keeps_state;
+  const Status filled = works ? fill_progress(definition, now, status) : Status();
+  if (!filled) {
+    status.state = ViewState::kFailed;
+    status.problem = filled.error().message();
+  }
+  return status;
+}
+
+std::vector<ViewStatus> Service::status() const {
+  const ReadSnapshot now = snapshot();
+  std::vector<ViewStatus> all;
+  for (const auto& [name, definition] : now.definitions->all()) {
+    if (definition->kind == sql::ObjectKind::kView ||
+        definition->kind == sql::ObjectKind::kStream) {
+      all.push_back(status_of(*definition, now));
+    }
+  }
+  return all;
 }
 
 }  // namespace runnel::storage::views

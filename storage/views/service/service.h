@@ -199,6 +199,7 @@ class Service final : public ViewService {
   void settle(const std::string* topic);
   [[nodiscard]] std::optional<Status> judge(const Waiter& waiter) const RUNNEL_REQUIRES(mutex_);
   [[nodiscard]] static bool reached(const TopicRunner& runner, const Waiter& waiter);
+  [[nodiscard]] ViewStatus status_of(const Definition& definition, const ReadSnapshot& now) const;
   [[nodiscard]] std::shared_ptr<TopicRunner> runner_of(ViewId id) const RUNNEL_REQUIRES(mutex_);
   /// The view with state that a view is computed from; nullptr: it is gone.
   [[nodiscard]] DefinitionRef base_of(std::string_view name) const RUNNEL_REQUIRES(mutex_);

@@ -85,6 +85,7 @@ void TopicRunner::run(std::function<void(TopicRunner&)> after_round,
   ViewWorkerOptions worker;
   worker.after_round = [this, after = std::move(after_round), report] {
     const bool moved = move_letters(report);
+    note_lag();
     after(*this);
     return moved;
   };
@@ -142,6 +143,26 @@ std::uint64_t TopicRunner::lag() const {
     if (at < end) lag += static_cast<std::uint64_t>(end - at);
   }
   return lag;
+}
+
+void TopicRunner::note_lag() {
+  const MutexLock lock(lag_mutex_);
+  bool reached = true;
+  for (std::size_t p = 0; p < mark_.size(); ++p) reached = reached && applied(p) >= mark_[p];
+  if (!reached) return;
+  const auto now = Steady::now();
+  current_ = lag() == 0 ? now : mark_.empty() ? current_ : mark_at_;
+  mark_.clear();
+  mark_at_ = now;
+  for (const PartitionRef& p : rounds().partitions()) {
+    mark_.push_back(store_.partition_info(p).last_stable);
+  }
+}
+
+std::chrono::milliseconds TopicRunner::behind() const {
+  if (lag() == 0) return std::chrono::milliseconds(0);
+  const MutexLock lock(lag_mutex_);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - current_);
 }
 
 bool TopicRunner::is_outdated() const {

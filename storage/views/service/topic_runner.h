@@ -1,6 +1,7 @@
 // What keeps some views of a topic current, or a stream: the folds, and the thread that feeds them.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -71,6 +72,11 @@ class TopicRunner {
   [[nodiscard]] std::optional<std::size_t> find(ViewId id) const;
   /// Records behind the topic's last stable offsets.
   [[nodiscard]] std::uint64_t lag() const;
+  /// How long it has not been current, to within the time between two calls of note_lag(); 0: it
+  /// has every record.
+  [[nodiscard]] std::chrono::milliseconds behind() const;
+  /// To be called now and then, while nothing is read as well. Any thread.
+  void note_lag() RUNNEL_EXCLUDES(lag_mutex_);
   /// The topic has partitions that it does not read, or is another one by now.
   [[nodiscard]] bool is_outdated() const;
   /// It has every record that the other has.
@@ -85,6 +91,7 @@ class TopicRunner {
   /// False: not all of them, and why was reported.
   [[nodiscard]] bool move_letters(const std::function<void(const Error&)>& report);
 
+  using Steady = std::chrono::steady_clock;
   struct Outbox {
     DeadLetters letters;
     std::optional<std::uint64_t> seen;  ///< TopicViews::letters() when it was emptied
@@ -103,6 +110,11 @@ class TopicRunner {
   std::vector<std::uint64_t> sequences_;
   std::vector<Offset> applied_;
   std::vector<Outbox> outboxes_;  ///< one a view; none of a view that is built
+  mutable Mutex lag_mutex_;
+  /// The ends of the partitions at one time: once they are reached it is current as of then.
+  std::vector<Offset> mark_ RUNNEL_GUARDED_BY(lag_mutex_);
+  Steady::time_point mark_at_ RUNNEL_GUARDED_BY(lag_mutex_) = Steady::now();
+  Steady::time_point current_ RUNNEL_GUARDED_BY(lag_mutex_) = Steady::now();
   std::unique_ptr<ViewWorker> worker_;
 };
 

@@ -47,6 +47,11 @@ struct ViewStatus {
   std::uint64_t lag = 0;          ///< records behind the last stable offsets, all partitions
   Counters totals;
   std::uint64_t sequence = 0;
+  /// How long a view that runs has not been current; 0: it is.
+  std::chrono::milliseconds behind{0};
+  std::uint64_t groups = 0;       ///< that it has state of; counted in each partition
+  std::uint64_t state_bytes = 0;  ///< on disk and in memory, roughly
+  std::uint64_t watchers = 0;     ///< subscribers, and others who are told of changes
 };
 
 /// Tells of changes of a view until it is destroyed, which waits for a call that runs.

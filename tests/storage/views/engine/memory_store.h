@@ -49,6 +49,9 @@ class MemoryStore final : public StateStore {
     return copy;
   }
   [[nodiscard]] Status flush() override { return {}; }
+  [[nodiscard]] std::uint64_t approximate_bytes(std::string_view, std::string_view) const override {
+    return 0;
+  }
   [[nodiscard]] Status erase_range(std::string_view begin, std::string_view end) override {
     entries.erase(entries.lower_bound(begin),
                   end.empty() ? entries.end() : entries.lower_bound(end));
