@@ -198,6 +198,24 @@ TEST_F(HttpViewEventsTest, WhoIsSlowMissesStatesAndNoRow) {
   EXPECT_EQ(slow.rows.at("sea"), row("sea", 13, large + "11"));
 }
 
+TEST_F(HttpViewEventsTest, MoreThanAnEventHoldsIsReadByEach) {
+  give("sea");
+  Listener listener(*http, events);
+  listener.await(1);
+  give("sea");
+  listener.await(2);  // from now on it is told by its channel
+  std::string body;
+  for (int i = 0; i < 8; ++i) {
+    body += R"({"campaign":"c)" + std::to_string(i) + R"(","note":")" + std::string(200'000, 'x') +
+            "\"}\n";
+  }
+  post(records + "?as=values&partition=0&acks=applied", body, 200,
+       "Content-Type: application/x-ndjson\r\n");
+  listener.await(sequence());
+  EXPECT_EQ(listener.rows.size(), 9u);
+  EXPECT_THAT(listener.types, Not(HasSubstr("reset")));
+}
+
 // ---------------------------------------------------------------- WebSocket
 const std::string kUpgrade =
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
