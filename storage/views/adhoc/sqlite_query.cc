@@ -11,6 +11,7 @@
 #include <set>
 
 #include "storage/views/adhoc/decimal_guard.h"
+#include "storage/views/adhoc/sqlite_functions.h"
 #include "storage/views/sql/token.h"
 #include "storage/views/types/decimal.h"
 #include "storage/views/types/time_text.h"
@@ -18,8 +19,10 @@
 namespace runnel::storage::views {
 namespace {
 
-constexpr int kMostTextBytes = 16 << 20;
-constexpr int kStepsBetweenChecks = 10'000;
+/// Of LIKE and GLOB, which look neither at the time nor at who waits while they take the product of
+/// both lengths.
+constexpr int kMostPatternBytes = 1000;
+constexpr int kStepsBetweenChecks = 1000;
 /// Of a question that waits for another one to end.
 constexpr std::chrono::milliseconds kWaitBetweenChecks{50};
 
@@ -39,6 +42,18 @@ bool is_cancelled(const AdhocLimits& limits) {
 Error cancelled_error() {
   return Error(ErrorCode::kCancelled, "nobody waits for the answer any more");
 }
+
+/// Above it SQLite's allocations fail. Of the whole process: one question at a time has one.
+class HeapLimit {
+ public:
+  explicit HeapLimit(sqlite3_int64 bytes) : before_(sqlite3_hard_heap_limit64(bytes)) {}
+  ~HeapLimit() { sqlite3_hard_heap_limit64(before_); }
+  HeapLimit(const HeapLimit&) = delete;
+  HeapLimit& operator=(const HeapLimit&) = delete;
+
+ private:
+  sqlite3_int64 before_;
+};
 
 std::string quoted(std::string_view name) {
   std::string text = "\"";
@@ -74,44 +89,6 @@ std::string declared(const Type& type) {
   return "TEXT";
 }
 
-int order(std::string_view a, std::string_view b) {
-  const int difference = a.compare(b);
-  return difference;
-}
-
-/// As numbers where both are; else as texts.
-int compare_as_decimals(void*, int a_bytes, const void* a, int b_bytes, const void* b) {
-  const std::string_view left(static_cast<const char*>(a), static_cast<std::size_t>(a_bytes));
-  const std::string_view right(static_cast<const char*>(b), static_cast<std::size_t>(b_bytes));
-  const auto digits_behind = [](std::string_view text) {
-    const std::size_t point = text.find('.');
-    return point == std::string_view::npos ? std::size_t{0} : text.size() - point - 1;
-  };
-  const auto number = [&](std::string_view text, unsigned& scale, Int128& out) {
-    const std::size_t behind = digits_behind(text);
-    scale = static_cast<unsigned>(std::min<std::size_t>(behind, kMaxDigits));
-    return decimal_from_text(text, kMaxDigits, scale, Inexact::kRefuse, out) == RowError::kNone;
-  };
-  Int128 x = 0;
-  Int128 y = 0;
-  unsigned x_scale = 0;
-  unsigned y_scale = 0;
-  if (!number(left, x_scale, x) || !number(right, y_scale, y)) return order(left, right);
-  return compare_decimals(x, x_scale, y, y_scale);
-}
-
-int compare_as_times(void*, int a_bytes, const void* a, int b_bytes, const void* b) {
-  const std::string_view left(static_cast<const char*>(a), static_cast<std::size_t>(a_bytes));
-  const std::string_view right(static_cast<const char*>(b), static_cast<std::size_t>(b_bytes));
-  std::int64_t x = 0;
-  std::int64_t y = 0;
-  if (timestamp_from_text(left, &Zone::utc(), x) != RowError::kNone ||
-      timestamp_from_text(right, &Zone::utc(), y) != RowError::kNone) {
-    return order(left, right);
-  }
-  return x < y ? -1 : x > y ? 1 : 0;
-}
-
 /// Always with six digits of a fraction: texts of one length order as the times do.
 std::string time_text(std::int64_t micros) {
   std::string text = timestamp_to_text(micros);
@@ -130,11 +107,13 @@ class Question {
 
   Result<AdhocAnswer> run(const AdhocRelations::Visit& visit) {
     at_start_ = sqlite3_memory_used();
+    const HeapLimit limit(at_start_ + static_cast<sqlite3_int64>(limits_.max_bytes));
     RUNNEL_TRY(open());
     RUNNEL_TRY(create_tables());
     sqlite3_set_authorizer(database_.get(), authorize, this);
     RUNNEL_TRY_ASSIGN(Prepared statement, prepare());
     if (reads(TypeKind::kDecimal)) RUNNEL_TRY(check_decimals(sql_, functions_));
+    if (joins_by_name_) read_all_columns();
     sqlite3_set_authorizer(database_.get(), nullptr, nullptr);
     statement.reset();
     RUNNEL_TRY(load());
@@ -187,6 +166,14 @@ class Question {
                                 : denied_);
   }
 
+  static tl::unexpected<Error> too_long(const std::string& table, const std::string& column) {
+    return fail(ErrorCode::kInvalidArgument,
+                table + "." + column + " has a value of more than " +
+                    std::to_string(kMostTextBytes) +
+                    " bytes, the most where SQLite answers (subqueries, WITH, UNION, OVER); leave "
+                    "the column out");
+  }
+
   Status open() {
     sqlite3* handle = nullptr;
     const int opened = sqlite3_open_v2(
@@ -196,12 +183,13 @@ class Question {
     database_.reset(handle);
     if (opened != SQLITE_OK) return failed(opened);
     sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, kMostTextBytes);
+    sqlite3_limit(handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, kMostPatternBytes);
     sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     // A name in double quotes that there is not is no text.
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
-    sqlite3_create_collation(handle, "runnel_decimal", SQLITE_UTF8, nullptr, compare_as_decimals);
-    sqlite3_create_collation(handle, "runnel_time", SQLITE_UTF8, nullptr, compare_as_times);
+    const int added = add_functions(handle);
+    if (added != SQLITE_OK) return failed(added);
     sqlite3_progress_handler(handle, kStepsBetweenChecks, go_on, this);
     return execute("PRAGMA temp_store = MEMORY");
   }
@@ -220,6 +208,8 @@ class Question {
       const bool name =
           token.kind == sql::TokenKind::kName || token.kind == sql::TokenKind::kQuotedName;
       if (name) words.insert(token.text);
+      joins_by_name_ = joins_by_name_ || (token.kind == sql::TokenKind::kName &&
+                                          (token.text == "using" || token.text == "natural"));
     }
     for (const std::string& name : relations_.names()) {
       if (!words.contains(name)) continue;
@@ -247,6 +237,15 @@ class Question {
       return fail(ErrorCode::kInvalidArgument, "only a SELECT can be asked");
     }
     return made;
+  }
+
+  /// SQLite does not ask for the columns that USING and NATURAL compare, nor for a table of which
+  /// these are all that is read.
+  void read_all_columns() {
+    for (auto& [key, table] : tables_) {
+      table.named = true;
+      for (std::size_t i = 0; i < table.columns.size(); ++i) table.read.insert(i);
+    }
   }
 
   [[nodiscard]] bool reads(TypeKind kind) const {
@@ -279,7 +278,11 @@ class Question {
     if (done != SQLITE_OK) return failed(done);
     const std::vector<std::size_t> wanted(table.read.begin(), table.read.end());
     const auto take = [&](std::span<const Value> row) -> Result<bool> {
-      for (const std::size_t column : wanted) bind(handle, column, row[column]);
+      for (const std::size_t column : wanted) {
+        const int bound = bind(handle, column, row[column]);
+        if (bound == SQLITE_TOOBIG) return too_long(table.name, table.columns[column].name);
+        if (bound != SQLITE_OK) return failed(bound);
+      }
       const int stepped = sqlite3_step(handle);
       if (stepped != SQLITE_DONE) return failed(stepped);
       sqlite3_reset(handle);
@@ -289,43 +292,38 @@ class Question {
     return relations_.read(table.name, wanted, take);
   }
 
-  void bind(sqlite3_stmt* statement, std::size_t column, const Value& value) {
+  /// SQLite's code.
+  int bind(sqlite3_stmt* statement, std::size_t column, const Value& value) {
     const int at = static_cast<int>(column) + 1;
     const auto text = [&](std::string_view of) {
-      sqlite3_bind_text64(statement, at, of.data(), of.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+      return sqlite3_bind_text64(statement, at, of.data(), of.size(), SQLITE_TRANSIENT,
+                                 SQLITE_UTF8);
     };
     switch (value.tag()) {
       case Tag::kNull:
-        sqlite3_bind_null(statement, at);
-        return;
+        break;
       case Tag::kBoolean:
-        sqlite3_bind_int(statement, at, value.as_boolean() ? 1 : 0);
-        return;
+        return sqlite3_bind_int(statement, at, value.as_boolean() ? 1 : 0);
       case Tag::kBigint:
-        sqlite3_bind_int64(statement, at, value.as_bigint());
-        return;
+        return sqlite3_bind_int64(statement, at, value.as_bigint());
       case Tag::kDouble:
         if (std::isnan(value.as_double()) && answer_.notices.empty()) {
           answer_.notices.push_back("NaN is NULL where SQLite answers");
         }
-        sqlite3_bind_double(statement, at, value.as_double());
-        return;
+        return sqlite3_bind_double(statement, at, value.as_double());
       case Tag::kText:
-        text(value.as_text());
-        return;
+        return text(value.as_text());
       case Tag::kTimestamp:
-        text(time_text(value.as_timestamp()));
-        return;
+        return text(time_text(value.as_timestamp()));
       case Tag::kDecimal: {
         constexpr unsigned kExactDigits = 15;
         many_digits_ = many_digits_ || !has_digits(value.as_decimal(), kExactDigits);
-        text(to_string(value));
-        return;
+        return text(to_string(value));
       }
       case Tag::kDate:
-        text(to_string(value));
-        return;
+        return text(to_string(value));
     }
+    return sqlite3_bind_null(statement, at);
   }
 
   // ---- the answer
@@ -486,7 +484,8 @@ class Question {
   bool timed_out_ = false;
   bool cancelled_ = false;
   bool too_large_ = false;
-  bool many_digits_ = false;  ///< of a DECIMAL that was read
+  bool joins_by_name_ = false;  ///< it may have USING or NATURAL
+  bool many_digits_ = false;    ///< of a DECIMAL that was read
 };
 
 }  // namespace

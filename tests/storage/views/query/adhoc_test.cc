@@ -1,4 +1,6 @@
 // What SQLite answers is held to its time and memory, and reaches nothing else.
+#include <sqlite3.h>
+
 #include <future>
 
 #include "tests/storage/views/query/script.h"
@@ -68,6 +70,39 @@ TEST_F(AdhocTest, MemoryAndRowsAreBounded) {
   limits.max_rows = 1999;
   EXPECT_EQ(code_of("SELECT * FROM (SELECT id FROM gifts)", limits), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of("SELECT * FROM (SELECT id FROM gifts) LIMIT 1999", limits), ErrorCode::kOk);
+}
+
+TEST_F(AdhocTest, AllocationsOfOneStepAreBounded) {
+  QueryLimits limits;
+  limits.max_bytes = 8 << 20;
+  const auto before = sqlite3_memory_highwater(1);
+  EXPECT_EQ(
+      code_of("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 120) "
+              "SELECT COUNT(*) FROM (SELECT hex(zeroblob(499999)) || n AS x FROM c ORDER BY x "
+              "LIMIT -1 OFFSET 1)",
+              limits),
+      ErrorCode::kInvalidArgument);
+  EXPECT_LE(sqlite3_memory_highwater(0), before + (8 << 20));
+  EXPECT_EQ(code_of("SELECT 1 UNION SELECT 2", limits), ErrorCode::kOk);
+}
+
+/// Each takes minutes where texts are searched in the product of their lengths.
+TEST_F(AdhocTest, SearchesEnd) {
+  const std::string text = "replace(hex(zeroblob(500000)), '0', 'a')";
+  const std::string part = "replace(hex(zeroblob(250000)), '0', 'a') || 'b'";
+  const auto answer = [&](const std::string& expression) {
+    const auto answers = session.execute("SELECT " + expression + " UNION SELECT " + expression);
+    return answers ? to_string(answers->front().rows[0][0]) : answers.error().message();
+  };
+  EXPECT_EQ(answer("instr(" + text + ", " + part + ")"), "0");
+  EXPECT_EQ(answer("length(replace(" + text + ", " + part + ", 'c'))"), "1000000");
+  EXPECT_NE(answer("length(trim(" + text + ", " + part + "))").find("1000 bytes at most"),
+            std::string::npos);
+  EXPECT_NE(answer(text + " LIKE '%' || " + part).find("pattern too complex"), std::string::npos);
+  EXPECT_EQ(answer("replace('žaža', 'ža', 'b')"), "bb");
+  EXPECT_EQ(answer("instr('žaž', 'až')"), "2");
+  EXPECT_EQ(answer("instr('a', NULL)"), "NULL");
+  EXPECT_EQ(answer("trim('  a ') || ltrim('xya', 'yx') || rtrim('ažž', 'ž')"), "aaa");
 }
 
 TEST_F(AdhocTest, OnlySelectsAreAnswered) {
