@@ -65,7 +65,8 @@ class LeftOut {
   std::string first_;
 };
 
-/// The newest row of each primary key; a record without value removes what its key brought.
+/// The newest row of each primary key; a record without value removes what its key brought, and so
+/// does one that brings another primary key.
 class TableRows {
  public:
   explicit TableRows(const SourcePlan& table) : table_(table), rows_(table.row_slots()) {}
@@ -74,8 +75,10 @@ class TableRows {
     std::string key;
     for (const Slot slot : table_.primary_key)
       encode_key(table_.columns[slot].type, row[slot], key);
-    if (record.key) by_record_key_.insert_or_assign(std::string(*record.key), key);
-    Newest& newest = newest_[std::move(key)];
+    if (record.key) follow(*record.key, key, record, place);
+    const auto [at, fresh] = newest_.try_emplace(std::move(key));
+    if (fresh) key_bytes_ += at->first.size() + kEntryBytes;
+    Newest& newest = at->second;
     if (!replaces(newest, record, place)) return;
     live_ += newest.row ? 0 : 1;
     newest = {record.timestamp, place, rows_.size()};
@@ -85,16 +88,10 @@ class TableRows {
   void remove(const protocol::Record& record, const RecordPlace& place) {
     if (!record.key) return;
     const auto known = by_record_key_.find(std::string(*record.key));
-    if (known == by_record_key_.end()) return;
-    Newest& newest = newest_[known->second];
-    if (!replaces(newest, record, place)) return;
-    live_ -= newest.row ? 1 : 0;
-    newest = {record.timestamp, place, std::nullopt};
+    if (known != by_record_key_.end()) remove(known->second, record, place);
   }
-  [[nodiscard]] std::size_t bytes() const {
-    constexpr std::size_t kEntryBytes = 300;
-    return rows_.bytes() + newest_.size() * kEntryBytes;
-  }
+  /// Roughly what they hold in memory.
+  [[nodiscard]] std::size_t bytes() const { return rows_.bytes() + key_bytes_; }
   Status visit(const RowVisit& visit) {
     std::vector<Value> row;
     for (const auto& [key, newest] : newest_) {
@@ -113,6 +110,27 @@ class TableRows {
     std::optional<std::size_t> row;
   };
 
+  /// What an entry of a map costs besides its texts, roughly.
+  static constexpr std::size_t kEntryBytes = 200;
+
+  /// The record's key has the row with this primary key from now on.
+  void follow(std::string_view record_key, const std::string& key, const protocol::Record& record,
+              const RecordPlace& place) {
+    const auto [at, fresh] = by_record_key_.try_emplace(std::string(record_key), key);
+    if (fresh) {
+      key_bytes_ += at->first.size() + key.size() + kEntryBytes;
+    } else if (at->second != key) {
+      remove(at->second, record, place);
+      key_bytes_ += key.size() - at->second.size();
+      at->second = key;
+    }
+  }
+  void remove(const std::string& key, const protocol::Record& record, const RecordPlace& place) {
+    Newest& newest = newest_[key];  // it was put there
+    if (!replaces(newest, record, place)) return;
+    live_ -= newest.row ? 1 : 0;
+    newest = {record.timestamp, place, std::nullopt};
+  }
   /// In a partition the log's order counts, between two of them the records' times.
   static bool replaces(const Newest& known, const protocol::Record& record,
                        const RecordPlace& place) {
@@ -134,6 +152,7 @@ class TableRows {
   std::map<std::string, Newest> newest_;  ///< by encoded primary key
   std::unordered_map<std::string, std::string> by_record_key_;
   std::size_t live_ = 0;
+  std::size_t key_bytes_ = 0;
 };
 
 /// The topic, with the ends of its partitions as they are before anything is read.

@@ -13,15 +13,20 @@ constexpr std::size_t kEntryBytes = 64;
 
 }  // namespace
 
-bool Table::apply(std::string_view record_key, std::span<const Value> row, Place place) {
+bool Table::apply(std::optional<std::string_view> record_key, std::span<const Value> row,
+                  Place place) {
   std::string key;
   for (const Slot slot : row.empty() ? std::vector<Slot>() : plan_.primary_key) {
     if (row[slot].is_null()) return false;
     encode_key(plan_.columns[slot].type, row[slot], key);
   }
+  if (!record_key) {
+    if (!row.empty()) put(key, row, place);
+    return true;
+  }
   std::string record(sizeof place.partition, '\0');
   std::memcpy(record.data(), &place.partition, sizeof place.partition);
-  record.append(record_key);
+  record.append(*record_key);
   const auto [at, fresh] = records_.try_emplace(std::move(record));
   Known& known = at->second;
   if (fresh) {

@@ -36,9 +36,10 @@ class Table {
   /// `plan` must outlive it.
   explicit Table(const SourcePlan& plan) : plan_(plan) {}
 
-  /// A record, in its partition's order. `row`: the columns as declared; empty: what the record's
-  /// key had is gone. False: the row has no whole primary key, and nothing was done.
-  bool apply(std::string_view record_key, std::span<const Value> row, Place place);
+  /// A record, in its partition's order. `record_key`: nullopt: it has none, and stands for itself.
+  /// `row`: the columns as declared; empty: what the record's key had is gone. False: the row has
+  /// no whole primary key, and nothing was done.
+  bool apply(std::optional<std::string_view> record_key, std::span<const Value> row, Place place);
   /// The columns of the row with this primary key (as encode_key() makes it of each of its columns)
   /// at `time`; empty: there is none. Valid until the next apply().
   [[nodiscard]] std::span<const Value> find(std::string_view key, std::int64_t time) const;

@@ -87,12 +87,12 @@ void TableReader::apply(std::size_t part, const protocol::Record& record) {
   const Table::Place place{time.is_null() ? kNoTime : time.as_timestamp(),
                            static_cast<std::uint32_t>(part), record.offset.value()};
   if (!record.value) {
-    table_.apply(record.key.value_or(""), {}, place);
+    table_.apply(record.key, {}, place);
     return;
   }
   const bool decoded = decoder_.decode(*record.value) == RowError::kNone &&
                        (plan_.on_error == sql::OnError::kNull || decoder_.errors().empty());
-  if (!decoded || !table_.apply(record.key.value_or(""), decoder_.row(0), place)) ++bad_records_;
+  if (!decoded || !table_.apply(record.key, decoder_.row(0), place)) ++bad_records_;
 }
 
 }  // namespace runnel::storage::views

@@ -76,6 +76,21 @@ TEST_F(TableTest, ARowThatGetsAnotherPrimaryKeyLeavesTheOldOne) {
   EXPECT_EQ(title("ocean", 200), "Ocean");
 }
 
+TEST_F(TableTest, RecordsWithoutAKeyLeaveEachOtherAlone) {
+  const auto keyless = [&](const std::string& campaign, const std::string& title,
+                           Table::Place place) {
+    const std::vector<Value> row{Value::text(campaign), Value::text(title)};
+    return table.apply(std::nullopt, row, place);
+  };
+  ASSERT_TRUE(keyless("sea", "Sea", {100, 0, 0}));
+  ASSERT_TRUE(keyless("sky", "Sky", {200, 0, 1}));
+  ASSERT_TRUE(table.apply(std::nullopt, {}, {250, 0, 2}));  // of nothing
+  ASSERT_TRUE(keyless("sky", "The Sky", {300, 0, 3}));
+  EXPECT_EQ(title("sea", 300), "Sea");
+  EXPECT_EQ(title("sky", 299), "Sky");
+  EXPECT_EQ(title("sky", 300), "The Sky");
+}
+
 TEST_F(TableTest, OfOneKeyTheLaterOffsetHoldsWhateverItsTimestamp) {
   ASSERT_TRUE(put("sea", "first", {500, 0, 0}));
   ASSERT_TRUE(put("sea", "second", {300, 0, 1}));  // a clock that was set back
