@@ -100,8 +100,8 @@ Status check(const Buffer& frame) {
     return fail(failure->code, failure->message);
   }
   const auto* reply = std::get_if<native::SqlReply>(&answer.response);
-  if (reply != nullptr && reply->answers.size() == 1 && reply->answers[0].rows == 1) return {};
-  return fail(ErrorCode::kInternal, "an answer has no row");
+  if (reply != nullptr && reply->answers.size() == 1 && reply->answers[0].rows <= 1) return {};
+  return fail(ErrorCode::kInternal, "an answer is no group");
 }
 
 /// Asks for campaigns at random and keeps `in_flight` questions on the way.

@@ -319,16 +319,6 @@ class Endless(ViewsCase):
         asking.kill()
         self.wait_until(lambda: not self.is_busy(broker))
 
-    def test_ctrl_c_ends_it_and_the_shell_goes_on(self):
-        broker = self.start_with_view()
-        shell = Shell(self, broker)
-        shell.say(self.SQL + ";")
-        self.wait_until(lambda: self.is_busy(broker))
-        shell.interrupt()
-        self.wait_until(lambda: not self.is_busy(broker))
-        shell.say("SELECT 40 + 2 AS answer;")
-        shell.wait_for("42")
-
 
 class Lists(ViewsCase):
     def test_the_list_counts_every_record(self):

@@ -39,7 +39,7 @@ constexpr std::string_view kHelp =
     "  \\format KIND    table, json, ndjson or csv\n"
     "  \\timing         show how long each statement took, or not\n"
     "  \\q              leave (or Ctrl-D)\n"
-    "  Tab completes keywords and names; Ctrl-C drops the line, or ends a query.\n";
+    "  Tab completes keywords and names; Ctrl-C drops the line, or stops waiting for an answer.\n";
 
 /// What Tab offers; the library calls plain functions.
 std::vector<std::string>& offered() {
@@ -114,8 +114,7 @@ void take_interrupts() {
 
 class Shell {
  public:
-  Shell(Client& client, SqlSettings settings, std::string broker)
-      : client_(client), settings_(std::move(settings)), broker_(std::move(broker)) {}
+  Shell(Client& client, SqlSettings settings) : client_(client), settings_(std::move(settings)) {}
 
   Result<ExitCode> run() {
     for (;;) {
@@ -164,10 +163,6 @@ class Shell {
     if (!status) {
       if (status.error().code() == ErrorCode::kIo) return status;
       note(status.error().message());
-      // The broker ends what was asked on a connection that ends.
-      if (status.error().code() == ErrorCode::kCancelled) {
-        if (auto fresh = connect_to(broker_)) client_ = std::move(*fresh);
-      }
     }
     const std::string word = first_word(statement.text);
     if (word == "CREATE" || word == "DROP") learn_names(client_);
@@ -203,14 +198,13 @@ class Shell {
 
   Client& client_;
   SqlSettings settings_;
-  const std::string broker_;
   SqlSplitter splitter_;
   std::string entry_;  ///< for the history
 };
 
 }  // namespace
 
-Result<ExitCode> run_shell(Client& client, SqlSettings settings, const std::string& broker) {
+Result<ExitCode> run_shell(Client& client, SqlSettings settings, const std::string& place) {
   std::setlocale(LC_CTYPE, "");
   ::rl_readline_name = "runnel";
   ::rl_initialize();
@@ -221,10 +215,9 @@ Result<ExitCode> run_shell(Client& client, SqlSettings settings, const std::stri
   learn_names(client);
   ::rl_attempted_completion_function = complete;
   take_interrupts();
-  const std::string place = broker.empty() ? "127.0.0.1:9092" : broker;
   RUNNEL_TRY(write_out("runnel " + std::string(program_version()) + ", " + place +
                        ". \\? for help, \\q to leave.\n"));
-  auto result = Shell(client, std::move(settings), broker).run();
+  auto result = Shell(client, std::move(settings)).run();
   if (!file.empty()) {
     ::write_history(file.c_str());
     std::error_code ignored;  // statements may hold what others should not read

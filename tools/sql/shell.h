@@ -9,10 +9,8 @@
 
 namespace runnel::tools {
 
-/// Until \q or the end of the input. `broker` is what `client` is connected to, as it was given: a
-/// query that is stopped ends with its connection, and another one is opened. Errors are shown and
-/// do not end it. kIo: standard output.
+/// Until \q or the end of the input. Errors are shown and do not end it. kIo: standard output.
 [[nodiscard]] Result<ExitCode> run_shell(Client& client, SqlSettings settings,
-                                         const std::string& broker);
+                                         const std::string& place);
 
 }  // namespace runnel::tools
