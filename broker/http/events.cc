@@ -55,7 +55,8 @@ void cancel(const StreamRef& stream) {
     stream->waiting = false;
   }
   finish(stream, Error(ErrorCode::kShuttingDown,
-                       "the broker is going; connect again with the id of the last event"));
+                       "the connection ends, because its client has ended its side or because the "
+                       "broker is going; connect again with the id of the last event"));
 }
 
 void wait(const StreamRef& stream) {
