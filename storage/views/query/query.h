@@ -20,7 +20,8 @@ inline constexpr std::size_t kMaxAnswerBytes = 64u << 20;
 struct QueryLimits {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::size_t max_rows = kMaxAnswerRows;
-  std::size_t max_bytes = kMaxAnswerBytes;  ///< of what the query holds in memory at any time
+  /// Of what the query holds in memory at any time; of several statements with their answers.
+  std::size_t max_bytes = kMaxAnswerBytes;
   /// Becomes true, on any thread, when nobody waits for the answer any more; null: never.
   std::shared_ptr<const std::atomic<bool>> cancelled{};
 };

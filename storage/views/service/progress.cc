@@ -1,5 +1,7 @@
 // Who waits for views, who watches them, and how they are.
 #include <algorithm>
+#include <functional>
+#include <span>
 
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/engine/view_reader.h"
@@ -52,8 +54,41 @@ void Service::kick() {
 }
 
 // ---------------------------------------------------------------- waiting
+namespace {
+
+/// In order, each partition once with the greatest offset of it: who waits names what it likes, and
+/// every round looks at what is waited for.
+void make_unique(std::vector<Position>& positions) {
+  std::sort(positions.begin(), positions.end(), std::greater<>());
+  const auto last =
+      std::unique(positions.begin(), positions.end(), [](const Position& a, const Position& b) {
+        return a.partition == b.partition && a.topic == b.topic;
+      });
+  positions.erase(last, positions.end());
+  std::reverse(positions.begin(), positions.end());
+}
+
+/// Those of one topic. The positions are in order.
+std::span<const Position> of_topic(std::span<const Position> positions, std::string_view topic) {
+  const auto begin = std::partition_point(positions.begin(), positions.end(),
+                                          [&](const Position& p) { return p.topic < topic; });
+  const auto end = std::partition_point(begin, positions.end(),
+                                        [&](const Position& p) { return p.topic == topic; });
+  return {begin, end};
+}
+
+bool reached(const TopicRunner& runner, std::span<const Position> positions) {
+  return std::all_of(positions.begin(), positions.end(), [&](const Position& position) {
+    const auto number = static_cast<std::size_t>(position.partition.value());
+    return number < runner.partitions() && runner.applied(number) >= position.next;
+  });
+}
+
+}  // namespace
+
 void Service::when_applied(std::string_view view, std::vector<Position> positions,
                            Steady::time_point deadline, AppliedCallback done) {
+  make_unique(positions);
   Waiter waiter{std::string(view), std::move(positions), deadline, nullptr};
   std::optional<Status> known;
   {
@@ -74,10 +109,7 @@ void Service::settle(const std::string* topic) {
   {
     const MutexLock lock(mutex_);
     for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-      const bool concerned =
-          topic == nullptr ||
-          std::any_of(waiter->positions.begin(), waiter->positions.end(),
-                      [&](const Position& position) { return position.topic == *topic; });
+      const bool concerned = topic == nullptr || !of_topic(waiter->positions, *topic).empty();
       auto known = concerned ? judge(*waiter) : std::nullopt;
       if (!known) {
         ++waiter;
@@ -116,28 +148,20 @@ std::optional<Status> Service::judge(const Waiter& waiter) const {
       return fail(ErrorCode::kNotAvailable,
                   "the view " + base->name + " has failed: " + why->message());
     }
-    if (reached(*runner, waiter)) return Status();
+    if (reached(*runner, of_topic(waiter.positions, runner->topic()))) return Status();
     return late();
   }
-  for (const Position& position : waiter.positions) {
-    for (auto task = busy_.lower_bound({position.topic, {}});
-         task != busy_.end() && task->topic == position.topic; ++task) {
+  for (std::span<const Position> rest = waiter.positions; !rest.empty();) {
+    const std::string& topic = rest.front().topic;
+    const std::span<const Position> here = of_topic(rest, topic);
+    rest = rest.subspan(here.size());
+    for (auto task = busy_.lower_bound({topic, {}}); task != busy_.end() && task->topic == topic;
+         ++task) {
       const auto runner = runners_.find(*task);
-      if (runner == runners_.end() || !reached(*runner->second, waiter)) return late();
+      if (runner == runners_.end() || !reached(*runner->second, here)) return late();
     }
   }
   return Status();
-}
-
-bool Service::reached(const TopicRunner& runner, const Waiter& waiter) {
-  for (const Position& position : waiter.positions) {
-    if (position.topic != runner.topic()) continue;
-    const auto number = static_cast<std::size_t>(position.partition.value());
-    if (number >= runner.partitions() || runner.applied(number) < position.next) {
-      return false;
-    }
-  }
-  return true;
 }
 
 std::shared_ptr<TopicRunner> Service::runner_of(ViewId id) const {

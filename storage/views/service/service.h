@@ -53,7 +53,7 @@ class Service final : public ViewService {
   using Runners = std::map<Task, std::shared_ptr<TopicRunner>>;
   struct Waiter {
     std::string view;
-    std::vector<Position> positions;
+    std::vector<Position> positions;  ///< in order, each partition once
     Steady::time_point deadline;
     AppliedCallback done;
   };
@@ -198,7 +198,6 @@ class Service final : public ViewService {
   void after_round(TopicRunner& runner);
   void settle(const std::string* topic);
   [[nodiscard]] std::optional<Status> judge(const Waiter& waiter) const RUNNEL_REQUIRES(mutex_);
-  [[nodiscard]] static bool reached(const TopicRunner& runner, const Waiter& waiter);
   [[nodiscard]] ViewStatus status_of(const Definition& definition, const ReadSnapshot& now) const;
   [[nodiscard]] std::shared_ptr<TopicRunner> runner_of(ViewId id) const RUNNEL_REQUIRES(mutex_);
   /// The view with state that a view is computed from; nullptr: it is gone.

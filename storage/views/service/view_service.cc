@@ -1,5 +1,7 @@
 #include "storage/views/service/view_service.h"
 
+#include <algorithm>
+
 #include "storage/views/engine/view_reader.h"
 #include "storage/views/service/service.h"
 #include "storage/views/sql/parser.h"
@@ -94,8 +96,15 @@ Result<std::vector<Answer>> Service::execute(std::string_view text, const QueryL
   }
   RUNNEL_TRY_ASSIGN(const std::vector<sql::Parsed> all, sql::parse(text));
   std::vector<Answer> answers;
+  QueryLimits left = limits;
   for (const sql::Parsed& parsed : all) {
-    RUNNEL_TRY_ASSIGN(Answer answer, run(parsed, limits));
+    if (left.max_bytes == 0) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "the answers of the statements before this one are as large as a request's may "
+                  "be; send it by itself");
+    }
+    RUNNEL_TRY_ASSIGN(Answer answer, run(parsed, left));
+    left.max_bytes -= std::min(left.max_bytes, answer.rows.bytes());
     answers.push_back(std::move(answer));
   }
   return answers;

@@ -261,6 +261,43 @@ TEST_F(ViewServiceTest, WaitingEndsSomehow) {
   EXPECT_EQ(rows("totals"), Rows{"sea | 1 | 0.01"}) << "queries go on";
 }
 
+TEST_F(ViewServiceTest, TheAnswersOfARequestTogetherAreBounded) {
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += "SELECT repeat('a', 1000000) AS x;";
+  QueryLimits limits;
+  EXPECT_TRUE(service->execute(text, limits));
+  limits.max_bytes = 8u << 20;
+  EXPECT_TRUE(service->execute("SELECT repeat('a', 1000000) AS x", limits));
+  const auto answers = service->execute(text, limits);
+  ASSERT_FALSE(answers);
+  EXPECT_EQ(answers.error().code(), ErrorCode::kInvalidArgument);
+}
+
+/// As many as a request may have. Looking at each of them for each of them takes minutes.
+TEST_F(ViewServiceTest, ManyPositionsHoldNobodyUp) {
+  create_totals();
+  constexpr int kWaits = 200;
+  constexpr int kPositions = 10'000;
+  std::vector<Position> positions(kPositions, {"donations", PartitionIndex(0), Offset(0)});
+  positions[1].next = Offset(2);  // each partition's greatest is what counts
+  positions[2].partition = PartitionIndex(1);
+  std::promise<Status> done;
+  std::atomic<int> left = kWaits;
+  for (int i = 0; i < kWaits; ++i) {
+    service->when_applied("", positions,
+                          std::chrono::steady_clock::now() + std::chrono::minutes(60),
+                          [&](Status status) {
+                            EXPECT_TRUE(status);
+                            if (--left == 0) done.set_value({});
+                          });
+  }
+  give({donation("sea", 1)});
+  catch_up();
+  EXPECT_EQ(left, kWaits);
+  give({donation("sea", 1)});
+  EXPECT_TRUE(done.get_future().get());
+}
+
 TEST_F(ViewServiceTest, APausedViewCatchesUpLater) {
   create_totals();
   run("ALTER MATERIALIZED VIEW totals PAUSE");
