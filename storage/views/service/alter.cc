@@ -107,6 +107,11 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
     for (std::size_t v = 0; v < changed.bound.size(); ++v) {
       changed.bound[v] = bind_version(changed.stored.versions[v], *known);
       if (changed.bound[v].problem) return fail(*changed.bound[v].problem);
+      if (runs_in_circles(entry.stored.name, changed.bound[v])) {
+        return fail(sql::error_at(statement.name.place, entry.stored.name +
+                                                            " would read its own dead letters "
+                                                            "again, for ever"));
+      }
     }
     if (effect == Effect::kFromNowOn) {
       answer.notices.push_back(

@@ -3,15 +3,29 @@
 
 #include "storage/views/service/changelog.h"
 #include "storage/views/service/service.h"
+#include "storage/views/worker/dead_letters.h"
 
 namespace runnel::storage::views {
 namespace {
 
-/// The topic that it writes; nullptr: none.
+/// The topic that has its rows; nullptr: none.
 const std::string* output_of(const BoundVersion& bound) {
   if (bound.stream) return &bound.stream->topic;
   if (!bound.has_state() || !bound.view->options.changelog_topic) return nullptr;
   return &*bound.view->options.changelog_topic;
+}
+
+/// All topics to which something of it goes.
+std::vector<std::string> written_by(std::string_view name, const BoundVersion& bound) {
+  std::vector<std::string> topics;
+  if (const std::string* const rows = output_of(bound)) topics.push_back(*rows);
+  if (!bound.has_state()) return topics;
+  const ViewPlan& view = *bound.view;
+  if (view.source.on_error == sql::OnError::kDeadLetter ||
+      view.options.late == LatePolicy::kDeadLetter) {
+    topics.push_back(dead_letter_topic(name));
+  }
+  return topics;
 }
 
 bool reads_topic(const BoundVersion& bound, const std::string& topic) {
@@ -25,17 +39,17 @@ bool reads_topic(const BoundVersion& bound, const std::string& topic) {
 
 }  // namespace
 
-bool Service::runs_in_circles(const BoundVersion& bound) {
-  if (output_of(bound) == nullptr) return false;
-  std::vector<std::string> written{*output_of(bound)};
+bool Service::runs_in_circles(std::string_view name, const BoundVersion& bound) {
+  std::vector<std::string> written = written_by(name, bound);
   for (std::size_t i = 0; i < written.size(); ++i) {
     if (reads_topic(bound, written[i])) return true;
     for (const auto& [number, entry] : entries_) {
       for (const BoundVersion& other : entry.bound) {
-        const std::string* const topic = output_of(other);
-        if (topic == nullptr || !reads_topic(other, written[i])) continue;
-        if (std::find(written.begin(), written.end(), *topic) == written.end()) {
-          written.push_back(*topic);
+        if (!reads_topic(other, written[i])) continue;
+        for (std::string& topic : written_by(entry.stored.name, other)) {
+          if (std::find(written.begin(), written.end(), topic) == written.end()) {
+            written.push_back(std::move(topic));
+          }
         }
       }
     }
@@ -71,7 +85,7 @@ Status Service::prepare_changelog(const sql::CreateView& statement, const ViewPl
   }
   BoundVersion bound;
   bound.view = std::make_shared<const ViewPlan>(plan);
-  if (runs_in_circles(bound)) {
+  if (runs_in_circles(plan.name, bound)) {
     return refuse("the changes of " + plan.name + " in " + topic + " would be read by it again");
   }
   RUNNEL_TRY_ASSIGN(const TopicInfo source, topic_of(plan.source.topic));

@@ -102,8 +102,9 @@ class Service final : public ViewService {
   /// The view would be computed from itself.
   [[nodiscard]] bool reads(const sql::Query& query, std::string_view name)
       RUNNEL_REQUIRES(changes_);
-  /// It would read what it writes to a topic, maybe by way of others.
-  [[nodiscard]] bool runs_in_circles(const BoundVersion& bound) RUNNEL_REQUIRES(changes_);
+  /// It would read what it writes to a topic, its dead letters included, maybe by way of others.
+  [[nodiscard]] bool runs_in_circles(std::string_view name, const BoundVersion& bound)
+      RUNNEL_REQUIRES(changes_);
   /// The view or stream that writes the topic; nullptr: none.
   [[nodiscard]] const Entry* writer_of(const std::string& topic) RUNNEL_REQUIRES(changes_);
   /// A view's changelog topic is there, and nobody else's.

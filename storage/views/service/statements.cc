@@ -4,6 +4,7 @@
 #include "storage/views/engine/windows.h"
 #include "storage/views/service/service.h"
 #include "storage/views/sql/nearest.h"
+#include "storage/views/worker/dead_letters.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -266,12 +267,12 @@ Status Service::rebuild_reader(Entry& reader, const Entry& changed) {
                 reader.stored.name + " reads " + changed.stored.name +
                     " and would no longer make sense: " + bound.problem->message());
   }
-  if (runs_in_circles(bound)) {
-    return fail(ErrorCode::kInvalidArgument, reader.stored.name + " would read what it writes");
-  }
   const SourcePlan& source = bound.view ? bound.view->source : bound.stream->source;
   const Backfill backfill = bound.view ? bound.view->options.backfill : Backfill::kLatest;
   RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(source.topic));
+  if (runs_in_circles(reader.stored.name, bound)) {
+    return fail(ErrorCode::kInvalidArgument, reader.stored.name + " would read what it writes");
+  }
   if (bound.stream && topic.id == version.topic) {
     // What it has written stays; it goes on where it is.
     reader.stored.versions = {std::move(version)};
@@ -341,6 +342,12 @@ Result<Answer> Service::define(const sql::CreateView& statement, const std::stri
   }
   BoundVersion bound;
   bound.view = std::make_shared<const ViewPlan>(std::move(plan));
+  if (runs_in_circles(statement.name.text, bound)) {
+    return fail(
+        sql::error_at(statement.name.place, "dead letters of " + statement.name.text + " go to " +
+                                                dead_letter_topic(statement.name.text) +
+                                                ", from which it would read them again, for ever"));
+  }
   const bool has_state = bound.has_state();
   const bool unreadable = taken.replaced != nullptr && taken.replaced->unreadable.has_value();
   std::vector<std::uint32_t> gone;
@@ -375,7 +382,7 @@ Result<Answer> Service::define(const sql::CreateStream& statement, const std::st
   const std::string from = plan.source.topic;
   BoundVersion bound;
   bound.stream = std::make_shared<const StreamPlan>(std::move(plan));
-  if (runs_in_circles(bound)) {
+  if (runs_in_circles(statement.topic.text, bound)) {
     return fail(sql::error_at(statement.topic.place, "what is written to " + statement.topic.text +
                                                          " would be read from " + from +
                                                          " again, for ever"));

@@ -122,6 +122,24 @@ TEST_F(DeadLettersTest, WhatIsTooLargeComesWithoutItsValue) {
   EXPECT_EQ(all[2].value, "worse");
 }
 
+TEST_F(DeadLettersTest, NobodyReadsItsOwn) {
+  create("__dlq.own");
+  create("__dlq.one");
+  create("__dlq.other");
+  run("CREATE SOURCE of_own (x BIGINT) ON TOPIC '__dlq.own'");
+  run("CREATE SOURCE of_one (x BIGINT) ON TOPIC '__dlq.one'");
+  run("CREATE SOURCE of_other (x BIGINT) ON TOPIC '__dlq.other'");
+  const auto view = [](const std::string& name, const std::string& source) {
+    return "CREATE MATERIALIZED VIEW " + name + " AS SELECT SUM(x) AS n FROM " + source;
+  };
+  EXPECT_EQ(refused(view("own", "of_own")),
+            "line 1, column 26: dead letters of own go to __dlq.own, from which it would read them "
+            "again, for ever");
+  run(view("one", "of_other"));
+  EXPECT_NE(refused(view("other", "of_one")), "") << "each would read those of the other";
+  run(view("third", "of_one"));  // reads one's, and nobody reads its own
+}
+
 TEST_F(DeadLettersTest, TheFormatsPage) {
   const std::string key = position_prefix(kLettersPrefix, {42, 3}) + "7";
   ByteWriter value;
