@@ -18,6 +18,11 @@ namespace runnel::storage::views {
 
 inline constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::min();
 
+/// `time` less `span`, which is 0 or more; kNoTime where that is before all times.
+[[nodiscard]] constexpr std::int64_t before_by(std::int64_t time, std::int64_t span) noexcept {
+  return time < kNoTime + span ? kNoTime : time - span;
+}
+
 /// records = applied + filtered + late + errors.
 struct Counters {
   std::uint64_t records = 0;

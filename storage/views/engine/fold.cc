@@ -23,11 +23,6 @@ bool reads_window(const Program& program, const SourcePlan& source) {
   });
 }
 
-/// `later` less `span`, without running below the least number.
-std::int64_t before_by(std::int64_t later, std::int64_t span) {
-  return later < kNoTime + span ? kNoTime : later - span;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ViewFold>> ViewFold::open(const ViewPlan& plan, FoldOptions options,

@@ -61,10 +61,10 @@ Status ViewReader::load_cursors() {
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   const std::int64_t delay = plan_.source.watermark ? plan_.source.watermark->delay_micros : 0;
   for (const auto& [partition, cursor] : cursors_) {
-    const bool none = cursor.max_time == kNoTime;
-    least = std::min(least, none ? kNoTime : cursor.max_time - delay);
-    if (none || !plan_.options.retention_micros) continue;
-    horizon_ = std::max(horizon_, cursor.max_time - delay - *plan_.options.retention_micros);
+    const std::int64_t watermark = before_by(cursor.max_time, delay);
+    least = std::min(least, watermark);
+    if (!plan_.options.retention_micros) continue;
+    horizon_ = std::max(horizon_, before_by(watermark, *plan_.options.retention_micros));
   }
   if (!cursors_.empty() && plan_.source.watermark) watermark_ = least;
   return {};

@@ -157,7 +157,10 @@ Result<Windows> Windows::make(const WindowPlan& plan) {
                                                  std::to_string(kMaxWindowsOfRecord) +
                                                  " times its slide or step");
   }
-  if (plan.kind == sql::WindowKind::kCumulate) windows.grids_.push_back(std::move(size));
+  if (plan.kind == sql::WindowKind::kCumulate) {
+    step.count_from(size);
+    windows.grids_.push_back(std::move(size));
+  }
   windows.grids_.push_back(std::move(step));
   return windows;
 }

@@ -1,7 +1,8 @@
 // Which windows a moment belongs to.
 //
 // Windows start where the local clock of the view's zone shows a whole multiple of their size (or
-// slide, or step): hours at :00, days at midnight, weeks on Mondays, months on the first. They
+// slide): hours at :00, days at midnight, weeks on Mondays, months on the first; the steps of
+// CUMULATE count from their window's start. They
 // follow each other without gap or overlap whatever the clock does:
 //   - a start that the clock skips in spring is the moment of the change;
 //   - a start that it shows twice in autumn counts twice where windows are no longer than what is
@@ -41,6 +42,8 @@ class Grid {
   [[nodiscard]] std::int64_t start_at(std::int64_t instant);
   /// The first one behind `instant`.
   [[nodiscard]] std::int64_t next_after(std::int64_t instant);
+  /// Its multiples are counted from where those of `other` are, of which it is a part.
+  void count_from(const Grid& other) noexcept { origin_ = other.origin_; }
   /// How many of `step` make this interval; 0: no whole number.
   [[nodiscard]] std::int64_t multiple_of(const Grid& step) const noexcept;
 

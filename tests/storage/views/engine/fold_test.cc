@@ -219,6 +219,15 @@ TEST(Fold, AWindowThatOnePartitionLetGoIsGone) {
       << "half a sum is no sum";
 }
 
+TEST(Fold, ARetentionBeyondAllTimesKeepsEverything) {
+  ViewPlan plan = totals_view(window(WindowKind::kTumble, hours(1)));
+  plan.source.watermark = {kTime, 100'000'000 * kDay};
+  plan.options.retention_micros = 100'000'000 * kDay;
+  MemoryStore store;
+  fold_all(plan, store, {gift(0, "sea", 1, 0)});
+  EXPECT_EQ(rows_of(plan, store).size(), 1u);
+}
+
 TEST(Fold, WindowsThatCumulateInOneGroupGoTogether) {
   ViewPlan plan = totals_view(window(WindowKind::kCumulate, days(1), hours(1)));
   plan.keys.pop_back();  // GROUP BY campaign, window_start

@@ -99,6 +99,14 @@ TEST(Windows, CumulatedWindowsGrowFromOneStart) {
   EXPECT_EQ(of(plan, "2026-10-25T17:00:00Z"), All{"2026-10-24T22:00:00Z/2026-10-25T23:00:00Z"});
 }
 
+TEST(Windows, StepsCountFromTheWindowsStart) {
+  // 56 hours from a Monday, not from the Thursday on which 1970 began.
+  const auto plan = window(WindowKind::kCumulate, days(7), hours(56));
+  EXPECT_EQ(of(plan, "2026-03-02T01:10:00Z"), (All{"2026-03-02T00:00:00Z/2026-03-04T08:00:00Z",
+                                                   "2026-03-02T00:00:00Z/2026-03-06T16:00:00Z",
+                                                   "2026-03-02T00:00:00Z/2026-03-09T00:00:00Z"}));
+}
+
 TEST(Windows, WhatDoesNotWorkOutIsRefused) {
   EXPECT_FALSE(Windows::make(window(WindowKind::kTumble, {})));
   EXPECT_FALSE(Windows::make(window(WindowKind::kTumble, Interval{1, 1, 0})));
