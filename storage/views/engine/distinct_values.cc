@@ -49,8 +49,9 @@ void DistinctValues::add(std::string_view encoded, std::uint64_t count, std::siz
     touch(table_[at] - 1);
     return;
   }
+  const std::size_t max_bytes = max_values == kUnlimited ? kMaxBytes : kMaxDistinctBytes;
   if (entries_.size() >= max_values || encoded.size() > kMaxDistinctValueBytes ||
-      bytes_.size() + encoded.size() > kMaxBytes) {
+      bytes_.size() + encoded.size() > max_bytes) {
     overflow_ += count;
     touch(0);
     return;

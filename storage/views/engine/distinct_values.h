@@ -5,7 +5,8 @@
 //          (encoded value block, with counts also its count uv)...
 //
 // A chunk has 64 values, the last one what is left. The first one's "no room" counts; it is 0 in
-// the others. A partition's state takes kMaxDistinctValues; later ones are counted, not kept.
+// the others. A partition's state takes kMaxDistinctValues of kMaxDistinctBytes; later ones are
+// counted, not kept.
 #pragma once
 
 #include "storage/views/engine/sketch.h"
@@ -16,6 +17,9 @@ namespace runnel::storage::views {
 inline constexpr std::size_t kMaxDistinctValues = 100'000;
 /// Encoded. A longer value finds no room.
 inline constexpr std::size_t kMaxDistinctValueBytes = 8192;
+
+/// Of all values of one aggregate of one group in one partition, encoded. Later ones find no room.
+inline constexpr std::size_t kMaxDistinctBytes = 16u << 20;
 
 class DistinctValues final : public Sketch {
  public:

@@ -301,6 +301,7 @@ Status ViewFold::apply_target(Partition& partition, const FoldRow& row, const Ta
   group->window_start = target.span.start;
   aggregates_.add(group->state(), inputs_[target.inputs],
                   {row.event_time, partition.number, row.offset});
+  if (group->extras != nullptr) cache_.recharge(group);
   mark_dirty(group);
   ++applied_;
   return {};
@@ -335,6 +336,7 @@ void ViewFold::refuse(Partition& partition, const FoldRow& row, RowError error) 
 }
 
 void ViewFold::write_dead_letter(const Partition& partition, const FoldRow& row, RowError error) {
+  if (!options_.keep_letters) return;
   std::string key = partition_key(options_.id, Space::kDeadLetters, partition.number);
   char offset[8];
   store_be(offset, row.offset);

@@ -9,6 +9,7 @@
 // watermark when it ends at or before the partition's greatest event time less the source's delay.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -33,6 +34,7 @@ struct FoldOptions {
   ViewId id;
   std::size_t cache_bytes = 64u << 20;  ///< of groups between batches; a batch may take more
   std::size_t max_distinct_values = kMaxDistinctValues;
+  bool keep_letters = true;        ///< false: dead letters are counted and not written
   std::uint64_t keep_changes = 0;  ///< of the newest so many changed groups it is known which
 };
 
@@ -82,7 +84,11 @@ class ViewFold {
   /// discarded.
   [[nodiscard]] std::uint64_t letters() const noexcept { return letters_; }
   [[nodiscard]] std::size_t memory_bytes() const noexcept {
-    return cache_.bytes() + session_bytes_;
+    return cache_.bytes() + session_bytes_ + extra_writes_.bytes();
+  }
+  /// How much of that came since committed(), and can't be given back before the next.
+  [[nodiscard]] std::size_t unwritten_bytes() const noexcept {
+    return memory_bytes() - std::min(memory_bytes(), written_bytes_);
   }
   /// Groups that changed since committed().
   [[nodiscard]] std::size_t dirty_groups() const noexcept { return dirty_.size(); }
@@ -189,6 +195,7 @@ class ViewFold {
   StateWrites extra_writes_;  ///< erased groups, expiry, dead letters
   std::unordered_map<std::string, Sessions> sessions_;
   std::size_t session_bytes_ = 0;
+  std::size_t written_bytes_ = 0;  ///< memory_bytes() of the last committed() or discard()
 
   // Of the record at hand; kept for their memory.
   Arena arena_;

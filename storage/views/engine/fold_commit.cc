@@ -86,8 +86,10 @@ void ViewFold::committed() {
     session_bytes_ = 0;
     know_less(kNoTime);  // a list that is not in memory is not empty
   }
-  if (cache_.bytes() <= options_.cache_bytes) return;
-  if (const auto forgotten = cache_.shrink(options_.cache_bytes)) know_less(*forgotten);
+  if (cache_.bytes() > options_.cache_bytes) {
+    if (const auto forgotten = cache_.shrink(options_.cache_bytes)) know_less(*forgotten);
+  }
+  written_bytes_ = memory_bytes();
 }
 
 void ViewFold::discard() {
@@ -100,6 +102,7 @@ void ViewFold::discard() {
   sessions_.clear();
   session_bytes_ = 0;
   ring_stale_ = true;
+  written_bytes_ = memory_bytes();
 }
 
 }  // namespace runnel::storage::views

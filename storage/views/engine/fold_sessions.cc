@@ -59,6 +59,7 @@ Status ViewFold::apply_session(Partition& partition, const FoldRow& row, const T
   aggregates_.add(group->state(), inputs_[target.inputs],
                   {row.event_time, partition.number, row.offset});
   Aggregates::set_last_time(group->state(), whole.last);
+  if (group->extras != nullptr) cache_.recharge(group);
   mark_dirty(group);
   ++applied_;
   return {};

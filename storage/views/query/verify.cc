@@ -65,6 +65,7 @@ class Verification {
     FoldOptions options;
     options.id = view_.id;
     options.cache_bytes = reading_.limits.max_bytes / 4;
+    options.keep_letters = false;
     RUNNEL_TRY_ASSIGN(fold_, ViewFold::open(plan_, options, state_));
     JsonRows rows({{&plan_.source, plan_.slots_read, plan_.row_slots(), plan_.joins}});
     Status broken;
@@ -83,7 +84,8 @@ class Verification {
       rows.begin(partition, record);
       RUNNEL_TRY(fold_->add(static_cast<std::uint32_t>(partition.value()), rows.row(0)));
       constexpr std::size_t kDirtyGroups = 10'000;
-      if (fold_->dirty_groups() > kDirtyGroups) RUNNEL_TRY(write());
+      const bool large = fold_->unwritten_bytes() > reading_.limits.max_bytes / 4;
+      if (large || fold_->dirty_groups() > kDirtyGroups) RUNNEL_TRY(write());
       return true;
     };
     RUNNEL_TRY(read_records(topic, range, reading_, take));

@@ -10,6 +10,10 @@ namespace {
 /// Every view has failed.
 constexpr Offset kNobody{std::numeric_limits<std::int64_t>::max()};
 
+/// What a view may hold that is not written, however little memory there is for views: so much is
+/// worth a write.
+constexpr std::size_t kLeastUnwritten = 4u << 20;
+
 /// Of the log: the same read will fail again until somebody mends it.
 bool is_lasting(ErrorCode code) {
   return code == ErrorCode::kCorrupt || code == ErrorCode::kMalformed ||
@@ -227,7 +231,9 @@ Status TopicViews::fold_batch(std::size_t partition, Offset from, Offset end, By
   records_ += count;
   for (std::size_t v = 0; v < views_.size(); ++v) {
     const auto& view = views_[v].fold;
-    if (view && view->dirty_groups() > options_.max_dirty_groups) RUNNEL_TRY(write(v));
+    if (!view) continue;
+    const bool large = view->unwritten_bytes() > std::max(cache_bytes_.load(), kLeastUnwritten);
+    if (large || view->dirty_groups() > options_.max_dirty_groups) RUNNEL_TRY(write(v));
   }
   return {};
 }

@@ -77,8 +77,10 @@ struct TopicView {
 
 struct TopicViewsOptions {
   std::string topic;
-  std::uint32_t fetch_bytes = 4u << 20;    ///< of one partition in one round
-  std::size_t max_dirty_groups = 100'000;  ///< a view with more is written before the round ends
+  std::uint32_t fetch_bytes = 4u << 20;  ///< of one partition in one round
+  /// A view with more, or with more than its share of memory that is not written, is written before
+  /// the round ends.
+  std::size_t max_dirty_groups = 100'000;
   /// A round goes on this long while there is a backlog, and then writes what changed at once.
   std::chrono::milliseconds patience{0};
 };

@@ -102,6 +102,40 @@ TEST(Fold, BadRecordsAreDeadLettersAndNothingStops) {
   EXPECT_EQ(rows_of(plan, lenient), Rows{"sea | 2 | 250"});
 }
 
+TEST(Fold, WhatIsNotWrittenIsKnown) {
+  ViewPlan plan = totals_view();
+  plan.aggregates = {aggregate(Kind::kMax, kCampaign)};
+  plan.keys = {key_of(kPoints)};
+  show_everything(plan);
+  MemoryStore store;
+  const auto fold = open_fold(plan, store);
+  const auto before = fold->unwritten_bytes();
+  ASSERT_TRUE(add(*fold, plan, gift(0, std::string(100'000, 'x'), 1)));
+  EXPECT_GT(fold->unwritten_bytes(), before + 100'000) << "of one group";
+  ASSERT_TRUE(commit(*fold, store));
+  EXPECT_EQ(fold->unwritten_bytes(), 0u);
+  Donation broken = gift(1, "sea", 1);
+  broken.error = RowError::kNotJson;
+  ASSERT_TRUE(add(*fold, plan, broken));
+  EXPECT_GT(fold->unwritten_bytes(), 0u) << "dead letters are held as well";
+}
+
+TEST(Fold, LettersAreLeftOutWhereNobodyReadsThem) {
+  const ViewPlan plan = totals_view();
+  MemoryStore store;
+  FoldOptions options;
+  options.id = kView;
+  options.keep_letters = false;
+  const auto fold = ViewFold::open(plan, options, store);
+  ASSERT_TRUE(fold);
+  Donation broken = gift(0, "sea", 1);
+  broken.error = RowError::kNotJson;
+  ASSERT_TRUE(add(**fold, plan, broken));
+  ASSERT_TRUE(commit(**fold, store));
+  EXPECT_EQ(store.count(kView, Space::kDeadLetters), 0u);
+  EXPECT_EQ(totals_of(plan, store).errors, 1u);
+}
+
 TEST(Fold, AWindowNeedsATime) {
   const ViewPlan plan = totals_view(window(WindowKind::kTumble, hours(1)));
   MemoryStore store;

@@ -168,6 +168,28 @@ TEST(DistinctValues, AreExactUpToTheirNumber) {
   EXPECT_EQ(values.overflow(), 40u) << "each time one found no room";
 }
 
+TEST(DistinctValues, AreExactUpToTheirBytes) {
+  DistinctValues values(DistinctValues::Counts::kNo);
+  constexpr std::size_t kValueBytes = 8000;
+  constexpr std::size_t kRoomFor = kMaxDistinctBytes / kValueBytes;
+  for (std::size_t i = 0; i < kRoomFor + 10; ++i) {
+    std::string text(kValueBytes, 'x');
+    text.replace(0, 4, std::to_string(1000 + i));
+    values.add(text, Value());
+  }
+  EXPECT_EQ(values.size(), kRoomFor);
+  EXPECT_EQ(values.overflow(), 10u);
+  DistinctValues loaded(DistinctValues::Counts::kNo);
+  std::vector<std::uint32_t> chunks;
+  values.dirty_chunks(chunks);
+  for (const std::uint32_t chunk : chunks) {
+    ByteWriter bytes;
+    values.encode_chunk(chunk, bytes);
+    ASSERT_TRUE(loaded.load_chunk(bytes.bytes()));
+  }
+  EXPECT_EQ(loaded.size(), kRoomFor);
+}
+
 TEST(DistinctValues, ANewValueChangesTheLastChunkOnly) {
   DistinctValues values(DistinctValues::Counts::kNo);
   for (int i = 0; i < 1000; ++i) add_number(values, i);
