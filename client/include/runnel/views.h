@@ -116,7 +116,9 @@ struct ViewAnswer {
   std::vector<std::string> notices;
   std::vector<ViewPosition> positions;  ///< how far what was read had come
   std::uint16_t generation = 0;
-  std::uint64_t sequence = 0;  ///< with `generation`: as long as both stay, so does the answer
+  /// With `generation`: as long as both stay, no record was applied to the view that was read.
+  /// `_final`, and what retention hides, change with records that were not applied as well.
+  std::uint64_t sequence = 0;
 };
 
 struct ViewQueryOptions {
