@@ -103,6 +103,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
     core_->send<native::InitProducerReply, bool>(
         native::InitProducer{},
         [self = shared_from_this()](native::InitProducerReply r, Buffer) -> Outcome<bool> {
+          self->is_fresh_ = true;
           self->identity_.id = r.id;
           self->identity_.epoch = r.epoch;
           return true;
@@ -115,6 +116,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
 
   /// Commits are first sent in the order of their calls, whatever each had to ask before.
   void depart() {
+    if (std::exchange(departed_, true)) return transmit();
     core_->commits->leave(place_, [self = shared_from_this()] {
       if (SteadyClock::now() < self->deadline_) return self->transmit();
       self->finish(Failure(Errc::timeout, Action::retry,
@@ -187,10 +189,10 @@ class Commit : public std::enable_shared_from_this<Commit> {
         d.offset = got.base_offset.value() + static_cast<std::int64_t>(i);
         if (part.keyed && got.duplicate && i < got.dedup_offsets.size())
           d.offset = got.dedup_offsets[i].value();
-        d.duplicate = part.keyed && got.duplicate;
-        if (got.append_time != kNoTimestamp) d.timestamp = from_wire(got.append_time);
         if (part.keyed && got.duplicate && i < got.dedup_partitions.size())
           d.target.partition = got.dedup_partitions[i].value();
+        d.duplicate = part.keyed && got.duplicate;
+        if (got.append_time != kNoTimestamp) d.timestamp = from_wire(got.append_time);
       }
       if (!part.keyed) {
         std::int32_t& next = identity_.next_sequence[sent_[p]];
@@ -209,10 +211,22 @@ class Commit : public std::enable_shared_from_this<Commit> {
     finish(std::move(result_));
   }
 
+  /// The broker does not know the identity as this client does: it was put back, or lost what was
+  /// not on stable storage. Numbers go on under another one.
+  [[nodiscard]] static bool lost_identity(ErrorCode code) {
+    return code == ErrorCode::kOutOfOrderSequence || code == ErrorCode::kUnknownProducer ||
+           code == ErrorCode::kInvalidProducerEpoch;
+  }
+
   void refused(const Refusal& r) {
     if (r.error.code() == ErrorCode::kPartialDuplicate && !r.duplicates.empty())
       return drop_duplicates(r);
     doubtful_ = doubtful_ || r.maybe_done;
+    if (identity_.valid() && lost_identity(r.error.code())) {
+      const bool was_fresh = std::exchange(is_fresh_, false);
+      identity_ = Identity{};
+      if (!doubtful_ && !was_fresh && SteadyClock::now() + kPause < deadline_) return prepare();
+    }
     const bool again = (r.maybe_done || r.action == ErrorAction::kRetry) &&
                        r.error.code() != ErrorCode::kCancelled &&
                        SteadyClock::now() + kPause < deadline_;
@@ -238,6 +252,7 @@ class Commit : public std::enable_shared_from_this<Commit> {
       if (!part.keyed || d.entry >= part.records.size()) continue;
       Delivery& delivery = result_.deliveries[part.records[d.entry]];
       delivery.offset = d.offset.value();
+      if (d.at.value() >= 0) delivery.target.partition = d.at.value();
       delivery.duplicate = true;
       drop[sent_[d.partition]].push_back(part.records[d.entry]);
     }
@@ -252,7 +267,6 @@ class Commit : public std::enable_shared_from_this<Commit> {
 
   const std::shared_ptr<Core> core_;
   Transaction::Impl what_;
-      if (d.at.value() >= 0) delivery.target.partition = d.at.value();
   Callback<Committed> done_;
   Committed result_;
   std::map<std::string, std::int32_t> counts_;
@@ -261,6 +275,8 @@ class Commit : public std::enable_shared_from_this<Commit> {
   Identity identity_;
   Departures::Place place_ = 0;
   bool doubtful_ = false;
+  bool is_fresh_ = false;  ///< the identity was made for this commit
+  bool departed_ = false;  ///< it had its turn; what is sent again does not wait for others
   SteadyClock::time_point deadline_;
 };
 

@@ -3,6 +3,18 @@
 #include <algorithm>
 
 namespace runnel::client {
+namespace {
+
+/// Before asking again what failed for a moment.
+constexpr Milliseconds kPause{100};
+
+/// A partition's error that passes by itself, such as memory that is used up.
+bool is_held_up(ErrorCode code) {
+  return code != ErrorCode::kOk && code != ErrorCode::kOffsetOutOfRange &&
+         Failure(static_cast<Errc>(code), "").action() == Action::retry;
+}
+
+}  // namespace
 
 void resolve_positions(const std::shared_ptr<Core>& core, Places places,
                        Callback<std::map<TopicPartition, std::int64_t>> done) {
@@ -174,19 +186,31 @@ void ConsumerCore::fetched(std::uint64_t id, Answer answer) {
   if (!answer) {
     const Refusal& r = answer.error();
     if (!r.maybe_done && r.action == ErrorAction::kPermanent) fail(to_failure(r));
-    core->loop->after(Milliseconds(100), [self = shared_from_this()] { self->fetch(); });
-    return;
+    return fetch_later();
   }
   auto* reply = std::get_if<native::FetchReply>(&answer->response);
   if (reply == nullptr) return fail(wrong_reply());
   const auto owner = std::make_shared<const Buffer>(answer->attachment);
   std::size_t at = 0;
+  bool held_up = false;
   for (const auto& p : reply->partitions) {
+    held_up = held_up || is_held_up(p.error);
     take(p, owner->bytes().subspan(at, p.bytes), owner);
     at += p.bytes;
   }
+  // Who is short of something is not helped by being asked again at once.
+  held_up ? fetch_later() : fetch();
   answer_poll(false);
-  fetch();
+}
+
+void ConsumerCore::fetch_later() {
+  fetching_ = true;
+  const std::uint64_t id = ++fetch_id_;
+  core->loop->after(kPause, [self = shared_from_this(), id] {
+    if (id != self->fetch_id_) return;  // begun anew meanwhile
+    self->fetching_ = false;
+    self->fetch();
+  });
 }
 
 void ConsumerCore::take(const native::FetchedPartition& p, Bytes bytes,
@@ -257,9 +281,28 @@ void ConsumerCore::out_of_range(const TopicPartition& tp, Part& part, const Fail
   }
   part.resolving = true;
   const Position to = options_.reset == Reset::earliest ? Position::earliest() : Position::latest();
-  seek(tp, to, [self = shared_from_this(), tp](Outcome<void> o) {
-    if (!o) self->fail(o.error());
+  seek(tp, to, [self = shared_from_this(), tp, failure](Outcome<void> o) {
+    if (o) return;
+    if (!may_pass(o.error())) {
+      self->stop_at({tp});
+      return self->fail(o.error());
+    }
+    self->core->loop->after(kPause, [self, tp, failure] {
+      const auto found = self->parts_.find(tp);
+      if (self->ended_ || found == self->parts_.end() || !found->second.resolving) return;
+      self->out_of_range(tp, found->second, failure);
+    });
   });
+}
+
+void ConsumerCore::stop_at(const Partitions& partitions) {
+  for (const auto& tp : partitions) {
+    const auto found = parts_.find(tp);
+    if (found == parts_.end()) continue;
+    found->second.resolving = false;
+    found->second.paused = true;
+  }
+  publish();
 }
 
 void ConsumerCore::forget_chunks(const TopicPartition& tp) {

@@ -74,6 +74,7 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   };
 
   void fetch();
+  void fetch_later();
   void fetched(std::uint64_t id, Answer answer);
   void take(const native::FetchedPartition& p, Bytes bytes,
             const std::shared_ptr<const Buffer>& owner);
@@ -99,6 +100,13 @@ class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
   void revoke(const Partitions& gone);
   void lose_all();
   void begin_at_committed(const Partitions& partitions, Callback<void> done);
+  void begin_again_later(const Partitions& partitions, Callback<void> done);
+  /// A failure that need not come again: nothing was done, or nobody knows.
+  [[nodiscard]] static bool may_pass(const Failure& failure) {
+    return failure.action() == Action::retry || failure.action() == Action::maybe_persisted;
+  }
+  /// Where to begin could not be found out: they are shown as paused.
+  void stop_at(const Partitions& partitions);
   void auto_commit_later();
   /// Commits without anybody waiting; `final`: it cannot be repeated.
   void auto_commit(std::vector<GroupOffset> offsets, bool final);

@@ -120,6 +120,16 @@ void ConsumerCore::lose_all() {
   if (!gone.empty() && options_.on_lost) options_.on_lost(gone);
 }
 
+void ConsumerCore::begin_again_later(const Partitions& partitions, Callback<void> done) {
+  core->loop->after(kHeartRetry, [self = shared_from_this(), partitions, done] {
+    Partitions left;
+    for (const auto& tp : partitions) {
+      if (self->parts_.contains(tp)) left.push_back(tp);  // the rest was taken away
+    }
+    if (!self->ended_ && !left.empty()) self->begin_at_committed(left, done);
+  });
+}
+
 void ConsumerCore::begin_at_committed(const Partitions& partitions, Callback<void> done) {
   native::FetchGroupOffsets request{options_.group, {}};
   for (const auto& tp : partitions) {
@@ -130,15 +140,11 @@ void ConsumerCore::begin_at_committed(const Partitions& partitions, Callback<voi
                 done](Outcome<native::GroupOffsetsReply> reply) {
     const bool nothing = !reply && reply.error().errc() == Errc::unknown_group;
     if (!reply && !nothing) {
-      if (reply.error().action() == Action::permanent) return done(reply.error());
-      self->core->loop->after(kHeartRetry, [self, partitions, done] {
-        Partitions left;
-        for (const auto& tp : partitions) {
-          if (self->parts_.contains(tp)) left.push_back(tp);  // the rest was taken away
-        }
-        if (!self->ended_ && !left.empty()) self->begin_at_committed(left, done);
-      });
-      return;
+      if (reply.error().action() == Action::permanent) {
+        self->stop_at(partitions);
+        return done(reply.error());
+      }
+      return self->begin_again_later(partitions, done);
     }
     std::map<TopicPartition, std::int64_t> known;
     if (reply) {
@@ -160,19 +166,24 @@ void ConsumerCore::begin_at_committed(const Partitions& partitions, Callback<voi
                                                                         : Position::latest());
       }
     }
-    resolve_positions(self->core, std::move(places),
-                      [self, done](Outcome<std::map<TopicPartition, std::int64_t>> found) {
-                        if (!found) return done(found.error());
-                        for (const auto& [tp, offset] : *found) {
-                          if (!self->parts_.contains(tp)) continue;
-                          const std::int64_t committed = self->parts_[tp].committed;
-                          self->place(tp, offset);
-                          self->parts_[tp].committed = committed;
-                        }
-                        self->publish();
-                        self->refetch();
-                        done({});
-                      });
+    resolve_positions(
+        self->core, std::move(places),
+        [self, partitions, done](Outcome<std::map<TopicPartition, std::int64_t>> found) {
+          if (!found && may_pass(found.error())) return self->begin_again_later(partitions, done);
+          if (!found) {
+            self->stop_at(partitions);
+            return done(found.error());
+          }
+          for (const auto& [tp, offset] : *found) {
+            if (!self->parts_.contains(tp)) continue;
+            const std::int64_t committed = self->parts_[tp].committed;
+            self->place(tp, offset);
+            self->parts_[tp].committed = committed;
+          }
+          self->publish();
+          self->refetch();
+          done({});
+        });
   };
   core->send<native::GroupOffsetsReply, native::GroupOffsetsReply>(
       std::move(request),

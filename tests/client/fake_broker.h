@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -57,6 +58,10 @@ class FakeBroker : public std::enable_shared_from_this<FakeBroker> {
       if (*alive) end->events.transport_closed(Error(ErrorCode::kDisconnected, "cut"));
     });
   }
+  /// Answers what the broker does not know by itself; nullopt: nothing. Set before there is a
+  /// client.
+  std::function<std::optional<native::Response>(const native::Request&)> serve_other;
+
   /// Made so far.
   int connections() {
     std::lock_guard lock(mutex_);
@@ -127,6 +132,8 @@ class FakeBroker : public std::enable_shared_from_this<FakeBroker> {
       const Bytes b = frame.attachment.bytes();
       appends_.push_back({frame.correlation, std::move(*append), {b.begin(), b.end()}});
       changed_.notify_all();
+    } else if (serve_other) {
+      if (auto response = serve_other(frame.request)) answer(frame.correlation, *response);
     }
   }
 
