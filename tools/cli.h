@@ -30,7 +30,7 @@ enum class ExitCode : int {
   kTryAgain = 10,      ///< the broker cannot just now: disk full, overloaded, shutting down
   kLagging = 11,       ///< `group describe --fail-over`: the lag is over the limit
   kStorage = 12,       ///< `serve`: a write or sync failed; nothing was acknowledged after it
-  kInterrupted = 130,  ///< `produce`: Ctrl-C or SIGTERM before the end of the input
+  kInterrupted = 130,  ///< Ctrl-C or SIGTERM before the end of what was to be done
 };
 [[nodiscard]] ExitCode exit_code_for(ErrorCode code) noexcept;
 

@@ -4,7 +4,9 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 
+#include "protocol/base/thread_annotations.h"
 #include "tools/cli.h"
 #include "tools/places.h"
 #include "tools/text/record_format.h"
@@ -74,6 +76,13 @@ Status go_on_without(const Consumer& consumer, const Error& failure, OpenPartiti
   return {};
 }
 
+/// Ended from outside before what was asked for was read: whoever takes the output must not think
+/// that it is all.
+bool finite_and_cut(const ConsumeArguments& arguments, const Printer& printer) {
+  const bool finite = arguments.exit_at_end || arguments.count != 0 || !arguments.to.empty();
+  return finite && interrupted() && !printer.full();
+}
+
 /// Reads partitions of one's own choice.
 Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments,
                                Printer& printer) {
@@ -117,6 +126,7 @@ Result<ExitCode> consume_alone(Client& client, const ConsumeArguments& arguments
       return entry.second && consumer.position(entry.first) >= *entry.second;
     });
   }
+  if (!open.empty() && finite_and_cut(arguments, printer)) return ExitCode::kInterrupted;
   if (damaged.empty()) return ExitCode::kOk;
   return fail(ErrorCode::kCorrupt, "read no further than the damage in " + damaged);
 }
@@ -129,30 +139,53 @@ class GroupReader {
         arguments_(arguments),
         printer_(printer),
         watch_(client, arguments.broker),
-        consumer_(client.consumer(options(arguments))) {}
+        consumer_(client.consumer(options(arguments, given_back_))) {}
 
   Result<ExitCode> run() {
+    bool complete = false;
     while (!printer_.full() && !interrupted()) {
-      RUNNEL_TRY_ASSIGN(const bool done, at_end());
-      if (done) break;
+      RUNNEL_TRY_ASSIGN(complete, at_end());
+      if (complete) break;
       const auto batch = settle(consumer_.poll(kPollWait).get());
       watch_.look();
+      drop_given_back();
       if (!batch) {
-        RUNNEL_TRY(commit());  // what was printed
+        RUNNEL_TRY(commit(/*last=*/true));  // what was printed
         return fail(batch.error());
       }
       take(*batch);
       RUNNEL_TRY(printer_.flush());
       if (now_millis() - committed_at_ >= kCommitEveryMillis) RUNNEL_TRY(commit());
     }
-    RUNNEL_TRY(commit());
+    RUNNEL_TRY(commit(/*last=*/true));
     RUNNEL_TRY(settle(consumer_.close()));
-    return ExitCode::kOk;
+    const bool cut = !complete && finite_and_cut(arguments_, printer_);
+    return cut ? ExitCode::kInterrupted : ExitCode::kOk;
   }
 
  private:
-  static ConsumerOptions options(const ConsumeArguments& arguments) {
+  /// Partitions that were given back or lost since the last look. The I/O thread adds to it.
+  class GivenBack {
+   public:
+    void add(const Partitions& partitions) {
+      MutexLock lock(mutex_);
+      partitions_.insert(partitions.begin(), partitions.end());
+    }
+    std::set<TopicPartition> take() {
+      MutexLock lock(mutex_);
+      return std::exchange(partitions_, {});
+    }
+
+   private:
+    Mutex mutex_;
+    std::set<TopicPartition> partitions_ RUNNEL_GUARDED_BY(mutex_);
+  };
+
+  static ConsumerOptions options(const ConsumeArguments& arguments,
+                                 const std::shared_ptr<GivenBack>& given_back) {
     ConsumerOptions out;
+    out.on_revoked = [given_back](const Partitions& gone) { given_back->add(gone); };
+    out.on_lost = out.on_revoked;
     out.group = arguments.group;
     out.topics = arguments.topics;
     out.reset = arguments.from == "end" ? Reset::latest : Reset::earliest;
@@ -204,8 +237,14 @@ class GroupReader {
     return true;
   }
 
-  Status commit() {
+  /// Another member reads on there: what this one had not committed is no longer its to commit.
+  void drop_given_back() {
+    for (const TopicPartition& target : given_back_->take()) next_.erase(target);
+  }
+
+  Status commit(bool last = false) {
     committed_at_ = now_millis();
+    drop_given_back();
     if (next_.empty()) return {};
     std::vector<GroupOffset> offsets;
     for (const auto& [target, offset] : next_) {
@@ -214,14 +253,24 @@ class GroupReader {
       position.offset = offset;
       offsets.push_back(std::move(position));
     }
-    next_.clear();
-    return settle(consumer_.commit(std::move(offsets)).get());
+    const auto outcome = consumer_.commit(std::move(offsets)).get();
+    if (outcome) {
+      next_.clear();
+      return {};
+    }
+    // The broker came back and has another epoch for this member, or the answer was lost: after the
+    // next poll they are committed anew, as far as the partitions are still this member's.
+    const bool passes = outcome.error().action() != runnel::Action::permanent ||
+                        outcome.error().errc() == Errc::unknown_member;
+    if (passes && !last) return {};
+    return fail(to_error(outcome.error()));
   }
 
   Client& client_;
   const ConsumeArguments& arguments_;
   Printer& printer_;
   ConnectionWatch watch_;
+  std::shared_ptr<GivenBack> given_back_ = std::make_shared<GivenBack>();  // before the consumer
   Consumer consumer_;
   std::map<TopicPartition, std::int64_t> next_;
   std::set<TopicPartition> ended_;
