@@ -24,6 +24,17 @@ bool begin_head(const storage::FetchedPartition& from, native::FetchedPartition&
   return false;
 }
 
+/// `bytes`, which now also keep what `lease` has paid for.
+Buffer held_by(Buffer bytes, std::shared_ptr<MemoryLease> lease) {
+  struct Held {
+    Buffer bytes;
+    std::shared_ptr<MemoryLease> lease;
+  };
+  auto owner = std::make_shared<Held>(Held{std::move(bytes), std::move(lease)});
+  const MutableBytes all = owner->bytes.mutable_bytes();
+  return Buffer::of(std::move(owner), all);
+}
+
 }  // namespace
 
 std::vector<native::AbortedTransaction> aborted_of(const storage::FetchedPartition& fetched) {
@@ -165,14 +176,19 @@ void NativeSession::filter_fetch(PendingFetch& pending, storage::FetchResult res
   auto fetch = std::make_shared<FilteredFetch>(pending.filter, std::move(pending.heads),
                                                std::move(items), pending.max_bytes,
                                                service_.clock(), service_.store().memory());
+  auto held = std::make_shared<MemoryLease>(std::move(lease));
   add_job(
-      [replies = replies_, id = pending.correlation, fetch] {
+      [replies = replies_, id = pending.correlation, fetch, held, bytes,
+       memory = service_.memory().shared_from_this()] {
         if (!fetch->work()) return false;
         auto batches = fetch->take_batches();
+        // They are parts of what was read, and keep all of it until the client has taken them.
+        memory->shrink(*held, bytes);
+        for (Buffer& batch : batches) batch = held_by(std::move(batch), held);
         replies->push({id, JobDone{native::Response(fetch->take_reply()), std::move(batches)}});
         return true;
       },
-      std::move(lease));
+      MemoryLease());
 }
 
 void NativeSession::cancel_fetches() {

@@ -10,6 +10,7 @@
 #include "broker/native/view_cells.h"
 #include "storage/views/query/group_finder.h"
 #include "storage/views/sql/parser.h"
+#include "storage/views/sql/token.h"
 
 namespace runnel::broker {
 namespace {
@@ -158,6 +159,11 @@ static_assert(static_cast<int>(storage::sql::ObjectKind::kStream) ==
 }  // namespace
 
 void NativeSession::handle(std::uint64_t id, native::Sql& request) {
+  if (request.text.size() > storage::sql::kMaxStatementBytes) {  // before it waits with it
+    return fail_request(id, Error(ErrorCode::kInvalidArgument,
+                                  "a text of statements has at most " +
+                                      std::to_string(storage::sql::kMaxStatementBytes) + " bytes"));
+  }
   const auto deadline = deadline_after(request.timeout_ms);
   auto wait = std::move(request.wait);
   when_applied(id, "", std::move(wait), deadline, ReadyQuery{std::move(request), deadline});
@@ -220,6 +226,17 @@ void NativeSession::when_applied(std::uint64_t id, std::string_view view,
   }
   ViewWait wait{id, std::move(then), std::move(request_lease_)};
   if (positions.empty()) return ready(wait, {});
+  if (const std::uint64_t kept = wait.lease.bytes(); kept != 0) {
+    // It waits for as long as the client chose: no longer a request that ends by itself.
+    MemoryGate& memory = service_.memory();
+    MemoryLease standing;
+    if (!memory.take_standing(kept, memory.largest_request(), share_, standing)) {
+      return fail_request(id, Error(ErrorCode::kOverloaded,
+                                    "the broker's memory for requests that wait is used up; try "
+                                    "again later, or without waiting"));
+    }
+    wait.lease = std::move(standing);
+  }
   const std::uint64_t number = ++last_id_;
   view_waits_.emplace(number, std::move(wait));
   service_.views()->when_applied(view, positions_of(std::move(positions)), deadline,
