@@ -30,9 +30,11 @@ namespace runnel::storage::views {
 inline constexpr std::string_view kDefinitionPrefix = "view/";
 inline constexpr std::string_view kNextNumberKey = "view/next";
 
+inline constexpr std::uint16_t kFirstGeneration = 1;
+
 /// How a definition reads at one time. Replacing a view makes the next one beside it.
 struct StoredVersion {
-  std::uint16_t generation = 1;
+  std::uint16_t generation = kFirstGeneration;
   bool built = false;               ///< it was as far as the topic once
   std::string sql;                  ///< the statement, as it was written
   std::vector<std::string> inputs;  ///< the statements of the sources and tables that it reads

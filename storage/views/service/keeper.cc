@@ -72,8 +72,10 @@ void Service::publish() {
             ", which was to replace it, has failed: " + problem->message();
       }
       if (!version.built && !problem && !entry.stored.paused) unbuilt.insert(entry.stored.name);
-      if (v == 0 && !problem && version.built && !entry.stored.paused &&
-          entry.bound[v].has_state()) {
+      // Whoever waits does not wait for a new view's backfill, but for one that lost its state and
+      // is computed again: it was read before.
+      const bool is_read = version.built || version.generation > kFirstGeneration;
+      if (v == 0 && !problem && is_read && !entry.stored.paused && entry.bound[v].has_state()) {
         busy.insert(task_of({number, version.generation}, version, entry.bound[v]));
       }
     }
