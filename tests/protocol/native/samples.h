@@ -67,6 +67,39 @@ inline std::vector<Request> sample_requests() {
   };
 }
 
+inline std::vector<Response> sample_view_responses() {
+  return {
+      SqlReply{{{"SELECT",
+                 {{"campaign", "VARCHAR", AnswerColumn::Role::kDimension},
+                  {"total", "DECIMAL(38,2)", AnswerColumn::Role::kMeasure}},
+                 2,
+                 {"a notice", ""},
+                 {{"orders", PartitionIndex(7), Offset(5)}},
+                 3,
+                 1ull << 40,
+                 10},
+                {"DROP", {}, 0, {}, {}, 0, 0, 6}}},
+      ViewDelivery{9,
+                   ViewDelivery::Kind::kReset,
+                   3,
+                   1ull << 40,
+                   true,
+                   {{"campaign", "VARCHAR", AnswerColumn::Role::kDimension}},
+                   2,
+                   16,
+                   {{"orders", PartitionIndex(7), Offset(5)}}},
+      ViewsReply{{{"totals",
+                   ViewStatus::Kind::kStream,
+                   ViewStatus::State::kFailed,
+                   "DECIMAL overflow",
+                   {{"orders", PartitionIndex(7), Offset(5)}},
+                   12,
+                   {{"records", 5, "records", "read"}},
+                   77,
+                   "not complete"}}},
+  };
+}
+
 inline std::vector<Response> sample_responses() {
   const TopicPartition target{"orders", PartitionIndex(7)};
   const std::vector<FetchedPartition> fetched = {
@@ -84,7 +117,7 @@ inline std::vector<Response> sample_responses() {
        1ull << 33},
   };
   const GroupMember member{"member-1", "host-a", "ledger", "127.0.0.1", 5, {target}};
-  return {
+  std::vector<Response> samples = {
       Failure{ErrorCode::kPartialDuplicate,
               ErrorAction::kMaybePersisted,
               "some were there",
@@ -129,35 +162,10 @@ inline std::vector<Response> sample_responses() {
                       8,
                       1,
                       "damaged"}}},
-      SqlReply{{{"SELECT",
-                 {{"campaign", "VARCHAR", AnswerColumn::Role::kDimension},
-                  {"total", "DECIMAL(38,2)", AnswerColumn::Role::kMeasure}},
-                 2,
-                 {"a notice", ""},
-                 {{"orders", PartitionIndex(7), Offset(5)}},
-                 3,
-                 1ull << 40,
-                 10},
-                {"DROP", {}, 0, {}, {}, 0, 0, 6}}},
-      ViewDelivery{9,
-                   ViewDelivery::Kind::kReset,
-                   3,
-                   1ull << 40,
-                   true,
-                   {{"campaign", "VARCHAR", AnswerColumn::Role::kDimension}},
-                   2,
-                   16,
-                   {{"orders", PartitionIndex(7), Offset(5)}}},
-      ViewsReply{{{"totals",
-                   ViewStatus::Kind::kStream,
-                   ViewStatus::State::kFailed,
-                   "DECIMAL overflow",
-                   {{"orders", PartitionIndex(7), Offset(5)}},
-                   12,
-                   {{"records", 5, "records", "read"}},
-                   77,
-                   "not complete"}}},
   };
+  const auto views = sample_view_responses();
+  samples.insert(samples.end(), views.begin(), views.end());
+  return samples;
 }
 
 inline std::uint64_t attachment_of(const Request& r) {
