@@ -96,6 +96,8 @@ class Reader {
     Offset base;  ///< of its first batch
     Offset last;  ///< of its last record
     IndexEntry entry;
+    bool cached = true;   ///< in memory when it was looked for
+    bool checked = true;  ///< its checksum is known to be right
   };
   struct Answer {
     FetchResult result;

@@ -39,9 +39,9 @@ class SimFile final : public File {
   Status allocate(std::uint64_t size) override { return owner_.allocate(handle_, size); }
   Status truncate(std::uint64_t size) override { return owner_.truncate(handle_, size); }
   Result<std::uint64_t> size() const override { return owner_.size(handle_); }
-  bool resident(std::uint64_t, std::uint64_t) const override {
+  bool resident(std::uint64_t position, std::uint64_t length) const override {
     const MutexLock lock(owner_.mutex_);
-    return owner_.resident_;
+    return position + length <= owner_.resident_before_;
   }
   void will_need(std::uint64_t, std::uint64_t) const override {}
   void dont_need(std::uint64_t position, std::uint64_t length) const override {
@@ -138,9 +138,11 @@ void SimFileSystem::set_lying_sync(bool lying) {
   lying_ = lying;
 }
 
-void SimFileSystem::set_resident(bool resident) {
+void SimFileSystem::set_resident(bool resident) { set_resident_before(resident ? UINT64_MAX : 0); }
+
+void SimFileSystem::set_resident_before(std::uint64_t position) {
   const MutexLock lock(mutex_);
-  resident_ = resident;
+  resident_before_ = position;
 }
 
 // ---- damage and looking ----
@@ -256,7 +258,9 @@ Result<std::size_t> SimFileSystem::read(const Handle& handle, std::uint64_t posi
   const MutexLock lock(mutex_);
   RUNNEL_TRY(check(handle, false));
   RUNNEL_TRY(begin(SimOperation::kRead, handle.path));
-  return handle.node->content.visible().read(position, into);
+  const std::size_t size = handle.node->content.visible().read(position, into);
+  counters_.bytes_read += size;
+  return size;
 }
 
 Status SimFileSystem::write(const Handle& handle, std::uint64_t position, std::span<iovec> parts) {

@@ -78,6 +78,7 @@ struct SimCounters {
   std::uint64_t direct_bytes = 0;  ///< of them
   std::uint64_t syncs = 0;
   std::uint64_t directory_syncs = 0;
+  std::uint64_t bytes_read = 0;
 };
 
 /// Thread safe. Must outlive its files and locks. descriptor() of its files is -1.
@@ -111,6 +112,8 @@ class SimFileSystem final : public FileSystem {
   void set_refuses_direct(bool refuses);
   /// What File::resident answers; true at first.
   void set_resident(bool resident);
+  /// Of every file only the bytes before `position` are resident.
+  void set_resident_before(std::uint64_t position);
 
   // ---- damage, at once durable; false if there is no such file or byte ----
 
@@ -186,7 +189,7 @@ class SimFileSystem final : public FileSystem {
   mutable std::set<std::uint64_t> locked_ RUNNEL_GUARDED_BY(mutex_);  // node ids
   std::uint64_t capacity_ RUNNEL_GUARDED_BY(mutex_) = std::uint64_t{1} << 50;
   bool lying_ RUNNEL_GUARDED_BY(mutex_) = false;
-  bool resident_ RUNNEL_GUARDED_BY(mutex_) = true;
+  std::uint64_t resident_before_ RUNNEL_GUARDED_BY(mutex_) = UINT64_MAX;
   bool refuses_direct_ RUNNEL_GUARDED_BY(mutex_) = false;
   bool read_only_ RUNNEL_GUARDED_BY(mutex_) = false;
   std::vector<SimReleased> released_ RUNNEL_GUARDED_BY(mutex_);

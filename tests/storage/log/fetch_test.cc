@@ -69,6 +69,28 @@ TEST_F(FetchTest, NothingIsSkippedBehindAnEntryThatWasCut) {
   }
 }
 
+TEST_F(FetchTest, OnlyWhatIsNotInMemoryIsReadToCheckIt) {
+  create("t");
+  constexpr std::uint64_t kBatch = 100'000;
+  Values expected;
+  for (int i = 0; i < 10; ++i) {
+    expected.push_back(std::to_string(i) + std::string(kBatch, 'x'));
+    ASSERT_TRUE(append("t", make_batch({expected.back()})).result);
+  }
+  const auto read_by_a_fetch = [&](std::uint64_t resident_before) {
+    fs.set_resident_before(resident_before);
+    const std::uint64_t before = fs.counters().bytes_read;
+    EXPECT_EQ(values("t"), expected);
+    return fs.counters().bytes_read - before;
+  };
+  // The simulated files have no descriptors: what is fetched is read in any case, to be copied.
+  const std::uint64_t copied = read_by_a_fetch(UINT64_MAX);
+  EXPECT_EQ(read_by_a_fetch(0), 2 * copied) << "all of it is checked, and copied";
+  const std::uint64_t last_two = 8 * kBatch + kBatch / 2;  // the 9th batch is in memory half
+  EXPECT_GE(read_by_a_fetch(last_two), copied + 2 * kBatch);
+  EXPECT_LT(read_by_a_fetch(last_two), copied + 3 * kBatch);
+}
+
 TEST_F(FetchTest, AMissingSegmentIsCorruptAndTheOthersAreServed) {
   create("t");
   for (int i = 0; i < 30; ++i) {
