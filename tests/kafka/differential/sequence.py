@@ -144,8 +144,13 @@ class Sequence:
     @staticmethod
     def is_behind(api, answers):
         """Kafka says that a transaction is still ending, Runnel that it has ended; or Kafka does not
-        show a group yet that it has answered a member of."""
+        show a group yet that it has answered a member of; or its groups do not know a topic yet
+        that it has made, so that the topic's partitions are nobody's."""
         kafka, runnel = answers["kafka"], answers["runnel"]
+        if api == "ConsumerGroupHeartbeat":
+            given = {side: (answers[side]["Assignment"] or {}).get("TopicPartitions")
+                     for side in pair.SIDES}
+            return not kafka["ErrorCode"] and bool(given["runnel"]) and not given["kafka"]
         if api == "DescribeGroups":
             known = {g["GroupId"] for g in runnel["Groups"] if g["Members"]}
             return any(g["GroupState"] == "Dead" and g["GroupId"] in known for g in kafka["Groups"])
