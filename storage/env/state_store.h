@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,17 @@ class StateReader {
   [[nodiscard]] virtual Result<bool> get(std::string_view key, std::string& value) const = 0;
   /// Called for each entry; returning false ends it.
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
+  /// Those of the keys that there are, in their order, which is ascending. Quicker than one get()
+  /// after the other where the keys are neighbours.
+  [[nodiscard]] virtual Status get_each(std::span<const std::string_view> keys,
+                                        const Visit& visit) const {
+    std::string value;
+    for (const std::string_view key : keys) {
+      RUNNEL_TRY_ASSIGN(const bool found, get(key, value));
+      if (found && !visit(key, value)) break;
+    }
+    return {};
+  }
   /// begin <= key < end, in order; an empty end: to the last.
   [[nodiscard]] virtual Status scan(std::string_view begin, std::string_view end,
                                     const Visit& visit) const = 0;

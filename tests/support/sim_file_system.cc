@@ -138,7 +138,9 @@ void SimFileSystem::set_lying_sync(bool lying) {
   lying_ = lying;
 }
 
-void SimFileSystem::set_resident(bool resident) { set_resident_before(resident ? UINT64_MAX : 0); }
+void SimFileSystem::set_resident(bool resident) {
+  set_resident_before(resident ? UINT64_MAX : 0);
+}
 
 void SimFileSystem::set_resident_before(std::uint64_t position) {
   const MutexLock lock(mutex_);

@@ -135,13 +135,18 @@ Result<bool> ViewReader::read_group(std::string_view key, const Visit& visit) {
   }
   // One entry of each partition and nothing else: quicker to look up than to look for.
   begin_visit(visit);
-  const std::size_t bytes = key_.size();
-  key_.resize(bytes + kPartitionBytes);
-  for (const auto& [partition, cursor] : cursors_) {
-    store_be(key_.data() + bytes, partition);
-    RUNNEL_TRY_ASSIGN(const bool found, state_.get(key_, value_));
-    if (found) sound_ = begin_state(key, {}, value_) && sound_;
+  entries_.resize(cursors_.size());
+  wanted_.clear();
+  for (std::size_t i = 0; i < cursors_.size(); ++i) {
+    std::string& entry = entries_[i];
+    entry.assign(key_).resize(key_.size() + kPartitionBytes);
+    store_be(entry.data() + key_.size(), cursors_[i].first);
+    wanted_.push_back(entry);
   }
+  RUNNEL_TRY(state_.get_each(wanted_, [&](std::string_view, std::string_view value) {
+    sound_ = begin_state(key, {}, value) && sound_;
+    return true;
+  }));
   RUNNEL_TRY(end_visit());
   return emitted_;
 }

@@ -128,7 +128,8 @@ class ViewReader {
   std::vector<Value> groups_;
   std::vector<Value> outputs_;
   std::string key_;
-  std::string value_;
+  std::vector<std::string> entries_;  ///< key_ of each partition
+  std::vector<std::string_view> wanted_;
   Arena arena_;
 };
 

@@ -62,6 +62,42 @@ TEST(RocksdbStateStore, ReadsWhatWasWritten) {
   EXPECT_EQ(all(*before), (Entries{{"b", "2"}, {"c", ""}})) << "a snapshot stays as it was";
 }
 
+TEST(RocksdbStateStore, LooksUpManyKeysAsItDoesOne) {
+  SimFileSystem fs(2);
+  auto store = open(fs);
+  StateWrites writes;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100; ++i) {
+    keys.push_back("key" + std::to_string(1000 + i));
+    if (i % 3 != 0) writes.put(keys.back(), "value" + std::to_string(i));
+    if (i == 50) {  // a part in files, a part in memory
+      ASSERT_TRUE(store->apply(std::exchange(writes, {})));
+      ASSERT_TRUE(store->flush());
+    }
+  }
+  ASSERT_TRUE(store->apply(writes));
+  const auto snapshot = store->snapshot();
+  StateWrites later;
+  later.erase(keys[1]);
+  ASSERT_TRUE(store->apply(later));
+
+  const std::vector<std::string_view> wanted(keys.begin(), keys.end());
+  const auto found = [&](const StateReader& reader, std::size_t at_most) {
+    Entries entries;
+    EXPECT_TRUE(reader.get_each(wanted, [&](std::string_view key, std::string_view value) {
+      EXPECT_TRUE(entries.empty() || entries.rbegin()->first < key);
+      entries.emplace(key, value);
+      return entries.size() < at_most;
+    }));
+    return entries;
+  };
+  Entries expected = all(*snapshot);
+  EXPECT_EQ(found(*snapshot, 1000), expected);
+  EXPECT_EQ(expected.erase(keys[1]), 1U);
+  EXPECT_EQ(found(*store, 1000), expected);
+  EXPECT_EQ(found(*store, 20).size(), 20U) << "ends where it is told to";
+}
+
 TEST(RocksdbStateStore, ClosingLosesNothing) {
   SimFileSystem fs(1);
   StateWrites writes;
