@@ -177,7 +177,10 @@ class LogStore final : public Store {
   [[nodiscard]] bool is_closed() RUNNEL_EXCLUDES(background_mutex_);
 
   // maintenance.cc
+  using SteadyTime = std::chrono::steady_clock::time_point;
   void run_background();
+  [[nodiscard]] bool wait_for_work(SteadyTime next_anchor, SteadyTime next_maintenance)
+      RUNNEL_EXCLUDES(background_mutex_);
   void became_durable();  ///< any thread
   [[nodiscard]] Status maintain();
   [[nodiscard]] CleanerOptions cleaner_options();

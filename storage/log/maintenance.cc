@@ -26,25 +26,34 @@ std::uint64_t bytes_between(Position from, Position to, std::uint64_t segment_by
 
 }  // namespace
 
-void LogStore::run_background() {
-  auto next_maintenance = std::chrono::steady_clock::now() + options_.maintenance_interval;
-  std::string told;  // what goes on failing is said once
-  while (true) {
-    {
-      MutexLock lock(background_mutex_);
-      if (closing_) return;
-      const bool behind = journal_->durable() != anchored_;
-      const auto tick = std::chrono::steady_clock::now() + kAnchorInterval;
-      const auto until = behind ? std::min(tick, next_maintenance) : next_maintenance;
-      if (!behind) {
-        idle_.store(true);
-        // A commit between the look above and here would not wake us: look again.
-        if (journal_->durable() != anchored_) idle_.store(false);
-      }
-      if (behind || idle_.load()) background_changed_.wait_until(lock, until);
-      idle_.store(false);
-      if (closing_) return;
+/// Sleeps until something is due; false: the store is being closed. After the first commit in a
+/// while the anchor follows at once, among many it keeps its interval: its syncs are in theirs'
+/// way.
+bool LogStore::wait_for_work(SteadyTime next_anchor, SteadyTime next_maintenance) {
+  MutexLock lock(background_mutex_);
+  while (!closing_) {
+    const auto now = std::chrono::steady_clock::now();
+    bool behind = journal_->durable() != anchored_;
+    if (now >= (behind ? std::min(next_anchor, next_maintenance) : next_maintenance)) return true;
+    if (!behind) {
+      idle_.store(true);
+      // A commit between the look above and here would not wake us: look again.
+      behind = journal_->durable() != anchored_;
+      if (behind) idle_.store(false);
     }
+    const auto until = behind ? std::min(next_anchor, next_maintenance) : next_maintenance;
+    background_changed_.wait_until(lock, until);
+    idle_.store(false);
+  }
+  return false;
+}
+
+void LogStore::run_background() {
+  SteadyTime next_anchor = std::chrono::steady_clock::now();
+  SteadyTime next_maintenance = next_anchor + options_.maintenance_interval;
+  std::string told;  // what goes on failing is said once
+  while (wait_for_work(next_anchor, next_maintenance)) {
+    next_anchor = std::chrono::steady_clock::now() + kAnchorInterval;
     if (journal_->half_full()) journal_->prepare_next();
     journal_->release_cold_pages();
     if (const Status s = anchor_if_behind(); !s) {
