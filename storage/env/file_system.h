@@ -66,6 +66,9 @@ class File {
   /// Hints: will be read soon / will not be read again soon.
   virtual void will_need(std::uint64_t position, std::uint64_t length) const = 0;
   virtual void dont_need(std::uint64_t position, std::uint64_t length) const = 0;
+  /// Hint, for a file opened for writing whose name was removed: once it is closed its space may
+  /// come back over a second or so, so that syncs of other files do not wait for that.
+  virtual void free_slowly() noexcept {}
   /// The descriptor for sendfile, or -1 where there is none (simulated files).
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
   [[nodiscard]] virtual const std::string& path() const noexcept = 0;

@@ -11,6 +11,7 @@
 #include <climits>
 
 #include "storage/env/posix_error.h"
+#include "storage/env/slow_close.h"
 
 namespace runnel::storage {
 namespace {
@@ -39,7 +40,7 @@ std::uint64_t page_size() {
 PosixFile::~PosixFile() {
   if (map_ != nullptr) ::munmap(map_, mapped_);
   // Linux releases the descriptor even on failure; what had to be kept was synced before.
-  ::close(fd_);
+  frees_slowly_ ? close_slowly(fd_) : static_cast<void>(::close(fd_));
 }
 
 Result<std::size_t> PosixFile::read(std::uint64_t position, MutableBytes into) const {

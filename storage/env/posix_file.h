@@ -1,6 +1,8 @@
 // A file of the machine's own file system.
 #pragma once
 
+#include <atomic>
+
 #include "protocol/base/thread_annotations.h"
 #include "storage/env/file_system.h"
 
@@ -29,6 +31,7 @@ class PosixFile final : public File {
   Result<std::vector<FileRange>> data_ranges() const override;
   void will_need(std::uint64_t position, std::uint64_t length) const override;
   void dont_need(std::uint64_t position, std::uint64_t length) const override;
+  void free_slowly() noexcept override { frees_slowly_ = true; }
   int descriptor() const noexcept override { return fd_; }
   const std::string& path() const noexcept override { return path_; }
 
@@ -39,6 +42,7 @@ class PosixFile final : public File {
   const int fd_;
   const std::size_t block_bytes_;
   const std::string path_;
+  std::atomic<bool> frees_slowly_{false};
   /// Only for mincore, never read through: asking this way copies nothing, unlike a read with
   /// RWF_NOWAIT, and mapping anew each time cost a quarter of a catch-up read's processor time.
   mutable Mutex map_mutex_;

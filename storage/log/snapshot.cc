@@ -20,13 +20,21 @@ Status unless_gone(Status removed) {
   return removed;
 }
 
+/// Perhaps the last name of a segment that is gone from the store.
+Status remove_file(FileSystem& fs, const std::string& path) {
+  RUNNEL_TRY_ASSIGN(const auto file, fs.open(path, {.write = true}));
+  RUNNEL_TRY(fs.remove(path));
+  file->free_slowly();
+  return {};
+}
+
 /// The directory and what is in it, to any depth.
 Status remove_tree(FileSystem& fs, const std::string& directory) {
   const auto entries = fs.list(directory);
   if (!entries) return unless_gone(fail(entries.error()));
   for (const DirectoryEntry& entry : *entries) {
     const std::string path = directory + "/" + entry.name;
-    RUNNEL_TRY(unless_gone(entry.is_directory ? remove_tree(fs, path) : fs.remove(path)));
+    RUNNEL_TRY(unless_gone(entry.is_directory ? remove_tree(fs, path) : remove_file(fs, path)));
   }
   return unless_gone(fs.remove_directory(directory));
 }

@@ -85,7 +85,8 @@ Status DataSegments::load() {
     const auto number = parse_data_segment_file_name(entry.name);
     if (entry.is_directory || !number) continue;
     Segment segment;
-    RUNNEL_TRY_ASSIGN(segment.file, fs.open(path(*number), {}));
+    // Not written to: see File::free_slowly().
+    RUNNEL_TRY_ASSIGN(segment.file, fs.open(path(*number), {.write = true}));
     RUNNEL_TRY_ASSIGN(segment.bytes, segment.file->size());
     Header header{};
     RUNNEL_TRY_ASSIGN(const std::size_t got, segment.file->read(0, header));
@@ -216,6 +217,7 @@ Status DataSegments::remove(std::uint32_t number) {
   MutexLock lock(mutex_);
   const auto it = segments_.find(number);
   closed_last = std::move(it->second.file);
+  closed_last->free_slowly();
   segments_.erase(it);
   return {};
 }

@@ -448,6 +448,7 @@ Status Journal::remove_segment(std::uint32_t number) {
   MutexLock lock(impl_->mutex);
   const auto it = impl_->segments.find(number);
   closed_last = std::move(it->second.file);
+  closed_last->free_slowly();
   impl_->segments.erase(it);
   return {};
 }
