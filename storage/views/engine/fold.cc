@@ -10,6 +10,7 @@ namespace runnel::storage::views {
 namespace {
 
 constexpr std::int64_t kMaxInstant = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMicrosPerMilli = 1000;
 
 Error damaged(std::string_view what) {
   return Error(ErrorCode::kCorrupt, "a view's stored " + std::string(what) + " is damaged");
@@ -138,6 +139,14 @@ bool ViewFold::leaves_out(Partition& partition, std::int64_t end) {
   return true;
 }
 
+bool ViewFold::is_too_far_ahead(const FoldRow& row) const noexcept {
+  if (!plan_.source.watermark || row.event_time == kNoTime || row.timestamp < 0) return false;
+  std::int64_t latest = 0;  // above what fits, no time is too far ahead
+  return !__builtin_mul_overflow(row.timestamp, kMicrosPerMilli, &latest) &&
+         !__builtin_add_overflow(latest, plan_.options.max_ahead_micros, &latest) &&
+         row.event_time > latest;
+}
+
 Status ViewFold::add(std::uint32_t number, const FoldRow& row) {
   RUNNEL_TRY_ASSIGN(Partition* const partition, partition_of(number));
   Cursor& cursor = partition->cursor;
@@ -154,7 +163,14 @@ Status ViewFold::add(std::uint32_t number, const FoldRow& row) {
     refuse(*partition, row, row.error);
     return {};
   }
-  if (row.event_time > cursor.max_time) {
+  if (is_too_far_ahead(row)) {
+    FoldRow refused = row;
+    refused.path = plan_.source.columns[plan_.source.watermark->column].path_text;
+    refuse(*partition, refused, RowError::kTooFarAhead);
+    return {};
+  }
+  // A time that nothing can be held against says nothing of the others.
+  if (row.event_time > cursor.max_time && row.timestamp >= 0) {
     cursor.max_time = row.event_time;
     RUNNEL_TRY(expire(*partition));
   }

@@ -145,6 +145,10 @@ Status bind_option(const sql::Option& option, ViewOptions& options) {
     RUNNEL_TRY_ASSIGN(const std::int64_t micros, micros_of(*span, place, "retention"));
     if (micros == 0) return fail(error_at(place, "a retention of nothing keeps nothing"));
     options.retention_micros = micros;
+  } else if (name == "max_ahead") {
+    const auto span = sql::parse_interval(option.value);
+    if (!span) return fail(error_at(place, span.error().message()));
+    RUNNEL_TRY_ASSIGN(options.max_ahead_micros, micros_of(*span, place, "max_ahead"));
   } else if (name == "late") {
     return bind_late(option, options);
   } else if (name == "max_groups") {
@@ -165,12 +169,14 @@ Status bind_option(const sql::Option& option, ViewOptions& options) {
     if (option.value.empty()) return fail(error_at(place, "changelog_topic needs a topic's name"));
     options.changelog_topic = option.value;
   } else {
-    const auto meant = sql::nearest(name, {"retention", "late", "max_groups", "time_zone",
-                                           "backfill", "backfill_rate", "changelog_topic"});
+    const auto meant =
+        sql::nearest(name, {"retention", "late", "max_ahead", "max_groups", "time_zone", "backfill",
+                            "backfill_rate", "changelog_topic"});
     return fail(error_at(place, "there is no option '" + name + "'; " +
                                     (meant ? "did you mean '" + std::string(*meant) + "'?"
-                                           : "there are retention, late, max_groups, time_zone, "
-                                             "backfill, backfill_rate and changelog_topic")));
+                                           : "there are retention, late, max_ahead, max_groups, "
+                                             "time_zone, backfill, backfill_rate and "
+                                             "changelog_topic")));
   }
   return {};
 }

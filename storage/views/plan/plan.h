@@ -168,10 +168,15 @@ enum class Backfill : std::uint8_t { kEarliest, kLatest };
 /// Windows that one event can be in (HOP, CUMULATE).
 inline constexpr std::int64_t kMaxWindowsPerEvent = 1000;
 inline constexpr std::uint64_t kDefaultMaxGroups = 1'000'000;
+/// Clocks differ by minutes, zones that were mistaken by hours; a day more is a mistake.
+inline constexpr std::int64_t kDefaultMaxAheadMicros = 24 * 3'600'000'000;
 
 struct ViewOptions {
   std::optional<std::int64_t> retention_micros;  ///< none: for ever
   LatePolicy late = LatePolicy::kUpdate;
+  /// An event's time above its record's timestamp by more than this is an error: it would make all
+  /// that is true late, and expire what is there. 0 or more.
+  std::int64_t max_ahead_micros = kDefaultMaxAheadMicros;
   std::uint64_t max_groups = kDefaultMaxGroups;
   std::string time_zone = "UTC";
   Backfill backfill = Backfill::kEarliest;

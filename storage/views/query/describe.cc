@@ -100,6 +100,7 @@ class Description {
     option("retention", view.options.retention_micros ? span_text(*view.options.retention_micros)
                                                       : std::string("for ever"));
     option("late", name_of(view.options.late));
+    if (view.source.watermark) option("max_ahead", span_text(view.options.max_ahead_micros));
     option("max_groups", std::to_string(view.options.max_groups));
     option("backfill", view.options.backfill == Backfill::kEarliest ? "earliest" : "latest");
     if (view.options.backfill_rate) {

@@ -11,7 +11,7 @@ struct Row {
   std::string_view meaning;
 };
 
-constexpr std::array<Row, 19> kRows{{
+constexpr std::array<Row, 20> kRows{{
     {RowError::kNone, "none", "nothing is wrong"},
     {RowError::kNotJson, "not_json", "the value is no JSON document"},
     {RowError::kNotUtf8, "not_utf8", "a text is no valid UTF-8"},
@@ -31,6 +31,8 @@ constexpr std::array<Row, 19> kRows{{
     {RowError::kTooManyGroups, "too_many_groups", "the view has max_groups groups already"},
     {RowError::kKeyTooLarge, "key_too_large", "a text is too large for a group's key"},
     {RowError::kLate, "late", "the record is behind the watermark"},
+    {RowError::kTooFarAhead, "too_far_ahead",
+     "the event's time is further ahead of the record's timestamp than max_ahead"},
 }};
 
 const Row& row_of(RowError error) noexcept {

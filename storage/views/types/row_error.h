@@ -31,6 +31,7 @@ enum class RowError : std::uint8_t {
   kKeyTooLarge = 42,    ///< a text of a group's key
   kLate = 43,           ///< behind the watermark, and late='dead-letter'
   kNoMatch = 44,        ///< a JOIN found no row in its table
+  kTooFarAhead = 45,    ///< the event's time is above the record's timestamp by max_ahead and more
 };
 
 /// Stable lower_snake name, e.g. "duplicate_key".

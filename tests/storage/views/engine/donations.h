@@ -181,6 +181,7 @@ struct Donation {
   std::optional<std::int64_t> time;
   std::optional<bool> paid;
   double rate = 0;
+  std::optional<std::int64_t> stamp{};  ///< of the record, milliseconds; else its time
 };
 
 /// `values` is where the row is made.
@@ -197,7 +198,7 @@ inline FoldRow row_of(const Donation& d, const ViewPlan& plan, std::vector<Value
   row.error = d.error;
   row.event_time = d.time.value_or(kNoTime);
   row.values = values;
-  row.timestamp = 1'700'000'000'000;
+  row.timestamp = d.stamp.value_or(d.time ? *d.time / 1000 : 1'700'000'000'000);
   row.key = "k";
   row.raw = "raw";
   return row;

@@ -253,6 +253,28 @@ TEST(Fold, AWindowThatOnePartitionLetGoIsGone) {
       << "half a sum is no sum";
 }
 
+TEST(Fold, ATimeFarAheadOfItsRecordIsAnErrorAndMovesNothing) {
+  ViewPlan plan = totals_view(window(WindowKind::kTumble, hours(1)));
+  plan.source.watermark = {kTime, 0};
+  plan.source.columns[kTime].path_text = "$.at";
+  plan.options.retention_micros = kDay;
+  plan.options.max_ahead_micros = kHour;
+  Donation far = gift(1, "sea", 2, 7000 * 365 * kDay);
+  far.stamp = 0;
+  Donation near = gift(2, "sea", 4, kHour);
+  near.stamp = 0;
+  Donation unstamped = gift(3, "sea", 8, 7000 * 365 * kDay);
+  unstamped.stamp = -1;
+  MemoryStore store;
+  fold_all(plan, store, {gift(0, "sea", 1, 0), far, near, unstamped});
+  EXPECT_EQ(rows_of(plan, store).size(), 3u);
+  EXPECT_EQ(totals_of(plan, store).errors, 1u);
+  EXPECT_EQ(open_fold(plan, store)->cursor(0)->max_time, kHour);
+  const std::string letter = partition_key(kView, Space::kDeadLetters, 0);
+  EXPECT_NE(store.entries.lower_bound(letter)->second.find("too_far_ahead"), std::string::npos);
+  EXPECT_NE(store.entries.lower_bound(letter)->second.find("$.at"), std::string::npos);
+}
+
 TEST(Fold, ARetentionBeyondAllTimesKeepsEverything) {
   ViewPlan plan = totals_view(window(WindowKind::kTumble, hours(1)));
   plan.source.watermark = {kTime, 100'000'000 * kDay};

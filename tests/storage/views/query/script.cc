@@ -133,7 +133,7 @@ void ScriptRunner::run_query(const ScriptBlock& block) {
 /// and -, a tombstone; or ! and bytes that are written as they are.
 void ScriptRunner::run_records(const ScriptBlock& block) {
   const std::int32_t partition = block.head.size() > 2 ? std::stoi(block.head[2]) : 0;
-  std::int64_t micros = 1'767'225'600'000'000;  // 2026-01-01T00:00:00Z
+  std::int64_t micros = 1'798'675'200'000'000;  // 2026-12-31T00:00:00Z
   if (block.head.size() > 3) {
     ASSERT_EQ(timestamp_from_text(block.head[3], nullptr, micros), RowError::kNone);
   }
