@@ -116,8 +116,8 @@ struct ViewAnswer {
   std::vector<std::string> notices;
   std::vector<ViewPosition> positions;  ///< how far what was read had come
   std::uint16_t generation = 0;
-  /// With `generation`: as long as both stay, no record was applied to the view that was read.
-  /// `_final`, and what retention hides, change with records that were not applied as well.
+  /// With `generation`: as long as both stay, no row of the view that was read has changed, come or
+  /// gone. `_final` changes with records that were not applied as well.
   std::uint64_t sequence = 0;
 };
 

@@ -36,7 +36,7 @@ Result<std::unique_ptr<ViewFold>> ViewFold::open(const ViewPlan& plan, FoldOptio
                         [&](std::string_view, std::string_view) { return fresh = false; }));
   fold->known_from_ = kNoTime;
   if (!fresh) fold->know_less(kNoTime);
-  RUNNEL_TRY(fold->ring_.load(store));
+  RUNNEL_TRY(fold->load_ring());
   return fold;
 }
 

@@ -163,10 +163,18 @@ class ViewFold {
     return partition.cursor.groups >= plan_.options.max_groups;
   }
   void write_group(Group* group, StateWrites& out);
+  /// The group of a state's key has changed.
+  void note_change(std::string_view key, StateWrites& out);
 
   // fold_expiry.cc, fold_sessions.cc
   [[nodiscard]] bool expires() const noexcept;
   void expect_end(Partition& partition, std::int64_t end, std::string_view key);
+  void forget_end(Partition& partition, std::int64_t end, std::string_view key);
+  /// The ring, and up to when windows' ends were told.
+  [[nodiscard]] Status load_ring();
+  /// The states' keys of the groups that no reader sees any more, for their windows ended before
+  /// the horizon of a partition, whichever, that these writes move. At most one more than are kept.
+  [[nodiscard]] Status find_hidden(std::vector<std::string>& keys);
   [[nodiscard]] Status expire(Partition& partition);
   [[nodiscard]] Status expire_entry(Partition& partition, const std::string& entry);
   [[nodiscard]] Status apply_session(Partition& partition, const FoldRow& row,
@@ -189,7 +197,10 @@ class ViewFold {
   /// A group whose window starts at this or later and that is not in memory does not exist.
   std::int64_t known_from_ = Partition::kNever;
   ChangeRing ring_;
-  bool ring_stale_ = false;  ///< it has to be loaded again
+  bool ring_stale_ = true;  ///< it has to be loaded again
+  /// The greatest horizon of the partitions, as the store has it and as the last prepare() made it.
+  std::int64_t told_horizon_ = kNoTime;
+  std::int64_t next_horizon_ = kNoTime;
   std::map<std::uint32_t, Partition> partitions_;
   Partition* last_partition_ = nullptr;
   std::vector<Group*> dirty_;

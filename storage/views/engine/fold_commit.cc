@@ -18,24 +18,29 @@ Status ViewFold::prepare(StateWrites& out) {
     const std::string prefix = partition_key(options_.id, Space::kExpiry, number);
     for (const std::string& entry : partition.expiring) out.put(prefix + entry, {});
   }
-  if (dirty_.empty()) return {};
-  if (ring_stale_) RUNNEL_TRY(ring_.load(store_));
-  ring_stale_ = false;
-  ring_.begin(dirty_.size());
+  RUNNEL_TRY(load_ring());
+  std::vector<std::string> hidden;
+  RUNNEL_TRY(find_hidden(hidden));
+  if (dirty_.empty() && hidden.empty()) return {};
+  ring_.begin(dirty_.size() + hidden.size());
+  for (const std::string& key : hidden) note_change(key, out);
   // In order: the store takes what follows the entry before it much faster than what lies anywhere.
   std::sort(dirty_.begin(), dirty_.end(), [](Group* a, Group* b) { return a->key() < b->key(); });
   for (Group* const group : dirty_) write_group(group, out);
   return ring_.end(store_, out);
 }
 
+void ViewFold::note_change(std::string_view key, StateWrites& out) {
+  const std::size_t behind = windows_.kind() == sql::WindowKind::kSession ? 8 : 0;
+  const std::size_t columns = key.size() - kPartitionBytes - behind;
+  const auto number = load_be<std::uint32_t>(key.data() + columns);
+  const auto found = partitions_.find(number);
+  ring_.add(key.substr(0, columns), number,
+            found == partitions_.end() ? 0 : found->second.cursor.next, out);
+}
+
 void ViewFold::write_group(Group* group, StateWrites& out) {
-  if (options_.keep_changes > 0) {
-    const std::string_view key = group->key();
-    const std::size_t behind = windows_.kind() == sql::WindowKind::kSession ? 8 : 0;
-    const std::size_t columns = key.size() - kPartitionBytes - behind;
-    const auto number = load_be<std::uint32_t>(key.data() + columns);
-    ring_.add(key.substr(0, columns), number, partitions_.at(number).cursor.next, out);
-  }
+  if (options_.keep_changes > 0) note_change(group->key(), out);
   if (group->erased) return;
   stored_key_.assign(group_prefix_).append(group->key());
   encoded_.clear();
@@ -76,6 +81,7 @@ void ViewFold::committed() {
   dirty_.clear();
   extra_writes_.clear();
   ring_.committed();
+  told_horizon_ = std::max(told_horizon_, next_horizon_);
   for (auto& [number, partition] : partitions_) {
     partition.touched = false;
     partition.expiring.clear();

@@ -7,6 +7,8 @@ namespace runnel::storage::views {
 namespace {
 
 constexpr std::size_t kEndBytes = 8;
+/// Of the cursors: the view's change sequence (state_keys.h).
+constexpr std::string_view kSequenceSuffix{"\xff\xff\xff\xff", kPartitionBytes};
 
 std::int64_t end_of_entry(std::string_view entry) {
   return load_ordered(entry.data());
@@ -38,6 +40,63 @@ void ViewFold::expect_end(Partition& partition, std::int64_t end, std::string_vi
   append_ordered(end, entry);
   partition.expiring.insert(entry.append(key));
   partition.least_end = std::min(partition.least_end, end);
+}
+
+void ViewFold::forget_end(Partition& partition, std::int64_t end, std::string_view key) {
+  std::string entry;
+  append_ordered(end, entry);
+  entry.append(key);
+  if (partition.expiring.erase(entry) > 0) return;
+  extra_writes_.erase(partition_key(options_.id, Space::kExpiry, partition.number) + entry);
+}
+
+Status ViewFold::load_ring() {
+  if (!ring_stale_) return {};
+  RUNNEL_TRY(ring_.load(store_));
+  told_horizon_ = kNoTime;
+  if (expires()) {
+    const std::string prefix = key_prefix(options_.id, Space::kCursors);
+    RUNNEL_TRY(store_.scan(prefix, behind_prefix(prefix),
+                           [&](std::string_view key, std::string_view value) {
+                             Partition stored;
+                             if (key.substr(prefix.size()) != kSequenceSuffix &&
+                                 stored.cursor.decode(as_bytes(value))) {
+                               told_horizon_ = std::max(told_horizon_, horizon_of(stored));
+                             }
+                             return true;
+                           }));
+  }
+  ring_stale_ = false;
+  return {};
+}
+
+Status ViewFold::find_hidden(std::vector<std::string>& keys) {
+  next_horizon_ = told_horizon_;
+  if (!expires() || options_.keep_changes == 0) return {};
+  for (const auto& [number, partition] : partitions_) {
+    next_horizon_ = std::max(next_horizon_, horizon_of(partition));
+  }
+  if (next_horizon_ == told_horizon_) return {};
+  // What is not in the store yet changed anyway.
+  std::string begin;
+  std::string end;
+  append_ordered(told_horizon_ + 1, begin);
+  append_ordered(next_horizon_ + 1, end);
+  std::vector<std::uint32_t> numbers;
+  const std::string cursors = key_prefix(options_.id, Space::kCursors);
+  RUNNEL_TRY(
+      store_.scan(cursors, behind_prefix(cursors), [&](std::string_view key, std::string_view) {
+        numbers.push_back(load_be<std::uint32_t>(key.data() + cursors.size()));
+        return true;
+      }));
+  for (const std::uint32_t number : numbers) {
+    const std::string prefix = partition_key(options_.id, Space::kExpiry, number);
+    RUNNEL_TRY(store_.scan(prefix + begin, prefix + end, [&](std::string_view key, auto) {
+      keys.emplace_back(key.substr(prefix.size() + kEndBytes));
+      return keys.size() <= options_.keep_changes;
+    }));
+  }
+  return {};
 }
 
 Status ViewFold::expire(Partition& partition) {

@@ -72,17 +72,23 @@ Result<Group*> ViewFold::join_sessions(Partition& partition, const std::string& 
     append_ordered(start, key);
     return key;
   };
+  const std::int64_t gap = windows_.gap_micros();
   Group* into = nullptr;
   if (!joined.empty() && joined.front().start == whole.start) {
     RUNNEL_TRY_ASSIGN(into, load(key_of(whole.start)));
   } else {
-    into = create(partition, key_of(whole.start), whole.last + windows_.gap_micros());
+    into = create(partition, key_of(whole.start), whole.last + gap);
   }
   for (const Session& session : joined) {
     const std::string key = key_of(session.start);
     RUNNEL_TRY_ASSIGN(Group* const group, load(key));
     if (into == nullptr || group == nullptr) {
       return fail(ErrorCode::kCorrupt, "a view's session is missing");
+    }
+    const bool stays = group == into && session.last == whole.last;
+    if (expires() && !stays) {
+      forget_end(partition, session.last + gap, key);
+      if (group == into) expect_end(partition, whole.last + gap, key);
     }
     if (group == into) continue;
     aggregates_.merge(into->state(), group->state());

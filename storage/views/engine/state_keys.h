@@ -8,8 +8,9 @@
 //                    each followed by: nothing: the state; aggregate u8, chunk u32: a sketch's
 //                    chunk
 //     2 expiry       partition u32, end i64 (ordered), what follows the namespace in the group's
-//     key 3 changes      sequence u64 4 dead letters partition u32, offset u64: an outbox, emptied
-//     into a topic (dead-letters.md)
+//                    key
+//     3 changes      sequence u64, group columns
+//     4 dead letters partition u32, offset u64: an outbox, emptied into a topic (dead-letters.md)
 //
 // Integers are big-endian. docs/formats/view-state.md is the page with a worked example.
 #pragma once

@@ -70,8 +70,8 @@ struct Answer {
   AnswerRows rows;
   std::vector<Position> positions;  ///< of what was read, by topic and partition
   std::uint16_t generation = 0;     ///< of the view that was read, where it is one
-  /// Its change sequence: as long as it stays no record was applied. `_final`, and what retention
-  /// hides, change with every record, applied or not.
+  /// Its change sequence: as long as it stays no row has changed, come or gone. `_final` changes
+  /// with every record, applied or not.
   std::uint64_t sequence = 0;
   std::vector<std::string> notices;  ///< what a person should know; one line each
 };

@@ -20,8 +20,10 @@ inline constexpr ViewId kView{7, 1};
 using Rows = std::multiset<std::string>;
 
 inline std::unique_ptr<ViewFold> open_fold(const ViewPlan& plan, const StateReader& store,
-                                           std::size_t cache_bytes = 64u << 20) {
+                                           std::size_t cache_bytes = 64u << 20,
+                                           std::uint64_t keep_changes = 0) {
   FoldOptions options;
+  options.keep_changes = keep_changes;
   options.id = kView;
   options.cache_bytes = cache_bytes;
   auto fold = ViewFold::open(plan, options, store);

@@ -2,6 +2,7 @@
 // and the failures; and a crash at every write.
 #include <gtest/gtest.h>
 
+#include "storage/views/engine/key_encoding.h"
 #include "tests/storage/views/engine/oracle.h"
 #include "tests/support/seeds.h"
 
@@ -178,6 +179,59 @@ TEST(FoldModel, WhatExpiresAmongLateRecordsIsTheSameWhateverTheBatches) {
     Oracle oracle(plan);
     for (const Donation& d : stream) oracle.add(d);
     EXPECT_EQ(rows_of(plan, at_once), oracle.rows());
+  });
+}
+
+/// The view's rows by group, as subscribers know groups.
+std::map<std::string, Rows> groups_of(const ViewPlan& plan, const StateReader& store) {
+  std::map<std::string, Rows> groups;
+  const auto reader = ViewReader::open(plan, kView, store);
+  EXPECT_TRUE(reader);
+  EXPECT_TRUE((*reader)->read({}, [&](const ReadRow& row) {
+    std::string text;
+    for (const Value& value : row.outputs) text += to_string(value) + " | ";
+    groups[std::string(row.key)].insert(text);
+    return true;
+  }));
+  return groups;
+}
+
+/// Retention hides a row of one partition when another's time has gone on: that is a change, too.
+TEST(FoldModel, WhateverBecomesOfARowIsAChange) {
+  for_each_seed(2500, 200, [](std::uint64_t seed) {
+    SeededRandom random(seed);
+    ViewPlan plan = random_view(random);
+    plan.options.retention_micros = static_cast<std::int64_t>(below(random, 5)) * kHour;
+    const auto stream = random_stream(random, 100);
+    const std::size_t cache_bytes = one_in(random, 2) ? 1000 : 1u << 20;
+    MemoryStore store;
+    auto fold = open_fold(plan, store, cache_bytes, 10'000);
+    std::uint64_t sequence = 0;
+    for (const Donation& d : stream) {
+      const auto before = groups_of(plan, store);
+      ASSERT_TRUE(add(*fold, plan, d));
+      if (one_in(random, 3)) continue;
+      ASSERT_TRUE(commit(*fold, store));
+      std::set<std::string> changed;
+      const std::string prefix = key_prefix(kView, Space::kChanges);
+      ASSERT_TRUE(store.scan(prefix, behind_prefix(prefix), [&](std::string_view key, auto) {
+        const auto number = load_be<std::uint64_t>(key.data() + prefix.size());
+        if (number > sequence) changed.emplace(key.substr(prefix.size() + sizeof number));
+        return true;
+      }));
+      sequence = fold->sequence();
+      const auto after = groups_of(plan, store);
+      const auto check = [&](const auto& some, const auto& others) {
+        for (const auto& [key, rows] : some) {
+          const auto other = others.find(key);
+          if (other != others.end() && other->second == rows) continue;
+          EXPECT_TRUE(changed.contains(key)) << *rows.begin();
+        }
+      };
+      check(before, after);
+      check(after, before);
+      if (one_in(random, 8)) fold = open_fold(plan, store, cache_bytes, 10'000);
+    }
   });
 }
 
