@@ -36,6 +36,7 @@ struct StoreStats {
   Timestamp scrub_pass_ended{0};   ///< when the last pass ended, also before this start; 0: never
   std::uint64_t lost_ranges = 0;   ///< of offsets, that a repair took out and nobody deleted yet
   std::uint64_t lost_offsets = 0;  ///< in them
+  std::uint64_t snapshots = 0;     ///< held for whoever copies them
   std::uint64_t topics = 0;
   std::uint64_t partitions = 0;
   std::uint64_t memory_held_bytes = 0;

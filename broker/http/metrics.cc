@@ -67,8 +67,7 @@ std::string scaled(std::uint64_t value, std::uint64_t divisor) {
 void write_own(const HttpService& service, Exposition& out) {
   for (const auto& s : service.all_statistics()) {
     const Metric metric = metric_of(s);
-    out.family(metric.name, metric.is_counter ? "counter" : "gauge",
-               s.text.empty() ? s.name : s.text);
+    out.family(metric.name, metric.is_counter ? "counter" : "gauge", metric.help);
     out.sample({}, scaled(s.value, metric.divisor));
   }
 }

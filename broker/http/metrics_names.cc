@@ -9,7 +9,7 @@ namespace {
 
 /// Statistics that go up and down, besides those whose text ends in "now"; all others count from
 /// the start on.
-constexpr std::array<std::string_view, 24> kGauges{
+constexpr std::array<std::string_view, 26> kGauges{
     "process.id",
     "store.sync_p50_micros",
     "store.sync_p99_micros",
@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 24> kGauges{
     "store.scrub_pass_ended",
     "store.lost_ranges",
     "store.lost_offsets",
+    "store.snapshots",
     "store.topics",
     "store.partitions",
     "store.memory_held_bytes",
@@ -30,6 +31,7 @@ constexpr std::array<std::string_view, 24> kGauges{
     "store.low_space",
     "store.recovered_frames",
     "store.recovery_micros",
+    "views.failed",
     "native.sessions",
     "kafka.sessions",
     "http.sessions",
@@ -55,22 +57,25 @@ Metric metric_of(const protocol::native::Statistic& statistic) {
   const bool listed =
       std::find(kGauges.begin(), kGauges.end(), std::string_view(statistic.name)) != kGauges.end();
   metric.is_counter = !listed && !statistic.text.ends_with(" now");
+  std::string unit = statistic.unit;
   std::string name = "runnel_" + statistic.name;
   for (char& c : name) {
     const bool fine = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
     if (!fine) c = '_';
   }
-  for (const Unit& unit : kUnits) {
-    if (statistic.unit != unit.of) continue;
-    if (!unit.instead.empty() && name.ends_with(unit.instead)) {
-      name.resize(name.size() - unit.instead.size());
+  for (const Unit& known : kUnits) {
+    if (statistic.unit != known.of) continue;
+    if (!known.instead.empty() && name.ends_with(known.instead)) {
+      name.resize(name.size() - known.instead.size());
     }
-    name += unit.suffix;
-    metric.divisor = unit.divisor;
+    name += known.suffix;
+    metric.divisor = known.divisor;
+    if (known.divisor != 1) unit = "seconds";
     break;
   }
   if (metric.is_counter) name += "_total";
   metric.name = std::move(name);
+  metric.help = unit + ": " + statistic.text;
   return metric;
 }
 

@@ -10,6 +10,7 @@ namespace runnel::broker::http {
 
 struct Metric {
   std::string name;  ///< "runnel_store_sync_seconds_total"
+  std::string help;  ///< "seconds: all those calls took": what is counted, and what of it
   bool is_counter = false;
   std::uint64_t divisor = 1;  ///< from the statistic's unit to the metric's
 };

@@ -416,6 +416,7 @@ StoreStats LogStore::stats() const {
   const LostInAll lost = count_lost();
   s.lost_ranges = lost.ranges;
   s.lost_offsets = lost.offsets;
+  s.snapshots = snapshots_held_;
   s.topics = topics_.all().size();
   s.partitions = topics_.partition_count();
   s.memory_held_bytes = memory_.held_bytes();

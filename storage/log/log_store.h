@@ -255,6 +255,7 @@ class LogStore final : public Store {
 
   /// Name and when it was taken, monotonic.
   std::map<std::string, std::chrono::nanoseconds> snapshots_ RUNNEL_GUARDED_BY(maintenance_mutex_);
+  std::atomic<std::uint64_t> snapshots_held_{0};  ///< how many these are
 
   Mutex background_mutex_;
   std::condition_variable_any background_changed_;

@@ -65,6 +65,7 @@ Result<Snapshot> LogStore::take_snapshot() {
     return fail(status.error());
   }
   snapshots_[name] = options_.clock->monotonic();
+  snapshots_held_ = snapshots_.size();
   return snapshot;
 }
 
@@ -149,6 +150,7 @@ Status LogStore::make_room_for_snapshot() {
     RUNNEL_TRY_ASSIGN(const bool removed, remove_if_unread(name));
     if (!removed) continue;
     snapshots_.erase(name);
+    snapshots_held_ = snapshots_.size();
     return {};
   }
   return fail(ErrorCode::kOverloaded, std::to_string(kMostSnapshots) +
@@ -165,6 +167,7 @@ Status LogStore::remove_snapshots() {
     if (first && !removed) first = fail(removed.error());
     it = removed.value_or(false) ? snapshots_.erase(it) : std::next(it);
   }
+  snapshots_held_ = snapshots_.size();
   return first;
 }
 

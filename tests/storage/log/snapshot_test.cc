@@ -352,6 +352,7 @@ TEST_F(SnapshotTest, WhoeverAsksForManyKeepsNobodyFromHis) {
   EXPECT_TRUE(fs.exists(unread.back().directory)) << "the newest one is still to be read";
   EXPECT_FALSE(fs.exists(unread.front().directory));
   EXPECT_EQ(fs.list("data/snapshots")->size(), 4U);
+  EXPECT_EQ(store->stats().snapshots, 4U);
 }
 
 /// A backup says "up to then", and restores go by it.
