@@ -122,10 +122,14 @@ struct PartitionInfo {
 struct RecordRules {
   bool log_append_time = false;  ///< the store stamps them, whatever they say
   bool needs_keys = false;       ///< a record without a key can't be compacted
+  /// Keys or values have to name a schema of the topic's subject, and to fit it.
+  bool key_schemas = false;
+  bool value_schemas = false;
   /// How far a timestamp may lie before and after the broker's clock.
   std::int64_t timestamp_before_max_ms = std::numeric_limits<std::int64_t>::max();
   std::int64_t timestamp_after_max_ms = 3'600'000;
   std::int32_t max_batch_bytes = 1'048'588;  ///< the store refuses a larger one
+  [[nodiscard]] bool asks_for_schemas() const noexcept { return key_schemas || value_schemas; }
 };
 
 struct TopicInfo {

@@ -168,14 +168,12 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
                                    [this](const auto& session, auto retry) {
                                      service_->wait_for_memory(session, std::move(retry));
                                    },
-                                   service_->workers()},
+                                   service_->workers(), schemas_},
       std::move(options));
   return kafka_->start();
 }
 
 void BrokerProcess::open_http(const Settings& settings) {
-  schemas_ = std::make_shared<broker::schemas::Registry>(
-      *store_, storage::Clock::system(), [](std::string_view line) { spdlog::warn("{}", line); });
   broker::http::HttpOptions options;
   options.server_version = program_version();
   options.hosts = settings.list("http-host");
@@ -197,7 +195,10 @@ void BrokerProcess::open_http(const Settings& settings) {
 }
 
 Status BrokerProcess::open_network(const Settings& settings) {
+  schemas_ = std::make_shared<broker::schemas::Registry>(
+      *store_, storage::Clock::system(), [](std::string_view line) { spdlog::warn("{}", line); });
   broker::NativeOptions native;
+  native.schemas = schemas_;
   native.server_version = program_version();
   native.views = views_.get();
   native.more_statistics = [this] {

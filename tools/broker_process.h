@@ -51,9 +51,9 @@ class BrokerProcess {
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::views::ViewService> views_;
   std::unique_ptr<broker::Coordinator> coordinator_;
+  std::shared_ptr<broker::schemas::Registry> schemas_;
   std::unique_ptr<broker::NativeService> service_;
   std::unique_ptr<broker::KafkaService> kafka_;
-  std::shared_ptr<broker::schemas::Registry> schemas_;
   std::unique_ptr<broker::http::HttpService> http_;
   std::unique_ptr<broker::Server> server_;
 };

@@ -4,46 +4,21 @@
 #include <algorithm>
 #include <map>
 
-#include "broker/http/append_rows.h"
 #include "broker/http/limits.h"
+#include "broker/http/placer.h"
 #include "broker/http/routes.h"
 #include "broker/http/view_calls.h"
 #include "protocol/filter/json_text.h"
-#include "protocol/record_batch/partitioner.h"
 
 namespace runnel::broker::http {
 namespace {
 
-constexpr std::string_view kIdempotencySource = "idempotency-key";
 constexpr std::size_t kMaxIdempotencyKeyBytes = 200;
 /// A request's hash says in its lowest bits how many partitions the topic had: a repeat has to go
 /// where the first time went. Persisted.
 constexpr int kCountBits = 17;
 constexpr std::uint64_t kCountMask = (1u << kCountBits) - 1;
 static_assert(storage::kMaxPartitionsPerTopic <= kCountMask);
-/// Of one record in a batch, at most, besides its key, value and headers.
-constexpr std::size_t kRecordOverhead = 64;
-constexpr std::size_t kHeaderOverhead = 16;
-
-/// Where a record of the body went.
-struct Placed {
-  std::size_t append = 0;  ///< of the commit's appends
-  std::int32_t index = 0;  ///< within that
-  std::size_t entry = 0;   ///< of its dedup entries, if it has a key of its own
-  bool has_entry = false;
-};
-
-/// A body made ready for the store.
-struct Prepared {
-  storage::CommitRequest commit;
-  std::vector<std::int32_t> partitions;  ///< of the appends
-  std::vector<Placed> records;           ///< in the body's order
-  std::vector<MemoryLease> leases;       ///< for what became more than the body
-};
-
-std::uint64_t hash_of(std::string_view text) {
-  return XXH3_64bits(text.data(), text.size());
-}
 
 /// What a request stores: two of the same hash store the same records in the same places.
 std::uint64_t request_hash(const Call& call, std::int32_t count) {
@@ -53,170 +28,10 @@ std::uint64_t request_hash(const Call& call, std::int32_t count) {
     if (const auto value = call.query(name)) (form += '=') += *value;
   }
   const std::string& body = call.request().body;
-  const std::uint64_t hash = XXH3_64bits_withSeed(body.data(), body.size(), hash_of(form));
+  const std::uint64_t hash =
+      XXH3_64bits_withSeed(body.data(), body.size(), XXH3_64bits(form.data(), form.size()));
   return (hash & ~kCountMask) | static_cast<std::uint64_t>(count);
 }
-
-std::size_t size_of(const AppendRow& row) {
-  std::size_t size = kRecordOverhead + row.key.value_or("").size() + row.value.value_or("").size();
-  for (const auto& h : row.headers) {
-    size += kHeaderOverhead + h.key.size() + h.value.value_or("").size();
-  }
-  return size;
-}
-
-/// One partition's share of the body.
-class Share {
- public:
-  Share(storage::PartitionRef ref, storage::RecordRules rules, Timestamp now)
-      : ref_(std::move(ref)), rules_(rules), now_(now) {}
-
-  Status add(const AppendRow& row) {
-    if (rules_.needs_keys && !row.key) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "it has no key, so it can't be compacted; give it one, or take compact out of "
-                  "the topic's cleanup.policy");
-    }
-    const std::int64_t time = row.timestamp.value_or(now_.value());
-    RUNNEL_TRY(check_time(time));
-    const std::size_t most =
-        std::min<std::size_t>(kBatchBytes, static_cast<std::size_t>(rules_.max_batch_bytes));
-    if (builder_.count() > 0 && builder_.bytes() + size_of(row) > most) RUNNEL_TRY(finish_batch());
-    builder_.add({Timestamp(time), row.key, row.value, row.headers});
-    if (builder_.bytes() > static_cast<std::size_t>(rules_.max_batch_bytes)) {
-      return fail(ErrorCode::kRecordTooLarge,
-                  "it has " + std::to_string(builder_.bytes()) +
-                      " bytes as a batch of its own, max.message.bytes of the topic is " +
-                      std::to_string(rules_.max_batch_bytes));
-    }
-    ++records;
-    return {};
-  }
-  Result<storage::AppendItem> finish() {
-    RUNNEL_TRY(finish_batch());
-    storage::AppendItem item{ref_, {}, std::move(dedup), std::nullopt};
-    if (batches_.size() == 1) {
-      item.batches = std::move(batches_.front());
-      return item;
-    }
-    std::size_t bytes = 0;
-    for (const Buffer& b : batches_) bytes += b.size();
-    item.batches = Buffer::allocate(bytes);
-    std::byte* to = item.batches.mutable_data();
-    for (const Buffer& b : batches_) to = std::copy_n(b.data(), b.size(), to);
-    return item;
-  }
-
-  std::int32_t records = 0;
-  std::vector<storage::DedupEntry> dedup;
-
- private:
-  Status check_time(std::int64_t time) const {
-    if (rules_.log_append_time) return {};
-    const std::int64_t now = now_.value();
-    const bool old = time < now && now - time > rules_.timestamp_before_max_ms;
-    const bool ahead = time > now && time - now > rules_.timestamp_after_max_ms;
-    if (time >= 0 && !old && !ahead) return {};
-    return fail(ErrorCode::kInvalidArgument,
-                "its timestamp " + std::to_string(time) +
-                    " is further from the broker's clock than the topic allows "
-                    "(message.timestamp.before.max.ms and message.timestamp.after.max.ms)");
-  }
-  Status finish_batch() {
-    RUNNEL_TRY_ASSIGN(auto batch, builder_.finish());
-    batches_.push_back(std::move(batch));
-    return {};
-  }
-
-  const storage::PartitionRef ref_;
-  const storage::RecordRules rules_;
-  const Timestamp now_;
-  protocol::BatchBuilder builder_;
-  std::vector<Buffer> batches_;
-};
-
-/// Takes a request's rows to their partitions.
-class Placer {
- public:
-  Placer(Call& call, std::int32_t count, std::optional<std::string_view> idempotency_key)
-      : call_(call), count_(count), idempotency_key_(idempotency_key) {
-    if (idempotency_key) request_hash_ = request_hash(call, count);
-    rest_ = idempotency_key ? protocol::partition_for_key(*idempotency_key, count)
-                            : static_cast<std::int32_t>(call.service().next_turn() %
-                                                        static_cast<std::uint32_t>(count));
-    if (call.query("partition")) {
-      given_ = static_cast<std::int32_t>(call.integer("partition", 0));
-    }
-  }
-
-  Status add(AppendRow& row) {
-    const std::int32_t partition = partition_of(row);
-    RUNNEL_TRY_ASSIGN(const std::size_t at, share_of(partition));
-    Share& share = shares_[at];
-    Placed placed{at, share.records, share.dedup.size(), row.dedup.has_value()};
-    if (row.dedup) {
-      if (idempotency_key_) {
-        return fail(ErrorCode::kInvalidArgument,
-                    "the request has an Idempotency-Key, so its records have no dedup");
-      }
-      if (++dedups_ > storage::kMaxDedupEntries) {
-        return fail(ErrorCode::kInvalidArgument, "too many records with dedup in one request");
-      }
-      share.dedup.push_back(
-          {std::move(*row.dedup), hash_of(row.value.value_or("")), share.records});
-    } else if (idempotency_key_ && share.records == 0) {
-      share.dedup.push_back({{std::string(kIdempotencySource), call_.path("topic"),
-                              std::string(*idempotency_key_) + ":" + std::to_string(at)},
-                             request_hash_,
-                             0});
-    }
-    RUNNEL_TRY(share.add(row));
-    out_.records.push_back(placed);
-    return {};
-  }
-  Result<Prepared> finish() {
-    if (dedups_ != 0 && dedups_ != out_.records.size()) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "some of the request's records have dedup and some have none, so a repeat could "
-                  "not be told; send these two kinds in requests of their own");
-    }
-    for (Share& share : shares_) {
-      RUNNEL_TRY_ASSIGN(auto item, share.finish());
-      out_.commit.appends.push_back(std::move(item));
-    }
-    return std::move(out_);
-  }
-
- private:
-  [[nodiscard]] std::int32_t partition_of(const AppendRow& row) const {
-    if (row.partition) return *row.partition;
-    if (given_) return *given_;
-    if (row.key) return protocol::partition_for_key(*row.key, count_);
-    if (row.dedup) return protocol::partition_for_key(row.dedup->source_id, count_);
-    return rest_;
-  }
-  Result<std::size_t> share_of(std::int32_t partition) {
-    const auto known = places_.find(partition);
-    if (known != places_.end()) return known->second;
-    RUNNEL_TRY_ASSIGN(auto ref,
-                      call_.store().partition(call_.path("topic"), PartitionIndex(partition)));
-    const storage::RecordRules rules = call_.store().record_rules(ref);
-    shares_.emplace_back(std::move(ref), rules, call_.service().clock().now());
-    out_.partitions.push_back(partition);
-    return places_[partition] = shares_.size() - 1;
-  }
-
-  Call& call_;
-  const std::int32_t count_;
-  const std::optional<std::string_view> idempotency_key_;
-  std::uint64_t request_hash_ = 0;
-  std::int32_t rest_ = 0;
-  std::optional<std::int32_t> given_;
-  std::size_t dedups_ = 0;
-  std::deque<Share> shares_;
-  std::map<std::int32_t, std::size_t> places_;
-  Prepared out_;
-};
 
 Result<std::optional<std::string_view>> idempotency_key_of(const Request& request) {
   const std::string* key = request.header("idempotency-key");
@@ -246,8 +61,9 @@ std::string_view name_of(storage::Durability durability) {
 }
 
 /// The whole way from the body to the commit, as if the topic had its first `counted` partitions
-/// alone, if that is said. Blocks nowhere.
-Result<Prepared> prepare(Call& call, std::optional<std::int32_t> counted) {
+/// alone, if that is said. Blocks only where the topic asks for schemas.
+Result<Prepared> prepare(Call& call, std::optional<std::int32_t> counted,
+                         const storage::RecordRules& rules) {
   RUNNEL_TRY_ASSIGN(const auto key, idempotency_key_of(call.request()));
   RUNNEL_TRY_ASSIGN(std::int32_t count, call.service().partition_count(call.path("topic")));
   if (counted) count = std::min(*counted, count);
@@ -262,7 +78,12 @@ Result<Prepared> prepare(Call& call, std::optional<std::int32_t> counted) {
   };
   AppendRows rows;
   RUNNEL_TRY(rows.read(call.request().body, form));
-  Placer placer(call, count, key);
+  Placing placing{call.path("topic"), count, rules};
+  if (call.query("partition")) {
+    placing.partition = static_cast<std::int32_t>(call.integer("partition", 0));
+  }
+  if (key) placing.idempotency = {*key, request_hash(call, count)};
+  Placer placer(call.service(), placing);
   for (std::size_t i = 0; i < rows.rows().size(); ++i) {
     const Status added = placer.add(rows.rows()[i]);
     if (!added) return fail(added.error().within("record " + std::to_string(i)));
@@ -403,11 +224,15 @@ void commit(const CallRef& call, Result<Prepared> prepared, bool counted) {
 void begin(const CallRef& call, std::optional<std::int32_t> counted) {
   const bool again = counted.has_value();
   const bool grows = media_type(*call->request().header("content-type")) == kCsv;
-  if (call->request().body.size() <= (grows ? kMaxInlineCsvBytes : kMaxInlineBodyBytes)) {
-    return commit(call, prepare(*call, counted), again);
+  const bool small =
+      call->request().body.size() <= (grows ? kMaxInlineCsvBytes : kMaxInlineBodyBytes);
+  const auto rules = rules_of(call->store(), call->path("topic"));
+  if (!rules) return call->fail(rules.error());
+  if (small && !rules->asks_for_schemas()) {
+    return commit(call, prepare(*call, counted, *rules), again);
   }
   run_blocking(
-      call, [call, counted] { return prepare(*call, counted); },
+      call, [call, counted, rules = *rules] { return prepare(*call, counted, rules); },
       [call, again](Result<Prepared> prepared) { commit(call, std::move(prepared), again); });
 }
 

@@ -2,6 +2,7 @@
 // them. A transactional batch goes by way of the coordinator, which knows whether it may come.
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
@@ -37,6 +38,7 @@ constexpr std::size_t kChecksumFrom = 21;
 /// The answer while its partitions are being committed. Loop thread only, but for `left`.
 struct PendingProduce {
   CallRef call;
+  ProduceRequest request;
   ProduceResponse response;
   std::atomic<std::size_t> left{1};  ///< commits under way, and one for the handler itself
   /// Results by place: written by whoever commits, read once all are there.
@@ -199,18 +201,17 @@ struct Prepared {
   storage::PartitionRef of;
   storage::CommitRequest commit;
   std::optional<TransactionCoordinator::Write> transactional;
+  std::optional<schemas::RecordCheck> schemas;  ///< that its records have to pass, on a worker
 };
 
 /// Whether the records may be appended. What others could not read is refused here: the walk over
 /// records that are not compressed needs no decoding. Compressed ones are looked at where they are
 /// suspicious, where the topic wants to know what is in them, or if that is wished for.
-Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& partition,
-                                   Bytes bytes) {
+Result<CheckedRecords> check_batch(Call& call, const storage::RecordRules& rules, Bytes bytes) {
   // What is wrong is told in Kafka's order.
   if (protocol::BatchView(bytes).base_offset() != Offset(0)) {
     return fail(ErrorCode::kMalformed, "a new batch begins at offset 0");
   }
-  const storage::RecordRules rules = call.store().record_rules(partition);
   // Here, and before what is wrong with single records: the store goes by the config of a moment
   // later, which may let it pass without a look at them.
   if (bytes.size() > static_cast<std::size_t>(rules.max_batch_bytes)) {
@@ -228,9 +229,9 @@ Result<CheckedRecords> check_batch(Call& call, const storage::PartitionRef& part
 }
 
 /// What was found about the records, or nothing and the error in `answer`.
-std::optional<CheckedRecords> check(Call& call, const storage::PartitionRef& partition, Bytes bytes,
+std::optional<CheckedRecords> check(Call& call, const storage::RecordRules& rules, Bytes bytes,
                                     ProduceResponse::Partition& answer) {
-  auto checked = check_batch(call, partition, bytes);
+  auto checked = check_batch(call, rules, bytes);
   if (!checked) {
     const Error& error = checked.error();
     const bool codec = error.code() == ErrorCode::kUnsupported;
@@ -289,7 +290,8 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
     set_error(answer, KafkaError::kInvalidRequiredAcks, {});
     return std::nullopt;
   }
-  const auto checked = check(call, *found, *asked.records, answer);
+  const storage::RecordRules rules = call.store().record_rules(*found);
+  const auto checked = check(call, rules, *asked.records, answer);
   const protocol::BatchView batch(*asked.records);
   // Who asks for a codec that its version does not know learns of nothing else.
   const bool understood = answer.error != KafkaError::kUnsupportedCompressionType;
@@ -297,10 +299,13 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
   Prepared prepared;
   prepared.of = *found;
   if (checked) {
+    if (rules.asks_for_schemas()) {
+      prepared.schemas.emplace(call.service().schemas(), topic.name, rules);
+    }
     prepared.commit = commit_of(call, request, std::move(*found), *asked.records, *checked);
   }
   if (batch.is_transactional()) {
-    // A view of the request's own text, which outlives the commit's queueing.
+    // A view of the request's own text, which PendingProduce keeps.
     const auto& id = request.transactional_id;
     prepared.transactional = {id ? std::string_view(*id) : std::string_view(),
                               {batch.producer_id(), batch.producer_epoch()},
@@ -369,17 +374,70 @@ void queue(Call& call, Prepared prepared, storage::CommitCallback done) {
       });
 }
 
+using PendingRef = std::shared_ptr<PendingProduce>;
+
+/// Of the pending commit of this number.
+void commit(const PendingRef& pending, std::size_t i, Prepared prepared) {
+  const CallRef& call = pending->call;
+  if (pending->request.acks == 0) {
+    const bool transactional = prepared.transactional.has_value();
+    // The call, and with it the request's memory, lives until the records are written.
+    return queue(*call, std::move(prepared),
+                 [call, transactional](const storage::CommitOutcome& outcome) {
+                   stored_unanswered(call, transactional, outcome);
+                 });
+  }
+  queue(*call, std::move(prepared), [pending, i](storage::CommitOutcome outcome) {
+    pending->commits[i].outcome = std::move(outcome);
+    one_done(pending, false);
+  });
+}
+
+/// The same of a batch that was looked at on a worker.
+void commit_checked(const PendingRef& pending, std::size_t i, Prepared prepared,
+                    const Result<CheckedRecords>& checked) {
+  if (checked && checked->error == KafkaError::kNone) {
+    return commit(pending, i, std::move(prepared));
+  }
+  const auto& at = pending->commits[i];
+  auto& answer = pending->response.topics[at.topic].partitions[at.partition];
+  if (checked) {
+    set_error(answer, checked->error, checked->message);
+    answer.record_errors = checked->records;
+  } else {
+    set_error(answer, error_of(checked.error()), checked.error().message());
+  }
+  if (pending->request.acks == 0) return close_unanswered(pending->call, answer);
+  if (!prepared.transactional) return one_done(pending, true);
+  prepared.commit.appends.clear();
+  commit(pending, i, std::move(prepared));
+}
+
+/// In the order of the requests, for a connection's jobs are.
+void check_and_commit(const PendingRef& pending, std::size_t i, Prepared prepared) {
+  const Bytes batch = prepared.commit.appends.front().batches.bytes();
+  auto check = *std::exchange(prepared.schemas, std::nullopt);
+  const auto held = std::make_shared<Prepared>(std::move(prepared));
+  run_blocking(
+      pending->call, [batch, check = std::move(check)] { return check_schemas(check, batch); },
+      [pending, i, held](const Result<CheckedRecords>& checked) {
+        commit_checked(pending, i, std::move(*held), checked);
+      });
+}
+
 }  // namespace
 
 void handle_produce(const CallRef& call) {
-  const auto request = call->decode<ProduceRequest>();
-  if (!request) return;
-  if (call->version() < kFirstWithBatches) {
-    return call->reply(refused(*request, KafkaError::kUnsupportedForMessageFormat));
-  }
+  auto decoded = call->decode<ProduceRequest>();
+  if (!decoded) return;
   const auto pending = std::make_shared<PendingProduce>();
+  pending->request = std::move(*decoded);
+  const ProduceRequest& request = pending->request;
+  if (call->version() < kFirstWithBatches) {
+    return call->reply(refused(request, KafkaError::kUnsupportedForMessageFormat));
+  }
   std::vector<Prepared> commits;
-  for (const auto& topic : request->topics) {
+  for (const auto& topic : request.topics) {
     const NamedTopic named =
         named_topic(*call, topic.name, topic.topic_id, call->version() >= kFirstWithTopicIds);
     auto& to = pending->response.topics.emplace_back();
@@ -388,11 +446,11 @@ void handle_produce(const CallRef& call) {
     for (const auto& partition : topic.partitions) {
       auto& answer = to.partitions.emplace_back();
       answer.index = partition.index;
-      auto prepared = prepare(*call, *request, named, partition, answer);
+      auto prepared = prepare(*call, request, named, partition, answer);
       if (!prepared) continue;
       const bool transactional = prepared->transactional.has_value();
-      if (transactional && !request->transactional_id) {
-        return call->reply(refused(*request, KafkaError::kTransactionalIdAuthorizationFailed));
+      if (transactional && !request.transactional_id) {
+        return call->reply(refused(request, KafkaError::kTransactionalIdAuthorizationFailed));
       }
       pending->commits.push_back({pending->response.topics.size() - 1,
                                   to.partitions.size() - 1,
@@ -402,24 +460,16 @@ void handle_produce(const CallRef& call) {
       commits.push_back(std::move(*prepared));
     }
   }
-  if (request->acks == 0) {
-    for (auto& commit : commits) {
-      const bool transactional = commit.transactional.has_value();
-      // The call, and with it the request's memory, lives until the records are written.
-      queue(*call, std::move(commit), [call, transactional](const storage::CommitOutcome& outcome) {
-        stored_unanswered(call, transactional, outcome);
-      });
-    }
-    return finish_unanswered(*pending, call);
-  }
   pending->call = call;
   pending->left += commits.size();
   for (std::size_t i = 0; i < commits.size(); ++i) {
-    queue(*call, std::move(commits[i]), [pending, i](storage::CommitOutcome outcome) {
-      pending->commits[i].outcome = std::move(outcome);
-      one_done(pending, false);
-    });
+    if (commits[i].schemas) {
+      check_and_commit(pending, i, std::move(commits[i]));
+    } else {
+      commit(pending, i, std::move(commits[i]));
+    }
   }
+  if (request.acks == 0) return finish_unanswered(*pending, call);
   one_done(pending, true);
 }
 

@@ -89,4 +89,16 @@ Result<CheckedRecords> check_records(Bytes bytes, const RecordRules& rules, Time
   return checked;
 }
 
+Result<CheckedRecords> check_schemas(schemas::RecordCheck check, Bytes batch) {
+  std::size_t room = protocol::kMaxDecompressedBytes;
+  RUNNEL_TRY_ASSIGN(auto refused, check.refused_in(batch, kMaxRecordErrors, room));
+  CheckedRecords checked;
+  if (refused.empty()) return checked;
+  checked.error = KafkaError::kInvalidRecord;
+  const auto& first = refused.front();
+  checked.message = "record " + std::to_string(first.index) + " of the batch: " + first.why;
+  for (auto& each : refused) checked.records.push_back({each.index, std::move(each.why)});
+  return checked;
+}
+
 }  // namespace runnel::broker

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/schemas/record_check.h"
 #include "protocol/base/bytes.h"
 #include "protocol/base/error.h"
 #include "protocol/kafka/errors.h"
@@ -35,5 +36,9 @@ struct CheckedRecords {
 /// be. Errors, of a batch that can't be read: kMalformed, kRecordTooLarge.
 [[nodiscard]] Result<CheckedRecords> check_records(Bytes batch, const storage::RecordRules& rules,
                                                    Timestamp now);
+
+/// Whether the records of the batch have schemas of their topic. Blocks. Errors: kIo, kMalformed,
+/// kRecordTooLarge.
+[[nodiscard]] Result<CheckedRecords> check_schemas(schemas::RecordCheck check, Bytes batch);
 
 }  // namespace runnel::broker

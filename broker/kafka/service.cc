@@ -10,6 +10,8 @@ KafkaService::KafkaService(storage::Store& store, Coordinator& coordinator, stor
       coordinator_(coordinator),
       clock_(clock),
       shared_(std::move(shared)),
+      schemas_(shared_.schemas ? shared_.schemas
+                               : std::make_shared<schemas::Registry>(store, clock, nullptr)),
       options_(std::move(options)),
       configs_(store, options_.configs),
       transaction_clock_(clock),

@@ -16,6 +16,7 @@
 #include "broker/kafka/configs.h"
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
+#include "broker/schemas/registry.h"
 #include "broker/sessions/memory_gate.h"
 #include "broker/sessions/workers.h"
 #include "broker/transactions/coordinator.h"
@@ -94,6 +95,7 @@ class KafkaService {
     std::function<void(const std::shared_ptr<SessionHandle>&, std::function<void(Session&)>)>
         wait_for_memory;
     Workers& workers;
+    std::shared_ptr<schemas::Registry> schemas = {};  ///< null: the service has one of its own
   };
 
   KafkaService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock,
@@ -116,6 +118,7 @@ class KafkaService {
   /// The `now` of transactions().
   [[nodiscard]] Timestamp transaction_now() const { return transaction_clock_.now(); }
   [[nodiscard]] const KafkaOptions& options() const noexcept { return options_; }
+  [[nodiscard]] schemas::Registry& schemas() noexcept { return *schemas_; }
   [[nodiscard]] BrokerConfigs& configs() noexcept { return configs_; }
   [[nodiscard]] KafkaCounters& counters() noexcept { return counters_; }
   [[nodiscard]] MemoryGate& memory() noexcept { return *shared_.memory; }
@@ -139,6 +142,7 @@ class KafkaService {
   Coordinator& coordinator_;
   storage::Clock& clock_;
   const Shared shared_;
+  const std::shared_ptr<schemas::Registry> schemas_;
   const KafkaOptions options_;
   BrokerConfigs configs_;
   const TransactionClock transaction_clock_;

@@ -2,10 +2,26 @@
 #include <algorithm>
 
 #include "broker/native/native_session.h"
+#include "broker/schemas/record_check.h"
 #include "protocol/record_batch/compression.h"
 #include "protocol/record_batch/record_batch.h"
 
 namespace runnel::broker {
+
+/// What is stored next, or when its records were looked at.
+struct QueuedAppend {
+  struct Check {
+    std::size_t append = 0;  ///< of the commit's
+    std::string target;      ///< for people
+    schemas::RecordCheck records;
+  };
+  storage::CommitRequest commit;
+  std::vector<Check> checks;
+  std::size_t room = 0;  ///< bytes that compressed batches may still unpack to
+  MemoryLease lease;
+  std::unique_ptr<AppliedCommit> applied;
+};
+
 namespace {
 
 /// What the store's callback needs. Holds the frame's memory as long as the store uses it.
@@ -17,8 +33,8 @@ struct PendingAppend {
   std::unique_ptr<AppliedCommit> applied = nullptr;
 };
 
-/// What the batches of one append to compacted topics may unpack to, for it is done on the network
-/// thread.
+/// What the batches of one append may unpack to where topics ask what is in them: keys, on the
+/// network thread, and schemas.
 constexpr std::size_t kMaxUnpackedBytes = 64u << 20;
 
 /// A record without a key can't be compacted, and would stay for ever. Takes what the batch unpacks
@@ -74,6 +90,21 @@ Status validate_batches(Bytes bytes, const storage::RecordRules& rules, std::siz
   return {};
 }
 
+Status check_schemas_of(schemas::RecordCheck& check, Bytes batches, std::size_t& room) {
+  while (!batches.empty()) {
+    RUNNEL_TRY_ASSIGN(const std::size_t size,
+                      protocol::validate_batch(batches, protocol::Depth::kHeader));
+    RUNNEL_TRY_ASSIGN(const auto refused, check.refused_in(batches.first(size), 1, room));
+    if (!refused.empty()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "record " + std::to_string(refused.front().index) +
+                      " of a batch was refused, and nothing was stored: " + refused.front().why);
+    }
+    batches = batches.subspan(size);
+  }
+  return {};
+}
+
 std::string name_of(const native::TopicPartition& target) {
   return target.topic + "/" + std::to_string(target.partition.value());
 }
@@ -101,15 +132,16 @@ static_assert(static_cast<int>(storage::Durability::kSynced) ==
 
 }  // namespace
 
-Result<storage::CommitRequest> NativeSession::make_commit(native::Append& request,
-                                                          const Buffer& attachment) {
+Result<std::shared_ptr<QueuedAppend>> NativeSession::make_commit(native::Append& request,
+                                                                 const Buffer& attachment) {
   if (request.partitions.size() > kMaxRequestPartitions) {
     return fail(ErrorCode::kTooManyPartitions, "an append may have 10000 partitions");
   }
   if (request.partitions.empty() && request.groups.empty()) {
     return fail(ErrorCode::kInvalidArgument, "an append needs records or group offsets");
   }
-  storage::CommitRequest commit;
+  auto append = std::make_shared<QueuedAppend>();
+  storage::CommitRequest& commit = append->commit;
   commit.durability = durability_of(request.durability);
   commit.appends.reserve(request.partitions.size());
   std::size_t at = 0;
@@ -122,6 +154,10 @@ Result<storage::CommitRequest> NativeSession::make_commit(native::Append& reques
     const storage::RecordRules rules = service_.store().record_rules(*found);
     if (const Status valid = validate_batches(batches.bytes(), rules, room); !valid) {
       return fail(valid.error().within(name_of(p.target)));
+    }
+    if (rules.asks_for_schemas()) {
+      append->checks.push_back(
+          {commit.appends.size(), name_of(p.target), {service_.schemas(), p.target.topic, rules}});
     }
     commit.appends.push_back(
         {std::move(*found), std::move(batches), entries_of(p.dedup), p.expected_next});
@@ -137,7 +173,8 @@ Result<storage::CommitRequest> NativeSession::make_commit(native::Append& reques
   for (native::FenceToken& fence : request.fences) {
     commit.fences.push_back({std::move(fence.name), fence.token});
   }
-  return commit;
+  append->room = kMaxUnpackedBytes;
+  return append;
 }
 
 void NativeSession::append(std::uint64_t id, native::Append& request, const Buffer& attachment,
@@ -154,21 +191,56 @@ void NativeSession::append(std::uint64_t id, native::Append& request, const Buff
     for (const native::AppendPartition& p : request.partitions)
       applied->targets.push_back(p.target);
   }
-  auto commit = make_commit(request, attachment);
-  if (!commit) return fail_request(id, commit.error());
+  auto append = make_commit(request, attachment);
+  if (!append) return fail_request(id, append.error());
   NativeCounters::add(service_.counters().appends, 1);
   NativeCounters::add(service_.counters().append_bytes, attachment.size());
-  // The callback runs exactly once and owns this; a raw pointer fits into it without allocating.
-  auto* pending = new PendingAppend{replies_, id, std::move(lease), std::move(applied)};
-  service_.store().queue_commit(std::move(*commit), [pending](storage::CommitOutcome outcome) {
-    const std::unique_ptr<PendingAppend> owned(pending);
-    owned->lease = MemoryLease();
-    if (owned->applied == nullptr) {
-      return owned->replies->push({owned->correlation, std::move(outcome)});
+  (*append)->lease = std::move(lease);
+  (*append)->applied = std::move(applied);
+  if ((*append)->checks.empty() && appends_in_check_ == 0) return store(id, **append);
+  check_schemas(id, std::move(*append));
+}
+
+void NativeSession::check_schemas(std::uint64_t id, std::shared_ptr<QueuedAppend> append) {
+  ++appends_in_check_;
+  // An append's partition at a time: others have their turn between them.
+  auto step = [replies = replies_, id, append = std::move(append),
+               next = std::size_t{0}]() mutable {
+    Status status;
+    if (next < append->checks.size()) {
+      auto& check = append->checks[next++];
+      status = check_schemas_of(check.records, append->commit.appends[check.append].batches.bytes(),
+                                append->room);
+      if (!status) status = fail(status.error().within(check.target));
+      if (status && next < append->checks.size()) return false;
     }
-    owned->applied->outcome = std::move(outcome);
-    owned->replies->push({owned->correlation, std::move(*owned->applied)});
-  });
+    replies->push({id, AppendChecked{std::move(append), std::move(status)}});
+    return true;
+  };
+  add_job(std::move(step), {});
+}
+
+void NativeSession::checked(std::uint64_t id, AppendChecked append) {
+  jobs_.at_work = false;
+  --appends_in_check_;
+  if (!append.status) return fail_request(id, append.status.error());
+  store(id, *append.append);
+}
+
+void NativeSession::store(std::uint64_t id, QueuedAppend& append) {
+  // The callback runs exactly once and owns this; a raw pointer fits into it without allocating.
+  auto* pending =
+      new PendingAppend{replies_, id, std::move(append.lease), std::move(append.applied)};
+  service_.store().queue_commit(
+      std::move(append.commit), [pending](storage::CommitOutcome outcome) {
+        const std::unique_ptr<PendingAppend> owned(pending);
+        owned->lease = MemoryLease();
+        if (owned->applied == nullptr) {
+          return owned->replies->push({owned->correlation, std::move(outcome)});
+        }
+        owned->applied->outcome = std::move(outcome);
+        owned->replies->push({owned->correlation, std::move(*owned->applied)});
+      });
 }
 
 void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome, bool applied) {

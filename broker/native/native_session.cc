@@ -380,6 +380,8 @@ void NativeSession::completed(std::vector<Completion> completions) {
       changed(news->subscription);
     } else if (auto* commit = std::get_if<AppliedCommit>(&completion.what)) {
       stored(completion.correlation, std::move(*commit));
+    } else if (auto* looked_at = std::get_if<AppendChecked>(&completion.what)) {
+      checked(completion.correlation, std::move(*looked_at));
     } else if (auto* waited = std::get_if<ViewsApplied>(&completion.what)) {
       applied(std::move(*waited));
     } else if (auto* gets = std::get_if<GetsDone>(&completion.what)) {

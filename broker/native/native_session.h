@@ -188,8 +188,13 @@ class NativeSession final : public Session {
   // append.cc
   void append(std::uint64_t id, native::Append& request, const Buffer& attachment,
               MemoryLease lease);
-  [[nodiscard]] Result<storage::CommitRequest> make_commit(native::Append& request,
-                                                           const Buffer& attachment);
+  /// What is to be stored, if its records have their schemas.
+  [[nodiscard]] Result<std::shared_ptr<QueuedAppend>> make_commit(native::Append& request,
+                                                                  const Buffer& attachment);
+  /// Looks at the records on a worker.
+  void check_schemas(std::uint64_t id, std::shared_ptr<QueuedAppend> append);
+  void checked(std::uint64_t id, AppendChecked append);
+  void store(std::uint64_t id, QueuedAppend& append);
   void committed(std::uint64_t id, storage::CommitOutcome outcome, bool applied = false);
   // fetch.cc and subscribe.cc
   /// Pays for a request that keeps `partitions` of them for a while.
@@ -300,7 +305,8 @@ class NativeSession final : public Session {
   bool closed_ = false;
   unsigned pauses_ = 0;
   std::size_t in_flight_ = 0;
-  std::uint64_t last_id_ = 0;  ///< of fetches, subscriptions and waits
+  std::uint64_t last_id_ = 0;         ///< of fetches, subscriptions and waits
+  std::size_t appends_in_check_ = 0;  ///< those that follow wait for them, to stay in order
   JobQueue jobs_;
   JobQueue queries_;  ///< on the query workers
   /// True: nobody waits for them any more.

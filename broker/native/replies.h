@@ -29,6 +29,12 @@ struct JobDone {
   std::vector<Buffer> batches = {};  ///< the response's attachment
   bool is_query = false;             ///< of the connection's queries
 };
+/// An append whose records had to be looked at for their schemas; append.cc.
+struct QueuedAppend;
+struct AppendChecked {
+  std::shared_ptr<QueuedAppend> append;
+  Status status;  ///< why nothing may be stored
+};
 /// An append that is answered when views have its records.
 struct AppliedCommit {
   storage::CommitOutcome outcome;
@@ -64,8 +70,9 @@ struct ViewPushed {
 };
 struct Completion {
   std::uint64_t correlation = 0;
-  std::variant<storage::CommitOutcome, FetchDone, WatchChanged, JobDone, AppliedCommit,
-               ViewsApplied, GetsDone, ViewChanged, ViewPushed, protocol::native::Response>
+  std::variant<storage::CommitOutcome, FetchDone, WatchChanged, JobDone, AppendChecked,
+               AppliedCommit, ViewsApplied, GetsDone, ViewChanged, ViewPushed,
+               protocol::native::Response>
       what;
 };
 

@@ -24,6 +24,8 @@ NativeService::NativeService(storage::Store& store, Coordinator& coordinator, st
       coordinator_(coordinator),
       clock_(clock),
       options_(std::move(options)),
+      schemas_(options_.schemas ? options_.schemas
+                                : std::make_shared<schemas::Registry>(store, clock, nullptr)),
       gate_(std::make_shared<MemoryGate>(store.memory())),
       retry_thread_([this] { retry_memory(); }),
       workers_(kWorkers) {

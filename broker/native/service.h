@@ -13,6 +13,7 @@
 
 #include "broker/groups/coordinator.h"
 #include "broker/net/session.h"
+#include "broker/schemas/registry.h"
 #include "broker/sessions/memory_gate.h"
 #include "broker/sessions/workers.h"
 #include "protocol/base/thread_annotations.h"
@@ -31,6 +32,7 @@ struct NativeOptions {
   std::function<std::vector<protocol::native::Statistic>()> more_statistics = {};
   /// Outlives the service; null: what asks for views is kUnsupported.
   storage::views::ViewService* views = nullptr;
+  std::shared_ptr<schemas::Registry> schemas = {};  ///< null: the service has one of its own
 };
 
 /// Monotonic counts since the start, except `sessions`. Relaxed: they guide people, not code.
@@ -77,6 +79,7 @@ class NativeService {
   [[nodiscard]] NativeCounters& counters() noexcept { return counters_; }
   [[nodiscard]] MemoryGate& memory() noexcept { return *gate_; }
   [[nodiscard]] Workers& workers() noexcept { return workers_; }
+  [[nodiscard]] schemas::Registry& schemas() noexcept { return *schemas_; }
   /// Null: there are no views, and the workers below are not to be used.
   [[nodiscard]] storage::views::ViewService* views() noexcept { return options_.views; }
   /// For statements, which may take long.
@@ -95,6 +98,7 @@ class NativeService {
   Coordinator& coordinator_;
   storage::Clock& clock_;
   const NativeOptions options_;
+  const std::shared_ptr<schemas::Registry> schemas_;
   NativeCounters counters_;
   const std::shared_ptr<MemoryGate> gate_;
   Mutex mutex_;

@@ -11,6 +11,8 @@ inline constexpr std::size_t kMaxSchemaBytes = 1u << 20;  ///< of one schema's t
 inline constexpr std::size_t kMaxRegistryBytes = 64u << 20;
 /// What an entry is charged with besides its text: its places in the maps.
 inline constexpr std::size_t kEntryBytes = 256;
+/// Texts of JSON Schemas that are kept ready to check records with; one more empties the shelf.
+inline constexpr std::size_t kMaxParsedBytes = 2u << 20;
 inline constexpr std::size_t kMaxSubjectBytes = 255;
 inline constexpr std::size_t kMaxReferences = 100;  ///< of one schema
 inline constexpr std::size_t kMaxResolved = 500;    ///< references of references, in all

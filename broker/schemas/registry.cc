@@ -1,7 +1,9 @@
 #include "broker/schemas/registry.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "broker/schemas/limits.h"
 #include "protocol/record_batch/abort_filter.h"
 #include "protocol/record_batch/record_batch.h"
 
@@ -68,6 +70,54 @@ Reply<void> Registry::write(const std::function<Reply<Change>(const RegistryStat
   return refuse(Refusal::kStoreFailed,
                 "Others write to the registry's log all the time, or have left a transaction open "
                 "there; try again");
+}
+
+Reply<WritingSchema> Registry::writing_schema(const std::string& subject, SchemaId id) {
+  MutexLock lock(mutex_);
+  if (const Status current = catch_up(); !current) return failed(current.error());
+  const RegistryState::Versions* versions = state_.subject(subject);
+  if (versions == nullptr) {
+    return refuse(Refusal::kSubjectNotFound,
+                  "the subject '" + subject + "' has no schemas; register the schema there");
+  }
+  const Schema* schema = state_.schema(id);
+  if (schema == nullptr) {
+    return refuse(
+        Refusal::kSchemaNotFound,
+        "there is none of this id in the registry; register the schema under '" + subject + "'");
+  }
+  const bool has = std::any_of(versions->begin(), versions->end(), [&](const auto& version) {
+    return version.second.id == id && !version.second.deleted;
+  });
+  if (!has) {
+    return refuse(Refusal::kVersionNotFound, "no version of the subject '" + subject +
+                                                 "' has it (any more); register it there");
+  }
+  WritingSchema out{schema->type, nullptr};
+  if (schema->type == SchemaType::kJson) {
+    RUNNEL_ANSWER_ASSIGN(out.json, parsed(id, *schema));
+  }
+  return out;
+}
+
+Reply<std::shared_ptr<const JsonSchema>> Registry::parsed(SchemaId id, const Schema& schema) {
+  const auto known = parsed_.find(id);
+  if (known != parsed_.end() && known->second.text == schema.text) return known->second.schema;
+  RUNNEL_ANSWER_ASSIGN(const ResolvedSchema resolved, resolve(state_, schema));
+  std::vector<NamedText> texts = resolved.uses;
+  texts.push_back({"", resolved.text});
+  std::size_t bytes = 0;
+  for (const NamedText& each : texts) bytes += each.text.size();
+  auto made = JsonSchema::parse(texts);
+  if (!made) {
+    return refuse(Refusal::kInvalidSchema, "that can't be read: " + made.error().message());
+  }
+  if (parsed_bytes_ + bytes > kMaxParsedBytes || known != parsed_.end()) {
+    parsed_.clear();
+    parsed_bytes_ = 0;
+  }
+  parsed_bytes_ += bytes;
+  return parsed_.insert_or_assign(id, Parsed{schema.text, std::move(*made)}).first->second.schema;
 }
 
 Status Registry::create_log() {

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,12 @@
 #include "storage/store.h"
 
 namespace runnel::broker::schemas {
+
+/// What somebody writes records with.
+struct WritingSchema {
+  SchemaType type = SchemaType::kAvro;
+  std::shared_ptr<const JsonSchema> json;  ///< of JSON Schemas alone
+};
 
 /// Thread safe. All calls block: for the log's news, and changes until they are on stable storage.
 class Registry {
@@ -32,6 +40,11 @@ class Registry {
   /// known. `decide` is called again if others wrote meanwhile. Errors: its own; kStoreFailed.
   [[nodiscard]] Reply<void> write(const std::function<Reply<Change>(const RegistryState&)>& decide)
       RUNNEL_EXCLUDES(writing_, mutex_);
+  /// The schema of this id, for records of a subject that has it in a version that is not deleted.
+  /// Errors end a sentence: kSubjectNotFound, kSchemaNotFound, kVersionNotFound, kInvalidSchema (it
+  /// was imported unchecked and can't be read); kStoreFailed.
+  [[nodiscard]] Reply<WritingSchema> writing_schema(const std::string& subject, SchemaId id)
+      RUNNEL_EXCLUDES(mutex_);
 
   /// Records of the log that could not be read, since the start.
   [[nodiscard]] std::uint64_t unreadable() const noexcept {
@@ -46,6 +59,9 @@ class Registry {
                                      std::vector<storage::AbortedTransaction> aborted)
       RUNNEL_REQUIRES(mutex_);
   [[nodiscard]] Status apply_batch(Bytes batch) RUNNEL_REQUIRES(mutex_);
+  /// `schema` made ready to check with, from `parsed_` or by reading it.
+  [[nodiscard]] Reply<std::shared_ptr<const JsonSchema>> parsed(SchemaId id, const Schema& schema)
+      RUNNEL_REQUIRES(mutex_);
   [[nodiscard]] Status create_log();
   [[nodiscard]] Result<bool> commit(const Change& change, Offset next);
 
@@ -58,6 +74,12 @@ class Registry {
   std::optional<PartitionId> log_ RUNNEL_GUARDED_BY(mutex_);  ///< nullopt: it is not there yet
   Offset next_ RUNNEL_GUARDED_BY(mutex_){0};  ///< of the records that are not known yet
   RegistryState state_ RUNNEL_GUARDED_BY(mutex_);
+  struct Parsed {
+    std::string text;  ///< that it was made of
+    std::shared_ptr<const JsonSchema> schema;
+  };
+  std::map<SchemaId, Parsed> parsed_ RUNNEL_GUARDED_BY(mutex_);
+  std::size_t parsed_bytes_ RUNNEL_GUARDED_BY(mutex_) = 0;  ///< of its texts
   std::atomic<std::uint64_t> unreadable_{0};
 };
 

@@ -13,6 +13,8 @@ namespace {
 constexpr std::int64_t kInt = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kLong = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::string_view kTopicNameStrategy =
+    "io.confluent.kafka.serializers.subject.TopicNameStrategy";
 
 // Configs that say "No effect here" are stored and shown, because tools and clients set them by
 // habit and lose nothing by it. A value that promises what is not kept is refused.
@@ -39,6 +41,20 @@ constexpr std::array kTable = {
                    "No effect here: the codec's usual level is taken where batches are compressed "
                    "anew.",
                    "compression.zstd.level", -131072, 22},
+    TopicConfigRow{"confluent.key.schema.validation", "boolean", "false",
+                   "Whether a record is refused whose key does not name a schema of the subject "
+                   "TOPIC-key by its id, or does not fit that JSON Schema. Records without a key "
+                   "pass."},
+    TopicConfigRow{"confluent.key.subject.name.strategy", "string", kTopicNameStrategy,
+                   "Which subject a key's schema belongs to: only TOPIC-key is known.", "", 0, 0,
+                   kTopicNameStrategy},
+    TopicConfigRow{"confluent.value.schema.validation", "boolean", "false",
+                   "Whether a record is refused whose value does not name a schema of the subject "
+                   "TOPIC-value by its id, or does not fit that JSON Schema. Records without a "
+                   "value, which delete a key, pass."},
+    TopicConfigRow{"confluent.value.subject.name.strategy", "string", kTopicNameStrategy,
+                   "Which subject a value's schema belongs to: only TOPIC-value is known.", "", 0,
+                   0, kTopicNameStrategy},
     TopicConfigRow{"delete.retention.ms", "long", "86400000",
                    "Milliseconds that compaction keeps a record without a value, which deletes "
                    "its key, and a transaction's end, counted from when it first could go.",
@@ -252,6 +268,10 @@ void take(std::string_view name, std::string_view value, TopicConfig& to, bool& 
     to.max_compaction_lag_ms = *parse_number(value);
   } else if (name == "min.cleanable.dirty.ratio") {
     std::from_chars(value.data(), value.data() + value.size(), to.min_dirty_ratio);
+  } else if (name == "confluent.key.schema.validation") {
+    to.records.key_schemas = value == "true";
+  } else if (name == "confluent.value.schema.validation") {
+    to.records.value_schemas = value == "true";
   } else if (name == "message.timestamp.type") {
     to.records.log_append_time = value == "LogAppendTime";
   } else if (name == "message.timestamp.before.max.ms") {
