@@ -84,8 +84,7 @@ class Probe {
     if (trace.matched + 1 != open_.size() || trace.matched == trace.steps->size()) return false;
     const JsonPath::Step& step = (*trace.steps)[trace.matched];
     const Container& within = open_.back();
-    if (step.is_index) return !within.is_object && step.index == within.next_index;
-    return within.is_object && step.name == key_;
+    return within.is_object ? step.fits_member(key_) : step.fits_element(within.next_index);
   }
   /// Whether a value that follows() is what the path asks for.
   [[nodiscard]] bool ends(const Trace& trace) const {
@@ -120,7 +119,9 @@ class Probe {
       } else if (follows(trace)) {
         trace.found.reset();
         if (!ends(trace) || kind == Kind::kNull) continue;
-        trace.found.emplace().is_number = kind == Kind::kNumber;
+        JsonFound& found = trace.found.emplace();
+        found.is_number = kind == Kind::kNumber;
+        found.is_text = kind == Kind::kString;
         if (!add(trace, gathered_, code)) return false;
       }
     }

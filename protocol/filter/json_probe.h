@@ -22,6 +22,7 @@ struct JsonFound {
   /// A string as its text, anything else as JSON, numbers digit by digit as they were written.
   std::string text;
   bool is_number = false;  ///< a JSON number, not a text that looks like one
+  bool is_text = false;    ///< a JSON string
 };
 
 /// One answer a path: nullopt where nothing is, or null. Of several members with one name the last

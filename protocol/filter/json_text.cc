@@ -59,6 +59,33 @@ std::optional<std::vector<JsonPath::Step>> parse_steps(std::string_view path) {
   return steps;
 }
 
+/// RFC 6901: "~1" is '/', "~0" is '~'. A number is an element's index or a member's name.
+std::optional<std::vector<JsonPath::Step>> parse_pointer(std::string_view pointer) {
+  std::vector<JsonPath::Step> steps;
+  while (!pointer.empty()) {
+    pointer.remove_prefix(1);
+    const std::size_t end = std::min(pointer.find('/'), pointer.size());
+    JsonPath::Step step;
+    for (std::size_t i = 0; i < end; ++i) {
+      if (pointer[i] != '~') {
+        step.name += pointer[i];
+        continue;
+      }
+      const char escaped = i + 1 < end ? pointer[++i] : ' ';
+      if (escaped != '0' && escaped != '1') return std::nullopt;
+      step.name += escaped == '0' ? '~' : '/';
+    }
+    const bool plain = step.name.size() == 1 || !step.name.starts_with('0');
+    if (const auto index = parse_index(step.name); index && plain) {
+      step.index = *index;
+      step.is_index = true;
+    }
+    steps.push_back(std::move(step));
+    pointer.remove_prefix(end);
+  }
+  return steps;
+}
+
 }  // namespace
 
 std::string json_string(std::string_view text) {
@@ -100,11 +127,12 @@ bool is_utf8(std::string_view text) {
 }
 
 Result<JsonPath> JsonPath::parse(std::string_view text) {
-  auto steps = parse_steps(text);
+  auto steps = text.starts_with('/') ? parse_pointer(text) : parse_steps(text);
   if (!steps) {
     return fail(ErrorCode::kInvalidArgument,
                 "'" + std::string(text) +
-                    "' is no JSON path; write for example .id, .user.name or .tags[0]");
+                    "' is no JSON path; write for example .id, .user.name or .tags[0], or the JSON "
+                    "pointers /id, /user/name, /tags/0");
   }
   JsonPath path;
   path.steps_ = std::move(*steps);

@@ -16,13 +16,20 @@ namespace runnel::protocol {
 /// Whether `text` is valid UTF-8.
 [[nodiscard]] bool is_utf8(std::string_view text);
 
-/// The place of a value in a JSON text: ".id", ".user.name", ".tags[0]"; "." is all of it.
+/// The place of a value in a JSON text: ".id", ".user.name", ".tags[0]"; "." is all of it. A JSON
+/// pointer (RFC 6901) is one, too: "/user/name", "/tags/0".
 class JsonPath {
  public:
   struct Step {
     std::string name;
     std::size_t index = 0;
-    bool is_index = false;
+    bool is_index = false;  ///< of an array; with a name also the member of that name
+    [[nodiscard]] bool fits_element(std::size_t at) const noexcept {
+      return is_index && index == at;
+    }
+    [[nodiscard]] bool fits_member(std::string_view called) const noexcept {
+      return (!is_index || !name.empty()) && name == called;
+    }
     friend bool operator==(const Step&, const Step&) = default;
   };
   /// kInvalidArgument with the form a path has.

@@ -102,10 +102,10 @@ const Node* find(const Node& root, std::string_view path) {
     if (step.is_index && at->kind == Node::Kind::kArray && step.index < at->children.size()) {
       next = &at->children[step.index].node;
     }
-    if (!step.is_index && at->kind == Node::Kind::kObject) {
+    if (at->kind == Node::Kind::kObject) {
       // The last of several with one name, as most readers have it.
       for (const auto& [name, child] : at->children) {
-        if (name == step.name) next = &child;
+        if (step.fits_member(name)) next = &child;
       }
     }
     if (next == nullptr) return nullptr;

@@ -69,5 +69,23 @@ TEST(JsonProbe, WhatIsNoJsonOrFindsTooMuchIsAnError) {
   EXPECT_NE(found.error().message().find("overlap"), std::string::npos);
 }
 
+TEST(JsonProbe, PointersArePaths) {
+  constexpr std::string_view kText = R"({"a":[{"b":1},{"b":2}],"7":"seven","x/y~":3,"":4,"01":5})";
+  const auto find = [&](std::string_view pointer) -> std::string {
+    const std::vector<JsonPath> paths = {JsonPath::parse(pointer).value()};
+    const auto found = find_in_json(kText, paths).value().front();
+    return found ? found->text : "nothing";
+  };
+  EXPECT_EQ(find("/a/1/b"), "2");
+  EXPECT_EQ(find("/7"), "seven") << "a number is a member's name, too";
+  EXPECT_EQ(find("/x~1y~0"), "3");
+  EXPECT_EQ(find("/"), "4");
+  EXPECT_EQ(find("/01"), "5");
+  EXPECT_EQ(find("/a/01/b"), "nothing");
+  EXPECT_EQ(find("/a/b"), "nothing");
+  EXPECT_FALSE(JsonPath::parse("/a~2"));
+  EXPECT_FALSE(JsonPath::parse("/a~"));
+}
+
 }  // namespace
 }  // namespace runnel::protocol
