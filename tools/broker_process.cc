@@ -174,6 +174,8 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
 }
 
 void BrokerProcess::open_http(const Settings& settings) {
+  hooks_ = std::make_shared<broker::hooks::Hooks>(
+      *store_, storage::Clock::system(), [](std::string_view line) { spdlog::warn("{}", line); });
   broker::http::HttpOptions options;
   options.server_version = program_version();
   options.hosts = settings.list("http-host");
@@ -190,7 +192,7 @@ void BrokerProcess::open_http(const Settings& settings) {
                                         },
                                         service_->workers(), views_.get(),
                                         &service_->query_workers(), &service_->quick_workers(),
-                                        schemas_},
+                                        schemas_, hooks_},
       std::move(options));
 }
 

@@ -54,6 +54,7 @@ class BrokerProcess {
   std::shared_ptr<broker::schemas::Registry> schemas_;
   std::unique_ptr<broker::NativeService> service_;
   std::unique_ptr<broker::KafkaService> kafka_;
+  std::shared_ptr<broker::hooks::Hooks> hooks_;
   std::unique_ptr<broker::http::HttpService> http_;
   std::unique_ptr<broker::Server> server_;
 };

@@ -25,6 +25,8 @@ struct AppendRow {
   std::vector<protocol::RecordHeader> headers;
   std::optional<std::int64_t> timestamp;  ///< milliseconds since 1970; nullopt: now
   std::optional<storage::DedupKey> dedup;
+  /// Of a repeat the same; nullopt: of its value.
+  std::optional<std::uint64_t> repeat_hash = {};
 };
 
 /// A body that is one record's value as it stands.

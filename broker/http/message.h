@@ -50,6 +50,7 @@ inline constexpr std::string_view kJson = "application/json";
 inline constexpr std::string_view kNdjson = "application/x-ndjson";
 inline constexpr std::string_view kCsv = "text/csv";
 inline constexpr std::string_view kEventStream = "text/event-stream";
+inline constexpr std::string_view kAnyType = "*/*";  ///< of a route's bodies: whatever comes
 inline constexpr std::string_view kProblemJson = "application/problem+json";
 
 /// What is told of a request that failed (RFC 9457).

@@ -134,6 +134,7 @@ std::string_view meaning_of_path(std::string_view parameter) {
   if (parameter == "build") return "The digest in the page at /.";
   if (parameter == "file") return "The file's name.";
   if (parameter == "subject") return "The subject's name.";
+  if (parameter == "hook") return "The webhook's name.";
   if (parameter == "version") return "A number, or latest.";
   if (parameter == "id") return "The schema's id.";
   return "";

@@ -132,7 +132,8 @@ Status Placer::add(AppendRow& row) {
   RUNNEL_TRY(share.add(row));
   if (row.dedup) {
     ++dedups_;
-    share.dedup.push_back({std::move(*row.dedup), hash_of(row.value.value_or("")), placed.index});
+    const std::uint64_t hash = row.repeat_hash.value_or(hash_of(row.value.value_or("")));
+    share.dedup.push_back({std::move(*row.dedup), hash, placed.index});
   } else if (idempotency && placed.index == 0) {
     share.dedup.push_back({{std::string(kIdempotencySource), placing_.topic,
                             std::string(idempotency->key) + ":" + std::to_string(at)},

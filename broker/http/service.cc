@@ -32,6 +32,7 @@ HttpService::HttpService(storage::Store& store, Coordinator& coordinator, storag
       shared_(std::move(shared)),
       schemas_(shared_.schemas ? shared_.schemas
                                : std::make_shared<schemas::Registry>(store, clock, nullptr)),
+      hooks_(shared_.hooks ? shared_.hooks : std::make_shared<hooks::Hooks>(store, clock, nullptr)),
       options_(std::move(options)),
       router_(std::make_unique<const Router>(all_routes())),
       id_prefix_(make_prefix()) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broker/groups/coordinator.h"
+#include "broker/hooks/hooks.h"
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
 #include "broker/schemas/registry.h"
@@ -82,6 +83,7 @@ class HttpService {
     Workers* query_workers = nullptr;                 ///< for statements, which may take long
     Workers* quick_workers = nullptr;                 ///< for what reads a few groups of a view
     std::shared_ptr<schemas::Registry> schemas = {};  ///< null: the service has one of its own
+    std::shared_ptr<hooks::Hooks> hooks = {};         ///< null: the service has them of its own
   };
 
   HttpService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock, Shared shared,
@@ -100,6 +102,7 @@ class HttpService {
   [[nodiscard]] Coordinator& coordinator() noexcept { return coordinator_; }
   [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
   [[nodiscard]] schemas::Registry& schemas() noexcept { return *schemas_; }
+  [[nodiscard]] hooks::Hooks& hooks() noexcept { return *hooks_; }
   [[nodiscard]] const HttpOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Router& router() const noexcept { return *router_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
@@ -134,6 +137,7 @@ class HttpService {
   storage::Clock& clock_;
   const Shared shared_;
   const std::shared_ptr<schemas::Registry> schemas_;
+  const std::shared_ptr<hooks::Hooks> hooks_;
   const HttpOptions options_;
   const std::unique_ptr<const Router> router_;
   const std::string id_prefix_;

@@ -43,6 +43,7 @@ ONLY_IN = {
     "flatbuffers/": ["protocol/native"],
     "protocol/native/runnel_generated.h": ["protocol/native"],
     "liburing": ["broker/net", "bench"],
+    "openssl/": ["broker/net", "broker/hooks"],
     "boost/asio": ["broker/net", "client/include/runnel/asio.h", "client/examples",
                    "tests/client"],
     "boost/beast": ["broker/net", "broker/http"],
