@@ -141,6 +141,39 @@ void offsets(const CallRef& call) {
   });
 }
 
+/// Where a group is in the partitions of one topic, or of all if it is empty.
+Status append_lags(const storage::Store& store, const std::string& group, std::string_view topic,
+                   std::size_t& count, std::size_t& omitted, std::string& out) {
+  RUNNEL_TRY_ASSIGN(const auto standings, standings_of(store, group));
+  for (const Standing& s : standings) {
+    const auto lag = lag_of(s);
+    if (!lag || (!topic.empty() && s.topic != topic)) continue;
+    if (count == kMaxGroupSeries) {
+      ++omitted;
+      continue;
+    }
+    if (count++ > 0) out += ',';
+    out += "{\"group\":" + json_string(group) + ",\"topic\":" + json_string(s.topic) +
+           ",\"partition\":" + std::to_string(s.partition) +
+           ",\"offset\":" + std::to_string(s.offset) + ",\"lag\":" + std::to_string(*lag) + "}";
+  }
+  return {};
+}
+
+void lags(const CallRef& call) {
+  answer_blocking(call, [call]() -> Result<Response> {
+    const std::string topic(call->query("topic").value_or(""));
+    RUNNEL_TRY_ASSIGN(const auto groups, call->store().groups_with_offsets());
+    std::string body = "{\"lags\":[";
+    std::size_t count = 0;
+    std::size_t omitted = 0;
+    for (const std::string& group : groups) {
+      RUNNEL_TRY(append_lags(call->store(), group, topic, count, omitted, body));
+    }
+    return json(body + "],\"omitted\":" + std::to_string(omitted) + "}\n");
+  });
+}
+
 /// What a client wants moved.
 struct Wish {
   std::string topic;
@@ -334,6 +367,13 @@ std::vector<Route> group_routes() {
                   .min = 1,
                   .max = kMaxListed}},
        .answers = {{200, "A page of groups.", {{kJson, "GroupList"}}}}},
+      {.pattern = "/api/v1/lags",
+       .handler = lags,
+       .id = "listLags",
+       .tag = "groups",
+       .summary = "Where all groups are, in one answer",
+       .query = {{.name = "topic", .text = "Only in this topic."}},
+       .answers = {{200, "Their places, by group.", {{kJson, "LagList"}}}}},
       {.pattern = path,
        .handler = describe,
        .id = "describeGroup",

@@ -214,6 +214,12 @@ constexpr std::string_view kSchemas = R"json("AnyObject":{"type":"object"},
  "groups":{"type":"array","items":{"type":"object","required":["group","state"],"properties":{
   "group":{"type":"string"},"state":{"enum":["empty","reconciling","stable"]}}}},
  "next":{"type":["string","null"]}}},
+"LagList":{"type":"object","required":["lags","omitted"],"properties":{
+ "lags":{"type":"array","items":{"type":"object","required":["group","topic","partition","offset","lag"],
+  "properties":{"group":{"type":"string"},"topic":{"type":"string"},"partition":{"type":"integer"},
+   "offset":{"type":"integer","description":"Of the next record the group reads."},
+   "lag":{"type":"integer"}}}},
+ "omitted":{"type":"integer","description":"Places beyond the first 10,000."}}},
 "GroupOffset":{"type":"object",
  "required":["topic","partition","offset","end","lag","metadata","committed"],"properties":{
  "topic":{"type":"string"},"partition":{"type":"integer"},

@@ -1,6 +1,8 @@
 // Topics: list, create, describe, alter, delete. Changes block until they are durable.
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <queue>
 
 #include "broker/http/call.h"
 #include "broker/http/json_in.h"
@@ -55,11 +57,33 @@ Result<Response> described(const storage::Store& store, const std::string& name,
   return out;
 }
 
+/// The largest ones, without a next page.
+Response largest(const CallRef& call, std::string_view prefix, std::size_t limit) {
+  using Sized = std::pair<std::uint64_t, std::string>;  // bytes and summary, the smallest on top
+  std::priority_queue<Sized, std::vector<Sized>, std::greater<>> kept;
+  for (const std::string& name : call->store().topic_names()) {
+    if (!name.starts_with(prefix)) continue;
+    const auto info = call->store().describe_topic(name);
+    if (!info) continue;  // deleted meanwhile
+    std::uint64_t bytes = 0;
+    for (const storage::PartitionInfo& p : info->partitions) bytes += p.bytes;
+    if (kept.size() == limit && bytes <= kept.top().first) continue;
+    kept.emplace(bytes, summary_of(*info));
+    if (kept.size() > limit) kept.pop();
+  }
+  std::string topics;
+  for (; !kept.empty(); kept.pop()) {
+    topics.insert(0, kept.top().second + (topics.empty() ? "" : ","));
+  }
+  return json("{\"topics\":[" + topics + "],\"next\":null}\n");
+}
+
 void list(const CallRef& call) {
   answer_blocking(call, [call] {
     const std::string prefix(call->query("prefix").value_or(""));
     const std::string after(call->query("after").value_or(""));
     const auto limit = static_cast<std::size_t>(call->integer("limit", 1000));
+    if (call->query("order") == "bytes") return largest(call, prefix, limit);
     const std::vector<std::string> names = call->store().topic_names();
     std::string body = "{\"topics\":[";
     std::string last;
@@ -246,6 +270,11 @@ std::vector<Route> topic_routes() {
        .summary = "Topics by name",
        .query = {{.name = "prefix", .text = "Only topics whose names begin so."},
                  {.name = "after", .text = "Only topics behind this name: `next` of a page."},
+                 {.name = "order",
+                  .kind = Param::Kind::kChoice,
+                  .text = "bytes: the largest first, `limit` of them and no more; after has no "
+                          "meaning then.",
+                  .choices = "name|bytes"},
                  {.name = "limit",
                   .kind = Param::Kind::kInteger,
                   .text = "Most topics of the page; 1000 if left out.",
