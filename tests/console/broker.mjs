@@ -56,8 +56,22 @@ export class Broker {
       env: {...environment, RUNNEL_BROKER: this.listen}});
   }
 
-  async api(method, path, body) {
-    const response = await fetch(`${this.url}/api/v1${path}`, {method,
+  /** One of runnel's commands, to its end. */
+  async run(...words) {
+    const child = this.begin(...words);
+    child.stdout.resume();
+    child.stdin.end('1\n');
+    const code = await new Promise((resolve) => child.once('exit', resolve));
+    if (code !== 0) throw new Error(`runnel ${words.join(' ')} ended with ${code}`);
+  }
+
+  api(method, path, body) {
+    return this.ask(method, `/api/v1${path}`, body);
+  }
+
+  /** The same with a whole path; the schema registry has its own. */
+  async ask(method, path, body) {
+    const response = await fetch(`${this.url}${path}`, {method,
       headers: body === undefined ? {} : {'Content-Type': 'application/json'},
       body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)});
     const text = await response.text();

@@ -1,9 +1,10 @@
 // Every page: in both themes and at both widths it has what it should, passes axe, and fits.
 import assert from 'node:assert/strict';
-import {after, before, test} from 'node:test';
+import {test} from 'node:test';
 import {Broker} from './broker.mjs';
-import {checkAccessibility, checkWidth, launch, open, screenshot, visit} from './browser.mjs';
-import {HOSTILE_GROUP, seed, seedHostile, seedViews} from './seed.mjs';
+import {checkAccessibility, checkWidth, open, screenshot, visit} from './browser.mjs';
+import {HOSTILE_GROUP, seed, seedHostile, seedJobs, seedSchemas, seedViews} from './seed.mjs';
+import {begin, broker, browser} from './world.mjs';
 
 // Name, address, what it shows, and what is done before it is looked at.
 const PAGES = [
@@ -13,7 +14,15 @@ const PAGES = [
   ['messages-none', '#/topics/empty', 'No records here'],
   ['messages-live', '#/topics/orders/messages?at=live', 'Waiting for records'],
   ['partitions', '#/topics/orders/partitions', 'Newest record'],
+  ['topic-groups', '#/topics/orders/groups', 'billing'],
+  ['producers', '#/topics/emails.outbox/producers', 'none open'],
   ['configs', '#/topics/orders/configs', 'retention.ms'],
+  ['decoded', '#/topics/sold/messages?at=oldest', '12.50', (page) => page.locator('.toggle').first().click()],
+  ['schemas', '#/schemas', 'sold-value'],
+  ['schema', '#/schemas/sold-value', '"fields"'],
+  ['schema-hostile', `#/schemas/${encodeURIComponent(HOSTILE_GROUP)}`, '<script>'],
+  ['register', '#/schemas', 'TOPIC-value', (page) => page.click('button:has-text("Register")')],
+  ['jobs', '#/jobs', 'nightly'],
   ['hostile', '#/topics/hostile', 'exact', (page) => page.locator('.toggle').last().click()],
   ['groups', '#/groups', 'billing'],
   ['group', '#/groups/billing', 'Records behind'],
@@ -37,22 +46,10 @@ const PAGES = [
   ['unknown-page', '#/none', 'No such page'],
 ];
 
-let broker;
-let browser;
-before(async () => {
-  broker = await new Broker().start();
-  await seed(broker);
-  await seedHostile(broker);
-  await seedViews(broker);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await broker?.remove();
-});
+begin(seed, seedHostile, seedViews, seedSchemas, seedJobs);
 
 /** What the console asks for although it may not be there. */
-const expected = (error) => /(404|400).*api\/v1\/(sql|topics\/none)/.test(error);
+const expected = (error) => /(404|400).*(api\/v1\/(sql|topics\/none)|\/config\/)/.test(error);
 
 for (const [width, height] of [[1440, 900], [375, 740]]) {
   for (const theme of ['light', 'dark']) {

@@ -61,3 +61,43 @@ export async function seedViews(broker) {
     CREATE MATERIALIZED VIEW hourly AS SELECT campaign, window_start, count(*) AS gifts,
       sum(amount) AS amount FROM TUMBLE(facts, at, INTERVAL '1 hour') GROUP BY campaign, window_start;`});
 }
+
+const ORDER = {type: 'record', name: 'Order', fields: [{name: 'id', type: 'string'},
+  {name: 'amount', type: {type: 'bytes', logicalType: 'decimal', precision: 12, scale: 2}},
+  {name: 'at', type: {type: 'long', logicalType: 'timestamp-millis'}},
+  {name: 'note', type: ['null', 'string'], default: null}]};
+
+/** A record as a serializer writes it: a zero byte, the schema's id, what it describes. */
+function framed(id, payload) {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(id, 1);
+  return Buffer.concat([head, payload]).toString('base64');
+}
+
+const text = (what) => Buffer.concat([Buffer.from([2 * Buffer.byteLength(what)]), Buffer.from(what)]);
+
+/** Subjects of two types, and a topic with a record of each, one of no schema, and one that is cut off. */
+export async function seedSchemas(broker) {
+  const register = async (subject, schemaType, schema) => (await broker.ask('POST',
+    `/subjects/${subject}/versions`, {schemaType, schema: JSON.stringify(schema)})).id;
+  await register('sold-value', 'AVRO', {...ORDER, fields: ORDER.fields.slice(0, 3)});
+  const avro = await register('sold-value', 'AVRO', ORDER);
+  const json = await register('sold-key', 'JSON', {type: 'object', properties: {n: {type: 'integer'}}});
+  await register(encodeURIComponent(HOSTILE_GROUP), 'JSON', {title: SCRIPT});
+  const order = Buffer.concat([text('o-1'), Buffer.from([4, 0x04, 0xe2]),  // 12.50
+    Buffer.from([0x80, 0xd2, 0xc4, 0xcc, 0xd4, 0x66]), Buffer.from([2]), text(SCRIPT.slice(0, 8))]);
+  await broker.api('POST', '/topics', {name: 'sold', partitions: 1});
+  await broker.api('POST', '/topics/sold/records', [
+    {key: 'avro', base64: framed(avro, order)},
+    {key: 'json', base64: framed(json, Buffer.from('{"n": 12345678901234567890}'))},
+    {key: 'unknown', base64: framed(999, Buffer.from('x'))},
+    {key: 'cut', base64: framed(avro, order.subarray(0, 6))}]);
+}
+
+/** A replay that ended, an erasure, and an idempotent producer. */
+export async function seedJobs(broker) {
+  await broker.api('POST', '/topics', {name: 'replayed', partitions: 3});
+  await broker.run('replay', 'orders', '--into', 'replayed', '--name', 'nightly');
+  await broker.run('erase', 'audit', '--key', 'ann', '--id', 'gdpr-17');
+  await broker.run('produce', 'emails.outbox');
+}

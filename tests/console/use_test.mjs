@@ -1,32 +1,16 @@
 // What people do with the console: by keyboard, with filters, live, over a kill -9.
 import assert from 'node:assert/strict';
-import {after, before, beforeEach, afterEach, test} from 'node:test';
+import {test} from 'node:test';
 import {once} from 'node:events';
-import {Broker} from './broker.mjs';
-import {checkAccessibility, launch, open, screenshot, settled, visit} from './browser.mjs';
-import {RTL, SCRIPT, seed, seedHostile} from './seed.mjs';
+import {checkAccessibility, screenshot, settled, visit} from './browser.mjs';
+import {RTL, SCRIPT, seed, seedHostile, seedJobs, seedSchemas} from './seed.mjs';
+import {beginWithPage, broker, hasText, page} from './world.mjs';
 
-let broker;
-let browser;
-let page;
-before(async () => {
-  broker = await new Broker().start();
-  await seed(broker);
-  await seedHostile(broker);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await broker?.remove();
-});
-beforeEach(async () => { page = await open(browser, `${broker.url}/`); });
-afterEach(() => page.context().close());
+beginWithPage(seed, seedHostile, seedSchemas, seedJobs);
 
 const focused = () => page.evaluate(() => document.activeElement.textContent.trim() ||
   document.activeElement.getAttribute('aria-label') || document.activeElement.id);
 const keys = () => page.locator('.record-row .key').allTextContents();
-const hasText = (text) => page.waitForFunction((what) =>
-  document.querySelector('main').textContent.includes(what), text);
 
 async function search(values) {
   await visit(page, `#/topics/${values.topic}/messages?${new URLSearchParams(values)}`);
@@ -222,4 +206,84 @@ test('other pages come back by themselves, too', async () => {
   await broker.start();
   await page.waitForSelector('#offline:empty', {state: 'attached'});
   await hasText('billing');
+});
+
+test('what was written with a schema is read by it', async () => {
+  await search({topic: 'sold', at: 'oldest'});
+  await hasText('schema 2');
+  await page.locator('.toggle').nth(0).click();
+  await page.waitForFunction(() =>
+    document.querySelector('.opened .code-block')?.textContent.includes('"note": "<script>"'));
+  const decoded = await page.locator('.opened .code-block').first().textContent();
+  assert.match(decoded, /"id": "o-1",\n {2}"amount": 12\.50,\n {2}"at": "2025-11-21T05:00:00\.000Z"/);
+  await page.locator('.toggle').nth(1).click();
+  await page.waitForSelector('.code-block:has-text("12345678901234567890")');
+  await page.locator('.toggle').nth(2).click();
+  await page.waitForSelector('.notice.warning:has-text("schema 999")');
+  await page.locator('.toggle').nth(3).click();
+  await page.waitForSelector('.notice.warning:has-text("The bytes end too early")');
+  assert.deepEqual(page.errors.filter((error) => !/404.*ids\/999/.test(error)), []);
+});
+
+test('schemas: the next version is tried before it is registered, and deleted again', async () => {
+  const versions = () => broker.ask('GET', '/subjects/sold-value/versions');
+  await visit(page, '#/schemas/sold-value');
+  await page.click('button:has-text("New version")');
+  const schema = JSON.parse(await page.inputValue('dialog textarea'));
+  await page.fill('dialog textarea', JSON.stringify({...schema,
+    fields: [...schema.fields, {name: 'city', type: 'string'}]}));
+  await page.click('button:has-text("Try it")');
+  await page.waitForSelector('dialog .notice.error:has-text("not compatible")');
+  await page.fill('dialog textarea', JSON.stringify({...schema,
+    fields: [...schema.fields, {name: 'city', type: 'string', default: ''}]}));
+  await page.click('button:has-text("Try it")');
+  await page.waitForSelector('dialog .notice.info');
+  assert.deepEqual(await versions(), [1, 2]);
+  await page.click('button:has-text("Register it")');
+  await page.waitForSelector('dialog', {state: 'detached'});
+  assert.deepEqual(await versions(), [1, 2, 3]);
+  await hasText('"city"');
+  await page.selectOption('[aria-label="Version"]', '1');
+  await page.waitForFunction(() => !document.querySelector('main').textContent.includes('"city"'));
+  await page.selectOption('[aria-label="Version"]', '3');
+  await hasText('"city"');
+  await page.click('button:has-text("Delete version")');
+  await page.click('dialog button:text-is("Delete")');
+  await page.waitForSelector('dialog', {state: 'detached'});
+  assert.deepEqual(await versions(), [1, 2]);
+  await page.click('button:has-text("Compatibility…")');
+  await page.selectOption('dialog select', 'FULL');
+  await page.click('dialog button:has-text("Save")');
+  await hasText('is asked of this subject');
+  assert.equal((await broker.ask('GET', '/config/sold-value')).compatibilityLevel, 'FULL');
+});
+
+test('a topic\'s groups and producers, with transactions that hold readers back', async () => {
+  await visit(page, '#/topics/audit/groups');
+  const group = page.locator('tr', {hasText: '<script>'});
+  assert.match(await group.textContent(), /1 partition40\d+(\.\d+)? (ms|s|min)$/);
+  await visit(page, '#/topics/emails.outbox/producers');
+  const row = page.locator('tbody tr').first();
+  assert.match(await row.textContent(), /none open/);
+  const known = await broker.api('GET', '/topics/emails.outbox/producers');
+  await page.route('**/producers?*', (route) => route.fulfill({json: {...known,
+    producers: known.producers.map((p) => ({...p, transaction: 4711}))}}));
+  await page.reload();
+  await page.waitForSelector('.badge:has-text("open")');
+  await hasText('1 transaction open');
+  assert.match(await page.locator('a:has-text("offset 4,711")').getAttribute('href'), /place=4711/);
+});
+
+test('jobs tell what is done and what is left', async () => {
+  await visit(page, '#/jobs');
+  const row = (text) => page.locator('tbody tr', {hasText: text});
+  await row('nightly').locator('.badge:has-text("Done")').waitFor();
+  await row('gdpr-17').waitFor();
+  await row('compaction').waitFor();
+  let left = 1000;
+  await page.route('**/api/v1/jobs', (route) => route.fulfill({json: {omitted: 2, jobs: [{kind: 'view',
+    name: 'totals', topic: 'orders', state: 'running', unit: 'records', done: 2000 - left, left: left -= 250,
+    per_second: null, began: null, changed: null, problem: null}]}}));
+  await hasText('records left · about');
+  await hasText('2 older jobs not shown');
 });

@@ -1,31 +1,15 @@
 // Views and SQL: rows that change while one looks at them, charts, plans, CSV.
 import assert from 'node:assert/strict';
 import {readFile} from 'node:fs/promises';
-import {after, afterEach, before, beforeEach, test} from 'node:test';
-import {Broker} from './broker.mjs';
-import {launch, open, screenshot, visit} from './browser.mjs';
+import {test} from 'node:test';
+import {screenshot, visit} from './browser.mjs';
 import {seed, seedViews} from './seed.mjs';
+import {beginWithPage, broker, hasText, page} from './world.mjs';
 
-let broker;
-let browser;
-let page;
-before(async () => {
-  broker = await new Broker().start();
-  await seed(broker);
-  await seedViews(broker);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await broker?.remove();
-});
-beforeEach(async () => { page = await open(browser, `${broker.url}/`); });
-afterEach(() => page.context().close());
+beginWithPage(seed, seedViews);
 
 const give = (campaign, amount) => broker.api('POST', '/topics/donations/records', {value: {campaign,
   donor: 'new', amount, at: '2026-11-22T12:00:00Z'}});
-const hasText = (text) => page.waitForFunction((what) =>
-  document.querySelector('main').textContent.includes(what), text);
 const rowOf = (name) => page.locator('.table').first().locator('tr', {hasText: name});
 
 async function run(sql, button = 'Run') {

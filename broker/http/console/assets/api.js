@@ -46,6 +46,8 @@ async function problemOf(response) {
   try {
     const problem = JSON.parse(text);
     if (problem.title) return problem;
+    // The schema registry's paths answer as others' do.
+    if (problem.message) return {status: response.status, detail: problem.message, type: 'registry'};
   } catch {
     // No problem document: something between us and the broker has answered.
   }

@@ -43,7 +43,7 @@ export function duration(millis) {
   return `${Math.round(seconds / 86400)} d`;
 }
 
-const pad = (value, width = 2) => String(value).padStart(width, '0');
+export const pad = (value, width = 2) => String(value).padStart(width, '0');
 
 /** 2026-11-22 05:04:03.210, in the browser's time zone. */
 export function time(millis) {

@@ -1,37 +1,12 @@
 // One consumer group: its members, where it is in each partition, and moving it.
-import {api, path, query} from './api.js';
+import {api, path} from './api.js';
 import {field, h, put} from './dom.js';
 import {ago, duration, number, plural, time} from './format.js';
+import {ages} from './lags.js';
 import {heading, link, go, reload} from './router.js';
 import {table} from './table.js';
 import {stateBadge} from './groups.js';
 import {STAY, badge, button, dialog, empty, input, notice, section, select, tile, toast} from './ui.js';
-
-/** Partitions for which the next record is read to know how old it is. */
-const MOST_AGES = 32;
-
-/** The time of the record that the group reads next; null if there is none. */
-async function nextTime(place, signal) {
-  const answer = await api(path`/topics/${place.topic}/records` + query({
-    partition: place.partition, cursor: `${place.partition}:${place.offset}`, limit: 1}), {signal});
-  return answer.records[0]?.timestamp ?? null;
-}
-
-/** How old what is read next is, for the partitions that are behind most. */
-async function ages(places, signal) {
-  const behind = places.filter((p) => p.lag > 0).sort((a, b) => b.lag - a.lag).slice(0, MOST_AGES);
-  const out = new Map();
-  await Promise.all(behind.map(async (place) => {
-    try {
-      const at = await nextTime(place, signal);
-      if (at !== null) out.set(`${place.topic}/${place.partition}`, Math.max(0, Date.now() - at));
-    } catch (error) {
-      if (error.name === 'AbortError') throw error;
-      // The topic has gone meanwhile, or its record can't be read: its age is not known.
-    }
-  }));
-  return out;
-}
 
 const TO = [['end', 'The newest: skip what is there'], ['start', 'The oldest that is kept'],
   ['time', 'A time'], ['offset', 'An offset'], ['back', 'So many before the end']];
@@ -135,8 +110,8 @@ export async function group(context) {
         cell: (p) => (p.end === null ? badge('gone', 'warn') : number(p.end))},
       {label: 'Behind', number: true, sort: (p) => p.lag ?? -1,
         cell: (p) => (p.lag === null ? '–' : number(p.lag))},
-      {label: 'By', number: true, sort: (p) => known.get(`${p.topic}/${p.partition}`) ?? 0, cell: (p) =>
-        (known.has(`${p.topic}/${p.partition}`) ? duration(known.get(`${p.topic}/${p.partition}`)) : '–')},
+      {label: 'By', number: true, sort: (p) => known.get(p) ?? 0, cell: (p) =>
+        (known.has(p) ? duration(known.get(p)) : '–')},
       {label: 'Committed', number: true, minor: true, sort: (p) => p.committed,
         cell: (p) => h('time', {title: time(p.committed)}, ago(p.committed))}]});
   const who = table({label: 'Members', none: () => h('p', {class: 'quiet'}, 'Nobody is in the group now.'),

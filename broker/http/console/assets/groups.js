@@ -1,8 +1,8 @@
 // All consumer groups, with how far each is behind.
 import {pages, path} from './api.js';
 import {h} from './dom.js';
-import {number, plural} from './format.js';
-import {groupLags} from './lags.js';
+import {duration, number, plural} from './format.js';
+import {agesOfGroups, groupPlaces, lagsOf} from './lags.js';
 import {heading, link} from './router.js';
 import {table} from './table.js';
 import {badge, commands, empty, input} from './ui.js';
@@ -18,6 +18,7 @@ export function stateBadge(state) {
 export async function groups(context) {
   let all = [];
   let lags = new Map();
+  let late = new Map();
   const count = h('span', {class: 'quiet', role: 'status'});
   const filter = input({type: 'search', placeholder: 'Filter by name', 'data-filter': true,
     'aria-label': 'Filter groups by name', value: context.query.get('filter') ?? '', oninput: () => {
@@ -33,7 +34,9 @@ export async function groups(context) {
       href: link(['groups', g.group])}, h('bdi', {}, g.group))},
     {label: 'State', sort: (g) => g.state, cell: (g) => stateBadge(g.state)},
     {label: 'Records behind', number: true, sort: (g) => lags.get(g.group) ?? -1,
-      cell: (g) => (lags.has(g.group) ? number(lags.get(g.group)) : '–')}]});
+      cell: (g) => (lags.has(g.group) ? number(lags.get(g.group)) : '–')},
+    {label: 'Behind by', number: true, sort: (g) => late.get(g.group) ?? -1, cell: (g) => (late.has(g.group) ?
+      duration(late.get(g.group)) : lags.get(g.group) === 0 ? '0 s' : '–')}]});
 
   function show(how) {
     const wanted = filter.value.toLowerCase();
@@ -45,8 +48,11 @@ export async function groups(context) {
   async function load() {
     const found = [];
     await pages(path`/groups`, 'groups', (some) => found.push(...some), context.signal);
-    lags = await groupLags(context.signal);
+    const places = await groupPlaces(context.signal);
+    lags = lagsOf(places);
     all = found;
+    show();
+    late = await agesOfGroups(places, context.signal);
     show();
   }
 

@@ -12,12 +12,16 @@ import {group} from './group.js';
 import {views} from './views.js';
 import {view} from './view.js';
 import {sql} from './sql.js';
+import {schemas} from './schemas.js';
+import {subject} from './subject.js';
+import {jobs} from './jobs.js';
 import {storage} from './storage.js';
 import {settings} from './settings.js';
 
 const PAGES = [['', 'Overview', 'overview'], ['topics', 'Topics', 'topics'],
   ['groups', 'Groups', 'groups'], ['views', 'Views', 'views'], ['sql', 'SQL', 'sql'],
-  ['storage', 'Storage', 'storage'], ['settings', 'Settings', 'settings']];
+  ['schemas', 'Schemas', 'schemas'], ['jobs', 'Jobs', 'jobs'], ['storage', 'Storage', 'storage'],
+  ['settings', 'Settings', 'settings']];
 const THEMES = [['', 'System theme', 'screen'], ['light', 'Light theme', 'sun'],
   ['dark', 'Dark theme', 'moon']];
 
@@ -97,6 +101,9 @@ route('/groups/:group', group);
 route('/views', views);
 route('/views/:view', view);
 route('/sql', sql);
+route('/schemas', schemas);
+route('/schemas/:subject', subject);
+route('/jobs', jobs);
 route('/storage', storage);
 route('/settings', settings);
 frame();

@@ -1,12 +1,12 @@
 // How the broker is now: health, rates, disk, and where to look next.
-import {api, pages, path, request} from './api.js';
+import {api, path, query, request} from './api.js';
 import {sparkline} from './chart.js';
 import {h, put} from './dom.js';
 import {bytes, compact, duration, number, plural} from './format.js';
 import {heading, link} from './router.js';
 import {PLACES, onSample, rates, value, values} from './sampler.js';
 import {table} from './table.js';
-import {groupLags} from './lags.js';
+import {groupPlaces, lagsOf} from './lags.js';
 import {createTopic} from './topic_admin.js';
 import {badge, button, commands, empty, linkButton, meter, notice, section, tile} from './ui.js';
 
@@ -109,9 +109,9 @@ export async function overview(context) {
     const ready = await readiness(context.signal);
     put(health, badge(ready.ready ? 'Ready' : 'Not ready', ready.ready ? 'good' : 'bad'));
     put(trouble, ready.reasons.map((r) => notice('error', r.detail)));
-    const all = [];
-    await pages(path`/topics`, 'topics', (some) => all.push(...some), context.signal);
-    if (all.length === 0) {
+    const {topics} = await api(path`/topics` + query({order: 'bytes', limit: TOPICS_SHOWN}),
+      {signal: context.signal});
+    if (topics.length === 0) {
       if (!lists.querySelector('.empty')) put(lists, firstSteps(context));
       return;
     }
@@ -120,9 +120,8 @@ export async function overview(context) {
         linkButton('All topics', link(['topics']), {kind: 'small'})),
       section('Behind', behind.node, linkButton('All groups', link(['groups']), {kind: 'small'})));
     }
-    all.sort((a, b) => b.bytes - a.bytes || b.offsets - a.offsets);
-    largest.update(all.slice(0, TOPICS_SHOWN));
-    const lags = await groupLags(context.signal);
+    largest.update(topics);
+    const lags = lagsOf(await groupPlaces(context.signal));
     behind.update(Array.from(lags, ([group, lag]) => ({group, lag})).filter((g) => g.lag > 0)
       .sort((a, b) => b.lag - a.lag).slice(0, TOPICS_SHOWN));
   }

@@ -1,10 +1,11 @@
 // How a record is shown: one row, and opened: decoded, as text, as bytes.
+import {decode, frameOf} from './decode.js';
 import {h, put} from './dom.js';
 import {icon} from './icons.js';
 import {bytes, fromBase64, hexDump, number, oneLine, time, visible} from './format.js';
 import {pretty} from './json_text.js';
 import {link} from './router.js';
-import {badge, button, copyButton, facts} from './ui.js';
+import {badge, button, copyButton, facts, notice} from './ui.js';
 
 /** What is shown of a large value until one asks for all of it. */
 const MOST_COLOURED = 64 << 10;
@@ -22,7 +23,18 @@ function keyText(record) {
   return h('bdi', {}, oneLine(record.key, 120) || '""');
 }
 
+/** Of a value that was written with a schema; else null. */
+function framed(record) {
+  const begins = record.kind === 'text' ? '\u0000' : record.kind === 'base64' ? 'AA' : null;
+  return begins !== null && record.value.startsWith(begins) ? frameOf(bytesOf(record)) : null;
+}
+
 function preview(record) {
+  const frame = framed(record);
+  if (frame) {
+    return [badge(`schema ${frame.id}`, 'accent'),
+      h('bdi', {}, oneLine(new TextDecoder().decode(frame.payload.subarray(0, 240))))];
+  }
   if (record.kind === 'none') return h('span', {class: 'quiet'}, 'no value (deletes the key)');
   if (record.kind !== 'base64') return h('bdi', {}, oneLine(record.value));
   return [badge('bytes'), h('code', {}, oneLine(record.value, 120))];
@@ -55,8 +67,19 @@ function hexBlock(record) {
   return [pre, h('p', {class: 'hint'}, `The first ${bytes(MOST_HEX)} of ${bytes(data.length)}.`)];
 }
 
+/** Filled when the schema is there. */
+function schemaBlock(frame) {
+  const place = h('div', {}, h('p', {class: 'quiet'}, `Asking for the schema ${frame.id}…`));
+  decode(frame).then(({type, text}) => put(place, text === null ?
+    notice('info', `It was written with the schema ${frame.id} of type ${type}, which is not decoded ` +
+      'here. Hex has the bytes.') : textBlock(text, 'Value by its schema', coloured(text))),
+  (error) => put(place, notice('warning', `It can’t be read by the schema ${frame.id}: ${error.message}`)));
+  return place;
+}
+
 function forms(record) {
-  const out = [];
+  const frame = framed(record);
+  const out = frame ? [['Schema', () => schemaBlock(frame)]] : [];
   if (record.kind === 'json') {
     out.push(['JSON', () => textBlock(record.value, 'Value as JSON', coloured(record.value))]);
   }
@@ -67,7 +90,8 @@ function forms(record) {
     out.push(['Text', () => textBlock(new TextDecoder().decode(bytesOf(record)), 'Value as text')]);
   }
   out.push(['Hex', () => hexBlock(record)]);
-  return record.kind === 'base64' ? out.reverse() : out;
+  // Bytes first, unless somebody knows what they mean.
+  return record.kind === 'base64' && !frame ? out.reverse() : out;
 }
 
 function headerValue(header) {

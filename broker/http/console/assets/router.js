@@ -119,6 +119,8 @@ async function show(focus) {
   if (context !== current) return;
   put(main, shown);
   main.dataset.page = parts[0] || 'overview';
+  // Narrow screens have no room for all of them.
+  main.querySelector('.tabs [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'center'});
   if (!focus) return;
   main.querySelector('h1')?.focus({preventScroll: true});
   window.scrollTo(0, 0);

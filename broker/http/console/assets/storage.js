@@ -19,6 +19,7 @@ function diskFacts() {
   return facts([
     ['Segments', `${plural(v('segments'), 'file')}, ${bytes(v('segment_bytes'))}`],
     ['Free', bytes(v('free_bytes'))],
+    v('snapshots') > 0 ? ['Held for backups', plural(v('snapshots'), 'snapshot')] : null,
     ['Write amplification', v('appended_bytes') > 0 ?
       (v('written_bytes') / v('appended_bytes')).toFixed(2) : '–'],
     ['Served from memory', percent(v('fetched_cached_bytes'), v('fetched_bytes'))],

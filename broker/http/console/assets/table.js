@@ -8,9 +8,9 @@ const PAGE_ROWS = 100;
 /**
  * `columns`: {label, cell(row) -> node or text, number: right aligned, sort(row) -> value, minor: left
  * out on narrow screens, head: the row's header}. `label` names the table for screen readers. `none`:
- * what is shown without rows.
+ * what is shown without rows. `onPage(rows)`: told which rows are shown.
  */
-export function table({columns, label, none, sortBy = null, descending = false}) {
+export function table({columns, label, none, sortBy = null, descending = false, onPage}) {
   const state = {rows: [], page: 0, column: sortBy, descending};
   const body = h('tbody');
   const pager = h('div', {class: 'pager'});
@@ -56,11 +56,13 @@ export function table({columns, label, none, sortBy = null, descending = false})
       else cell.removeAttribute('aria-sort');
     });
     const from = state.page * PAGE_ROWS;
-    put(body, sorted().slice(from, from + PAGE_ROWS).map(cells));
+    const shown = sorted().slice(from, from + PAGE_ROWS);
+    put(body, shown.map(cells));
     drawPager(pages, from);
     frame.hidden = state.rows.length === 0 && Boolean(none);
     put(nothing, frame.hidden ? none() : null);
     if (!nothing.isConnected) node.append(nothing);
+    onPage?.(shown);
   }
 
   function drawPager(pages, from) {
