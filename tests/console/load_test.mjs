@@ -1,22 +1,13 @@
 // What is sent: its size, its headers, and ten thousand topics. Times are told, not judged.
 import assert from 'node:assert/strict';
-import {after, before, test} from 'node:test';
-import {Broker} from './broker.mjs';
-import {checkAccessibility, launch, open, screenshot} from './browser.mjs';
+import {test} from 'node:test';
+import {checkAccessibility, open, screenshot} from './browser.mjs';
+import {begin, broker, browser} from './world.mjs';
 
 const MOST_FIRST_LOAD_BYTES = 150 << 10;
 const TOPICS = 10000;
 
-let broker;
-let browser;
-before(async () => {
-  broker = await new Broker().start();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await broker?.remove();
-});
+begin();
 
 test('the first load is small, and its files are kept', async () => {
   const page = await open(browser, `${broker.url}/`);
@@ -26,7 +17,7 @@ test('the first load is small, and its files are kept', async () => {
   const files = loaded.filter(([name]) => !name.startsWith('/api/') && name !== '/readyz');
   const bytes = files.reduce((sum, [, size]) => sum + size, 0);
   console.log(`first load: ${files.length} files, ${(bytes / 1024).toFixed(1)} KiB over the wire`);
-  assert.ok(files.length > 20 && bytes <= MOST_FIRST_LOAD_BYTES, `${bytes}`);
+  assert.ok(files.length <= 6 && bytes <= MOST_FIRST_LOAD_BYTES, `${bytes}`);
   const drawn = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime);
   console.log(`first paint with content after ${drawn.toFixed(0)} ms`);
   await page.reload();
