@@ -56,6 +56,13 @@ def install(directory):
     return None
 
 
+def environment(binary, directory):
+    """What the scripts of this directory read."""
+    return {**os.environ, "RUNNEL_BINARY": str(pathlib.Path(binary).resolve()),
+            "CONSOLE_MODULES": str(directory), "CONSOLE_CHROMIUM": chromium(),
+            "CONSOLE_SCREENSHOTS": str(directory / "screenshots")}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", required=True)
@@ -66,11 +73,8 @@ def main():
     if why:
         print(f"console tests skipped: {why}")
         return 1 if os.environ.get("CI") else SKIPPED
-    environment = {**os.environ, "RUNNEL_BINARY": str(pathlib.Path(arguments.binary).resolve()),
-                   "CONSOLE_MODULES": str(arguments.directory), "CONSOLE_CHROMIUM": chromium(),
-                   "CONSOLE_SCREENSHOTS": str(arguments.directory / "screenshots")}
     done = subprocess.run(["node", "--test", "--test-reporter=spec", str(HERE / arguments.test)],
-                          env=environment, check=False)
+                          env=environment(arguments.binary, arguments.directory), check=False)
     return 1 if done.returncode else 0
 
 
