@@ -272,6 +272,7 @@ test('a topic\'s groups and producers, with transactions that hold readers back'
   await page.waitForSelector('.badge:has-text("open")');
   await hasText('1 transaction open');
   assert.match(await page.locator('a:has-text("offset 4,711")').getAttribute('href'), /place=4711/);
+  await checkAccessibility(page, 'an open transaction');
 });
 
 test('jobs tell what is done and what is left', async () => {

@@ -11,9 +11,9 @@ const MOST_SHOWN = 5000;
 
 function transaction(topic, producer) {
   if (producer.transaction === null) return h('span', {class: 'quiet'}, 'none open');
-  return [badge('open', 'warn'), ' since ', h('a', {href: link(['topics', topic, 'messages'],
+  return h('span', {class: 'quiet'}, badge('open', 'warn'), ' since ', h('a', {href: link(['topics', topic, 'messages'],
     {at: 'offset', place: producer.transaction, partition: producer.partition})},
-  `offset ${number(producer.transaction)}`)];
+  `offset ${number(producer.transaction)}`));
 }
 
 async function read(topic, signal) {
