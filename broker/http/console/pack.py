@@ -4,9 +4,9 @@
 usage: pack.py OUTPUT FILE...
 
 The build is named by a digest of all files; in index.html {{build}} becomes that name. The modules
-become one, and so do the style sheets: a browser asks for six files at a time, and each costs it more
-than its bytes do. Modules keep their names apart, each in a function of its own; they have to import
-as `import {a, b} from './module.js';`, export where they declare, and not in a circle.
+become one, and so do the style sheets: a browser asks for six files at a time, and each costs it
+more than its bytes do. Modules keep their names apart, each in a function of its own; they have to
+import as `import {a, b} from './module.js';`, export where they declare, and not in a circle.
 """
 import gzip
 import hashlib
