@@ -28,8 +28,10 @@ class HttpProducersTest : public HttpApiTest {
     protocol::BatchBuilder builder(options);
     builder.add({Timestamp(1'763'701'200'000), std::nullopt, "x", {}});
     storage::CommitRequest request;
-    request.appends.push_back(
-        {store->partition("orders", PartitionIndex(partition)).value(), builder.finish().value()});
+    request.appends.push_back({store->partition("orders", PartitionIndex(partition)).value(),
+                               builder.finish().value(),
+                               {},
+                               std::nullopt});
     const auto outcome = store->commit_and_wait(std::move(request));
     ASSERT_TRUE(outcome.result) << outcome.result.error().to_string();
   }
