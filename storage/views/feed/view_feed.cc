@@ -7,6 +7,7 @@
 #include "storage/views/plan/view_condition.h"
 #include "storage/views/sql/nearest.h"
 #include "storage/views/sql/parser.h"
+#include "storage/views/types/within_memory.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -31,15 +32,6 @@ std::vector<AnswerColumn> columns_of(const ViewPlan& plan) {
   return columns;
 }
 
-std::vector<Position> positions_of(const ViewPlan& plan, const ViewReader& reader) {
-  std::vector<Position> positions;
-  for (const auto& [partition, cursor] : reader.cursors()) {
-    positions.push_back({plan.source.topic, PartitionIndex(static_cast<std::int32_t>(partition)),
-                         Offset(cursor.next)});
-  }
-  return positions;
-}
-
 /// The sequence of the oldest change that is kept; nothing: none is.
 Result<std::optional<std::uint64_t>> oldest_change(ViewId id, const StateReader& state) {
   std::optional<std::uint64_t> oldest;
@@ -52,6 +44,15 @@ Result<std::optional<std::uint64_t>> oldest_change(ViewId id, const StateReader&
 }
 
 }  // namespace
+
+std::vector<Position> positions_of(const ViewPlan& plan, const ViewReader& reader) {
+  std::vector<Position> positions;
+  for (const auto& [partition, cursor] : reader.cursors()) {
+    positions.push_back({plan.source.topic, PartitionIndex(static_cast<std::int32_t>(partition)),
+                         Offset(cursor.next)});
+  }
+  return positions;
+}
 
 Result<FeedOptions> feed_of_statement(std::string_view sql) {
   RUNNEL_TRY_ASSIGN(const sql::Statement statement, sql::parse_statement(sql));
@@ -72,9 +73,11 @@ Result<FeedOptions> feed_of_statement(std::string_view sql) {
       options.snapshot = on;
     } else if (option.name.text == "progress") {
       options.progress = on;
+    } else if (option.name.text == "changes") {
+      options.every_change = on;
     } else {
       return fail(sql::error_at(option.name.place, "SUBSCRIBE has no option '" + option.name.text +
-                                                       "'; it has snapshot and progress"));
+                                                       "'; it has snapshot, progress and changes"));
     }
   }
   return options;
@@ -159,6 +162,11 @@ Status ViewFeed::settle(const Definition& view, const ViewReader& reader,
 }
 
 Result<FeedPiece> ViewFeed::next(const ReadSnapshot& snapshot, const Take& take) {
+  return within_memory("the changes of view " + options_.view,
+                       [&] { return read_next(snapshot, take); });
+}
+
+Result<FeedPiece> ViewFeed::read_next(const ReadSnapshot& snapshot, const Take& take) {
   RUNNEL_TRY_ASSIGN(const DefinitionRef view, find(snapshot));
   if (definition_ == nullptr || definition_->view != view->view) {
     RUNNEL_TRY_ASSIGN(filter_, compile_filter(*view->view));
@@ -168,11 +176,19 @@ Result<FeedPiece> ViewFeed::next(const ReadSnapshot& snapshot, const Take& take)
     return fail(ErrorCode::kInternal, "view '" + options_.view + "' has no state");
   }
   RUNNEL_TRY_ASSIGN(const auto reader, ViewReader::open(*view->view, view->id, *snapshot.state));
-  RUNNEL_TRY(settle(*view, *reader, *snapshot.state));
   FeedPiece piece;
+  if (!options_.every_change) {
+    RUNNEL_TRY(settle(*view, *reader, *snapshot.state));
+  } else if (!settle_history(snapshot, *view, *reader)) {
+    piece.empty = piece.more = true;
+    return piece;
+  }
   piece.generation = id_.generation;
+  const bool by_step = options_.every_change && !in_snapshot_;
   if (in_snapshot_) {
     RUNNEL_TRY(read_snapshot(*reader, take, piece));
+  } else if (by_step) {
+    RUNNEL_TRY(read_step(*reader, take, piece));
   } else {
     RUNNEL_TRY(read_changes(*reader, *snapshot.state, take, piece));
   }
@@ -181,8 +197,10 @@ Result<FeedPiece> ViewFeed::next(const ReadSnapshot& snapshot, const Take& take)
     piece.kind = FeedKind::kReset;
     piece.empty = false;
   }
+  if (std::exchange(owes_end_, piece.more) && !piece.more) piece.empty = false;
   if (!piece.more) {
-    piece.positions = positions_of(*view->view, *reader);
+    if (!by_step) piece.positions = positions_of(*view->view, *reader);
+    if (piece.positions.empty()) piece.positions = told_;
     const bool moved = piece.positions != told_;
     told_ = piece.positions;
     if (piece.empty && ((options_.progress && moved) || first_)) {
@@ -244,6 +262,7 @@ Status ViewFeed::read_snapshot(ViewReader& reader, const Take& take, FeedPiece& 
   RUNNEL_TRY(whole || !snapshot_begun_ ? reader.read({}, visit)
                                        : reader.read_after(snapshot_after_, visit));
   RUNNEL_TRY(status);
+  if (options_.every_change) parts_.push_back({group, !piece.more, reader.sequence()});
   if (piece.more) {
     snapshot_begun_ = true;
     snapshot_after_ = group;

@@ -4,6 +4,11 @@
 // snapshot it is given, so a subscriber that comes seldom gets each group once, as it is then, and
 // one that never comes costs nothing. The changes that a view keeps are bounded; where those behind
 // the feed's place are gone, or the view has another generation, it begins anew with all rows.
+//
+// A feed of every change gets a piece for each write of the state instead, with the rows as they
+// were behind it, from what is kept in memory of that (row_history.h); the same holds where that is
+// not kept. Its snapshot may be read over several writes: it knows which group was read when, and
+// passes over what the rows it told had already.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +22,7 @@
 #include "storage/views/engine/view_reader.h"
 #include "storage/views/query/answer.h"
 #include "storage/views/query/definitions.h"
+#include "storage/views/worker/row_history.h"
 
 namespace runnel::storage::views {
 
@@ -25,6 +31,8 @@ struct FeedOptions {
   std::string filter;     ///< a condition over the view's columns, as SQL; empty: all rows
   bool snapshot = true;   ///< begin with all rows; else behind the newest change
   bool progress = false;  ///< pieces also where positions moved and no row changed
+  /// Rows as they were behind each change, none left out, instead of the newest of each group.
+  bool every_change = false;
   struct After {
     std::uint16_t generation = 0;
     std::uint64_t sequence = 0;
@@ -65,7 +73,8 @@ class ViewFeed {
   using Take = std::function<bool(const FeedRow&)>;
   /// The next piece; bounded work, so it may be empty and have more to come. Errors end the feed:
   /// kNotFound: there is no such view (any more); kInvalidArgument: it has no changes of its own,
-  /// the filter does not fit, a row can't be computed; kUnsupported; what made the view fail.
+  /// the filter does not fit, a row can't be computed; kUnsupported; kOverloaded: there was no
+  /// memory; what made the view fail.
   [[nodiscard]] Result<FeedPiece> next(const ReadSnapshot& snapshot, const Take& take);
   [[nodiscard]] const std::string& view() const noexcept { return options_.view; }
 
@@ -75,6 +84,7 @@ class ViewFeed {
     /// It reads dimensions only: a group passes for ever or never.
     bool of_dimensions = false;
   };
+  [[nodiscard]] Result<FeedPiece> read_next(const ReadSnapshot& snapshot, const Take& take);
   [[nodiscard]] Result<DefinitionRef> find(const ReadSnapshot& snapshot) const;
   [[nodiscard]] Result<Filter> compile_filter(const ViewPlan& plan) const;
   /// Decides where to begin, and whether what was told before still holds.
@@ -89,6 +99,17 @@ class ViewFeed {
   [[nodiscard]] Result<bool> passes(std::span<const Value> outputs);
   [[nodiscard]] Status tell_gone(std::string_view key, const Take& take, bool& going_on);
   void begin_anew(const Definition& view, std::uint64_t sequence);
+
+  // every_change.cc
+  /// As settle(). False: a newer snapshot is needed, for it follows from now on only.
+  [[nodiscard]] bool settle_history(const ReadSnapshot& snapshot, const Definition& view,
+                                    const ViewReader& reader);
+  void follow(const ReadSnapshot& snapshot, const Definition& view);
+  /// The rows that were told in the snapshot have this change of the group.
+  [[nodiscard]] bool was_told(std::string_view key, std::uint64_t sequence) const;
+  [[nodiscard]] Status read_step(const ViewReader& reader, const Take& take, FeedPiece& piece);
+  [[nodiscard]] Status tell_step_group(std::string_view key, std::span<const Value> rows,
+                                       RowError error, const Take& take, bool& going_on);
 
   const FeedOptions options_;
   bool begun_ = false;
@@ -105,6 +126,20 @@ class ViewFeed {
   Filter filter_;
   std::vector<Value> outputs_;
   Arena arena_;
+  bool owes_end_ = false;  ///< the last piece had more to come
+
+  // Of every change.
+  struct SnapshotPart {
+    std::string upto;  ///< key of its last group
+    bool is_last = false;
+    std::uint64_t sequence = 0;  ///< that its rows are of
+  };
+  std::unique_ptr<RowFollower> follower_;
+  bool fresh_ = false;               ///< it follows since the last snapshot
+  std::vector<SnapshotPart> parts_;  ///< in order, until all changes behind the last are to come
+  std::size_t group_ = 0;            ///< of the step behind sequence_: the first to be told
 };
+
+[[nodiscard]] std::vector<Position> positions_of(const ViewPlan& plan, const ViewReader& reader);
 
 }  // namespace runnel::storage::views

@@ -69,11 +69,15 @@ class Definitions final : public Catalog {
   Map all_;
 };
 
+class RowHistories;
+
 /// What can be read, at one moment: all views' states are of one snapshot. Cheap to copy.
 struct ReadSnapshot {
   std::shared_ptr<const Definitions> definitions;
   std::shared_ptr<const StateReader> state;  ///< null: there is no view with state
   Store* store = nullptr;                    ///< outlives it
+  /// Of those who follow every change; outlives it. null: there are none.
+  RowHistories* histories = nullptr;
 };
 
 }  // namespace runnel::storage::views

@@ -4,6 +4,7 @@
 
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/query/reading.h"
+#include "storage/views/types/within_memory.h"
 
 namespace runnel::storage::views {
 
@@ -28,7 +29,8 @@ Result<std::unique_ptr<GroupFinder>> GroupFinder::open(const Definition& view,
   const QueryLimits limits;
   Reading reading(made->snapshot_, limits);
   note_condition(view, reading.notices);
-  RUNNEL_TRY_ASSIGN(made->reader_, open_state(view, reading));
+  RUNNEL_TRY_ASSIGN(made->reader_,
+                    within_memory("the group", [&] { return open_state(view, reading); }));
   made->positions_ = reading.take_positions();
   made->notices_ = std::move(reading.notices);
   return made;
@@ -42,14 +44,18 @@ Answer GroupFinder::make_answer() const {
   return answer;
 }
 
-Result<Answer> GroupFinder::find(std::span<const Value> key) {
+Result<Answer> GroupFinder::find(std::span<const Value> key, const QueryLimits& limits) {
+  return within_memory("the group", [&] { return find_one(key, limits); });
+}
+
+Result<Answer> GroupFinder::find_one(std::span<const Value> key, const QueryLimits& limits) {
   const ViewPlan& plan = *view_.view;
   if (key.size() != plan.keys.size()) {
     return fail(ErrorCode::kInvalidArgument,
                 "a group of view " + view_.name + " has " + std::to_string(plan.keys.size()) +
                     " columns, and " + std::to_string(key.size()) + " were given");
   }
-  if (reader_ == nullptr) return look_for(key);
+  if (reader_ == nullptr) return look_for(key, limits);
   Answer answer = make_answer();
   answer.positions = positions_;
   answer.generation = view_.id.generation;
@@ -68,7 +74,7 @@ Result<Answer> GroupFinder::find(std::span<const Value> key) {
   return answer;
 }
 
-Result<Answer> GroupFinder::look_for(std::span<const Value> key) {
+Result<Answer> GroupFinder::look_for(std::span<const Value> key, const QueryLimits& limits) {
   const ViewPlan& plan = *view_.view;
   // A session's start and end stand behind the others: they are looked at below.
   const bool session = plan.window.kind == sql::WindowKind::kSession;
@@ -78,7 +84,6 @@ Result<Answer> GroupFinder::look_for(std::span<const Value> key) {
     range.prefix.push_back(key[i]);
   }
   Answer answer = make_answer();
-  const QueryLimits limits;
   Reading reading(snapshot_, limits);
   RUNNEL_TRY(read_groups(view_, std::span(&range, 1), slots_, reading,
                          [&](std::span<const Value> groups, std::span<Value> row) -> Result<bool> {
@@ -95,9 +100,9 @@ Result<Answer> GroupFinder::look_for(std::span<const Value> key) {
 }
 
 Result<Answer> find_group(const Definition& view, std::span<const Value> key,
-                          const ReadSnapshot& snapshot) {
+                          const ReadSnapshot& snapshot, const QueryLimits& limits) {
   RUNNEL_TRY_ASSIGN(const auto finder, GroupFinder::open(view, snapshot));
-  return finder->find(key);
+  return finder->find(key, limits);
 }
 
 }  // namespace runnel::storage::views

@@ -24,14 +24,16 @@ class GroupFinder {
   GroupFinder& operator=(const GroupFinder&) = delete;
 
   /// One group by its whole key (the group columns in GROUP BY order): no rows where there is none.
-  /// Errors: as run_query().
-  [[nodiscard]] Result<Answer> find(std::span<const Value> key);
+  /// Errors: as run_query(); `limits` hold for groups that have to be looked for, of a view of
+  /// views or of sessions, and a group that has an entry of its own is read whatever they are.
+  [[nodiscard]] Result<Answer> find(std::span<const Value> key, const QueryLimits& limits = {});
 
  private:
   GroupFinder(const Definition& view, const ReadSnapshot& snapshot);
   /// An answer without rows.
   [[nodiscard]] Answer make_answer() const;
-  [[nodiscard]] Result<Answer> look_for(std::span<const Value> key);
+  [[nodiscard]] Result<Answer> find_one(std::span<const Value> key, const QueryLimits& limits);
+  [[nodiscard]] Result<Answer> look_for(std::span<const Value> key, const QueryLimits& limits);
 
   const Definition& view_;
   const ReadSnapshot snapshot_;

@@ -7,6 +7,7 @@
 #include "storage/views/query/collector.h"
 #include "storage/views/query/lookup.h"
 #include "storage/views/query/pipeline.h"
+#include "storage/views/types/within_memory.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -89,10 +90,8 @@ ColumnRole role_of(const ViewPlan* view, const QueryPlan& plan, const OutputPlan
   return view->outputs[*column].key ? ColumnRole::kDimension : ColumnRole::kMeasure;
 }
 
-}  // namespace
-
-Result<Answer> run_query(const sql::Query& query, std::string_view sql,
-                         const ReadSnapshot& snapshot, const QueryLimits& limits) {
+Result<Answer> answer_query(const sql::Query& query, std::string_view sql,
+                            const ReadSnapshot& snapshot, const QueryLimits& limits) {
   if (query.beyond) return run_beyond(sql, snapshot, limits);
   RUNNEL_TRY_ASSIGN(const auto zone, zone_of(query, *snapshot.definitions));
   RUNNEL_TRY_ASSIGN(const QueryPlan plan, bind_query(query, *snapshot.definitions, zone));
@@ -121,6 +120,13 @@ Result<Answer> run_query(const sql::Query& query, std::string_view sql,
   }
   answer.notices = std::move(reading.notices);
   return answer;
+}
+
+}  // namespace
+
+Result<Answer> run_query(const sql::Query& query, std::string_view sql,
+                         const ReadSnapshot& snapshot, const QueryLimits& limits) {
+  return within_memory("the query", [&] { return answer_query(query, sql, snapshot, limits); });
 }
 
 }  // namespace runnel::storage::views

@@ -50,6 +50,7 @@ struct QueryLimits {
 /// One group of a view by its whole key (the group columns in GROUP BY order): no rows where there
 /// is none. Many questions at once: group_finder.h.
 [[nodiscard]] Result<Answer> find_group(const Definition& view, std::span<const Value> key,
-                                        const ReadSnapshot& snapshot);
+                                        const ReadSnapshot& snapshot,
+                                        const QueryLimits& limits = {});
 
 }  // namespace runnel::storage::views

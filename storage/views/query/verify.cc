@@ -5,6 +5,7 @@
 #include "storage/views/query/lookup.h"
 #include "storage/views/query/memory_state.h"
 #include "storage/views/query/topic_reader.h"
+#include "storage/views/types/within_memory.h"
 #include "storage/views/worker/view_rows.h"
 
 namespace runnel::storage::views {
@@ -255,7 +256,8 @@ Result<Answer> verify(const sql::Verify& statement, const ReadSnapshot& snapshot
                 "the state of view " + what->name + " is not in the snapshot");
   }
   Reading reading(snapshot, limits);
-  RUNNEL_TRY_ASSIGN(Answer answer, Verification(*what, reading).run());
+  RUNNEL_TRY_ASSIGN(Answer answer,
+                    within_memory("VERIFY", [&] { return Verification(*what, reading).run(); }));
   if (!what->view->joins.empty() && answer.rows[0][2].as_bigint() > 0) {
     answer.notices.emplace_back(
         "each record met the joined tables' rows as of its time: a row that came later than "

@@ -11,6 +11,7 @@
 #include "storage/views/query/reading.h"
 #include "storage/views/sql/nearest.h"
 #include "storage/views/types/time_text.h"
+#include "storage/views/types/within_memory.h"
 #include "storage/views/types/zone.h"
 
 namespace runnel::storage::views {
@@ -368,10 +369,12 @@ Result<std::string> condition_of_key(const ViewPlan& view, const std::vector<std
 Result<RowsPage> read_page(const PageRequest& request, const ReadSnapshot& snapshot,
                            const QueryLimits& limits) {
   RUNNEL_TRY_ASSIGN(const DefinitionRef view, find_view(request.view, snapshot));
-  Reading reading(snapshot, limits);
-  Pager pager(request, *view, reading);
-  RUNNEL_TRY(pager.prepare());
-  return pager.read();
+  return within_memory("the rows of view " + request.view, [&]() -> Result<RowsPage> {
+    Reading reading(snapshot, limits);
+    Pager pager(request, *view, reading);
+    RUNNEL_TRY(pager.prepare());
+    return pager.read();
+  });
 }
 
 Result<std::optional<ViewVersion>> version_of(const Definition& view,

@@ -183,6 +183,7 @@ bool Service::start_runner(const Task& task, std::vector<RunnerView> views,
   options.views = std::move(views);
   options.builder = options.views.front().plan && !options.views.front().stored.built;
   options.cache_bytes = cache_bytes;
+  options.histories = &histories_;
   auto opened = TopicRunner::open(store_, *state, *options_.clock, std::move(options));
   if (!opened && opened.error().code() == ErrorCode::kUnknownTopic) {
     fail_versions({{first, opened.error().within(name)}});
@@ -306,6 +307,7 @@ void Service::look_after() {
     running = runners_;
   }
   for (const auto& [task, runner] : running) runner->note_lag();
+  histories_.tidy([this](ViewId id) RUNNEL_REQUIRES(changes_) { return is_known(id); });
   const bool outdated = std::any_of(running.begin(), running.end(),
                                     [](const auto& each) { return each.second->is_outdated(); });
   if (outdated || again_) reconcile();

@@ -24,7 +24,10 @@ class Service final : public ViewService {
  public:
   using Steady = std::chrono::steady_clock;
 
-  Service(Store& store, ViewServiceOptions options) : store_(store), options_(std::move(options)) {}
+  Service(Store& store, ViewServiceOptions options)
+      : store_(store),
+        options_(std::move(options)),
+        histories_(options_.history_bytes, options_.memory_bytes / 8) {}
   ~Service() override { stop(); }
   [[nodiscard]] Status start();
   void stop() override;
@@ -211,6 +214,7 @@ class Service final : public ViewService {
 
   Store& store_;
   const ViewServiceOptions options_;
+  mutable RowHistories histories_;
 
   Mutex changes_;
   Entries entries_ RUNNEL_GUARDED_BY(changes_);

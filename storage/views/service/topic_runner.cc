@@ -57,6 +57,9 @@ Result<std::shared_ptr<TopicRunner>> TopicRunner::open(Store& store, StateStore&
     // Nobody can have read a view that is being built.
     fold.keep_changes = made->options_.builder ? 0 : kChangesKept;
     views.push_back({view.plan.get(), fold, view.stored.start});
+    if (made->options_.histories != nullptr) {
+      views.back().history = made->options_.histories->of(view.id);
+    }
     if (!made->options_.builder && view.plan->options.changelog_topic) {
       RUNNEL_TRY_ASSIGN(made->changelog_, Changelog::open(store, clock, *view.plan, view.id));
       views.back().output = made->changelog_.get();

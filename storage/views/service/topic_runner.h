@@ -36,6 +36,7 @@ struct TopicRunnerOptions {
   std::vector<RunnerView> views;
   bool builder = false;                ///< builds one view, alone
   std::size_t cache_bytes = 1u << 20;  ///< of each view
+  RowHistories* histories = nullptr;   ///< outlives its opening
 };
 
 /// Thread safe, except run(), stop() and round().

@@ -112,7 +112,7 @@ Result<std::vector<Answer>> Service::execute(std::string_view text, const QueryL
 
 ReadSnapshot Service::snapshot() const {
   const MutexLock lock(mutex_);
-  return {definitions_, state_ ? state_->snapshot() : nullptr, &store_};
+  return {definitions_, state_ ? state_->snapshot() : nullptr, &store_, &histories_};
 }
 
 }  // namespace runnel::storage::views

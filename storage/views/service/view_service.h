@@ -17,6 +17,7 @@
 #include "storage/views/query/answer.h"
 #include "storage/views/query/definitions.h"
 #include "storage/views/query/query.h"
+#include "storage/views/worker/row_history.h"
 
 namespace runnel::storage::views {
 
@@ -29,6 +30,9 @@ struct ViewServiceOptions {
   FileSystem* file_system = &FileSystem::posix();
   /// Of state caches, memtables and groups in memory, of all views together.
   std::uint64_t memory_bytes = 160u << 20;
+  /// Of the changes of one view that are kept for those who follow each of them; of all together an
+  /// eighth of `memory_bytes` at most.
+  std::size_t history_bytes = kHistoryBytes;
   Clock* clock = &Clock::system();
   LogSink log;
 };

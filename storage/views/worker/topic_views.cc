@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "storage/views/types/within_memory.h"
 #include "storage/views/worker/committed_records.h"
 
 namespace runnel::storage::views {
@@ -80,6 +81,30 @@ std::uint64_t TopicViews::letters(std::size_t view) const {
 }
 
 Result<bool> TopicViews::round() {
+  try {
+    if (tainted_) discard();
+    tainted_ = false;
+    auto done = try_round();
+    if (done) took_all_.reset();
+    return done;
+  } catch (const std::bad_alloc&) {
+    tainted_ = true;
+  }
+  return fail(out_of_memory());
+}
+
+Error TopicViews::out_of_memory() {
+  const Error why = no_memory_for("view " + views_[at_work_].what.plan->name);
+  if (took_all_ == at_work_ && views_[at_work_].fold != nullptr) {
+    stop_view(at_work_, why);
+    took_all_.reset();
+  } else {
+    took_all_ = at_work_;
+  }
+  return why;
+}
+
+Result<bool> TopicViews::try_round() {
   share_memory();
   const auto until = std::chrono::steady_clock::now() + options_.patience;
   RUNNEL_TRY(begin_outputs());
@@ -220,6 +245,7 @@ Status TopicViews::fold_batch(std::size_t partition, Offset from, Offset end, By
     rows_.begin(PartitionIndex(static_cast<std::int32_t>(number)), record);
     for (std::size_t v = 0; v < views_.size(); ++v) {
       if (views_[v].fold == nullptr) continue;
+      at_work_ = v;
       const Status folded = views_[v].fold->add(number, rows_.row(v));
       if (!folded) {
         RUNNEL_TRY(judge(v, folded.error().within(place_of(partition, record.offset.value()))));
@@ -239,6 +265,7 @@ Status TopicViews::fold_batch(std::size_t partition, Offset from, Offset end, By
 }
 
 Status TopicViews::write(std::size_t view) {
+  at_work_ = view;
   ViewFold& fold = *views_[view].fold;
   ViewOutput* const output = views_[view].what.output;
   if (output != nullptr) {
@@ -246,12 +273,32 @@ Status TopicViews::write(std::size_t view) {
     if (output->holds(state)) return {};
   }
   StateWrites writes;
+  const std::uint64_t before = fold.sequence();
   Status done = fold.prepare(writes);
   if (done && output != nullptr) done = output->pass(state_, writes);
   if (done && !writes.empty()) done = state_.apply(writes);
   if (!done) return judge(view, done.error());
   fold.committed();
-  return {};
+  const Status told = tell_history(view, before);
+  return told ? Status() : judge(view, told.error());
+}
+
+Status TopicViews::tell_history(std::size_t view, std::uint64_t before) {
+  const TopicView& what = views_[view].what;
+  const std::uint64_t sequence = views_[view].fold->sequence();
+  if (what.history == nullptr || sequence == before) return {};
+  if (!what.history->is_followed()) {
+    what.history->skip(sequence);
+    return {};
+  }
+  const auto step =
+      RowStep::read(*what.plan, what.options.id, state_, sequence, what.history->most_bytes());
+  if (step && *step != nullptr) {
+    what.history->add(*step);
+  } else {
+    what.history->skip(sequence);
+  }
+  return step ? Status() : fail(step.error());
 }
 
 Status TopicViews::write_all() {

@@ -15,6 +15,7 @@
 #include "protocol/record_batch/record_batch.h"
 #include "storage/store.h"
 #include "storage/views/engine/fold.h"
+#include "storage/views/worker/row_history.h"
 
 namespace runnel::storage::views {
 
@@ -73,6 +74,8 @@ struct TopicView {
   FoldOptions options;
   StartOffsets start{};
   ViewOutput* output = nullptr;  ///< outlives the worker; such a view has no others beside it
+  std::shared_ptr<RowHistory>
+      history{};  ///< is told each write's rows, if they are wanted; or null
 };
 
 struct TopicViewsOptions {
@@ -97,8 +100,8 @@ class TopicViews final : public TopicRounds {
   /// Takes what is there of every partition, up to fetch_bytes (more: `patience`); true: there was
   /// something. After an error (kIo, kLowSpace) nothing is lost, and the next round begins where
   /// the state is. A view that can't go on is left out from then on: failure(). It can't where its
-  /// state or the log is damaged, where the topic is gone, and where records went (by retention,
-  /// say) before it read them.
+  /// state or the log is damaged, where the topic is gone, where records went (by retention, say)
+  /// before it read them, and where it finds no memory two rounds in a row (kOverloaded).
   [[nodiscard]] Result<bool> round() override;
 
   /// The partitions by number, as they were at the start.
@@ -129,6 +132,9 @@ class TopicViews final : public TopicRounds {
   TopicViews(Store& store, StateStore& state, RowMaker& rows, TopicViewsOptions options)
       : store_(store), state_(state), rows_(rows), options_(std::move(options)) {}
   [[nodiscard]] Status open_view(std::size_t view);
+  [[nodiscard]] Result<bool> try_round();
+  /// What was begun is dropped; a view that took the memory twice in a row stops.
+  [[nodiscard]] Error out_of_memory();
   void share_memory();
   [[nodiscard]] Result<SourceOffsets> state_of(std::size_t view);
   [[nodiscard]] Status begin_outputs();
@@ -143,6 +149,8 @@ class TopicViews final : public TopicRounds {
   [[nodiscard]] Status fold_batch(std::size_t partition, Offset from, Offset end, Bytes batch);
   [[nodiscard]] Status write(std::size_t view);
   [[nodiscard]] Status write_all();
+  /// The view's history is told what was written behind the change `before`.
+  [[nodiscard]] Status tell_history(std::size_t view, std::uint64_t before);
   /// Stops the views that have not read what is no longer there.
   [[nodiscard]] Status stop_behind(std::size_t partition, Offset log_start);
   /// The log's error: ends the views, or is to be tried again.
@@ -162,6 +170,10 @@ class TopicViews final : public TopicRounds {
   std::vector<View> views_;
   std::vector<Offset> from_;  ///< by partition: the least cursor
   bool backlog_ = false;      ///< a read brought as much as it may
+  std::size_t at_work_ = 0;   ///< the view that is folded or written
+  bool tainted_ = false;      ///< a round ended in the middle: the folds are to be discarded
+  std::optional<std::size_t>
+      took_all_;  ///< the view at which there was no memory, the round before
   std::atomic<std::uint64_t> records_{0};
   std::atomic<std::size_t> failed_{0};
   std::atomic<std::size_t> cache_bytes_{0};  ///< 0: as it is

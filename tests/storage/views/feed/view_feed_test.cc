@@ -299,6 +299,8 @@ TEST_F(FeedTest, AStatementSaysWhatToFollow) {
   const auto plain = feed_of_statement("SUBSCRIBE totals");
   ASSERT_TRUE(plain);
   EXPECT_TRUE(plain->snapshot);
+  EXPECT_FALSE(plain->every_change);
+  EXPECT_TRUE(feed_of_statement("SUBSCRIBE totals WITH (changes)")->every_change);
   EXPECT_FALSE(feed_of_statement("SELECT 1"));
   EXPECT_FALSE(feed_of_statement("SUBSCRIBE totals WITH (speed = '1')"));
   EXPECT_FALSE(feed_of_statement("SUBSCRIBE totals WITH (snapshot = 'maybe')"));

@@ -151,6 +151,39 @@ TEST_F(QueryTest, AGroupOfAViewOfAViewIsFoundToo) {
       find_group(*snapshot.definitions->find("by_size"), std::vector{Value::bigint(60)}, snapshot);
   ASSERT_TRUE(found) << found.error().to_string();
   EXPECT_EQ(rows_of(*found), "60 | 100\n");
+  QueryLimits late;
+  late.deadline = std::chrono::steady_clock::time_point::min();
+  const auto timed_out = find_group(*snapshot.definitions->find("by_size"),
+                                    std::vector{Value::bigint(60)}, snapshot, late);
+  ASSERT_FALSE(timed_out) << "all groups of the other view are read for it";
+  EXPECT_EQ(timed_out.error().code(), ErrorCode::kTimeout);
+}
+
+/// A state that takes more memory than there is.
+class Endless final : public StateReader {
+ public:
+  [[nodiscard]] Result<bool> get(std::string_view, std::string&) const override {
+    throw std::bad_alloc();
+  }
+  [[nodiscard]] Status scan(std::string_view, std::string_view, const Visit&) const override {
+    throw std::bad_alloc();
+  }
+};
+
+TEST_F(QueryTest, AQuestionWithoutMemoryFailsAndNothingElse) {
+  session.wait_applied();
+  ReadSnapshot snapshot = session.service().snapshot();
+  snapshot.state = std::make_shared<Endless>();
+  const auto found =
+      find_group(*snapshot.definitions->find("totals"), std::vector{Value::text("c7")}, snapshot);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code(), ErrorCode::kOverloaded);
+  const std::string sql = "SELECT * FROM totals";
+  const auto statement = sql::parse_statement(sql);
+  ASSERT_TRUE(statement);
+  const auto rows = run_query(std::get<sql::Query>(*statement), sql, snapshot, {});
+  ASSERT_FALSE(rows);
+  EXPECT_EQ(rows.error().code(), ErrorCode::kOverloaded);
 }
 
 /// A state that is not what the log gives: one entry is left out, or another's value stands there.

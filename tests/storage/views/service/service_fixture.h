@@ -33,6 +33,7 @@ class ServiceFixture : public StoreTest {
     made.directory = "data/views";
     made.file_system = &fs;
     made.memory_bytes = 16u << 20;
+    made.history_bytes = history_bytes;
     made.clock = &clock;
     made.log = [this](LogLevel level, std::string_view text) {
       const std::lock_guard lock(log_mutex);
@@ -154,6 +155,7 @@ class ServiceFixture : public StoreTest {
     return status(view);
   }
 
+  std::size_t history_bytes = kHistoryBytes;
   std::mutex log_mutex;
   std::vector<std::string> logged;
   std::unique_ptr<ViewService> service;

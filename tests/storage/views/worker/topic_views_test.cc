@@ -36,13 +36,15 @@ class PlainRows final : public RowMaker {
     donation_.campaign = text_.substr(0, blank);
     donation_.cents = std::stoll(text_.substr(blank));
   }
-  FoldRow row(std::size_t) override {
+  FoldRow row(std::size_t view) override {
+    if (making) making(view);
     FoldRow row = row_of(donation_, plan_, values_);
     row.raw = text_;
     return row;
   }
   std::uint64_t records = 0;
   std::function<void()> preparing;
+  std::function<void(std::size_t view)> making;
 
  private:
   const ViewPlan& plan_;
@@ -143,6 +145,22 @@ class TopicViewsTest : public StoreTest {
   std::unique_ptr<StateStore> state;
   std::unique_ptr<TopicViews> views;
 };
+
+TEST_F(TopicViewsTest, AViewWithoutMemoryStopsAndTheOthersGoOn) {
+  give({"sea 100"});
+  rows.making = [](std::size_t view) {
+    if (view == 1) throw std::bad_alloc();
+  };
+  for (const std::size_t failed : {0u, 1u}) {
+    const auto round = views->round();
+    ASSERT_FALSE(round);
+    EXPECT_EQ(round.error().code(), ErrorCode::kOverloaded);
+    EXPECT_EQ(views->failures(), failed) << "the first time may pass";
+  }
+  EXPECT_EQ(views->failure(1)->code(), ErrorCode::kOverloaded);
+  catch_up();
+  EXPECT_EQ(rows_of(plan, *state), Rows{"sea | 1 | 1.00"});
+}
 
 TEST_F(TopicViewsTest, TheViewsHaveWhatTheLogHas) {
   give({"sea 100", "sky 50", "nonsense"});
