@@ -196,6 +196,7 @@ Result<Answer> Service::resume(Entry entry) {
       BoundVersion bound = entry.bound.back();
       entry.stored.versions.front().built = false;  // not kept beside
       RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));
+      entry.stored.versions.back().lost = true;
       answer.notices.push_back(entry.stored.name + " is computed anew from the log");
     }
   }

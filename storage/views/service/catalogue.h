@@ -29,6 +29,7 @@ struct Entry {
   StoredDefinition stored;
   std::vector<BoundVersion> bound;  ///< one a version
   std::optional<Error> unreadable;  ///< the stored bytes are no definition that this version knows
+  std::uint32_t first_generation = 0;  ///< of a new one: its versions have no lesser generation
 
   [[nodiscard]] bool is_view() const noexcept { return stored.kind == sql::ObjectKind::kView; }
   [[nodiscard]] const StoredVersion* current() const noexcept {

@@ -13,13 +13,19 @@ constexpr std::size_t kNumberDigits = 8;
 constexpr sql::ObjectKind kKinds[] = {sql::ObjectKind::kSource, sql::ObjectKind::kTable,
                                       sql::ObjectKind::kView, sql::ObjectKind::kStream};
 
+/// Stored: never renumbered.
+constexpr std::uint8_t kUnbuilt = 0;
+constexpr std::uint8_t kBuilt = 1;
+constexpr std::uint8_t kLost = 2;
+
 std::uint8_t number_of(sql::ObjectKind kind) {
   const auto* const at = std::find(std::begin(kKinds), std::end(kKinds), kind);
   return static_cast<std::uint8_t>(at - std::begin(kKinds));
 }
 
 void encode_version(const StoredVersion& version, ByteWriter& out) {
-  out.le(version.generation).le(std::uint8_t{version.built}).text(version.sql);
+  out.le(version.generation).le(version.built ? kBuilt : version.lost ? kLost : kUnbuilt);
+  out.text(version.sql);
   out.uvarint(version.inputs.size());
   for (const std::string& input : version.inputs) out.text(input);
   out.uvarint(version.altered.size());
@@ -38,7 +44,9 @@ void encode_version(const StoredVersion& version, ByteWriter& out) {
 StoredVersion decode_version(ByteReader& in) {
   StoredVersion version;
   version.generation = in.le<std::uint16_t>();
-  version.built = in.le<std::uint8_t>() != 0;
+  const auto progress = in.le<std::uint8_t>();
+  version.built = progress == kBuilt;
+  version.lost = progress == kLost;
   version.sql = in.text();
   for (std::uint64_t left = in.uvarint(); left > 0 && in.ok(); --left) {
     version.inputs.emplace_back(in.text());

@@ -1,12 +1,14 @@
 // Definitions as the store keeps them: an entry each in its state map, so that they are durable,
 // in order with everything else, and in every backup.
 //
-//   key    "view/" and the definition's number as 8 hex digits; "view/next": the next number u32
+//   key    "view/" and the definition's number as 8 hex digits; "view/next": the next number u32;
+//          "view/gone/" and a view's name: the last generation u16 of one that was dropped, behind
+//          which one of the same name begins; "view/gone/" alone: of all others that were
 //   value  format u8 = 1, name block, kind u8 (0 source, 1 table, 2 view, 3 stream), paused u8,
 //          created i64 (ms), versions uv, then of each:
-//            generation u16, built u8, text block, inputs uv, blocks, altered uv, pairs of blocks,
-//            topic id 16 bytes, start uv, pairs of partition uv, offset uv,
-//            skipped u64, failure u16 (0: none), its message block
+//            generation u16, built u8 (0, 1, or 2: it was, and its state was lost), text block,
+//            inputs uv, blocks, altered uv, pairs of blocks, topic id 16 bytes, start uv, pairs of
+//            partition uv, offset uv, skipped u64, failure u16 (0: none), its message block
 //
 // Little-endian; uv and block as in view-state.md. Format, name and kind stay where they are in
 // every format to come. docs/formats/view-definitions.md is the page with a worked example.
@@ -29,13 +31,18 @@ namespace runnel::storage::views {
 
 inline constexpr std::string_view kDefinitionPrefix = "view/";
 inline constexpr std::string_view kNextNumberKey = "view/next";
+inline constexpr std::string_view kGonePrefix = "view/gone/";
+/// Names of views that were dropped, each with its last generation; of more, the greatest is known.
+inline constexpr std::size_t kMaxGoneNames = 10'000;
 
 inline constexpr std::uint16_t kFirstGeneration = 1;
 
 /// How a definition reads at one time. Replacing a view makes the next one beside it.
 struct StoredVersion {
   std::uint16_t generation = kFirstGeneration;
-  bool built = false;               ///< it was as far as the topic once
+  bool built = false;  ///< it was as far as the topic once
+  /// It was built and read, and its state, which was lost, is computed again.
+  bool lost = false;
   std::string sql;                  ///< the statement, as it was written
   std::vector<std::string> inputs;  ///< the statements of the sources and tables that it reads
   std::vector<std::pair<std::string, std::string>> altered;  ///< options of ALTER, in order

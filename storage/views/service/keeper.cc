@@ -48,12 +48,46 @@ Status Service::save(const std::vector<Entry>& changed, const std::vector<std::u
   }
   for (const std::uint32_t number : gone) request.state.push_back({definition_key(number), {}});
   for (const auto& [key, value] : more) request.state.push_back({key, value});
+  Gone names = gone_;
+  note_names(changed, gone, names, request.state);
   ByteWriter next;
   next.le(next_number_);
   request.state.push_back({std::string(kNextNumberKey), next.take()});
   CommitOutcome outcome = store_.commit_and_wait(std::move(request));
   if (!outcome.result) return fail(outcome.result.error().within("the definition was not kept"));
+  gone_ = std::move(names);
   return {};
+}
+
+void Service::note_names(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone,
+                         Gone& names, std::vector<StateChange>& writes) const {
+  const auto write = [&](const std::string& name, std::uint16_t generation) {
+    ByteWriter value;
+    value.le(generation);
+    writes.push_back({std::string(kGonePrefix) + name, value.take()});
+  };
+  for (const std::uint32_t number : gone) {
+    const auto found = entries_.find(number);
+    if (found == entries_.end() || !found->second.is_view()) continue;
+    const StoredDefinition& stored = found->second.stored;
+    std::uint16_t last = 0;
+    for (const StoredVersion& one : stored.versions) last = std::max(last, one.generation);
+    if (last == 0) continue;  // a definition that can't be read
+    if (names.last.size() >= kMaxGoneNames) {
+      const auto least = std::min_element(names.last.begin(), names.last.end(),
+                                          [](auto& a, auto& b) { return a.second < b.second; });
+      names.of_others = std::max(names.of_others, least->second);
+      writes.push_back({std::string(kGonePrefix) + least->first, {}});
+      write({}, names.of_others);
+      names.last.erase(least);
+    }
+    names.last[stored.name] = last;
+    write(stored.name, last);
+  }
+  for (const Entry& entry : changed) {
+    if (names.last.erase(entry.stored.name) == 0) continue;
+    writes.push_back({std::string(kGonePrefix) + entry.stored.name, {}});
+  }
 }
 
 void Service::publish() {
@@ -74,7 +108,7 @@ void Service::publish() {
       if (!version.built && !problem && !entry.stored.paused) unbuilt.insert(entry.stored.name);
       // Whoever waits does not wait for a new view's backfill, but for one that lost its state and
       // is computed again: it was read before.
-      const bool is_read = version.built || version.generation > kFirstGeneration;
+      const bool is_read = version.built || version.lost;
       if (v == 0 && !problem && is_read && !entry.stored.paused && entry.bound[v].has_state()) {
         busy.insert(task_of({number, version.generation}, version, entry.bound[v]));
       }

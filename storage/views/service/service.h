@@ -142,6 +142,15 @@ class Service final : public ViewService {
   [[nodiscard]] Status save(const std::vector<Entry>& changed,
                             const std::vector<std::uint32_t>& gone, const StateEntries& more = {})
       RUNNEL_REQUIRES(changes_);
+  /// Views that were dropped, by name: their last generations. A place in the changes names a
+  /// generation, so none is given twice to views of one name.
+  struct Gone {
+    std::map<std::string, std::uint16_t> last;
+    std::uint16_t of_others = 0;  ///< the greatest of those that are no longer known by name
+  };
+  /// What the changes make of it.
+  void note_names(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone,
+                  Gone& names, std::vector<StateChange>& writes) const RUNNEL_REQUIRES(changes_);
   void publish() RUNNEL_REQUIRES(changes_);
   /// Has exactly those runners run that should.
   void reconcile() RUNNEL_REQUIRES(changes_);
@@ -219,6 +228,7 @@ class Service final : public ViewService {
   Mutex changes_;
   Entries entries_ RUNNEL_GUARDED_BY(changes_);
   std::uint32_t next_number_ RUNNEL_GUARDED_BY(changes_) = 1;
+  Gone gone_ RUNNEL_GUARDED_BY(changes_);
   bool again_ RUNNEL_GUARDED_BY(changes_) = false;          ///< a runner could not be started yet
   bool state_missing_ RUNNEL_GUARDED_BY(changes_) = false;  ///< it is needed and could not be had
   std::vector<std::string> touched_ RUNNEL_GUARDED_BY(changes_);  ///< by the last change()

@@ -192,6 +192,7 @@ Status Service::begin_anew(Entry& entry, const std::string& why, StateEntries& p
   entry.stored.paused = paused;
   StoredVersion& now = versions.back();
   now.built = false;
+  now.lost = true;
   now.failure = std::move(failure);
   const auto name = store_.topic_name(now.topic);
   const auto topic = name ? store_.describe_topic(*name) : Result<TopicInfo>(fail(name.error()));

@@ -151,6 +151,8 @@ Entry Service::new_entry(const std::string& name, sql::ObjectKind kind) {
   entry.stored.name = name;
   entry.stored.kind = kind;
   entry.stored.created = options_.clock->now();
+  const auto known = gone_.last.find(name);
+  entry.first_generation = 1u + (known == gone_.last.end() ? gone_.of_others : known->second);
   return entry;
 }
 
@@ -194,14 +196,17 @@ Result<StoredVersion> Service::make_version(const sql::Query& query, const std::
 
 Status Service::put_version(Entry& entry, StoredVersion version, BoundVersion bound) {
   auto& versions = entry.stored.versions;
+  std::uint32_t generation = std::max<std::uint32_t>(version.generation, entry.first_generation);
   for (const StoredVersion& other : versions) {
-    if (other.generation == kMaxGeneration) {
-      return fail(ErrorCode::kInvalidArgument,
-                  entry.stored.name + " was replaced too often; drop it and create it");
-    }
-    version.generation = std::max<std::uint16_t>(version.generation,
-                                                 static_cast<std::uint16_t>(other.generation + 1));
+    generation = std::max<std::uint32_t>(generation, other.generation + 1u);
   }
+  if (generation > kMaxGeneration) {
+    return fail(ErrorCode::kInvalidArgument, entry.stored.name + " was made anew " +
+                                                 std::to_string(kMaxGeneration) +
+                                                 " times; create it under another name");
+  }
+  version.generation = static_cast<std::uint16_t>(generation);
+  version.lost = false;
   version.built = !bound.has_state();
   version.failure.reset();
   entry.stored.paused = false;

@@ -38,6 +38,14 @@ Status Service::start() {
       if (!in.at_end()) return fail(ErrorCode::kCorrupt, "the entry " + key + " is damaged");
       continue;
     }
+    if (key.starts_with(kGonePrefix)) {
+      ByteReader in(as_bytes(value));
+      const auto generation = in.le<std::uint16_t>();
+      if (!in.at_end()) return fail(ErrorCode::kCorrupt, "the entry " + key + " is damaged");
+      const std::string name = key.substr(kGonePrefix.size());
+      (name.empty() ? gone_.of_others : gone_.last[name]) = generation;
+      continue;
+    }
     const auto number = definition_number(key);
     if (!number)
       return fail(ErrorCode::kCorrupt, "the entry " + key + " has no name of a definition");

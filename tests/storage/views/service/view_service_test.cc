@@ -362,5 +362,26 @@ TEST_F(ViewServiceTest, OptionsThatChangeTheStateBuildItAnew) {
   EXPECT_EQ(rows("days").size(), 1u) << "what the log no longer has is not given up";
 }
 
+TEST_F(ViewServiceTest, NoGenerationIsGivenTwiceToAName) {
+  const auto generation = [&](const std::string& name) {
+    return service->snapshot().definitions->find(name)->id.generation;
+  };
+  const std::string create = "CREATE MATERIALIZED VIEW totals AS SELECT COUNT(*) FROM donations";
+  create_totals();
+  EXPECT_EQ(generation("totals"), 1);
+  run("DROP MATERIALIZED VIEW totals");
+  restart();
+  run(create);
+  EXPECT_EQ(generation("totals"), 2) << "a place in the changes of the first is none in these";
+  run("CREATE OR REPLACE MATERIALIZED VIEW totals AS SELECT MAX(amount) FROM donations");
+  wait_until([&] { return generation("totals") == 3; });
+  run("DROP SOURCE donations CASCADE");
+  create_source();
+  run(create);
+  EXPECT_EQ(generation("totals"), 4);
+  run("CREATE MATERIALIZED VIEW other AS SELECT COUNT(*) FROM donations");
+  EXPECT_EQ(generation("other"), 1);
+}
+
 }  // namespace
 }  // namespace runnel::storage::views
