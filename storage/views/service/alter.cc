@@ -9,15 +9,16 @@ namespace {
 
 enum class Effect : std::uint8_t {
   kNone,       ///< on what the state says
-  kFromNowOn,  ///< on records that are folded from now on
-  kEverything  ///< the state is another one
+  kPossible,   ///< the state is another one; what is there can stay, if the log does not give it
+               ///< anew
+  kEverything  ///< the state is another one, and nothing of it can stay
 };
 
 Effect effect_of(const std::string& option, const ViewPlan& plan) {
   if (option == "backfill" || option == "backfill_rate") return Effect::kNone;
-  if (option == "late" || option == "max_groups") return Effect::kFromNowOn;
+  if (option == "late" || option == "max_groups" || option == "max_ahead") return Effect::kPossible;
   // Where windows never went, nobody has written down when they should.
-  if (option == "retention" && plan.options.retention_micros) return Effect::kFromNowOn;
+  if (option == "retention" && plan.options.retention_micros) return Effect::kPossible;
   return Effect::kEverything;
 }
 
@@ -89,14 +90,20 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
   Answer answer;
   answer.tag = "ALTER " + words;
   const auto known = definitions();
-  const bool rebuilds = effect == Effect::kEverything && before.has_state();
+  std::optional<std::string> gone;
+  if (effect != Effect::kNone && before.has_state()) {
+    RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(before.view->source.topic));
+    gone = missing(topic, changed.stored.versions.back());
+  }
+  const bool rebuilds = before.has_state() && (effect == Effect::kEverything ||
+                                               (effect == Effect::kPossible && !gone.has_value()));
   if (rebuilds) {
     StoredVersion version = changed.stored.versions.back();
-    RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(before.view->source.topic));
-    if (const auto gone = missing(topic, version)) {
+    if (gone) {
       return fail(sql::error_at(statement.name.place,
                                 "this needs the view to be built anew, and the log of " +
-                                    topic.name + " no longer has all that is in it (" + *gone +
+                                    before.view->source.topic +
+                                    " no longer has all that is in it (" + *gone +
                                     "); CREATE OR REPLACE builds it of what is there"));
     }
     BoundVersion bound = bind_version(version, *known);
@@ -113,14 +120,34 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
                                                             "again, for ever"));
       }
     }
-    if (effect == Effect::kFromNowOn) {
+    if (effect == Effect::kPossible && before.has_state()) {
+      RUNNEL_TRY(begin_changes_anew(entry));
       answer.notices.push_back(
-          "this holds for what is read from now on; what was left out or has expired does not "
-          "come back");
+          "the log no longer has all that is in " + entry.stored.name + " (" + *gone +
+          "), so this holds for what is read from now on; what was left out or has expired does "
+          "not come back");
     }
   }
   RUNNEL_TRY(change({std::move(changed)}, {}));
   return answer;
+}
+
+Status Service::begin_changes_anew(const Entry& entry) {
+  std::shared_ptr<StateStore> state;
+  {
+    const MutexLock lock(mutex_);
+    state = state_;
+  }
+  again_ = true;  // whoever is stopped here goes on, whatever becomes of the rest
+  StateWrites writes;
+  for (std::size_t v = 0; v < entry.bound.size(); ++v) {
+    if (!entry.bound[v].has_state() || !state) continue;
+    const StoredVersion& version = entry.stored.versions[v];
+    const ViewId id{entry.stored.number, version.generation};
+    remove_runner(task_of(id, version, entry.bound[v]));
+    RUNNEL_TRY(leap_sequence(*state, id, writes));
+  }
+  return state ? state->apply(writes) : Status();
 }
 
 Result<std::int64_t> Service::next_of(const Entry& entry, const StoredVersion& version,

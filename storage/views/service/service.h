@@ -78,6 +78,9 @@ class Service final : public ViewService {
   [[nodiscard]] Result<Answer> set_options(const Entry& entry, const sql::Alter& statement)
       RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Result<Answer> resume(Entry entry) RUNNEL_REQUIRES(changes_);
+  /// Stops who folds the view, and has its subscribers begin anew: what of its rows is read becomes
+  /// another thing, and no write says which.
+  [[nodiscard]] Status begin_changes_anew(const Entry& entry) RUNNEL_REQUIRES(changes_);
   /// The same name is there already: the answer, if there is nothing else to do; the entry that is
   /// to be replaced.
   struct Taken {
