@@ -10,6 +10,7 @@
 #include "broker/http/stream_wire.h"
 #include "broker/http/view_calls.h"
 #include "broker/http/view_push.h"
+#include "broker/http/websocket.h"
 #include "storage/views/plan/view_condition.h"
 #include "storage/views/query/view_page.h"
 
@@ -87,6 +88,7 @@ Status open(const StreamRef& stream) {
   stream->options.view = name;
   RUNNEL_TRY_ASSIGN(stream->options.filter, filter_of(call, *view->view));
   stream->options.snapshot = !call.query("snapshot") || call.flag("snapshot");
+  stream->options.every_change = call.query("mode").value_or("latest") == "changes";
   const std::string* const header = call.request().header("last-event-id");
   const auto last = header != nullptr && !header->empty() ? std::optional<std::string_view>(*header)
                                                           : call.query("after");
@@ -162,6 +164,8 @@ void send(const StreamRef& stream, Piece piece) {
   Call& call = *stream->call;
   if (piece.wants_memory) return call.wait_for_memory([stream] { read_on(stream); });
   if (!stream->begun) {
+    // It does not know yet where it begins.
+    if (piece.more && !piece.has_rows) return read_on(stream);
     if (!begin_stream(call)) return let_go(*stream);
     stream->begun = true;
     if (!is_websocket(call)) piece.text.insert(0, "retry: 2000\n\n");
@@ -172,6 +176,10 @@ void send(const StreamRef& stream, Piece piece) {
   if (piece.has_rows) keeps_up = call.write(std::move(piece.text));
   if (!keeps_up) return call.on_drained([stream] { read_on(stream); });
   if (piece.more || stream->news) return read_on(stream);
+  if (stream->options.every_change) {
+    stream->waits = true;  // for news: what others are told is less
+    return;
+  }
   stream->feed.reset();
 }
 
@@ -186,10 +194,22 @@ void read_on(const StreamRef& stream) {
   });
 }
 
+/// The stream is alive, wherever it is.
+void tell_alive(const StreamRef& stream) {
+  Call& call = *stream->call;
+  static_cast<void>(
+      call.write(is_websocket(call) ? frame_of(Opcode::kPing, {}) : ": nothing new\n\n"));
+}
+
 void told(const StreamRef& stream, const PushEvent& event) {
   if (stream->ended) return;
   if (event.kind == PushEvent::Kind::kEnd) return finish(stream, *event.why);
   const bool alive = event.kind == PushEvent::Kind::kAlive;
+  if (stream->begun && stream->options.every_change && stream->waits) {
+    if (alive) return tell_alive(stream);
+    stream->waits = false;
+    return read_on(stream);
+  }
   // Who reads for itself, or waits for room, looks again when that is done.
   if (!stream->begun || stream->feed != nullptr || stream->waits) {
     stream->news = stream->news || !alive;
@@ -255,6 +275,11 @@ std::vector<Route> view_event_routes() {
                  {.name = "after",
                   .text = "The id of the last event that was taken, where Last-Event-ID can't be "
                           "sent."},
+                 {.name = "mode",
+                  .kind = Param::Kind::kChoice,
+                  .text = "changes: each change is an event of its own, with the rows as they were "
+                          "behind it; who falls far behind gets a reset.",
+                  .choices = "latest|changes"},
                  {.name = "snapshot",
                   .kind = Param::Kind::kBoolean,
                   .text = "false: only what changes from now on."}},

@@ -86,7 +86,7 @@ Result<views::RowsPage> read_rows(const Page& page, const views::Definition& vie
   RUNNEL_TRY_ASSIGN(const auto key,
                     views::read_key(*view.view, page.asked.request.key, true, arena));
   views::RowsPage found;
-  RUNNEL_TRY_ASSIGN(found.answer, views::find_group(view, key, snapshot));
+  RUNNEL_TRY_ASSIGN(found.answer, views::find_group(view, key, snapshot, page.limits));
   return found;
 }
 

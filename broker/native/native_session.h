@@ -104,7 +104,11 @@ class NativeSession final : public Session {
     native::Sql request;
     std::chrono::steady_clock::time_point deadline;
   };
-  using Ready = std::variant<native::Done, native::ViewGet, ReadyQuery, storage::CommitOutcome>;
+  struct ReadyGet {
+    native::ViewGet request;
+    std::chrono::steady_clock::time_point deadline;
+  };
+  using Ready = std::variant<native::Done, ReadyGet, ReadyQuery, storage::CommitOutcome>;
   struct ViewWait {
     std::uint64_t correlation = 0;
     Ready then;
@@ -112,7 +116,7 @@ class NativeSession final : public Session {
   };
   struct PendingGet {
     std::uint64_t correlation = 0;
-    native::ViewGet request;
+    ReadyGet get;
     MemoryLease lease;
   };
   struct ViewSubscription {

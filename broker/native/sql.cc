@@ -83,7 +83,7 @@ JobDone run_sql(views::ViewService& service, const native::Sql& request,
 class Finders {
  public:
   explicit Finders(views::ReadSnapshot snapshot) : snapshot_(std::move(snapshot)) {}
-  Result<views::Answer> find(const native::ViewGet& get);
+  Result<views::Answer> find(const native::ViewGet& get, const views::QueryLimits& limits);
 
  private:
   views::ReadSnapshot snapshot_;
@@ -92,7 +92,7 @@ class Finders {
   std::vector<views::Value> values_;
 };
 
-Result<views::Answer> Finders::find(const native::ViewGet& get) {
+Result<views::Answer> Finders::find(const native::ViewGet& get, const views::QueryLimits& limits) {
   const views::DefinitionRef view = snapshot_.definitions->find(get.view);
   if (view != nullptr && view->view == nullptr && view->failure) return fail(*view->failure);
   if (view == nullptr || view->view == nullptr) {
@@ -118,7 +118,7 @@ Result<views::Answer> Finders::find(const native::ViewGet& get) {
   if (finder == nullptr) {
     RUNNEL_TRY_ASSIGN(finder, views::GroupFinder::open(*view, snapshot_));
   }
-  return finder->find(values_);
+  return finder->find(values_, limits);
 }
 
 native::ViewStatus status_of(views::ViewStatus from) {
@@ -173,7 +173,7 @@ void NativeSession::handle(std::uint64_t id, native::ViewGet& request) {
   const auto deadline = deadline_after(request.timeout_ms);
   auto wait = std::move(request.wait);
   const std::string view = request.view;
-  when_applied(id, view, std::move(wait), deadline, std::move(request));
+  when_applied(id, view, std::move(wait), deadline, ReadyGet{std::move(request), deadline});
 }
 
 void NativeSession::handle(std::uint64_t id, native::WaitApplied& request) {
@@ -263,7 +263,7 @@ void NativeSession::ready(ViewWait& wait, Status status) {
     answer(wait.correlation, native::Done{});
     return request_done();
   }
-  if (auto* get = std::get_if<native::ViewGet>(&wait.then)) {
+  if (auto* get = std::get_if<ReadyGet>(&wait.then)) {
     gets_.push_back({wait.correlation, std::move(*get), std::move(wait.lease)});
     return begin_gets();
   }
@@ -290,14 +290,18 @@ void NativeSession::begin_gets() {
   if (gets_at_work_ || gets_.empty() || closed_ || (pauses_ & kForOutput) != 0) return;
   gets_at_work_ = true;
   auto batch = std::make_shared<std::vector<PendingGet>>(std::exchange(gets_, {}));
-  const auto step = [replies = replies_, service = service_.views(), batch] {
+  const auto step = [replies = replies_, service = service_.views(), batch, gone = gone_] {
     Finders finders(service->snapshot());
     GetsDone done;
     done.answers.reserve(batch->size());
     for (const PendingGet& get : *batch) {
       GetsDone::Answer& answer = done.answers.emplace_back();
       answer.correlation = get.correlation;
-      auto found = finders.find(get.request);
+      views::QueryLimits limits;
+      limits.deadline = get.get.deadline;
+      limits.max_bytes = kMaxSqlBytes;
+      limits.cancelled = gone;
+      auto found = finders.find(get.get.request, limits);
       if (!found) {
         answer.response = failure_of(found.error());
         continue;

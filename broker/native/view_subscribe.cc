@@ -1,6 +1,7 @@
 // Subscriptions to views: the row of each group that changed, as it is when the client has room for
-// it. A worker reads a piece, the session sends it; then the next, while there is credit. Whoever
-// takes nothing costs nothing: what was missed is read when there is room again.
+// it, or as it was behind each change. A worker reads a piece, the session sends it; then the next,
+// while there is credit. Whoever takes nothing costs nothing: what was missed is read when there is
+// room again.
 #include <limits>
 
 #include "broker/native/native_session.h"
@@ -21,11 +22,6 @@ std::int64_t clamp_credit(std::uint64_t bytes) {
 
 Result<views::FeedOptions> options_of(const native::SubscribeView& request) {
   views::FeedOptions options;
-  if (request.mode == native::SubscribeView::Mode::kChanges) {
-    return fail(ErrorCode::kUnsupported,
-                "a view keeps which groups changed, not every row that was, so it can't be "
-                "followed without loss; take the mode latest");
-  }
   if (!request.statement.empty()) {
     if (!request.view.empty() || !request.filter.empty()) {
       return fail(ErrorCode::kInvalidArgument, "give either a statement or a view, not both");
@@ -37,6 +33,8 @@ Result<views::FeedOptions> options_of(const native::SubscribeView& request) {
     options.snapshot = request.snapshot;
     options.progress = request.progress;
   }
+  options.every_change =
+      options.every_change || request.mode == native::SubscribeView::Mode::kChanges;
   if (request.after) {
     options.after = {request.after->generation, request.after->sequence};
   }

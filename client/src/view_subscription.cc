@@ -22,6 +22,7 @@ class PushedChanges final : public Pushed {
     // What was begun and not told to its end begins anew, whatever was asked for.
     out.snapshot = options_.snapshot || told_;
     out.progress = options_.progress;
+    out.mode = static_cast<native::SubscribeView::Mode>(options_.mode);
     out.credit_bytes = options_.credit_bytes;
     if (after_) out.after = {after_->generation, after_->sequence};
     must_reset_ = told_ && !after_;

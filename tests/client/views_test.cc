@@ -41,6 +41,7 @@ class Told {
         if (mark.change == RowChange::deleted) {
           totals_.erase(mark.key);
         } else {
+          history_.push_back(change->rows[i].scaled("total", 2).value_or(-1));
           totals_[mark.key] = {change->rows[i].get<std::string>("campaign").value_or("NULL"),
                                change->rows[i].scaled("total", 2).value_or(-1)};
         }
@@ -64,6 +65,11 @@ class Told {
     const std::lock_guard lock(mutex_);
     return place_;
   }
+  /// Every total that was told, in order.
+  [[nodiscard]] std::vector<std::int64_t> history() {
+    const std::lock_guard lock(mutex_);
+    return history_;
+  }
   [[nodiscard]] int resets() {
     const std::lock_guard lock(mutex_);
     return resets_;
@@ -78,6 +84,7 @@ class Told {
   std::mutex mutex_;
   std::condition_variable news_;
   std::map<std::string, std::pair<std::string, std::int64_t>> totals_;
+  std::vector<std::int64_t> history_;
   std::optional<Failure> failure_;
   ViewSubscribeOptions::After place_;
   int resets_ = 0;
@@ -298,6 +305,24 @@ TEST_P(ViewsTest, ASubscriberHasTheRowsAndThenEveryChange) {
   options.after = place;
   auto again = follow(more, options);
   EXPECT_TRUE(more->wait_for({{"sea", 250}}));
+  EXPECT_EQ(more->resets(), 0);
+}
+
+TEST_P(ViewsTest, WhoWantsEveryChangeMissesNone) {
+  give({{"sea", "1"}});
+  ViewSubscribeOptions options;
+  options.view = "totals";
+  options.mode = ViewSubscribeOptions::Mode::changes;
+  const auto told = std::make_shared<Told>();
+  auto subscription = follow(told, options);
+  EXPECT_TRUE(told->wait_for({{"sea", 100}}));
+  subscription.stop();
+  for (int i = 0; i < 5; ++i) give({{"sea", "1"}});
+  const auto more = std::make_shared<Told>();
+  options.after = told->place();
+  auto again = follow(more, options);
+  EXPECT_TRUE(more->wait_for({{"sea", 600}}));
+  EXPECT_EQ(more->history(), (std::vector<std::int64_t>{200, 300, 400, 500, 600}));
   EXPECT_EQ(more->resets(), 0);
 }
 

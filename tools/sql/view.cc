@@ -22,6 +22,7 @@ struct ViewArguments {
   std::string after;
   bool no_snapshot = false;
   bool progress = false;
+  bool changes = false;
 };
 
 std::string_view name_of(ViewState::Kind kind) {
@@ -169,6 +170,7 @@ Result<ExitCode> run_subscribe(const ViewArguments& arguments) {
   options.where = arguments.where;
   options.snapshot = !arguments.no_snapshot;
   options.progress = arguments.progress;
+  if (arguments.changes) options.mode = ViewSubscribeOptions::Mode::changes;
   if (!arguments.after.empty()) {
     RUNNEL_TRY_ASSIGN(options.after, parse_after(arguments.after));
   }
@@ -234,6 +236,8 @@ void add_view(Cli& cli) {
   command->add_option("--after", subscribe->after, "Go on behind a change that was told before")
       ->type_name("GENERATION/SEQUENCE");
   command->add_flag("--no-snapshot", subscribe->no_snapshot, "Only what changes from now on");
+  command->add_flag("--changes", subscribe->changes,
+                    "Tell each change, not the newest row of each group only");
   command->add_flag("--progress", subscribe->progress, "Tell how far the view has read, too");
   command->add_option("-n,--count", subscribe->count, "Stop after so many rows")
       ->check(at_least(1))

@@ -183,6 +183,13 @@ struct ViewSubscribeOptions {
   std::string view;
   std::string where;      ///< a condition over the view's columns, applied by the broker
   std::string statement;  ///< "SUBSCRIBE TO v WHERE ...", instead of the two
+  enum class Mode : std::uint8_t {
+    latest = 0,  ///< a group that changes faster than it is taken is told as it is then
+    /// Each change of the view with the rows as they were behind it. What the broker writes at once
+    /// is one change. Whoever is more than some megabytes of changes behind gets a reset.
+    changes = 1,
+  };
+  Mode mode = Mode::latest;
   bool snapshot = true;   ///< begin with all rows
   bool progress = false;  ///< tell positions also where no row changed
   /// Go on behind a change that was told before, in another process too.
@@ -194,9 +201,9 @@ struct ViewSubscribeOptions {
   std::uint64_t credit_bytes = 1u << 20;  ///< most the broker sends ahead of the callback
 };
 
-/// Changes of a view pushed to a callback. A group that changes faster than the callback returns is
-/// told with its newest row. Renewed when the connection was lost, with a reset if it can't go on
-/// where it was. Destroying the last handle ends it.
+/// Changes of a view pushed to a callback; in the mode `latest` a group that changes faster than
+/// the callback returns is told with its newest row. Renewed when the connection was lost, with a
+/// reset if it can't go on where it was. Destroying the last handle ends it.
 class RUNNEL_API ViewSubscription {
  public:
   ViewSubscription() = default;

@@ -113,6 +113,20 @@ class HttpViewEventsTest : public HttpApiTest {
   std::string events = "/api/v1/views/totals/events";
 };
 
+TEST_F(HttpViewEventsTest, EveryChangeIsAnEventWhereThatIsWanted) {
+  give("sea");
+  Listener every(*http, events + "?mode=changes");
+  every.await(1);
+  for (int i = 0; i < 4; ++i) give("sea");
+  every.await(give("sea"));
+  EXPECT_EQ(every.types, "snapshot delta delta delta delta delta ");
+  EXPECT_EQ(every.rows.at("sea"), row("sea", 6));
+  give("owls");
+  Listener behind(*http, events + "?mode=changes&after=" + every.last_id);
+  behind.await(sequence());
+  EXPECT_EQ(behind.types, "delta ");
+}
+
 TEST_F(HttpViewEventsTest, RowsThenChanges) {
   give("sea");
   Listener all(*http, events);

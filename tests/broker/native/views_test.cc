@@ -90,7 +90,7 @@ TEST(NativeViews, AStatementIsAnsweredWithItsCells) {
   EXPECT_EQ(w.client->call<native::Failure>(6, native::SubscribeView{}).code, ErrorCode::kNotFound);
   native::SubscribeView lossless;
   lossless.mode = native::SubscribeView::Mode::kChanges;
-  EXPECT_EQ(w.client->call<native::Failure>(7, lossless).code, ErrorCode::kUnsupported);
+  EXPECT_EQ(w.client->call<native::Failure>(7, lossless).code, ErrorCode::kNotFound);
 }
 
 TEST(NativeViews, WaitsHoldNothingAndEndInAnyOrder) {
