@@ -183,6 +183,10 @@ void BrokerProcess::open_http(const Settings& settings) {
   std::erase(options.origins, "none");
   options.statistics = [this] { return service_->statistics(); };
   options.settings = shown(settings);
+  options.node_id = kafka_->options().node_id;
+  options.topic_default = [this](const storage::TopicConfigRow& row) {
+    return kafka_->configs().topic_default(row);
+  };
   options.log = [](std::string_view line) { spdlog::debug("{}", line); };
   http_ = std::make_unique<broker::http::HttpService>(
       *store_, *coordinator_, storage::Clock::system(),

@@ -34,7 +34,7 @@ void take_absolute_form(Request& request) {
 bool may_wait(const Parameters& parameters) {
   for (const auto& [name, value] : parameters.query) {
     if (name == "min_pos" || (name == "acks" && value == "applied")) return true;
-    if (name == "max_wait_ms" && value != "0") return true;
+    if ((name == "max_wait_ms" || name == "wait") && value != "0") return true;
   }
   return false;
 }
@@ -287,7 +287,7 @@ void HttpSession::end_request() {
   service_.memory().complete(a.lease);
   Slot& slot = add_slot();
   slot.streams = a.match.route->streams;
-  slot.may_wait = may_wait(a.match.parameters);
+  slot.may_wait = a.match.route->waits || may_wait(a.match.parameters);
   slot.waiting =
       std::make_shared<Call>(*this, service_, peer_, *a.match.route, std::move(a.parser.request()),
                              std::move(a.match.parameters), slot.id, std::move(a.lease),

@@ -83,7 +83,8 @@ std::string operation_of(const Route& route) {
   for (const Param& p : route.headers) add(p, "header");
   if (!parameters.empty()) out += ",\"parameters\":[" + parameters + "]";
   if (!route.bodies.empty()) {
-    out += R"(,"requestBody":{"required":true,"content":)" + contents_of(route.bodies) + "}";
+    out += R"(,"requestBody":{"required":)" + std::string(route.optional_body ? "false" : "true") +
+           R"(,"content":)" + contents_of(route.bodies) + "}";
   }
   out += ",\"responses\":{";
   for (const Answer& answer : route.answers) {
@@ -136,6 +137,10 @@ std::string_view meaning_of_path(std::string_view parameter) {
   if (parameter == "subject") return "The subject's name.";
   if (parameter == "hook") return "The webhook's name.";
   if (parameter == "version") return "A number, or latest.";
+  if (parameter == "cluster") return "The cluster's id.";
+  if (parameter == "partition") return "The partition's number.";
+  if (parameter == "config") return "The config's name.";
+  if (parameter == "instance") return "The consumer instance's name.";
   if (parameter == "id") return "The schema's id.";
   return "";
 }

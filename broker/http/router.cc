@@ -117,7 +117,7 @@ std::string list_of(const std::vector<Content>& contents) {
 
 std::optional<Problem> check_body(const Route& route, const Request& request, bool has_body) {
   if (!has_body) {
-    if (route.bodies.empty()) return std::nullopt;
+    if (route.bodies.empty() || route.optional_body) return std::nullopt;
     return problem(400, "body_missing",
                    "the request needs a body of type " + list_of(route.bodies) +
                        ", with Content-Length or in chunks");
@@ -186,7 +186,10 @@ bool Router::matches(std::size_t route, const std::vector<std::string_view>& pat
 Router::Match Router::match(const Request& request, bool has_body) const {
   Match out;
   const std::size_t question = std::min(request.target.find('?'), request.target.size());
-  const std::string_view path = std::string_view(request.target).substr(0, question);
+  std::string_view path = std::string_view(request.target).substr(0, question);
+  // Where Confluent's servers have the REST proxy v3, which stands by itself elsewhere.
+  constexpr std::string_view kKafka = "/kafka";
+  if (path.starts_with("/kafka/v3/")) path.remove_prefix(kKafka.size());
   const std::string_view query =
       std::string_view(request.target).substr(std::min(question + 1, request.target.size()));
   if (!path.starts_with('/') || request.target.find('#') != std::string::npos) {

@@ -54,6 +54,8 @@ struct Route {
   std::vector<Content> bodies = {};  ///< that it takes; empty: none
   std::vector<Answer> answers = {};  ///< what is answered if nothing goes wrong
   bool streams = false;              ///< the answer goes on: nothing else beside it
+  bool optional_body = false;        ///< a request without one is as one with an empty object
+  bool waits = false;                ///< its answer may take long
   bool lenient = false;  ///< passes over parameters it does not know, as others' clients expect
 };
 
@@ -93,6 +95,8 @@ class Router {
 [[nodiscard]] std::string schemas();
 /// Those of the schema registry, each with a comma behind; registry_openapi.cc.
 [[nodiscard]] std::string_view registry_schemas();
+/// Those of the REST proxy, likewise; proxy_openapi.cc.
+[[nodiscard]] std::string_view proxy_schemas();
 /// What the parts of paths mean.
 [[nodiscard]] std::string_view meaning_of_path(std::string_view parameter);
 

@@ -272,7 +272,8 @@ std::string configs_schema(std::string_view type) {
 }  // namespace
 
 std::string schemas() {
-  return "{" + std::string(registry_schemas()) + "\"Configs\":" + configs_schema("\"string\"") +
+  return "{" + std::string(registry_schemas()) + std::string(proxy_schemas()) +
+         "\"Configs\":" + configs_schema("\"string\"") +
          ",\"ConfigChanges\":" + configs_schema(R"(["string","null"])") + "," +
          std::string(kSchemas);
 }

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "broker/http/http_session.h"
+#include "broker/http/proxy_consumers.h"
 #include "broker/http/router.h"
 #include "broker/http/routes.h"
 #include "broker/http/view_push.h"
@@ -36,6 +37,8 @@ HttpService::HttpService(storage::Store& store, Coordinator& coordinator, storag
       options_(std::move(options)),
       router_(std::make_unique<const Router>(all_routes())),
       id_prefix_(make_prefix()) {
+  consumers_ = std::make_unique<ProxyConsumers>(store, coordinator, clock, shared_.memory,
+                                                options_.instance_timeout);
   if (shared_.views != nullptr) push_ = std::make_unique<ViewPush>(*shared_.views);
 }
 

@@ -25,6 +25,7 @@
 
 namespace runnel::broker::http {
 
+class ProxyConsumers;
 class Router;
 class ViewPush;
 
@@ -45,6 +46,11 @@ struct HttpOptions {
   std::vector<std::string> origins = {};
   /// All of the broker's statistics, for /metrics and /api/v1/statistics. Called on a worker.
   std::function<std::vector<protocol::native::Statistic>()> statistics = {};
+  std::int32_t node_id = 1;  ///< as Kafka's clients are told
+  /// What holds where a topic does not set a config; empty: the table's default.
+  std::function<std::string(const storage::TopicConfigRow&)> topic_default = {};
+  /// Consumer instances of the REST proxy that nothing is asked of for so long are removed.
+  std::chrono::milliseconds instance_timeout = std::chrono::minutes(5);
   std::vector<ShownSetting> settings = {};  ///< for /api/v1/broker
   NetLog log = {};                          ///< connections that were closed, and why; may be empty
 };
@@ -112,6 +118,8 @@ class HttpService {
   [[nodiscard]] storage::views::ViewService* views() noexcept { return shared_.views; }
   /// Only where there are views.
   [[nodiscard]] ViewPush& push() noexcept { return *push_; }
+  /// The REST proxy's.
+  [[nodiscard]] ProxyConsumers& consumers() noexcept { return *consumers_; }
   [[nodiscard]] Workers& query_workers() noexcept { return *shared_.query_workers; }
   [[nodiscard]] Workers& quick_workers() noexcept { return *shared_.quick_workers; }
   [[nodiscard]] bool is_shutting_down() const noexcept { return shutting_down_.load(); }
@@ -119,6 +127,10 @@ class HttpService {
                        std::function<void(Session&)> retry);
   /// The broker's statistics, or this service's alone.
   [[nodiscard]] std::vector<protocol::native::Statistic> all_statistics() const;
+  /// The value of a config that a topic does not set.
+  [[nodiscard]] std::string topic_default(const storage::TopicConfigRow& row) const {
+    return options_.topic_default ? options_.topic_default(row) : std::string(row.default_value);
+  }
   /// Of a topic, as it was a second ago at most. kUnknownTopic. Quick.
   [[nodiscard]] Result<std::int32_t> partition_count(const std::string& topic)
       RUNNEL_EXCLUDES(mutex_);
@@ -153,6 +165,7 @@ class HttpService {
   Mutex mutex_;
   std::unordered_map<std::string, Counted> counted_ RUNNEL_GUARDED_BY(mutex_);
   std::unique_ptr<ViewPush> push_;
+  std::unique_ptr<ProxyConsumers> consumers_;
 };
 
 }  // namespace runnel::broker::http

@@ -172,6 +172,7 @@ class HttpWorld : public ::testing::Test {
 /// With a client that takes and gives JSON.
 class HttpApiTest : public HttpWorld {
  protected:
+  using HttpWorld::HttpWorld;
   boost::json::value get(const std::string& target, unsigned status = 200) {
     const Answered answered = client->call("GET", target);
     EXPECT_EQ(answered.status, status) << target << answered.body;

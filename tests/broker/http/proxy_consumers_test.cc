@@ -1,0 +1,239 @@
+// Consumer instances of the REST proxy: one client's, several of a group, and together with
+// members that speak Kafka's protocol.
+#include <gmock/gmock.h>
+
+#include <future>
+#include <set>
+#include <thread>
+
+#include "broker/http/proxy_consumers.h"
+#include "protocol/kafka/consumer_protocol.h"
+#include "tests/broker/http/http_world.h"
+
+namespace runnel::broker::http {
+namespace {
+
+using ::testing::HasSubstr;
+namespace kafka = protocol::kafka;
+
+const std::string kV2 = "Content-Type: application/vnd.kafka.v2+json\r\n";
+const std::string kJsonV2 = "Content-Type: application/vnd.kafka.json.v2+json\r\n";
+
+class ProxyConsumersTest : public HttpApiTest {
+ protected:
+  explicit ProxyConsumersTest(HttpOptions options = {})
+      : HttpApiTest(128u << 20, std::move(options)) {
+    GroupConfig config;
+    config.initial_rebalance_delay = std::chrono::milliseconds(0);
+    coordinator->configure(config);
+  }
+  /// The instance's path.
+  std::string make(const std::string& name, const std::string& settings = "") {
+    const auto made =
+        post("/consumers/g",
+             R"({"name":")" + name + R"(","format":"json","auto.offset.reset":"earliest")" +
+                 settings + "}",
+             200, kV2);
+    EXPECT_THAT(boost::json::serialize(made), HasSubstr(name));
+    return "/consumers/g/instances/" + name;
+  }
+  void does(const std::string& method, const std::string& target, const std::string& body = {},
+            unsigned status = 204) {
+    const Answered answered = client->call(method, target, body, body.empty() ? "" : kV2);
+    EXPECT_EQ(answered.status, status) << method << " " << target << " " << answered.body;
+  }
+  std::int64_t code(const std::string& method, const std::string& target, const std::string& body,
+                    unsigned status, const std::string& headers = {}) {
+    const Answered answered =
+        client->call(method, target, body, headers + (body.empty() ? "" : kV2));
+    EXPECT_EQ(answered.status, status) << method << " " << target << " " << answered.body;
+    return boost::json::parse(answered.body).at("error_code").as_int64();
+  }
+  void produce(const std::string& topic, int from, int to) {
+    std::string body = R"({"records":[)";
+    for (int i = from; i < to; ++i) {
+      body += (i > from ? "," : "") + (R"({"key":)" + std::to_string(i)) + R"(,"value":)" +
+              std::to_string(i) + "}";
+    }
+    post("/topics/" + topic, body + "]}", 200, kJsonV2);
+  }
+  /// The values of one answer.
+  std::vector<std::int64_t> read(const std::string& instance, int timeout_ms = 20'000) {
+    const auto answer = get(instance + "/records?timeout=" + std::to_string(timeout_ms));
+    std::vector<std::int64_t> out;
+    for (const auto& each : answer.as_array()) out.push_back(each.at("value").as_int64());
+    return out;
+  }
+  /// Answers until so many values have come.
+  std::multiset<std::int64_t> read_all(const std::string& instance, std::size_t count) {
+    std::multiset<std::int64_t> out;
+    for (int tries = 0; out.size() < count && tries < 100; ++tries) {
+      const auto some = read(instance);
+      out.insert(some.begin(), some.end());
+    }
+    return out;
+  }
+  std::size_t partitions_of(const std::string& instance) {
+    return get(instance + "/assignments").at("partitions").as_array().size();
+  }
+};
+
+TEST_F(ProxyConsumersTest, AnInstanceReadsOnWhereItsGroupIs) {
+  produce("orders", 0, 10);
+  const std::string one = make("one");
+  does("POST", one + "/subscription", R"({"topics":["orders"]})");
+  EXPECT_EQ(boost::json::serialize(get(one + "/subscription")), R"({"topics":["orders"]})");
+  EXPECT_EQ(read_all(one, 10).size(), 10u);
+  EXPECT_EQ(partitions_of(one), 3u);
+  EXPECT_EQ(read(one, 0).size(), 0u) << "which commits what came before";
+  does("DELETE", one);
+  EXPECT_EQ(code("GET", one + "/records", "", 404), 40403);
+  produce("orders", 10, 12);
+  const std::string two = make("two");
+  does("POST", two + "/subscription", R"({"topic_pattern":"ord.*"})");
+  const auto values = read_all(two, 2);
+  EXPECT_EQ(values, (std::multiset<std::int64_t>{10, 11}));
+}
+
+TEST_F(ProxyConsumersTest, WithoutAutoCommitTheClientCommits) {
+  EXPECT_TRUE(store->create_topic({"one", 1, {}}));
+  produce("one", 0, 6);
+  const std::string first = make("a", R"(,"auto.commit.enable":"false")");
+  does("POST", first + "/assignments", R"({"partitions":[{"topic":"one","partition":0}]})");
+  EXPECT_EQ(read(first).size(), 6u);
+  EXPECT_EQ(read(first, 0).size(), 0u);
+  EXPECT_EQ(boost::json::serialize(get(first + "/offsets")), R"({"offsets":[]})");
+  does("POST", first + "/offsets", R"({"offsets":[{"topic":"one","partition":0,"offset":3}]})",
+       200);
+  EXPECT_EQ(get(first + "/offsets").at("offsets").at(0).at("offset").as_int64(), 4);
+  does("DELETE", first);
+  const std::string second = make("a", R"(,"auto.commit.enable":false)");
+  does("POST", second + "/assignments", R"({"partitions":[{"topic":"one","partition":0}]})");
+  EXPECT_EQ(read(second), (std::vector<std::int64_t>{4, 5}));
+  does("POST", second + "/positions", R"({"offsets":[{"topic":"one","partition":0,"offset":5}]})");
+  EXPECT_EQ(read(second), (std::vector<std::int64_t>{5}));
+  does("POST", second + "/positions/beginning",
+       R"({"partitions":[{"topic":"one","partition":0}]})");
+  EXPECT_EQ(read(second).size(), 6u);
+  does("POST", second + "/offsets", "", 200);
+  EXPECT_EQ(get(second + "/offsets").at("offsets").at(0).at("offset").as_int64(), 6);
+}
+
+TEST_F(ProxyConsumersTest, MembersShareOutThePartitions) {
+  const std::string one = make("one");
+  const std::string two = make("two");
+  does("POST", one + "/subscription", R"({"topics":["orders"]})");
+  EXPECT_EQ(read(one, 0).size(), 0u);
+  does("POST", two + "/subscription", R"({"topics":["orders"]})");
+  for (std::size_t a = 0, b = 0; a + b != 3 || a == 0 || b == 0;) {
+    read(one, 100);
+    read(two, 100);
+    a = partitions_of(one);
+    b = partitions_of(two);
+  }
+  produce("orders", 0, 30);
+  std::multiset<std::int64_t> all;
+  while (all.size() < 30) {
+    for (const std::string& each : {one, two}) {
+      const auto some = read(each, 100);
+      all.insert(some.begin(), some.end());
+    }
+  }
+  EXPECT_EQ(std::set<std::int64_t>(all.begin(), all.end()).size(), 30u) << "each is read once";
+  does("DELETE", two);
+  while (partitions_of(one) != 3) read(one, 100);
+}
+
+TEST_F(ProxyConsumersTest, MembersOfKafkasProtocolAreInTheSameGroup) {
+  const std::string one = make("one");
+  does("POST", one + "/subscription", R"({"topics":["orders"]})");
+  while (partitions_of(one) != 3) read(one, 100);
+  classic::JoinRequest join;
+  join.group = "g";
+  join.client_id = "kafka";
+  join.protocol_type = "consumer";
+  kafka::ConsumerSubscription wanted;
+  wanted.topics = {"orders"};
+  join.protocols.push_back({"range", kafka::encode(wanted, 0)});
+  join.session_timeout_ms = join.rebalance_timeout_ms = 30'000;
+  std::promise<classic::JoinReply> joined;
+  const auto now = storage::Clock::system().monotonic();
+  coordinator->join(join, now, [&](classic::JoinReply reply) { joined.set_value(reply); });
+  const auto in = joined.get_future().get();
+  ASSERT_EQ(in.error, ErrorCode::kOk);
+  classic::SyncRequest sync;
+  sync.group = "g";
+  sync.member_id = in.member_id;
+  sync.generation = in.generation;
+  std::promise<classic::SyncReply> synced;
+  coordinator->sync(sync, now, [&](classic::SyncReply reply) { synced.set_value(reply); });
+  const auto share = synced.get_future().get();
+  ASSERT_EQ(share.error, ErrorCode::kOk);
+  const auto assignment = kafka::decode_consumer_assignment(as_bytes(share.assignment)).value();
+  ASSERT_EQ(assignment.partitions.size(), 1u);
+  const std::size_t theirs = assignment.partitions.at(0).partitions.size();
+  while (partitions_of(one) != 3 - theirs) read(one, 100);
+  EXPECT_GT(theirs, 0u);
+  EXPECT_LT(theirs, 3u);
+}
+
+TEST_F(ProxyConsumersTest, MistakesHaveTheCodesThatClientsKnow) {
+  const std::string one = make("one");
+  EXPECT_EQ(code("POST", "/consumers/g", R"({"name":"one"})", 409), 40902);
+  EXPECT_EQ(code("POST", "/consumers/g", R"({"format":"avro"})", 422), 42204);
+  EXPECT_EQ(code("POST", "/consumers/g", R"({"auto.offset.reset":"x"})", 422), 42204);
+  EXPECT_EQ(code("POST", "/consumers/g", R"({"nmae":"x"})", 400), 400);
+  EXPECT_EQ(code("GET", one + "/records", "", 500), 50002);
+  EXPECT_EQ(
+      code("GET", one + "/records", "", 406, "Accept: application/vnd.kafka.binary.v2+json\r\n"),
+      40601);
+  EXPECT_EQ(code("POST", "/consumers/g/instances/none/subscription", R"({"topics":["a"]})", 404),
+            40403);
+  EXPECT_EQ(code("POST", one + "/subscription", R"({"topics":[]})", 422), 422);
+  EXPECT_EQ(code("POST", one + "/subscription", R"({"topic_pattern":"("})", 422), 422);
+  EXPECT_EQ(
+      code("POST", one + "/assignments", R"({"partitions":[{"topic":"no","partition":0}]})", 404),
+      40401);
+  does("POST", one + "/subscription", R"({"topics":["orders"]})");
+  EXPECT_EQ(code("POST", one + "/assignments",
+                 R"({"partitions":[{"topic":"orders","partition":0}]})", 409),
+            40903);
+}
+
+TEST_F(ProxyConsumersTest, WhatIsNoJsonIsNotPassedOver) {
+  EXPECT_TRUE(store->create_topic({"one", 1, {}}));
+  produce("one", 0, 1);
+  post("/topics/one", R"({"records":[{"value":"AAE="}]})", 200,
+       "Content-Type: application/vnd.kafka.binary.v2+json\r\n");
+  produce("one", 1, 2);
+  const std::string one = make("one");
+  does("POST", one + "/assignments", R"({"partitions":[{"topic":"one","partition":0}]})");
+  EXPECT_EQ(read(one), (std::vector<std::int64_t>{0}));
+  EXPECT_EQ(code("GET", one + "/records", "", 500), 50002);
+  EXPECT_EQ(code("GET", one + "/records", "", 500), 50002) << "it stays where it is";
+  does("POST", one + "/positions", R"({"offsets":[{"topic":"one","partition":0,"offset":2}]})");
+  EXPECT_EQ(read(one), (std::vector<std::int64_t>{1}));
+}
+
+struct ShortLived : ProxyConsumersTest {
+  static HttpOptions options() {
+    HttpOptions out;
+    out.instance_timeout = std::chrono::milliseconds(500);
+    return out;
+  }
+  ShortLived() : ProxyConsumersTest(options()) {}
+};
+
+TEST_F(ShortLived, AnInstanceThatNobodyAsksLeavesItsGroup) {
+  const std::string one = make("one");
+  does("POST", one + "/subscription", R"({"topics":["orders"]})");
+  const auto has_members = [&] {
+    const auto group = coordinator->describe("g");
+    return group && !group->members.empty();
+  };
+  while (has_members()) std::this_thread::yield();
+  EXPECT_EQ(code("GET", one + "/subscription", "", 404), 40403);
+}
+
+}  // namespace
+}  // namespace runnel::broker::http
