@@ -12,6 +12,7 @@
 
 #include "broker/groups/coordinator.h"
 #include "broker/hooks/hooks.h"
+#include "broker/http/deadlines.h"
 #include "broker/net/loop.h"
 #include "broker/net/session.h"
 #include "broker/schemas/registry.h"
@@ -118,6 +119,7 @@ class HttpService {
   [[nodiscard]] storage::views::ViewService* views() noexcept { return shared_.views; }
   /// Only where there are views.
   [[nodiscard]] ViewPush& push() noexcept { return *push_; }
+  [[nodiscard]] Deadlines& deadlines() noexcept { return deadlines_; }
   /// The REST proxy's.
   [[nodiscard]] ProxyConsumers& consumers() noexcept { return *consumers_; }
   [[nodiscard]] Workers& query_workers() noexcept { return *shared_.query_workers; }
@@ -164,6 +166,7 @@ class HttpService {
   };
   Mutex mutex_;
   std::unordered_map<std::string, Counted> counted_ RUNNEL_GUARDED_BY(mutex_);
+  Deadlines deadlines_;
   std::unique_ptr<ViewPush> push_;
   std::unique_ptr<ProxyConsumers> consumers_;
 };

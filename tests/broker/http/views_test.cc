@@ -101,6 +101,32 @@ TEST_F(HttpViewsTest, AnUnchangedViewIsNotSentAgain) {
   EXPECT_EQ(again(changed.header("ETag")).status, 200u);
 }
 
+TEST_F(HttpViewsTest, WhoHasNeitherStreamNorSocketWaitsForAChange) {
+  give("sea", "25.00");
+  const std::string one = rows + "?key=sea";
+  const std::string known = "If-None-Match: " + client->call("GET", one).header("ETag") + "\r\n";
+  EXPECT_EQ(client->call("GET", one + "&wait=1ms", {}, known).status, 304u);
+  HttpClient waits(*http);
+  waits.feed(HttpClient::request("GET", one + "&wait=60s", {}, known));
+  waits.run_posted();
+  EXPECT_EQ(waits.connection.sent, "");
+  give("sea", "1.00");
+  const Answered changed = waits.await();
+  EXPECT_EQ(changed.status, 200u);
+  EXPECT_THAT(changed.body, HasSubstr("26.00"));
+  // What has changed already is not waited for, and neither is what nothing is known of.
+  EXPECT_EQ(client->call("GET", one + "&wait=60s", {}, known).status, 200u);
+  EXPECT_EQ(client->call("GET", one + "&wait=60s").status, 200u);
+  get(one + "&wait=61s", 400);
+  get(one + "&wait=soon", 400);
+  // A view that goes is told at once.
+  const std::string last = "If-None-Match: " + changed.header("ETag") + "\r\n";
+  waits.feed(HttpClient::request("GET", one + "&wait=60s", {}, last));
+  EXPECT_EQ(client->call("DELETE", "/api/v1/views/totals").status, 204u);
+  EXPECT_EQ(waits.await().status, 404u);
+  EXPECT_EQ(http->memory().has_waiters(), false);
+}
+
 TEST_F(HttpViewsTest, AReaderSeesWhatItNames) {
   for (int i = 0; i < 20; ++i) {
     const auto stored = post(records + "?as=values&partition=1", R"({"campaign":"x","amount":1})");
