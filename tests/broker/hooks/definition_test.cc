@@ -7,6 +7,7 @@
 #include <map>
 
 #include "broker/hooks/mapping.h"
+#include "broker/hooks/webhook.h"
 #include "tests/support/format_page.h"
 
 namespace runnel::broker::hooks {
@@ -68,6 +69,55 @@ TEST(HookEntry, WhatMayNotBeDefined) {
   EXPECT_NE(refused([](Hook& h) { h.headers.assign(17, "a"); }), "");
   for (const char* no : {"id", "header:", "header:a b", "/a~2", ".a["}) {
     EXPECT_FALSE(Place::parse(no)) << no;
+  }
+}
+
+Webhook outgoing_example() {
+  Webhook made;
+  made.name = "shop";
+  made.topic = "orders";
+  made.url = "https://shop.example/in";
+  made.created = Timestamp(1'700'000'000'000);
+  made.paused = true;
+  made.secrets = {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"};
+  made.filter = {".amount>=10"};
+  return made;
+}
+
+TEST(WebhookEntry, TheWorkedExample) {
+  const std::string page =
+      hex_of_page(RUNNEL_SOURCE_DIR "/docs/formats/webhooks.md", "webhook-definition");
+  const std::string good = encode_webhook(outgoing_example());
+  EXPECT_EQ(to_hex("webhook/shop") + to_hex(good), page);
+  const auto read = decode_webhook("shop", good);
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(encode_webhook(*read), good);
+  for (std::size_t cut = 0; cut < good.size(); ++cut) {
+    EXPECT_FALSE(decode_webhook("shop", good.substr(0, cut))) << cut;
+  }
+  EXPECT_FALSE(decode_webhook("shop", good + "x"));
+  EXPECT_EQ(decode_webhook("shop", "\x02" + good.substr(1)).error().code(),
+            ErrorCode::kFormatTooNew);
+}
+
+TEST(Template, EveryKindOfPlace) {
+  const auto rendered = [](std::string_view text, std::string_view value) {
+    protocol::Record record;
+    record.offset = Offset(5);
+    record.timestamp = Timestamp(1000);
+    record.key = "a\"b";
+    record.value = value;
+    return BodyTemplate::parse(text).value().render(record, "orders", 2);
+  };
+  EXPECT_EQ(rendered("${key} ${topic} ${partition} ${offset} ${timestamp}", "{}"),
+            "a\\\"b orders 2 5 1000");
+  EXPECT_EQ(
+      rendered(R"({"n":${/n},"t":"${/t}","o":${.o},"no":${/no},"all":${value}})",
+               R"({"n":1.50,"t":"x\n","o":{"a":[1]}})"),
+      R"({"n":1.50,"t":"x\n","o":{"a":[1]},"no":null,"all":{"n":1.50,"t":"x\n","o":{"a":[1]}}})");
+  EXPECT_EQ(rendered("$ } { ${/n}", "no json"), "$ } { null");
+  for (const char* no : {"", "${", "${}", "${n}", "${key", "${/a~2}"}) {
+    EXPECT_FALSE(BodyTemplate::parse(no)) << no;
   }
 }
 
