@@ -1,0 +1,232 @@
+#include "broker/net/outgoing.h"
+
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+#include <exception>
+#include <optional>
+#include <thread>
+
+#include "protocol/text/units.h"
+
+namespace runnel::broker {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+using Answered = Result<OutgoingAnswer>;
+
+constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
+constexpr std::size_t kMaxUrlBytes = 2048;
+constexpr std::uint32_t kMaxAnswerHeadBytes = 16u << 10;
+constexpr int kHttp11 = 11;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+tl::unexpected<Error> no_url(std::string_view text, std::string_view why) {
+  return fail(ErrorCode::kInvalidArgument,
+              "'" + std::string(text) + "' can't be called: " + std::string(why));
+}
+
+AddressBytes bytes_of(const asio::ip::address& address) {
+  const auto v6 = address.is_v4() ? asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4())
+                                  : address.to_v6();
+  AddressBytes out{};
+  const auto bytes = v6.to_bytes();
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+tl::unexpected<Error> failed(const Url& url, std::string_view what,
+                             const boost::system::error_code& error) {
+  const bool late = error == beast::error::timeout;
+  return fail(late ? ErrorCode::kTimeout : ErrorCode::kDisconnected,
+              url.authority() + ": " + std::string(what) + ": " +
+                  (late ? "it took too long" : error.message()));
+}
+
+http::request<http::string_body> message_of(OutgoingRequest& request) {
+  http::request<http::string_body> out{http::verb::post, request.url.target, kHttp11};
+  out.set(http::field::host, request.url.authority());
+  for (const auto& [name, value] : request.headers) out.set(name, value);
+  out.keep_alive(false);
+  out.body() = std::move(request.body);
+  out.prepare_payload();
+  return out;
+}
+
+/// Retry-After in seconds; as a date it is not looked at.
+std::chrono::milliseconds retry_after(const http::fields& fields) {
+  constexpr std::int64_t kMost = 24 * 3600;
+  const auto found = fields.find(http::field::retry_after);
+  if (found == fields.end()) return {};
+  const std::string_view text(found->value().data(), found->value().size());
+  const auto seconds = protocol::parse_integer(text);
+  if (!seconds || *seconds < 0) return {};
+  return std::chrono::seconds(std::min(*seconds, kMost));
+}
+
+/// Sends the request and reads the answer's head; what follows is of no interest.
+template <class Stream>
+asio::awaitable<Answered> exchange(Stream& stream, OutgoingRequest& request) {
+  const auto message = message_of(request);
+  const auto [unsent, sent] = co_await http::async_write(stream, message, kAwait);
+  static_cast<void>(sent);
+  if (unsent) co_return failed(request.url, "sending", unsent);
+  beast::flat_buffer buffer(kMaxAnswerHeadBytes);
+  http::response_parser<http::empty_body> parser;
+  parser.header_limit(kMaxAnswerHeadBytes);
+  const auto [unread, read] = co_await http::async_read_header(stream, buffer, parser, kAwait);
+  static_cast<void>(read);
+  if (unread) co_return failed(request.url, "waiting for the answer", unread);
+  co_return OutgoingAnswer{parser.get().result_int(), retry_after(parser.get())};
+}
+
+/// Used on the thread of Outgoing alone.
+struct Client {
+  const AddressRules& rules;
+  std::optional<asio::ssl::context> context = {};
+
+  /// Reading the system's certificates takes time and memory, and many need none.
+  asio::ssl::context& tls() {
+    if (context) return *context;
+    context.emplace(asio::ssl::context::tls_client);
+    boost::system::error_code none;  // without certificates every handshake says so
+    static_cast<void>(context->set_default_verify_paths(none));
+    context->set_verify_mode(asio::ssl::verify_peer);
+    return *context;
+  }
+};
+
+/// The addresses of the host that may be called.
+asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(const AddressRules& rules,
+                                                            const Url& url) {
+  tcp::resolver resolver(co_await asio::this_coro::executor);
+  const auto [error, found] =
+      co_await resolver.async_resolve(url.host, std::to_string(url.port), kAwait);
+  if (error) co_return failed(url, "looking up its address", error);
+  std::vector<tcp::endpoint> allowed;
+  std::string refused;
+  for (const auto& each : found) {
+    if (rules.allow(bytes_of(each.endpoint().address()))) {
+      allowed.push_back(each.endpoint());
+    } else {
+      refused += (refused.empty() ? "" : ", ") + each.endpoint().address().to_string();
+    }
+  }
+  if (!allowed.empty()) co_return allowed;
+  co_return fail(ErrorCode::kUnauthorized,
+                 url.host + " is " + refused +
+                     ", which this broker may not call; its option webhook-allow says what it may");
+}
+
+asio::awaitable<Answered> perform(Client& client, OutgoingRequest request) {
+  const auto endpoints = co_await resolve(client.rules, request.url);
+  if (!endpoints) co_return fail(endpoints.error());
+  beast::tcp_stream stream(co_await asio::this_coro::executor);
+  stream.expires_after(request.timeout);
+  const auto [unconnected, at] = co_await stream.async_connect(*endpoints, kAwait);
+  static_cast<void>(at);
+  if (unconnected) co_return failed(request.url, "connecting", unconnected);
+  if (!request.url.tls) co_return co_await exchange(stream, request);
+  beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), client.tls());
+  secure.set_verify_callback(asio::ssl::host_name_verification(request.url.host));
+  if (SSL_set_tlsext_host_name(secure.native_handle(), request.url.host.c_str()) != 1) {
+    co_return no_url(request.url.host, "TLS can't name it");
+  }
+  const auto [unsafe] = co_await secure.async_handshake(asio::ssl::stream_base::client, kAwait);
+  if (unsafe) co_return failed(request.url, "TLS", unsafe);
+  co_return co_await exchange(secure, request);
+}
+
+}  // namespace
+
+Result<Url> Url::parse(std::string_view text) {
+  Url out;
+  std::string_view rest = text;
+  if (text.size() > kMaxUrlBytes) return no_url(text.substr(0, 40), "it is too long");
+  const auto is_plain = [](char c) { return c > ' ' && c < 0x7f; };
+  if (!std::all_of(text.begin(), text.end(), is_plain)) {
+    return no_url(text, "a URL is printable ASCII; percent-encode what is not");
+  }
+  out.tls = rest.starts_with("https://");
+  if (!out.tls && !rest.starts_with("http://")) {
+    return no_url(text, "it has to begin with https:// or http://");
+  }
+  rest.remove_prefix(out.tls ? 8 : 7);
+  const std::size_t end = std::min(rest.find_first_of("/?#"), rest.size());
+  std::string_view authority = rest.substr(0, end);
+  out.target = rest.substr(end);
+  if (!out.target.starts_with('/')) out.target.insert(0, "/");
+  if (out.target.find('#') != std::string::npos) return no_url(text, "it has a fragment");
+  if (authority.find('@') != std::string_view::npos) {
+    return no_url(text, "it has a user name, which is not sent; sign requests with a secret");
+  }
+  const bool bracketed = authority.starts_with('[');
+  const std::size_t close = bracketed ? authority.find(']') : std::string_view::npos;
+  if (bracketed && close == std::string_view::npos) return no_url(text, "it has no host");
+  const std::size_t colon = authority.find(':', bracketed ? close : 0);
+  out.host = authority.substr(bracketed ? 1 : 0, bracketed ? close - 1 : colon);
+  if (bracketed && !parse_address(out.host)) return no_url(text, "it has no host");
+  out.port = out.tls ? kHttpsPort : kHttpPort;
+  if (colon != std::string_view::npos) {
+    const auto port = protocol::parse_integer(authority.substr(colon + 1));
+    if (!port || *port < 1 || *port > UINT16_MAX) return no_url(text, "its port is none");
+    out.port = static_cast<std::uint16_t>(*port);
+  }
+  if (out.host.empty()) return no_url(text, "it has no host");
+  return out;
+}
+
+std::string Url::authority() const {
+  std::string out = host.find(':') != std::string::npos ? "[" + host + "]" : host;
+  if (port != (tls ? kHttpsPort : kHttpPort)) out += ":" + std::to_string(port);
+  return out;
+}
+
+struct Outgoing::Impl {
+  explicit Impl(const AddressRules& allowed) : client{allowed} {
+    thread = std::thread([this] { context.run(); });
+  }
+  ~Impl() {
+    context.stop();
+    thread.join();
+  }
+
+  Client client;
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  std::thread thread;
+};
+
+Outgoing::Outgoing(AddressRules rules) : rules_(std::move(rules)) {}
+
+Outgoing::~Outgoing() = default;
+
+void Outgoing::send(OutgoingRequest request, std::function<void(Result<OutgoingAnswer>)> done) {
+  MutexLock lock(mutex_);
+  if (!impl_) impl_ = std::make_unique<Impl>(rules_);
+  asio::co_spawn(impl_->context, perform(impl_->client, std::move(request)),
+                 [done = std::move(done)](const std::exception_ptr& thrown, Answered answered) {
+                   done(thrown ? Answered(fail(ErrorCode::kDisconnected, "the request failed"))
+                               : std::move(answered));
+                 });
+}
+
+}  // namespace runnel::broker

@@ -1,0 +1,227 @@
+// Requests that the broker makes, to a real socket; and which addresses it may call.
+#include "broker/net/outgoing.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
+
+namespace runnel::broker {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Answers one connection after the other with the same bytes.
+class Receiver {
+ public:
+  explicit Receiver(std::string answer) : answer_(std::move(answer)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&at), size), 0);
+    EXPECT_EQ(::listen(listener_, 8), 0);
+    EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&at), &size), 0);
+    port = ntohs(at.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~Receiver() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+  Receiver(const Receiver&) = delete;
+  Receiver& operator=(const Receiver&) = delete;
+
+  [[nodiscard]] std::string url(const std::string& host = "127.0.0.1") const {
+    return "http://" + host + ":" + std::to_string(port) + "/in?a=b";
+  }
+  std::uint16_t port = 0;
+  std::atomic<int> connections{0};
+  std::promise<std::string> first_request;
+
+ private:
+  void serve() {
+    for (;;) {
+      const int connection = ::accept(listener_, nullptr, nullptr);
+      if (connection < 0) return;
+      std::string request;
+      std::array<char, 4096> bytes{};
+      while (request.find("the body") == std::string::npos) {
+        const ssize_t got = ::read(connection, bytes.data(), bytes.size());
+        if (got <= 0) break;
+        request.append(bytes.data(), static_cast<std::size_t>(got));
+      }
+      if (connections++ == 0) first_request.set_value(request);
+      if (!answer_.empty()) {
+        EXPECT_GT(::send(connection, answer_.data(), answer_.size(), MSG_NOSIGNAL), 0);
+      } else {
+        // Says nothing until the other side has enough of it.
+        EXPECT_LE(::read(connection, bytes.data(), bytes.size()), 0);
+      }
+      ::close(connection);
+    }
+  }
+
+  const std::string answer_;
+  int listener_ = -1;
+  std::thread thread_;
+};
+
+AddressRules rules(const std::vector<std::string>& texts) {
+  return AddressRules::parse(texts).value();
+}
+
+Result<OutgoingAnswer> call(Outgoing& outgoing, const std::string& url,
+                            std::chrono::milliseconds timeout = std::chrono::minutes(1)) {
+  std::promise<Result<OutgoingAnswer>> promise;
+  OutgoingRequest request{Url::parse(url).value(), {{"X-A", "b"}}, "the body", timeout};
+  outgoing.send(std::move(request),
+                [&](Result<OutgoingAnswer> answer) { promise.set_value(std::move(answer)); });
+  return promise.get_future().get();
+}
+
+TEST(Outgoing, ARequestAndItsAnswer) {
+  Receiver receiver("HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 100000\r\n\r\nbut");
+  Outgoing outgoing(rules({"127.0.0.0/8"}));
+  const auto answer = call(outgoing, receiver.url());
+  ASSERT_TRUE(answer) << answer.error().message();
+  EXPECT_EQ(answer->status, 503u);
+  EXPECT_EQ(answer->retry_after, std::chrono::seconds(7));
+  const std::string request = receiver.first_request.get_future().get();
+  EXPECT_THAT(request, ::testing::StartsWith("POST /in?a=b HTTP/1.1\r\n"));
+  EXPECT_THAT(request, HasSubstr("Host: 127.0.0.1:" + std::to_string(receiver.port) + "\r\n"));
+  EXPECT_THAT(request, HasSubstr("X-A: b\r\n"));
+  EXPECT_THAT(request, HasSubstr("Content-Length: 8\r\n"));
+}
+
+TEST(Outgoing, RedirectsAreAnswersLikeOthers) {
+  Receiver other("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  Receiver receiver("HTTP/1.1 302 Found\r\nLocation: " + other.url() +
+                    "\r\nContent-Length: 0\r\n\r\n");
+  Outgoing outgoing(rules({"any"}));
+  const auto answer = call(outgoing, receiver.url());
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 302u);
+  EXPECT_EQ(other.connections, 0);
+}
+
+TEST(Outgoing, AddressesThatAreNotAllowedAreNotConnectedTo) {
+  Receiver receiver("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  Outgoing outgoing(rules({"public"}));
+  for (const std::string& host :
+       {std::string("127.0.0.1"), std::string("localhost"), std::string("[::ffff:127.0.0.1]"),
+        std::string("[::1]"), std::string("0.0.0.0")}) {
+    const auto refused = call(outgoing, receiver.url(host));
+    ASSERT_FALSE(refused) << host;
+    EXPECT_EQ(refused.error().code(), ErrorCode::kUnauthorized) << refused.error().message();
+    EXPECT_THAT(refused.error().message(), HasSubstr("webhook-allow"));
+  }
+  EXPECT_EQ(receiver.connections, 0);
+}
+
+TEST(Outgoing, WhoSaysNothingIsNotWaitedForForEver) {
+  Receiver receiver("");
+  Outgoing outgoing(rules({"any"}));
+  const auto late = call(outgoing, receiver.url(), std::chrono::milliseconds(50));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), ErrorCode::kTimeout) << late.error().message();
+}
+
+TEST(Outgoing, WhatIsNoAnswer) {
+  Outgoing outgoing(rules({"any"}));
+  for (const std::string& no :
+       {std::string("hello"), "HTTP/1.1 200 OK\r\nA: " + std::string(20'000, 'a') + "\r\n\r\n"}) {
+    Receiver receiver(no);
+    EXPECT_FALSE(call(outgoing, receiver.url()));
+  }
+  std::uint16_t free = 0;
+  { free = Receiver("x").port; }
+  const auto refused = call(outgoing, "http://127.0.0.1:" + std::to_string(free) + "/");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kDisconnected);
+  Receiver plain("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  const auto no_tls = call(outgoing, "https://127.0.0.1:" + std::to_string(plain.port) + "/",
+                           std::chrono::milliseconds(200));
+  ASSERT_FALSE(no_tls);
+}
+
+TEST(Outgoing, EndsWithRequestsOnTheirWay) {
+  Receiver receiver("");
+  {
+    Outgoing outgoing(rules({"any"}));
+    outgoing.send({Url::parse(receiver.url()).value(), {}, "the body", std::chrono::minutes(1)},
+                  [](const Result<OutgoingAnswer>&) {});
+    receiver.first_request.get_future().wait();
+  }
+  SUCCEED();
+}
+
+TEST(AddressRules, PublicIsTheInternet) {
+  const AddressRules open = rules({"public"});
+  for (const char* yes : {"1.1.1.1", "172.15.0.1", "172.32.0.1", "192.169.0.1", "100.128.0.1",
+                          "2606:4700::1111", "2a00::1", "::ffff:8.8.8.8"}) {
+    EXPECT_TRUE(open.allow(parse_address(yes).value())) << yes;
+  }
+  for (const char* no : {"0.0.0.0",
+                         "10.1.2.3",
+                         "100.64.0.1",
+                         "127.0.0.1",
+                         "169.254.169.254",
+                         "172.16.0.1",
+                         "172.31.255.255",
+                         "192.168.1.1",
+                         "198.18.0.1",
+                         "224.0.0.1",
+                         "255.255.255.255",
+                         "::",
+                         "::1",
+                         "fe80::1",
+                         "fc00::1",
+                         "fd00::1",
+                         "ff02::1",
+                         "::ffff:127.0.0.1",
+                         "::ffff:10.0.0.1",
+                         "64:ff9b::7f00:1",
+                         "2002:7f00:1::",
+                         "2001::1",
+                         "2001:db8::1",
+                         "::127.0.0.1"}) {
+    EXPECT_FALSE(open.allow(parse_address(no).value())) << no;
+    EXPECT_TRUE(rules({"any"}).allow(parse_address(no).value())) << no;
+  }
+}
+
+TEST(AddressRules, NetworksAndWhatIsNone) {
+  const AddressRules some = rules({"none", "10.1.0.0/16", "fd00::/8", "192.168.7.7"});
+  for (const char* yes : {"10.1.255.255", "fd12::1", "192.168.7.7", "::ffff:10.1.0.1"}) {
+    EXPECT_TRUE(some.allow(parse_address(yes).value())) << yes;
+  }
+  for (const char* no : {"10.2.0.1", "8.8.8.8", "192.168.7.8", "fe00::1", "2606:4700::1111"}) {
+    EXPECT_FALSE(some.allow(parse_address(no).value())) << no;
+  }
+  EXPECT_FALSE(rules({"none"}).allow(parse_address("8.8.8.8").value()));
+  for (const char* no : {"", "private", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0", "a/8"}) {
+    EXPECT_FALSE(AddressRules::parse({no})) << no;
+  }
+}
+
+TEST(Url, Parts) {
+  const Url full = Url::parse("https://a.example:8443/x?y=z").value();
+  EXPECT_TRUE(full.tls);
+  EXPECT_EQ(full.host, "a.example");
+  EXPECT_EQ(full.port, 8443);
+  EXPECT_EQ(full.target, "/x?y=z");
+  EXPECT_EQ(full.authority(), "a.example:8443");
+  EXPECT_EQ(Url::parse("http://a.example?q").value().target, "/?q");
+  EXPECT_EQ(Url::parse("https://[2a00::1]/").value().authority(), "[2a00::1]");
+  EXPECT_EQ(Url::parse("https://[2a00::1]:1/").value().host, "2a00::1");
+}
+
+}  // namespace
+}  // namespace runnel::broker
