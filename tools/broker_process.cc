@@ -91,6 +91,8 @@ Result<std::unique_ptr<BrokerProcess>> BrokerProcess::start(const Settings& sett
   RUNNEL_TRY(advertised_listeners(settings));
   RUNNEL_TRY_ASSIGN(process->listen_, endpoints_of(settings));
   RUNNEL_TRY(broker::check_addresses(process->listen_, settings.enabled("insecure-allow-remote")));
+  RUNNEL_TRY_ASSIGN(process->callable_,
+                    broker::AddressRules::parse(settings.list("webhook-allow")));
   std::error_code ignored;  // opening the store says what is wrong
   if (!std::filesystem::exists(settings.text("data"), ignored)) {
     // In a directory that is there, the broker that has it open is the better reason to give.
@@ -173,9 +175,21 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
   return kafka_->start();
 }
 
+void BrokerProcess::open_webhooks() {
+  const auto warn = [](std::string_view line) { spdlog::warn("{}", line); };
+  hooks_ = std::make_shared<broker::hooks::Hooks>(*store_, storage::Clock::system(), warn);
+  outgoing_ = std::make_unique<broker::Outgoing>(callable_);
+  broker::http::WebhookService::Options options;
+  options.send = [outgoing = outgoing_.get()](broker::OutgoingRequest request, auto done) {
+    outgoing->send(std::move(request), std::move(done));
+  };
+  options.warn = warn;
+  webhooks_ = std::make_unique<broker::http::WebhookService>(
+      *store_, storage::Clock::system(), service_->memory().shared_from_this(), std::move(options));
+}
+
 void BrokerProcess::open_http(const Settings& settings) {
-  hooks_ = std::make_shared<broker::hooks::Hooks>(
-      *store_, storage::Clock::system(), [](std::string_view line) { spdlog::warn("{}", line); });
+  open_webhooks();
   broker::http::HttpOptions options;
   options.server_version = program_version();
   options.hosts = settings.list("http-host");
@@ -196,7 +210,7 @@ void BrokerProcess::open_http(const Settings& settings) {
                                         },
                                         service_->workers(), views_.get(),
                                         &service_->query_workers(), &service_->quick_workers(),
-                                        schemas_, hooks_},
+                                        schemas_, hooks_, webhooks_.get()},
       std::move(options));
 }
 
@@ -274,6 +288,8 @@ Status BrokerProcess::close() {
   if (views_) views_->stop();
   service_.reset();
   http_.reset();  // its push thread reads views
+  webhooks_.reset();
+  outgoing_.reset();
   views_.reset();
   Status closed;
   if (store_) closed = store_->close();

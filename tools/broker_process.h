@@ -9,8 +9,10 @@
 
 #include "broker/groups/coordinator.h"
 #include "broker/http/service.h"
+#include "broker/http/webhook_service.h"
 #include "broker/kafka/service.h"
 #include "broker/native/service.h"
+#include "broker/net/outgoing.h"
 #include "broker/net/server.h"
 #include "protocol/base/error.h"
 #include "storage/store.h"
@@ -41,12 +43,14 @@ class BrokerProcess {
   Status open_views(const Settings& settings);
   [[nodiscard]] Status open_kafka(const Settings& settings);
   Status open_groups();
+  void open_webhooks();
   void open_http(const Settings& settings);
   Status open_network(const Settings& settings);
 
   const std::chrono::milliseconds drain_timeout_;
   storage::ConfigMap kafka_configs_;  ///< as at the start
   std::vector<broker::Endpoint> listen_;
+  broker::AddressRules callable_;  ///< by webhooks
   // Each uses the ones before it.
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::views::ViewService> views_;
@@ -55,6 +59,8 @@ class BrokerProcess {
   std::unique_ptr<broker::NativeService> service_;
   std::unique_ptr<broker::KafkaService> kafka_;
   std::shared_ptr<broker::hooks::Hooks> hooks_;
+  std::unique_ptr<broker::Outgoing> outgoing_;
+  std::unique_ptr<broker::http::WebhookService> webhooks_;
   std::unique_ptr<broker::http::HttpService> http_;
   std::unique_ptr<broker::Server> server_;
 };

@@ -136,6 +136,7 @@ std::string_view meaning_of_path(std::string_view parameter) {
   if (parameter == "file") return "The file's name.";
   if (parameter == "subject") return "The subject's name.";
   if (parameter == "hook") return "The webhook's name.";
+  if (parameter == "webhook") return "The webhook's name.";
   if (parameter == "version") return "A number, or latest.";
   if (parameter == "cluster") return "The cluster's id.";
   if (parameter == "partition") return "The partition's number.";

@@ -25,6 +25,7 @@ namespace runnel::broker::http {
 [[nodiscard]] std::vector<Route> console_routes();       ///< console.cc
 [[nodiscard]] std::vector<Route> registry_routes();      ///< registry_call.cc
 [[nodiscard]] std::vector<Route> hook_routes();          ///< hooks.cc
+[[nodiscard]] std::vector<Route> webhook_routes();       ///< webhooks.cc
 [[nodiscard]] std::vector<Route> hook_request_routes();  ///< hook_requests.cc
 [[nodiscard]] std::vector<Route> proxy_routes();         ///< proxy_call.cc
 /// All of them.

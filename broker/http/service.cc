@@ -8,6 +8,7 @@
 #include "broker/http/router.h"
 #include "broker/http/routes.h"
 #include "broker/http/view_push.h"
+#include "broker/http/webhook_service.h"
 #include "storage/env/random.h"
 
 namespace runnel::broker::http {
@@ -84,10 +85,40 @@ std::vector<protocol::native::Statistic> HttpService::all_statistics() const {
   return options_.statistics ? options_.statistics() : statistics();
 }
 
+void HttpService::add_webhooks(std::vector<protocol::native::Statistic>& out) const {
+  std::uint64_t stored = 0, duplicates = 0, refused = 0, failed = 0;
+  for (const hooks::HookRef& hook : hooks_->all()) {
+    stored += hook->counts->stored.load(std::memory_order_relaxed);
+    duplicates += hook->counts->duplicates.load(std::memory_order_relaxed);
+    refused += hook->counts->refused.load(std::memory_order_relaxed);
+    failed += hook->counts->failed.load(std::memory_order_relaxed);
+  }
+  out.push_back({"hooks.stored", stored, "requests", "webhooks that came in and were stored"});
+  out.push_back({"hooks.duplicates", duplicates, "requests", "repeats that were known"});
+  out.push_back({"hooks.refused", refused, "requests",
+                 "not signed as their webhook asks: somebody guesses, or a secret is wrong"});
+  out.push_back({"hooks.failed", failed, "requests", "signed, and not stored"});
+  if (shared_.webhooks == nullptr) return;
+  std::uint64_t delivered = 0, attempts = 0, dead = 0, behind = 0;
+  for (const WebhookStatus& each : shared_.webhooks->all()) {
+    delivered += each.counts.delivered;
+    attempts += each.counts.failed_attempts;
+    dead += each.counts.dead;
+    for (const WebhookPlace& place : each.places)
+      behind += static_cast<std::uint64_t>(place.behind);
+  }
+  out.push_back({"webhooks.delivered", delivered, "records", "that receivers have taken"});
+  out.push_back({"webhooks.failed_attempts", attempts, "requests",
+                 "to receivers that failed; each is tried again"});
+  out.push_back({"webhooks.dead", dead, "records", "put to the dead letters"});
+  out.push_back({"webhooks.behind", behind, "offsets",
+                 "from the places of webhooks to the ends of their partitions now"});
+}
+
 std::vector<protocol::native::Statistic> HttpService::statistics() const {
   const auto count = [](const Counters::Count& c) { return c.load(std::memory_order_relaxed); };
   const Counters& c = counters_;
-  return {
+  std::vector<protocol::native::Statistic> out{
       {"http.sessions", count(c.sessions), "connections", "HTTP connections now"},
       {"http.requests", count(c.requests), "requests", "requests received"},
       {"http.failures", count(c.failures), "requests", "answered with a problem"},
@@ -101,6 +132,8 @@ std::vector<protocol::native::Statistic> HttpService::statistics() const {
       {"http.read_records", count(c.read_records), "records", "sent to readers and event streams"},
       {"http.memory_waits", count(c.memory_waits), "requests", "had to wait for memory"},
   };
+  add_webhooks(out);
+  return out;
 }
 
 }  // namespace runnel::broker::http

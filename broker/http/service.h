@@ -29,6 +29,7 @@ namespace runnel::broker::http {
 class ProxyConsumers;
 class Router;
 class ViewPush;
+class WebhookService;
 
 /// A setting that the broker was started with, for people. None may be a secret.
 struct ShownSetting {
@@ -91,6 +92,7 @@ class HttpService {
     Workers* quick_workers = nullptr;                 ///< for what reads a few groups of a view
     std::shared_ptr<schemas::Registry> schemas = {};  ///< null: the service has one of its own
     std::shared_ptr<hooks::Hooks> hooks = {};         ///< null: the service has them of its own
+    WebhookService* webhooks = nullptr;               ///< null: none go out
   };
 
   HttpService(storage::Store& store, Coordinator& coordinator, storage::Clock& clock, Shared shared,
@@ -110,6 +112,8 @@ class HttpService {
   [[nodiscard]] storage::Clock& clock() noexcept { return clock_; }
   [[nodiscard]] schemas::Registry& schemas() noexcept { return *schemas_; }
   [[nodiscard]] hooks::Hooks& hooks() noexcept { return *hooks_; }
+  /// Null: none go out.
+  [[nodiscard]] WebhookService* webhooks() noexcept { return shared_.webhooks; }
   [[nodiscard]] const HttpOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Router& router() const noexcept { return *router_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
@@ -146,6 +150,8 @@ class HttpService {
   void note_closed(const std::string& line) const;
 
  private:
+  void add_webhooks(std::vector<protocol::native::Statistic>& out) const;
+
   storage::Store& store_;
   Coordinator& coordinator_;
   storage::Clock& clock_;

@@ -42,6 +42,11 @@ constexpr OptionRow kTable[] = {
      "An origin such as https://reports.example whose pages may use the broker over HTTP; * for "
      "any.",
      kRepeatable, kAtStart},
+    {"webhook-allow", kText, 0, 0, "", "public", "",
+     "Addresses that webhooks may call: public, any, none, an address, or a network such as "
+     "10.1.0.0/16. Whoever defines a webhook makes the broker call a URL, so by default it calls "
+     "nothing of its own network.",
+     kRepeatable, kAtStart},
     {"set", kAssignment, 0, 0, "", "", "nothing",
      "Sets a broker config under Kafka's name, such as num.partitions=3; a table [kafka] in the "
      "file does it too. `runnel config reference --broker` lists them.",

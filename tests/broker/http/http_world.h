@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "broker/http/service.h"
+#include "broker/http/webhook_service.h"
 #include "broker/native/service.h"
 #include "storage/env/clock.h"
 #include "storage/env/random.h"
 #include "storage/store.h"
 #include "storage/views/service/view_service.h"
+#include "tests/broker/http/webhook_receiver.h"
 #include "tests/broker/native/fake_connection.h"
 
 namespace runnel::broker::http {
@@ -134,14 +136,20 @@ class HttpWorld : public ::testing::Test {
     native_options.views = views.get();
     native = std::make_unique<NativeService>(*store, *coordinator, storage::Clock::system(),
                                              std::move(native_options));
+    restart_webhooks();
     http = std::make_unique<HttpService>(
         *store, *coordinator, storage::Clock::system(),
         HttpService::Shared{native->memory().shared_from_this(),
                             [this](const auto& session, auto retry) {
                               native->wait_for_memory(session, std::move(retry));
                             },
-                            native->workers(), views.get(), &native->query_workers(),
-                            &native->quick_workers()},
+                            native->workers(),
+                            views.get(),
+                            &native->query_workers(),
+                            &native->quick_workers(),
+                            {},
+                            {},
+                            &*webhooks},
         std::move(options));
     EXPECT_TRUE(store->create_topic({"orders", 3, {}}));
     client = std::make_unique<HttpClient>(*http);
@@ -150,6 +158,7 @@ class HttpWorld : public ::testing::Test {
     client.reset();
     native.reset();
     http.reset();
+    webhooks.reset();
     views->stop();
     views.reset();
     static_cast<void>(store->close());
@@ -158,10 +167,25 @@ class HttpWorld : public ::testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
+  /// As a broker that begins anew; what it is asked then is asked of the new one.
+  void restart_webhooks() {
+    webhooks.reset();
+    WebhookService::Options webhook_options;
+    webhook_options.send = [this](OutgoingRequest request, WebhookReceiver::Done done) {
+      receiver.send(std::move(request), std::move(done));
+    };
+    webhook_options.policy.first = std::chrono::milliseconds(2);
+    webhook_options.policy.most = std::chrono::milliseconds(10);
+    webhooks.emplace(*store, storage::Clock::system(), native->memory().shared_from_this(),
+                     std::move(webhook_options));
+  }
+
+  WebhookReceiver receiver;
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<storage::views::ViewService> views;
   std::unique_ptr<NativeService> native;
+  std::optional<WebhookService> webhooks;  ///< stays where it is
   std::unique_ptr<HttpService> http;
   std::unique_ptr<HttpClient> client;
 
