@@ -169,8 +169,8 @@ Status ViewFold::add(std::uint32_t number, const FoldRow& row) {
     refuse(*partition, refused, RowError::kTooFarAhead);
     return {};
   }
-  // A time that nothing can be held against says nothing of the others.
-  if (row.event_time > cursor.max_time && row.timestamp >= 0) {
+  // Every group that is stored begins at this at the latest: load() goes by that.
+  if (row.event_time > cursor.max_time) {
     cursor.max_time = row.event_time;
     RUNNEL_TRY(expire(*partition));
   }

@@ -36,6 +36,14 @@ std::optional<std::string> Service::missing(const TopicInfo& topic, const Stored
   return std::nullopt;
 }
 
+std::optional<std::string> Service::compacted(const TopicInfo& topic) const {
+  for (const PartitionInfo& partition : topic.partitions) {
+    const auto ref = store_.partition(topic.name, partition.index);
+    if (ref && store_.record_rules(*ref).needs_keys) return "the topic is compacted";
+  }
+  return std::nullopt;
+}
+
 Result<Answer> Service::alter(const sql::Alter& statement) {
   const Entry* const entry = find(statement.name.text);
   if (entry == nullptr) return unknown(statement.name, statement.kind);
@@ -94,6 +102,7 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
   if (effect != Effect::kNone && before.has_state()) {
     RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(before.view->source.topic));
     gone = missing(topic, changed.stored.versions.back());
+    if (!gone && effect == Effect::kPossible) gone = compacted(topic);
   }
   const bool rebuilds = before.has_state() && (effect == Effect::kEverything ||
                                                (effect == Effect::kPossible && !gone.has_value()));
@@ -110,6 +119,7 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
     if (bound.problem) return fail(*bound.problem);
     changed = entry;
     RUNNEL_TRY(put_version(changed, std::move(version), std::move(bound)));
+    changed.stored.paused = entry.stored.paused;
   } else {
     for (std::size_t v = 0; v < changed.bound.size(); ++v) {
       changed.bound[v] = bind_version(changed.stored.versions[v], *known);

@@ -85,7 +85,9 @@ void Service::note_names(const std::vector<Entry>& changed, const std::vector<st
     write(stored.name, last);
   }
   for (const Entry& entry : changed) {
-    if (names.last.erase(entry.stored.name) == 0) continue;
+    // What is no view has no generations, and the next view of the name goes on behind the last
+    // one.
+    if (!entry.is_view() || names.last.erase(entry.stored.name) == 0) continue;
     writes.push_back({std::string(kGonePrefix) + entry.stored.name, {}});
   }
 }

@@ -119,6 +119,8 @@ class Service final : public ViewService {
   /// Where records went that were there when the version began; nullopt: all are there.
   [[nodiscard]] static std::optional<std::string> missing(const TopicInfo& topic,
                                                           const StoredVersion& version);
+  /// Why the topic may lack records that were read; nullopt: it is not compacted.
+  [[nodiscard]] std::optional<std::string> compacted(const TopicInfo& topic) const;
   [[nodiscard]] Result<std::int64_t> next_of(const Entry& entry, const StoredVersion& version,
                                              std::uint32_t partition) const;
   [[nodiscard]] Status go_over_gap(const Entry& entry, StoredVersion& version,

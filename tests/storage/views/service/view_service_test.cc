@@ -370,6 +370,37 @@ TEST_F(ViewServiceTest, OptionsThatChangeTheStateBuildItAnew) {
   EXPECT_EQ(rows("days"), Rows{"sea | 2026-03-01T23:00:00Z | 2"});
 }
 
+TEST_F(ViewServiceTest, AViewGoesOnBehindTheLastOneOfItsNameWhateverHadItBetween) {
+  create_source();
+  const std::string view = "CREATE MATERIALIZED VIEW a AS SELECT COUNT(*) AS n FROM donations";
+  run(view);
+  EXPECT_EQ(service->snapshot().definitions->find("a")->id.generation, 1);
+  run("DROP MATERIALIZED VIEW a");
+  run("CREATE SOURCE a (campaign VARCHAR) ON TOPIC 'donations'");
+  run("DROP SOURCE a");
+  restart();
+  run(view);
+  EXPECT_EQ(service->snapshot().definitions->find("a")->id.generation, 2);
+}
+
+TEST_F(ViewServiceTest, WhatIsAlteredOfACompactedTopicHoldsFromNowOnAndStaysPaused) {
+  create_source();
+  give({donation("sea", 1), donation("sea", 2)});
+  run("CREATE MATERIALIZED VIEW a AS SELECT campaign, COUNT(*) AS n FROM donations GROUP BY "
+      "campaign");
+  catch_up();
+  run("ALTER MATERIALIZED VIEW a PAUSE");
+  run("ALTER MATERIALIZED VIEW a SET (max_groups = '20')");
+  EXPECT_EQ(status("a").state, ViewState::kPaused);
+  run("ALTER MATERIALIZED VIEW a RESUME");
+  catch_up();
+  const int generation = service->snapshot().definitions->find("a")->id.generation;
+  ASSERT_TRUE(store->alter_topic("donations", {{"cleanup.policy", "compact"}}));
+  const Answer kept = run("ALTER MATERIALIZED VIEW a SET (max_groups = '30')");
+  EXPECT_EQ(service->snapshot().definitions->find("a")->id.generation, generation);
+  EXPECT_NE(kept.notices.at(0).find("compacted"), std::string::npos);
+}
+
 /// A record that was applied late is none by another rule: what VERIFY gives has to be the view.
 TEST_F(ViewServiceTest, AnAlteredViewIsWhatTheLogGives) {
   run("CREATE SOURCE donations (campaign VARCHAR, at TIMESTAMPTZ, WATERMARK FOR at AS at) ON TOPIC "
