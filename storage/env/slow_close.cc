@@ -45,7 +45,7 @@ class SlowCloser {
     MutexLock lock(mutex_);
     if (!started_) std::thread([this] { work(); }).detach();
     started_ = true;
-    waiting_.push_back(descriptor);
+    waiting_.push_back(descriptor);  // or it throws, and nothing of it is kept
     changed_.notify_one();
   }
 
@@ -92,7 +92,12 @@ void close_slowly(int descriptor) {
   const bool in_steps = ::sysconf(_SC_PAGESIZE) == kPageBytes &&
                         size_of(descriptor) > kFreedAtOnce && !has_name(descriptor) &&
                         !is_open_elsewhere(descriptor);
-  in_steps ? closer->add(descriptor) : static_cast<void>(::close(descriptor));
+  try {
+    if (in_steps) return closer->add(descriptor);
+  } catch (const std::exception&) {
+    // No thread or no memory to be had: all at once, then.
+  }
+  ::close(descriptor);
 }
 
 }  // namespace runnel::storage
