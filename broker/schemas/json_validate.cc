@@ -35,6 +35,15 @@ class Validation {
  public:
   explicit Validation(const JsonSchema& schema) : schema_(schema) {}
 
+  /// Why the whole value does not fit. Where it took too long to tell, it does not: what gave up
+  /// within a "not" or an "if" would pass else.
+  Why whole(const Part& part, const json::value& value) {
+    const Why why = look(part, value);
+    if (why || !gave_up_) return why;
+    return Why("takes more than " + std::to_string(kMaxComparisons) + " steps to check");
+  }
+
+ private:
   /// `path` grows and shrinks with the place that is looked at.
   Why look(const Part& part, const json::value& value) {
     if (part.value->is_bool()) {
@@ -42,7 +51,9 @@ class Validation {
     }
     if (++depth_ > kMaxSchemaDepth || ++steps_ > kMaxComparisons) {
       --depth_;
-      return no("is nested too deep, or its schema leads back to itself");
+      gave_up_ = true;
+      return no(
+          "is too large or nested too deep to be checked, or its schema leads back to itself");
     }
     const json::object& keywords = part.value->get_object();
     Why why;
@@ -56,8 +67,6 @@ class Validation {
     --depth_;
     return why;
   }
-
- private:
   [[nodiscard]] Why no(std::string_view what) const { return path_ + " " + std::string(what); }
 
   Part within(const Part& part, const json::value& value) const { return {&value, part.document}; }
@@ -168,7 +177,10 @@ class Validation {
         unique && unique->is_bool() && unique->get_bool()) {
       for (std::size_t i = 0; i < values.size(); ++i) {
         for (std::size_t j = 0; j < i; ++j) {
-          if (++steps_ > kMaxComparisons) return no("is too long to be looked at");
+          if (++steps_ > kMaxComparisons) {
+            gave_up_ = true;
+            return no("is too long to be looked at");
+          }
           if (same_value(values[i], values[j])) return no("has an element twice");
         }
       }
@@ -290,16 +302,17 @@ class Validation {
   std::string path_ = "#";
   std::size_t depth_ = 0;
   std::size_t steps_ = 0;
+  bool gave_up_ = false;  ///< somewhere
 };
 
 }  // namespace
 
 std::optional<std::string> JsonSchema::why_invalid(const json::value& value) const {
-  return Validation(*this).look(root(), value);
+  return Validation(*this).whole(root(), value);
 }
 
 bool is_valid(const JsonSchema& schema, const JsonSchema::Part& part, const json::value& value) {
-  return !Validation(schema).look(part, value);
+  return !Validation(schema).whole(part, value);
 }
 
 }  // namespace runnel::broker::schemas

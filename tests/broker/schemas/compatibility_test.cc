@@ -224,6 +224,17 @@ TEST(JsonCompatibility, HostileSchemasEndInTime) {
   EXPECT_TRUE((*schema)->why_invalid(boost::json::value(1)));
 }
 
+TEST(JsonSchemas, WhatTakesTooLongToCheckDoesNotFit) {
+  const auto schema = JsonSchema::parse({{"", R"({"not":{"contains":{"const":"x"}}})"}});
+  ASSERT_TRUE(schema) << schema.error().message();
+  boost::json::array many(100'001, boost::json::value(1));
+  many.emplace_back("x");
+  const auto why = (*schema)->why_invalid(many);
+  ASSERT_TRUE(why) << "an x behind them all is not allowed";
+  EXPECT_NE(why->find("steps"), std::string::npos) << *why;
+  EXPECT_FALSE((*schema)->why_invalid(boost::json::array(100, boost::json::value(1))));
+}
+
 TEST(JsonSchemas, WhatIsNone) {
   const std::vector<std::pair<const char*, const char*>> rows = {
       {"[]", "has to be an object"},
