@@ -138,6 +138,15 @@ bool Deliveries::failed(RecordPlace place, std::uint64_t ticket, Time now,
   return false;
 }
 
+void Deliveries::postponed(RecordPlace place, std::uint64_t ticket, Time due) {
+  const auto at = find_attempt(place, ticket);
+  if (at == records_.end()) return;
+  --in_flight_;
+  at->second.ticket = 0;
+  at->second.due = due;
+  due_.insert({due, place});
+}
+
 void Deliveries::buried(RecordPlace place) {
   const auto record = records_.find(place);
   if (record == records_.end() || record->second.attempts < policy_.max_attempts) return;

@@ -103,6 +103,8 @@ class Deliveries {
   [[nodiscard]] bool failed(RecordPlace place, std::uint64_t ticket, Time now,
                             std::chrono::milliseconds wait = {});
   void buried(RecordPlace place);
+  /// Nothing was sent: it is due again at `due`, and this was no attempt.
+  void postponed(RecordPlace place, std::uint64_t ticket, Time due);
 
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   /// Records of the partition that may be added.

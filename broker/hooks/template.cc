@@ -36,6 +36,7 @@ Result<BodyTemplate> BodyTemplate::parse(std::string_view text) {
                 "a template has 1 to " + std::to_string(kMaxTemplateBytes) + " bytes");
   }
   BodyTemplate out;
+  std::size_t places = 0;
   while (!text.empty()) {
     const std::size_t place = std::min(text.find("${"), text.size());
     if (place > 0) out.parts_.push_back({Kind::kText, std::string(text.substr(0, place))});
@@ -50,6 +51,11 @@ Result<BodyTemplate> BodyTemplate::parse(std::string_view text) {
                   "'" + std::string(text.substr(0, 40)) +
                       "' is no place in a record; write ${key}, ${topic}, ${partition}, ${offset}, "
                       "${timestamp}, ${value}, or a JSON pointer into the value: ${/user/name}");
+    }
+    if (++places > kMaxTemplatePlaces) {
+      return fail(ErrorCode::kInvalidArgument, "a template has at most " +
+                                                   std::to_string(kMaxTemplatePlaces) +
+                                                   " places that a record fills");
     }
     out.parts_.push_back({kind.value_or(Kind::kPath), {}, out.paths_.size()});
     if (!kind) out.paths_.push_back(std::move(*path));

@@ -41,6 +41,9 @@ Status check_content_type(std::string_view text) {
 Status check_webhook(const Webhook& webhook) {
   RUNNEL_TRY(check_hook_name(webhook.name));
   if (webhook.topic.empty()) return invalid("a webhook needs the topic whose records it sends");
+  if (webhook.topic == "__dlq." + webhook.name) {
+    return invalid("a webhook can't send its own dead letters: each that fails would be one more");
+  }
   if (webhook.secrets.size() > kMaxSecrets) {
     return invalid("a webhook has at most " + std::to_string(kMaxSecrets) + " secrets");
   }

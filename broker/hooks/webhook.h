@@ -27,6 +27,8 @@ inline constexpr std::string_view kWebhookPrefix = "webhook/";
 inline constexpr std::string_view kWebhookPlacePrefix = "webhook-place/";
 inline constexpr std::size_t kMaxWebhooks = 200;
 inline constexpr std::size_t kMaxTemplateBytes = 16u << 10;
+/// Places of a template that records fill: each may be as large as a record.
+inline constexpr std::size_t kMaxTemplatePlaces = 16;
 inline constexpr std::uint32_t kMaxAttempts = 100;
 inline constexpr std::chrono::milliseconds kMaxRequestTime{60'000};
 

@@ -163,6 +163,11 @@ void WebhookRunner::take(const WebhookInbox::Outcome& outcome) {
       outcome.answer ? url_.authority() + " answered " + std::to_string(outcome.answer->status)
                      : outcome.answer.error().message();
   note(error);
+  if (!outcome.answer && outcome.answer.error().code() == ErrorCode::kUnauthorized) {
+    // The operator does not allow the address: that says nothing of the receiver or the record.
+    return deliveries_.postponed(outcome.place, outcome.ticket,
+                                 shared_.clock.monotonic() + kTryAgain);
+  }
   ++counts_.failed_attempts;
   const auto wait = outcome.answer ? outcome.answer->retry_after : std::chrono::milliseconds(0);
   const bool is_dead =

@@ -119,6 +119,10 @@ TEST(Template, EveryKindOfPlace) {
   for (const char* no : {"", "${", "${}", "${n}", "${key", "${/a~2}"}) {
     EXPECT_FALSE(BodyTemplate::parse(no)) << no;
   }
+  std::string many;
+  for (std::size_t i = 0; i < kMaxTemplatePlaces; ++i) many += "${value}";
+  EXPECT_TRUE(BodyTemplate::parse(many));
+  EXPECT_FALSE(BodyTemplate::parse(many + "${key}")) << "each may be as large as a record";
 }
 
 Result<Mapped> map(const Hook& hook, std::string_view body,

@@ -200,6 +200,7 @@ TEST_F(WebhooksTest, WhatMayNotBeDefined) {
     return client->call("PUT", "/api/v1/webhooks/a", body).status;
   };
   EXPECT_EQ(refused(R"({"topic":"sales"})"), 400u);
+  EXPECT_EQ(refused(R"({"topic":"__dlq.a","url":"http://127.0.0.1:1/"})"), 400u);
   EXPECT_EQ(refused(R"({"topic":"none","url":"http://a/"})"), 404u);
   for (const char* url : {"ftp://a/", "http://", "http://u:p@a/", "http://a:0/", "http://a/#b",
                           "http://a b/", "http://[::1/"}) {
