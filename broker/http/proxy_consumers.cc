@@ -232,17 +232,21 @@ void ProxyConsumers::commit(const InstanceRef& instance, const std::vector<Proxy
     if (done) done(status);
   };
   storage::CommitRequest request;
+  std::vector<std::pair<ProxyInstance::Place*, Offset>> moved;
   const auto add = [&](const ProxyInstance::Key& key, Offset offset) {
     request.offsets.push_back(
         {i.group, key.first, PartitionIndex(key.second), offset, LeaderEpoch(-1), {}});
     const auto known = i.places.find(key);
-    if (known != i.places.end()) known->second.committed = offset;
+    if (known != i.places.end()) moved.emplace_back(&known->second, offset);
   };
   if (places != nullptr) {
     for (const ProxyPlace& p : *places) add({p.topic, p.partition.value()}, p.offset);
   } else {
+    // Nobody asked: only what a client is known to have, for it asked for more since.
+    const bool asked = static_cast<bool>(done);
     for (const auto& [key, place] : i.places) {
-      if (place.committed != place.next) add(key, place.next);
+      const Offset until = asked ? place.next : place.taken;
+      if (until >= Offset(0) && place.committed != until) add(key, until);
     }
   }
   if (request.offsets.empty()) return answer({});
@@ -253,6 +257,7 @@ void ProxyConsumers::commit(const InstanceRef& instance, const std::vector<Proxy
                                 std::string(name_of(may)) +
                                 "): its partitions have gone to others; nothing was committed"));
   }
+  for (const auto& [place, offset] : moved) place->committed = offset;
   const auto epoch = i.epoch;
   store_.queue_commit(
       std::move(request), [queue = queue_, weak = std::weak_ptr(instance), epoch,

@@ -53,6 +53,7 @@ struct ProxyInstance {
   struct Place {
     storage::PartitionRef ref;
     Offset next;           ///< to be read
+    Offset taken{-1};      ///< `next` when records were asked for last: what was answered before
     Offset committed{-1};  ///< by this instance or before it; -1: nothing
   };
   using Key = std::pair<std::string, std::int32_t>;  ///< topic and partition

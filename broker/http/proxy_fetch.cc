@@ -244,6 +244,7 @@ Reply<void> open(ProxyConsumers& consumers, const FetchRef& fetch) {
   if (instance->reading) {
     return refuse(409, "another request for records of this instance is under way; one at a time");
   }
+  for (auto& [key, place] : instance->places) place.taken = place.next;
   if (instance->config.auto_commit) consumers.commit(instance, nullptr, {});
   instance->reading = true;
   fetch->instance = instance;
