@@ -268,6 +268,12 @@ Result<std::size_t> Reader::verify_piece(const Piece& piece, std::vector<std::by
 
 void Reader::verify(Answer& answer) {
   std::vector<std::byte> bytes;
+  // All that is cold is asked for at once: the disk does not wait for us between two pieces.
+  for (const auto& pieces : answer.pieces) {
+    for (const Piece& piece : pieces) {
+      if (!piece.cached) piece.slice.file->will_need(piece.slice.position, piece.slice.length);
+    }
+  }
   for (std::size_t i = 0; i < answer.result.size(); ++i) {
     FetchedPartition& out = answer.result[i];
     auto& pieces = answer.pieces[i];
