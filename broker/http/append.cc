@@ -241,15 +241,7 @@ void append(const CallRef& call) {
     if (views_of(call) == nullptr) return;
     if (const Status paid = call->pay_for_waiting(1); !paid) return call->fail(paid.error());
   }
-  const std::size_t bytes = call->request().body.size();
-  MemoryLease lease;
-  // What the batches take, and what reading the body needs.
-  if (bytes > kSmallBodyBytes && !call->service().memory().try_take(2 * bytes, lease)) {
-    return call->fail(Error(ErrorCode::kOverloaded,
-                            "the broker's memory is used up; nothing was stored. Try again later "
-                            "or raise its memory limit"));
-  }
-  call->keep(std::move(lease));
+  if (const Status paid = pay_for_body(*call, 2); !paid) return call->fail(paid.error());
   begin(call, std::nullopt);
 }
 

@@ -92,14 +92,7 @@ void commit(const CallRef& call, const HookRef& hook, Result<Prepared> prepared)
 void receive(const CallRef& call) {
   auto hook = call->service().hooks().find(call->path("hook"));
   if (!hook) return call->fail(hook.error());
-  const std::size_t bytes = call->request().body.size();
-  MemoryLease lease;
-  if (bytes > kSmallBodyBytes && !call->service().memory().try_take(2 * bytes, lease)) {
-    return call->fail(Error(ErrorCode::kOverloaded,
-                            "the broker's memory is used up; nothing was stored. Try again later "
-                            "or raise its memory limit"));
-  }
-  call->keep(std::move(lease));
+  if (const Status paid = pay_for_body(*call, 2); !paid) return call->fail(paid.error());
   if (at_once(*call, (*hook)->hook)) return commit(call, *hook, prepare(*call, (*hook)->hook));
   run_blocking(
       call, [call, hook = *hook] { return prepare(*call, hook->hook); },

@@ -103,6 +103,18 @@ Result<storage::RecordRules> rules_of(storage::Store& store, const std::string& 
   return store.record_rules(first);
 }
 
+Status pay_for_body(Call& call, std::size_t times) {
+  const std::size_t bytes = call.request().body.size();
+  MemoryLease lease;
+  if (bytes > kSmallBodyBytes && !call.service().memory().try_take(times * bytes, lease)) {
+    return fail(ErrorCode::kOverloaded,
+                "the broker's memory is used up; nothing was stored. Try again later or raise its "
+                "memory limit");
+  }
+  call.keep(std::move(lease));
+  return {};
+}
+
 Placer::Placer(HttpService& service, Placing placing)
     : service_(service),
       placing_(std::move(placing)),

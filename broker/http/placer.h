@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/http/append_rows.h"
+#include "broker/http/call.h"
 #include "broker/http/service.h"
 #include "broker/schemas/record_check.h"
 #include "broker/sessions/memory_gate.h"
@@ -38,6 +39,10 @@ struct Prepared {
 /// Of a topic, by its first partition. kUnknownTopic.
 [[nodiscard]] Result<storage::RecordRules> rules_of(storage::Store& store,
                                                     const std::string& topic);
+
+/// Keeps memory with the call for `times` its body, unless that is small: for the batches that are
+/// made of it, and what reading it needs. kOverloaded: there is none, and nothing was stored.
+[[nodiscard]] Status pay_for_body(Call& call, std::size_t times);
 
 /// Where records go, and what makes a repeat of them one.
 struct Placing {

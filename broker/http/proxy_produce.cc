@@ -167,15 +167,9 @@ void commit(const ProduceRef& produce, Reply<Prepared> prepared) {
 }
 
 void handle_produce(const CallRef& call) {
-  const std::size_t bytes = call->request().body.size();
-  MemoryLease lease;
-  // What the batches take, and what reading the body needs.
-  if (bytes > kSmallBodyBytes && !call->service().memory().try_take(3 * bytes, lease)) {
-    return fail_proxy(call, {503,
-                             "the broker's memory is used up; nothing was stored. Try again "
-                             "later or raise its memory limit"});
+  if (const Status paid = pay_for_body(*call, 3); !paid) {
+    return fail_proxy(call, {503, paid.error().message()});
   }
-  call->keep(std::move(lease));
   auto produce = std::make_shared<Produce>();
   produce->call = call;
   run_blocking(
