@@ -116,6 +116,19 @@ TEST_F(DeliveriesTest, WhatIsOverMeansNothing) {
   EXPECT_EQ(all.in_flight(), 0u);
 }
 
+TEST_F(DeliveriesTest, WhatWasNotSentIsNoAttempt) {
+  add(0, "a");
+  const auto sent = send_all();
+  all.postponed(sent[0].place, sent[0].ticket, now + milliseconds(5000));
+  EXPECT_EQ(all.in_flight(), 0u);
+  EXPECT_TRUE(all.progress(0).failed.empty());
+  EXPECT_TRUE(send_all().empty());
+  now += milliseconds(5000);
+  const auto again = send_all();
+  ASSERT_EQ(offsets(again), Offsets{0});
+  EXPECT_EQ(again[0].attempt, 1u);
+}
+
 TEST_F(DeliveriesTest, WhatTheLogLostIsCounted) {
   all.read_to(0, Offset(3));  // none of them passed the filter
   EXPECT_EQ(all.progress(0).next, Offset(3));
