@@ -169,6 +169,9 @@ struct AppendItem {
   Buffer batches;
   std::vector<DedupEntry> dedup;
   std::optional<Offset> expected_next;  ///< precondition: the partition's next offset
+  /// A producer that the partition does not know begins at sequence 0 there. Else at any, as of
+  /// one whose earlier batches retention took.
+  bool new_producers_from_zero = false;
 };
 
 struct OffsetCommit {

@@ -305,12 +305,15 @@ std::optional<Prepared> prepare(Call& call, const ProduceRequest& request, const
     prepared.commit = commit_of(call, request, std::move(*found), *asked.records, *checked);
   }
   if (batch.is_transactional()) {
+    const bool joins = call.version() >= kFirstThatJoins;
+    // There each transaction has an epoch of its own: its first batch was lost if this is another.
+    for (storage::AppendItem& item : prepared.commit.appends) item.new_producers_from_zero = joins;
     // A view of the request's own text, which PendingProduce keeps.
     const auto& id = request.transactional_id;
     prepared.transactional = {id ? std::string_view(*id) : std::string_view(),
                               {batch.producer_id(), batch.producer_epoch()},
                               {topic.name, asked.index},
-                              call.version() >= kFirstThatJoins};
+                              joins};
   }
   return prepared;
 }

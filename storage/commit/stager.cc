@@ -69,7 +69,8 @@ Status Stager::check_sequences(const AppendItem& item, Checked& checked) const {
     ++batches;
     if (!status || batch.producer_id() == kNoProducer) return;
     const auto own = ahead.find(batch.producer_id());
-    auto verdict = producers_.check(partition, batch, own == ahead.end() ? nullptr : &own->second);
+    auto verdict = producers_.check(partition, batch, own == ahead.end() ? nullptr : &own->second,
+                                    item.new_producers_from_zero);
     if (!verdict) {
       status = fail(verdict.error().within(item.partition->name()));
       return;

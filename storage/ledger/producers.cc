@@ -46,10 +46,13 @@ Status check_transaction(const ProducerState& known, const protocol::BatchView& 
 }  // namespace
 
 Result<Producers::Verdict> Producers::check(PartitionId partition, const protocol::BatchView& batch,
-                                            const ProducerState* previous) const {
+                                            const ProducerState* previous, bool from_zero) const {
   const ProducerState* known =
       previous != nullptr ? previous : find(partition, batch.producer_id());
-  if (known == nullptr) return Verdict{};
+  if (known == nullptr) {
+    if (from_zero && batch.base_sequence() != 0) return out_of_order(batch, 0);
+    return Verdict{};
+  }
   if (batch.producer_epoch() < known->epoch) {
     return old_epoch(batch.producer_id(), batch.producer_epoch(), known->epoch);
   }

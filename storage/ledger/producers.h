@@ -56,9 +56,11 @@ class Producers {
   };
   /// Checks without changing anything. `previous`, if given, is the state after batches that were
   /// checked but not yet recorded (several batches in one request).
+  /// `from_zero`: who is not known has to begin at sequence 0.
   /// Errors: kOutOfOrderSequence, kInvalidProducerEpoch, kInvalidTxnState.
   [[nodiscard]] Result<Verdict> check(PartitionId partition, const protocol::BatchView& batch,
-                                      const ProducerState* previous = nullptr) const;
+                                      const ProducerState* previous = nullptr,
+                                      bool from_zero = false) const;
   /// The same for a transaction marker. Error: kInvalidProducerEpoch.
   [[nodiscard]] Status check_marker(PartitionId partition, const ProducerIdentity& producer,
                                     const ProducerState* previous = nullptr) const;

@@ -198,6 +198,20 @@ TEST(KafkaTransactions, BatchesNeedTheirPartitionInTheTransaction) {
   EXPECT_EQ(a.put_offset(5, 1), KafkaError::kNone) << "the group joins";
 }
 
+TEST(KafkaTransactions, WhereEpochsAreOfOneTransactionTheFirstBatchIsSequenceZero) {
+  KafkaWorld w;
+  TransactionalClient a(w);
+  ASSERT_EQ(a.init(), KafkaError::kNone);
+  ASSERT_EQ(a.add(), KafkaError::kNone);
+  std::vector<bool> from_zero;
+  w.store.on_commit = [&](const storage::CommitRequest& request) {
+    for (const auto& item : request.appends) from_zero.push_back(item.new_producers_from_zero);
+  };
+  ASSERT_EQ(a.produce(11), KafkaError::kNone);
+  ASSERT_EQ(a.produce(12), KafkaError::kNone);
+  EXPECT_EQ(from_zero, (std::vector<bool>{false, true}));
+}
+
 TEST(KafkaTransactions, WhoMayWriteComesBeforeWhatIsWrong) {
   KafkaWorld w;
   TransactionalClient a(w);

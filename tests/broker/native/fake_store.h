@@ -174,7 +174,9 @@ class FakeStore final : public Store {
   }
   RecordRules record_rules(const PartitionRef&) const override { return rules; }
 
+  std::function<void(const CommitRequest&)> on_commit;  ///< sees each, on the caller's thread
   void commit(CommitRequest request, CommitCallback done) override {
+    if (on_commit) on_commit(request);
     if (hold_) {
       MutexLock lock(mutex_);
       held_.emplace_back(std::move(request), std::move(done));

@@ -45,6 +45,19 @@ TEST_F(LedgerTest, TheOneIdleLongestMakesRoomIfItIsIdleLongEnough) {
   EXPECT_EQ(producers.size(), 3U);
 }
 
+TEST_F(LedgerTest, WhoIsNotKnownBeginsWhereItIsAskedTo) {
+  const Buffer fourth = batch_of(1, 3);
+  const protocol::BatchView batch(fourth.bytes());
+  EXPECT_TRUE(producers.check(kPartition, batch)) << "retention may have taken what was before";
+  const auto refused = producers.check(kPartition, batch, nullptr, /*from_zero=*/true);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kOutOfOrderSequence);
+  const Buffer first = batch_of(1, 0);
+  EXPECT_TRUE(producers.check(kPartition, protocol::BatchView(first.bytes()), nullptr, true));
+  ASSERT_TRUE(add(1, Timestamp(1), 2));
+  EXPECT_TRUE(producers.check(kPartition, batch, nullptr, true)) << "it is known, and goes on";
+}
+
 TEST_F(LedgerTest, ExpiryTakesTheOldestAndNoMoreThanAsked) {
   ASSERT_TRUE(add(1, Timestamp(1)) && add(2, Timestamp(2)) && add(3, Timestamp(3)));
   producers.expire(Timestamp(3), 1);
