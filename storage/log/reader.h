@@ -15,6 +15,7 @@
 #include "protocol/base/thread_annotations.h"
 #include "storage/index/index.h"
 #include "storage/log/partition.h"
+#include "storage/log/read_ahead.h"
 #include "storage/log/verified.h"
 #include "storage/segments/data_segments.h"
 #include "storage/segments/journal.h"
@@ -98,6 +99,8 @@ class Reader {
     IndexEntry entry;
     bool cached = true;   ///< in memory when it was looked for
     bool checked = true;  ///< its checksum is known to be right
+    /// What comes from the disk is checked each time: it may not be what was written there.
+    [[nodiscard]] bool sound() const noexcept { return cached && checked; }
   };
   struct Answer {
     FetchResult result;
@@ -151,8 +154,13 @@ class Reader {
                                                                       Offset from,
                                                                       Offset next) const;
   void deliver(const FetchRequest& request, Answer answer, const FetchCallback& done);
-  void hand_over(Answer answer, const FetchCallback& done);
+  void hand_over(const FetchRequest& request, Answer answer, const FetchCallback& done);
   void verify(Answer& answer);
+  // reader_pool.cc
+  /// Sees to it that what comes behind an answer is read and checked before it is asked for, if the
+  /// answer, or the one before it, had to wait for that.
+  void go_ahead(const FetchRequest& request, const Answer& answer);
+  void read_chunk(const PartitionRef& partition, Offset from);
   // reader_waiting.cc
   FetchTicket wait(FetchRequest request, FetchCallback done, Answer answer);
   void answer_now(WaitingFetch& waiter);
@@ -164,11 +172,13 @@ class Reader {
   void start_answering() RUNNEL_REQUIRES(mutex_);
   void run_pool();
   void in_pool(std::function<void()> job);
+  void start_pool() RUNNEL_REQUIRES(mutex_);
 
   Journal& journal_;
   const DataSegments& data_;
   Index& index_;
   VerifiedRanges verified_;
+  ReadAhead ahead_;
   std::atomic<std::uint64_t> fetches_{0};
   std::atomic<std::uint64_t> fetched_bytes_{0};
   std::atomic<std::uint64_t> cached_bytes_{0};
@@ -185,6 +195,8 @@ class Reader {
   std::unordered_map<FetchTicket, Waiting> waiting_ RUNNEL_GUARDED_BY(mutex_);
   std::multimap<Clock::time_point, FetchTicket> timers_ RUNNEL_GUARDED_BY(mutex_);
   std::deque<std::function<void()>> jobs_ RUNNEL_GUARDED_BY(mutex_);
+  /// Chunks to read ahead: behind those for whom somebody waits.
+  std::deque<std::pair<PartitionRef, Offset>> chunks_ RUNNEL_GUARDED_BY(mutex_);
   std::vector<std::thread> pool_ RUNNEL_GUARDED_BY(mutex_);  ///< started by the first job
   /// To be woken: those with few partitions do not wait for those with many.
   std::deque<WaiterRef> small_wakes_ RUNNEL_GUARDED_BY(mutex_);

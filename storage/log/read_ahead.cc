@@ -1,0 +1,54 @@
+#include "storage/log/read_ahead.h"
+
+#include <algorithm>
+
+#include "protocol/base/assert.h"
+
+namespace runnel::storage {
+
+std::optional<Offset> ReadAhead::given(PartitionId partition, Offset next, bool waited) {
+  MutexLock lock(mutex_);
+  const auto known = runs_.find(partition);
+  if (known == runs_.end()) {
+    if (!waited || !make_room()) return std::nullopt;
+    runs_.emplace(partition, Run{next, next});
+    runs_known_ = runs_.size();
+    return next;
+  }
+  Run& run = known->second;
+  if (run.reading) return std::nullopt;
+  if (next > run.newest && next <= run.until) {
+    run.reading = true;
+    return run.until;
+  }
+  if (!waited) return std::nullopt;
+  run = Run{next, next};  // elsewhere, or faster than what was read for it
+  return next;
+}
+
+void ReadAhead::finished(PartitionId partition, Offset from, Offset until, bool waited) {
+  MutexLock lock(mutex_);
+  const auto known = runs_.find(partition);
+  RUNNEL_ASSERT(known != runs_.end() && known->second.reading);
+  Run& run = known->second;
+  run.in_memory = waited ? 0 : run.in_memory + 1;
+  if (until <= from || run.in_memory > kMaxInMemory) {
+    runs_.erase(known);
+    runs_known_ = runs_.size();
+    return;
+  }
+  run.reading = false;
+  run.newest = from;
+  run.until = until;
+}
+
+bool ReadAhead::make_room() {
+  if (runs_.size() < kMaxRuns) return true;
+  const auto idle =
+      std::find_if(runs_.begin(), runs_.end(), [](const auto& run) { return !run.second.reading; });
+  if (idle == runs_.end()) return false;
+  runs_.erase(idle);
+  return true;
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,86 @@
+// The Reader's pool: what would keep a network thread waiting, and what is read before it is asked
+// for.
+#include <algorithm>
+
+#include "storage/log/reader.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr std::size_t kPoolThreads = 2;
+/// Read ahead at a time: a disk is busy with it for about as long as a client is with an answer.
+constexpr std::uint32_t kChunkBytes = 4u << 20;
+
+}  // namespace
+
+void Reader::go_ahead(const FetchRequest& request, const Answer& answer) {
+  for (std::size_t i = 0; i < answer.result.size(); ++i) {
+    const FetchedPartition& out = answer.result[i];
+    const auto& pieces = answer.pieces[i];
+    if (out.error || pieces.empty() || out.next >= out.high_watermark) continue;
+    const bool waited =
+        std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return !p.sound(); });
+    if (!waited && ahead_.idle()) continue;
+    const PartitionRef& partition = request.items[i].partition;
+    const auto from = ahead_.given(partition->id(), out.next, waited);
+    if (!from) continue;
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    start_pool();
+    chunks_.emplace_back(partition, *from);
+    jobs_changed_.notify_one();
+  }
+}
+
+void Reader::read_chunk(const PartitionRef& partition, Offset from) {
+  FetchRequest request;
+  request.items.push_back({partition, from, kChunkBytes});
+  request.max_bytes = kChunkBytes;
+  Answer answer = plan(request, /*blocking=*/true);
+  const auto& pieces = answer.pieces.front();
+  const bool waited =
+      std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return !p.sound(); });
+  verify(answer);
+  const FetchedPartition& out = answer.result.front();
+  ahead_.finished(partition->id(), from, out.error ? from : out.next, waited);
+}
+
+void Reader::start_pool() {
+  if (!pool_.empty()) return;
+  for (std::size_t i = 0; i < kPoolThreads; ++i) pool_.emplace_back([this] { run_pool(); });
+}
+
+void Reader::in_pool(std::function<void()> job) {
+  {
+    MutexLock lock(mutex_);
+    if (!closed_) {
+      start_pool();
+      jobs_.push_back(std::move(job));
+      jobs_changed_.notify_one();
+      return;
+    }
+  }
+  job();
+}
+
+void Reader::run_pool() {
+  while (true) {
+    std::function<void()> job;
+    {
+      MutexLock lock(mutex_);
+      while (jobs_.empty() && chunks_.empty() && !closed_) jobs_changed_.wait(lock);
+      if (!jobs_.empty()) {
+        job = std::move(jobs_.front());
+        jobs_.pop_front();
+      } else if (!closed_) {
+        job = [this, chunk = std::move(chunks_.front())] { read_chunk(chunk.first, chunk.second); };
+        chunks_.pop_front();
+      } else {
+        return;
+      }
+    }
+    job();
+  }
+}
+
+}  // namespace runnel::storage

@@ -1,0 +1,111 @@
+// Who replays a cold log finds what comes next read and checked.
+#include "storage/log/read_ahead.h"
+
+#include <chrono>
+#include <thread>
+
+#include "tests/storage/log/store_fixture.h"
+
+namespace runnel::storage {
+namespace {
+
+constexpr PartitionId kOne{1};
+constexpr PartitionId kTwo{2};
+
+TEST(ReadAheadTest, WhoDidNotWaitIsNotReadFor) {
+  ReadAhead ahead;
+  EXPECT_FALSE(ahead.given(kOne, Offset(10), /*waited=*/false));
+  EXPECT_TRUE(ahead.idle());
+}
+
+TEST(ReadAheadTest, TheNextChunkIsReadWhileTheNewestIsGiven) {
+  ReadAhead ahead;
+  ASSERT_EQ(ahead.given(kOne, Offset(10), true), Offset(10));
+  EXPECT_FALSE(ahead.idle());
+  EXPECT_FALSE(ahead.given(kOne, Offset(12), true)) << "its first chunk is being read";
+  EXPECT_EQ(ahead.given(kTwo, Offset(5), true), Offset(5)) << "each partition has its own";
+  ahead.finished(kOne, Offset(10), Offset(50), true);
+  EXPECT_FALSE(ahead.given(kOne, Offset(10), false)) << "nothing of the chunk was given yet";
+  EXPECT_EQ(ahead.given(kOne, Offset(20), false), Offset(50));
+  ahead.finished(kOne, Offset(50), Offset(90), true);
+  EXPECT_FALSE(ahead.given(kOne, Offset(30), false)) << "the older chunk is enough for now";
+  EXPECT_FALSE(ahead.given(kOne, Offset(50), false));
+  EXPECT_EQ(ahead.given(kOne, Offset(51), false), Offset(90));
+}
+
+TEST(ReadAheadTest, WhoWaitedElsewhereIsReadForThere) {
+  ReadAhead ahead;
+  ASSERT_EQ(ahead.given(kOne, Offset(10), true), Offset(10));
+  ahead.finished(kOne, Offset(10), Offset(50), true);
+  EXPECT_FALSE(ahead.given(kOne, Offset(1000), false));
+  EXPECT_EQ(ahead.given(kOne, Offset(1000), true), Offset(1000));
+}
+
+TEST(ReadAheadTest, ARunEndsWithTheLogAndWhereAllIsInMemory) {
+  ReadAhead ahead;
+  ASSERT_TRUE(ahead.given(kOne, Offset(10), true));
+  ahead.finished(kOne, Offset(10), Offset(10), true);
+  EXPECT_TRUE(ahead.idle());
+
+  std::int64_t at = 10;
+  ASSERT_EQ(ahead.given(kOne, Offset(at), true), Offset(at));
+  int in_memory = 0;
+  while (true) {
+    ahead.finished(kOne, Offset(at), Offset(at + 10), false);
+    ++in_memory;
+    const auto next = ahead.given(kOne, Offset(at + 1), false);
+    if (!next) break;
+    ASSERT_EQ(*next, Offset(at + 10));
+    at += 10;
+    ASSERT_LT(in_memory, 100);
+  }
+  EXPECT_GT(in_memory, 1) << "a single chunk in memory says little";
+  EXPECT_TRUE(ahead.idle());
+}
+
+TEST(ReadAheadTest, RunsAreBounded) {
+  ReadAhead ahead;
+  int read = 0;
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    if (ahead.given(PartitionId(i), Offset(1), true)) ++read;
+  }
+  EXPECT_LT(read, 1000);
+  ahead.finished(PartitionId(0), Offset(1), Offset(2), true);
+  EXPECT_TRUE(ahead.given(PartitionId(2000), Offset(1), true)) << "in the place of one that waits";
+  EXPECT_FALSE(ahead.given(PartitionId(2001), Offset(1), true));
+}
+
+class ColdLogTest : public StoreFixture {
+ protected:
+  void SetUp() override { open(); }
+};
+
+TEST_F(ColdLogTest, WhatComesBehindAnAnswerIsReadBeforeItIsAskedFor) {
+  create("t");
+  constexpr std::uint64_t kBatch = 100'000;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(append("t", make_batch({std::to_string(i) + std::string(kBatch, 'x')})).result);
+  }
+  fs.set_resident(false);
+  const std::uint64_t before = fs.counters().bytes_read;
+  ASSERT_FALSE(store->fetch_and_wait({{{ref("t"), Offset(0), 1}}})[0].head.error);
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (fs.counters().bytes_read - before < 20 * kBatch) {
+    ASSERT_LT(std::chrono::steady_clock::now(), patience) << "only the answer was read";
+    std::this_thread::yield();
+  }
+}
+
+TEST_F(ColdLogTest, BatchesOfEverySizeAreCheckedInWindows) {
+  create("t");
+  std::vector<std::string> expected;
+  for (const std::size_t size : {10U, 200'000U, 90'000U, 262'000U, 5U, 700'000U, 1'000'000U, 61U}) {
+    expected.emplace_back(size, static_cast<char>('a' + expected.size()));
+    ASSERT_TRUE(append("t", make_batch({expected.back()})).result);
+  }
+  fs.set_resident(false);
+  EXPECT_EQ(values("t"), expected);
+}
+
+}  // namespace
+}  // namespace runnel::storage
