@@ -44,6 +44,8 @@ class Checks:
     def send(self, topic, records, partition=0, **config):
         producer = self.producer(**config)
         sent = [producer.send(topic, value, partition=partition) for value in records]
+        # Else 2.0 sometimes keeps a large record until it is too old, against Kafka as well.
+        producer.flush(program.PATIENCE_SECONDS)
         done = [each.get(program.PATIENCE_SECONDS) for each in sent]
         producer.close()
         return done
