@@ -10,7 +10,9 @@ namespace runnel::broker {
 namespace {
 
 constexpr std::string_view kNativePreface = "RNL1";
-constexpr std::byte kKafkaFirst{0x00};
+/// A client that knows the broker's versions from another connection may begin with its largest
+/// request: every length below 128 MiB is Kafka's. What may come at all is the session's affair.
+constexpr std::byte kLastKafkaFirst{0x07};
 constexpr std::byte kTlsFirst{0x16};
 constexpr std::string_view kDeclinedHttpBody =
     "This is a Runnel broker. This port speaks Runnel's native protocol; HTTP is not offered yet.\n"
@@ -25,7 +27,7 @@ bool is_letter(std::byte b) {
 
 Protocol protocol_of(Bytes start) {
   if (start.empty()) return Protocol::kUndecided;
-  if (start[0] == kKafkaFirst) return Protocol::kKafka;
+  if (start[0] <= kLastKafkaFirst) return Protocol::kKafka;
   if (start[0] == kTlsFirst) return Protocol::kTls;
   const std::string_view text = as_text(start.first(std::min(start.size(), kNativePreface.size())));
   if (text == kNativePreface.substr(0, text.size())) {

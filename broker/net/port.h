@@ -2,7 +2,7 @@
 //
 //   first bytes   protocol
 //   "RNL1"        Runnel's native protocol
-//   0x00          Kafka (the high byte of a frame's length)
+//   0x00 to 0x07  Kafka (the high byte of a frame's length)
 //   0x16          TLS (a handshake record)
 //   a letter      HTTP
 //   other         none: the connection is closed

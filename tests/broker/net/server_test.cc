@@ -59,9 +59,14 @@ PortProtocols recording(std::string& got) {
 
 TEST(PortTest, TellsProtocolsApartWhereverTheBytesAreSplit) {
   using namespace std::string_literals;
-  const std::map<std::string, std::string> cases{
-      {"RNL1hello", "native"},     {"\0\0\0\x0brequest"s, "kafka"}, {"GET / HTTP/1.1", "http"},
-      {"RNL2 no preface", "http"}, {"REPORT / HTTP/1.1", "http"},   {"post", "http"}};
+  const std::map<std::string, std::string> cases{{"RNL1hello", "native"},
+                                                 {"\0\0\0\x0brequest"s, "kafka"},
+                                                 {"\x01\x31\x2d\0 20 MB"s, "kafka"},
+                                                 {"\x07\xff\xff\xff of 128 MiB"s, "kafka"},
+                                                 {"GET / HTTP/1.1", "http"},
+                                                 {"RNL2 no preface", "http"},
+                                                 {"REPORT / HTTP/1.1", "http"},
+                                                 {"post", "http"}};
   for (const auto& [input, protocol] : cases) {
     for (std::size_t first = 1; first <= input.size(); ++first) {
       for (std::size_t second = 1; second <= input.size(); ++second) {
@@ -95,7 +100,7 @@ TEST(PortTest, WaitsWithoutASpanUntilTheProtocolIsKnown) {
 }
 
 TEST(PortTest, ClosesTlsAndUnknownProtocolsWithAWord) {
-  for (const char first : {'\x16', '\xff', '\n', '1'}) {
+  for (const char first : {'\x16', '\xff', '\x08', '\n', '1'}) {
     std::string got;
     std::string logged;
     PortProtocols protocols = recording(got);
