@@ -44,8 +44,6 @@ class Checks:
     def send(self, topic, records, partition=0, **config):
         producer = self.producer(**config)
         sent = [producer.send(topic, value, partition=partition) for value in records]
-        # Else 2.0 sometimes keeps a large record until it is too old, against Kafka as well.
-        producer.flush(program.PATIENCE_SECONDS)
         done = [each.get(program.PATIENCE_SECONDS) for each in sent]
         producer.close()
         return done
@@ -131,7 +129,10 @@ class Checks:
         topic = self.topic("sizes", max_message_bytes=program.LARGE_LIMIT)
         sent = [program.value_of_size(size) for size in program.SIZES]
         buffer = {} if MODERN else {"buffer_memory": 4 * program.LARGE_LIMIT}
-        self.send(topic, sent, max_request_size=program.LARGE_LIMIT, **buffer)
+        # With several in flight 2.0 now and then forgets that it has more to write to its socket, until
+        # the record is too old; against Kafka as well. Alone, the largest is a connection's first request.
+        for each in [sent] if MODERN else [[value] for value in sent]:
+            self.send(topic, each, max_request_size=program.LARGE_LIMIT, **buffer)
         got = [r.value for r in self.read(topic, len(sent))]
         expect([len(v) for v in got], list(program.SIZES), "sizes")
         expect(got == sent, True, "same bytes")
