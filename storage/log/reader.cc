@@ -311,6 +311,13 @@ void Reader::verify(Answer& answer) {
         verified_.add(piece.position, good);
       }
       if (status) continue;
+      // Its pages are in memory now, which must not make them look sound to the next reader.
+      if (is_data_segment(piece.position.segment)) {
+        verified_.distrust(piece.entry.position, piece.entry.bytes);
+      } else {
+        const std::uint64_t at = piece.position.offset + good;  // to where can't be known
+        verified_.distrust({piece.position.segment, static_cast<std::uint32_t>(at)}, 1);
+      }
       // Serve what is whole before the damage; the damaged batch answers for itself alone.
       out.next = expected;
       piece.slice.length = good;

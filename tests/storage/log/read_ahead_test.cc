@@ -96,6 +96,22 @@ TEST_F(ColdLogTest, WhatComesBehindAnAnswerIsReadBeforeItIsAskedFor) {
   }
 }
 
+TEST_F(ColdLogTest, DamageThatWasReadIsDamageToTheNextReaderToo) {
+  create("t");
+  constexpr std::uint64_t kBatch = 100'000;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(append("t", make_batch({std::to_string(i) + std::string(kBatch, 'x')})).result);
+  }
+  ASSERT_TRUE(fs.flip_bit("data/segments/0000000001.wal", kBatch + kBatch / 2));
+  for (const bool in_memory : {false, true, true}) {
+    fs.set_resident(in_memory);
+    const auto fetched = store->fetch_and_wait({{{ref("t"), Offset(1)}}});
+    ASSERT_TRUE(fetched[0].head.error) << in_memory;
+    EXPECT_EQ(fetched[0].head.error->code(), ErrorCode::kCorrupt);
+    EXPECT_EQ(values("t", Offset(2)).size(), 18U);
+  }
+}
+
 TEST_F(ColdLogTest, BatchesOfEverySizeAreCheckedInWindows) {
   create("t");
   std::vector<std::string> expected;
