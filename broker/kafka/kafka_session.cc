@@ -111,6 +111,9 @@ void KafkaSession::begin_frame() {
   }
   frame_size_ = **size - kafka::kLengthBytes;
   frame_done_ = 0;
+  // Who has begun to ask has shown what it is, however long the request takes, see overdue(), or
+  // the answer: a first join may wait for minutes. Output of no bytes says so.
+  if (frames_ == 1) connection_.send({});
 }
 
 /// More room for the frame's bytes, of which `arrived` more are there. False if the memory for it
@@ -189,9 +192,6 @@ void KafkaSession::begin(kafka::ReceivedRequest request, Buffer frame, MemoryLea
   Slot& slot = slots_.emplace_back();
   slot.call = call;
   slot.produce = request.header.key == kafka::ApiKey::kProduce;
-  // Who has asked something has shown what it is, however long the answer takes: a first join may
-  // wait for minutes. Output of no bytes says so.
-  if (number == 0) connection_.send({});
   if (api != nullptr && version >= api->min_version && version <= api->max_version) {
     return api->handle(call);
   }

@@ -10,6 +10,8 @@ namespace {
 
 // One connection's share of a turn, so that a fast reader of a large backlog leaves time to others.
 constexpr std::uint64_t kSendBytesPerTurn = 1u << 20;
+/// In handshake timeouts: how long a new connection may be without a word.
+constexpr int kSilence = 6;
 
 bool passed(LoopTime now, LoopTime since, std::chrono::milliseconds limit) {
   return limit.count() > 0 && now - since > limit;
@@ -173,7 +175,8 @@ void SocketConnection::check_deadlines(LoopTime now) {
     count_cut(loop_.counters.cut_stalled, "it does not read what it asked for");
   } else if (peer_ended_ && passed(now, ended_, limits.stall_timeout)) {
     cut();
-  } else if (!greeted_ && passed(now, opened_, limits.handshake_timeout)) {
+  } else if (!greeted_ && (spoke_ ? passed(now, began_, limits.handshake_timeout)
+                                  : passed(now, opened_, kSilence * limits.handshake_timeout))) {
     count_cut(loop_.counters.cut_handshake, "no complete first request in time");
   } else if (output_.empty() && pauses_ == 0 &&
              passed(now, std::max(heard_, progress_), limits.idle_timeout)) {
@@ -189,9 +192,14 @@ void SocketConnection::run_posted(const std::function<void(Session&)>& work) {
   work(session_->recipient());
 }
 
+void SocketConnection::note_heard() {
+  heard_ = loop_.now();
+  if (!std::exchange(spoke_, true)) began_ = heard_;
+}
+
 void SocketConnection::arrived(Bytes data) {
   touch();
-  heard_ = loop_.now();
+  note_heard();
   LoopCore::add(loop_.counters.bytes_in, data.size());
   if (dead_ || closing_) return;
   if (pauses_ > 0 || !held_.empty()) {
@@ -204,7 +212,7 @@ void SocketConnection::arrived(Bytes data) {
 void SocketConnection::arrived_directly(MutableBytes span, std::size_t size) {
   RUNNEL_ASSERT(size <= span.size() && held_.empty());
   touch();
-  heard_ = loop_.now();
+  note_heard();
   LoopCore::add(loop_.counters.bytes_in, size);
   LoopCore::add(loop_.counters.direct_receives, 1);
   if (!dead_ && !closing_) session_->received(Bytes(span.data(), size));

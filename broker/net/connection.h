@@ -96,6 +96,7 @@ class SocketConnection : public Connection {
   void deliver_held();
   void flush();
   void begin_lingering();
+  void note_heard();
   void count_cut(std::atomic<std::uint64_t>& counter, std::string_view why);
 
   LoopCore& loop_;
@@ -107,11 +108,13 @@ class SocketConnection : public Connection {
   OutputQueue output_;
   std::vector<std::byte> held_;  ///< arrived while reading was paused
   LoopTime opened_;
+  LoopTime began_;     ///< first byte received
   LoopTime heard_;     ///< last byte received
   LoopTime progress_;  ///< last output taken by the kernel, or output began to wait
   LoopTime ended_;     ///< when lingering or the peer's end of stream began
   int pauses_ = 0;
   bool touched_ = false;
+  bool spoke_ = false;       ///< something was received
   bool greeted_ = false;     ///< the session has sent something
   bool above_mark_ = false;  ///< drained() is owed
   bool waiting_writable_ = false;

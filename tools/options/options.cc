@@ -77,7 +77,9 @@ constexpr OptionRow kTable[] = {
     {"max-connections", kCount, 1, 1'000'000, "", "10000", "",
      "Open connections at most; further ones are closed at once.", kOnce, kAtStart},
     {"handshake-timeout", kDuration, kSecond, kHour, "", "10s", "",
-     "How long a new connection may take to say which protocol it speaks.", kOnce, kAtStart},
+     "How long a new connection may take from its first byte on to say which protocol it speaks; "
+     "six times as long without any byte.",
+     kOnce, kAtStart},
     {"idle-timeout", kDuration, kSecond, 30 * kDay, "", "10m", "",
      "A connection that sends nothing for this long is closed.", kOnce, kAtStart},
     {"drain-timeout", kDuration, 0, kHour, "", "10s", "",

@@ -118,6 +118,16 @@ TEST(Notices, WhatIsTooLargeForTheMemorySaysSo) {
   EXPECT_TRUE(told.says(1, "--memory"));
 }
 
+TEST(KafkaConnections, WhoHasBegunItsFirstRequestHasGreeted) {
+  KafkaWorld w;
+  auto c = w.connect();
+  c.feed(std::string_view("\x00\x00\x01", 3));
+  EXPECT_EQ(c.connection.sends, 0);
+  c.feed(std::string_view("\x00", 1));
+  EXPECT_EQ(c.connection.sends, 1) << "however long the rest takes";
+  EXPECT_FALSE(c.connection.closed);
+}
+
 TEST(Notices, ThatALimitIsReachedIsSaidOnceInAWhile) {
   Told told;
   KafkaOptions options = KafkaWorld::quick_options();
