@@ -75,6 +75,13 @@ class Deliveries {
   [[nodiscard]] Progress progress(std::int32_t partition) const;
   /// The same as it will be when this record is done.
   [[nodiscard]] Progress progress_without(RecordPlace place) const;
+  // Of progress(), without making all of it.
+  [[nodiscard]] Offset done_to(std::int32_t partition) const {
+    return partitions_.at(partition).known.next;
+  }
+  [[nodiscard]] std::uint64_t lost(std::int32_t partition) const {
+    return partitions_.at(partition).known.lost;
+  }
   /// Records of the partition may be added.
   [[nodiscard]] bool has_room(std::int32_t partition) const;
   /// The offset that is to be read next.

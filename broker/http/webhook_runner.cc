@@ -376,9 +376,8 @@ std::vector<WebhookPlace> WebhookRunner::places() const {
   std::vector<WebhookPlace> out;
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
     const auto partition = static_cast<std::int32_t>(i);
-    const hooks::Progress at = deliveries_.progress(partition);
-    const Offset end = shared_.store.partition_info(partitions_[i]).last_stable;
-    out.push_back({partition, at.next, std::max<std::int64_t>(end - at.next, 0), at.lost});
+    out.push_back({partition, partitions_[i], deliveries_.done_to(partition), 0,
+                   deliveries_.lost(partition)});
   }
   return out;
 }

@@ -62,8 +62,9 @@ struct WebhookCounts {
 
 struct WebhookPlace {
   std::int32_t partition = 0;
+  storage::PartitionRef ref;
   Offset next;              ///< every record before it is done
-  std::int64_t behind = 0;  ///< offsets from there to the end
+  std::int64_t behind = 0;  ///< offsets from there to the end, when somebody asks
   std::uint64_t lost = 0;   ///< records gone from the log before their turn came
 };
 
@@ -98,6 +99,7 @@ class WebhookRunner {
   /// Stores how far it is, before the store is closed. Blocking.
   void finish();
   [[nodiscard]] const WebhookCounts& counts() const noexcept { return counts_; }
+  /// `behind` is not filled in.
   [[nodiscard]] std::vector<WebhookPlace> places() const;
   [[nodiscard]] std::size_t in_flight() const noexcept { return deliveries_.in_flight(); }
   /// Why it can't go on now; empty: it can.

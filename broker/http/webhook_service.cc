@@ -13,22 +13,27 @@ constexpr std::chrono::seconds kLookAgain{1};
 WebhookService::WebhookService(storage::Store& store, storage::Clock& clock,
                                std::shared_ptr<MemoryGate> memory, Options options)
     : store_(store), clock_(clock), memory_(std::move(memory)), options_(std::move(options)) {
-  const auto entries = store_.read_state(hooks::kWebhookPrefix);
-  MutexLock lock(mutex_);
-  if (!entries) {
-    loaded_ = fail(entries.error().within("the webhooks could not be read"));
-  } else {
-    for (const auto& [key, value] : *entries) {
-      const auto name = std::string_view(key).substr(hooks::kWebhookPrefix.size());
-      auto webhook = hooks::decode_webhook(name, value);
-      if (webhook) {
-        start(std::move(*webhook));
-      } else if (options_.warn) {
-        options_.warn(webhook.error().message());
-      }
-    }
+  const auto stored = store_.read_state(hooks::kWebhookPrefix);
+  if (!stored) {
+    loaded_ = fail(stored.error().within("the webhooks could not be read"));
+    if (options_.warn) options_.warn(loaded_.error().message());
+    return;
   }
-  if (!loaded_ && options_.warn) options_.warn(loaded_.error().message());
+  for (const auto& [key, value] : *stored) {
+    const auto name = std::string_view(key).substr(hooks::kWebhookPrefix.size());
+    auto webhook = hooks::decode_webhook(name, value);
+    if (!webhook) {
+      if (options_.warn) options_.warn(webhook.error().message());
+      continue;
+    }
+    const auto entry = std::make_shared<Entry>();
+    {
+      Entry& e = *entry;
+      MutexLock working(e.working);
+      start(e, std::move(*webhook));
+    }
+    add(std::string(name), entry);
+  }
 }
 
 WebhookService::~WebhookService() {
@@ -36,15 +41,19 @@ WebhookService::~WebhookService() {
   if (thread_.joinable()) thread_.join();  // nobody else is in here any more
 }
 
-void WebhookService::start(hooks::Webhook webhook) {
-  const std::string name = webhook.name;
+void WebhookService::start(Entry& entry, hooks::Webhook webhook) {
   auto runner = std::make_unique<WebhookRunner>(
       WebhookRunner::Shared{store_, clock_, *options_.random, *memory_, inbox_, options_.send,
                             options_.policy},
       std::move(webhook), ++last_number_);
-  auto& place = runners_[name];
-  if (place) runner->keep_counts(place->counts());
-  place = std::move(runner);
+  if (entry.runner) runner->keep_counts(entry.runner->counts());
+  entry.runner = std::move(runner);
+  show_definition(entry);
+}
+
+void WebhookService::add(const std::string& name, EntryRef entry) {
+  MutexLock lock(mutex_);
+  entries_.insert_or_assign(name, std::move(entry));
   // Who has no webhooks pays for none.
   if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
 }
@@ -53,36 +62,67 @@ void WebhookService::work() {
   std::vector<WebhookInbox::Outcome> outcomes;
   std::chrono::nanoseconds most{0};
   while (inbox_->wait(most, outcomes)) most = turn(outcomes);
-  MutexLock lock(mutex_);
-  take(outcomes);
-  for (const auto& [name, runner] : runners_) runner->finish();
+  for (const EntryRef& entry : entries()) {
+    Entry& e = *entry;
+    MutexLock working(e.working);
+    if (!e.runner) continue;
+    take(*e.runner, outcomes);
+    e.runner->finish();
+  }
 }
 
-void WebhookService::take(const std::vector<WebhookInbox::Outcome>& outcomes) {
+std::vector<WebhookService::EntryRef> WebhookService::entries() const {
+  MutexLock lock(mutex_);
+  std::vector<EntryRef> out;
+  for (const auto& [name, entry] : entries_) out.push_back(entry);
+  return out;
+}
+
+/// Those of a runner that was replaced meanwhile are nobody's.
+void WebhookService::take(WebhookRunner& runner,
+                          const std::vector<WebhookInbox::Outcome>& outcomes) {
   for (const WebhookInbox::Outcome& outcome : outcomes) {
-    // Of a runner that was replaced meanwhile it means nothing.
-    const auto found = std::find_if(runners_.begin(), runners_.end(), [&](const auto& each) {
-      return each.second->number() == outcome.runner;
-    });
-    if (found != runners_.end()) found->second->take(outcome);
+    if (outcome.runner == runner.number()) runner.take(outcome);
   }
 }
 
 std::chrono::nanoseconds WebhookService::turn(const std::vector<WebhookInbox::Outcome>& outcomes) {
-  MutexLock lock(mutex_);
-  take(outcomes);
   std::chrono::nanoseconds most = kLookAgain;
-  for (const auto& [name, runner] : runners_) {
-    const auto due = runner->work();
+  for (const EntryRef& entry : entries()) {
+    Entry& e = *entry;
+    MutexLock working(e.working);
+    if (!e.runner) continue;
+    take(*e.runner, outcomes);
+    const auto due = e.runner->work();
     if (due) most = std::min(most, std::max(*due - clock_.monotonic(), most.zero()));
+    show(e);
   }
   return most;
 }
 
-Result<WebhookRunner*> WebhookService::find(std::string_view name) const {
+void WebhookService::show(Entry& entry) {
+  const WebhookRunner& runner = *entry.runner;
+  auto places = runner.places();
+  MutexLock lock(entry.mutex);
+  entry.shown.counts = runner.counts();
+  entry.shown.places = std::move(places);
+  entry.shown.in_flight = runner.in_flight();
+  entry.shown.problem = runner.problem();
+}
+
+void WebhookService::show_definition(Entry& entry) {
+  {
+    MutexLock lock(entry.mutex);
+    entry.shown.webhook = entry.runner->webhook();
+  }
+  show(entry);
+}
+
+Result<WebhookService::EntryRef> WebhookService::find(std::string_view name) const {
   RUNNEL_TRY(loaded_);
-  const auto found = runners_.find(name);
-  if (found != runners_.end()) return found->second.get();
+  MutexLock lock(mutex_);
+  const auto found = entries_.find(name);
+  if (found != entries_.end()) return found->second;
   return fail(ErrorCode::kNotFound, "there is no webhook '" + std::string(name) + "'");
 }
 
@@ -95,18 +135,20 @@ Status WebhookService::commit(std::vector<storage::StateChange> changes) {
 }
 
 Result<bool> WebhookService::put(hooks::Webhook webhook, const protocol::Place& from) {
-  MutexLock lock(mutex_);
+  MutexLock changing(changing_);
   RUNNEL_TRY(loaded_);
-  const auto found = runners_.find(webhook.name);
-  const bool is_new = found == runners_.end();
-  if (is_new && runners_.size() >= hooks::kMaxWebhooks) {
+  const auto known = find(webhook.name);
+  if (!known && entries().size() >= hooks::kMaxWebhooks) {
     return fail(ErrorCode::kOverloaded, "there are " + std::to_string(hooks::kMaxWebhooks) +
                                             " webhooks, which is the most; delete some");
   }
+  const EntryRef entry = known ? *known : std::make_shared<Entry>();
+  Entry& e = *entry;
+  MutexLock working(e.working);
   webhook.created = clock_.now();
   bool goes_on = false;
-  if (!is_new) {
-    const hooks::Webhook& before = found->second->webhook();
+  if (e.runner) {
+    const hooks::Webhook& before = e.runner->webhook();
     webhook.created = before.created;
     webhook.paused = before.paused;
     goes_on = before.topic == webhook.topic;
@@ -117,67 +159,87 @@ Result<bool> WebhookService::put(hooks::Webhook webhook, const protocol::Place& 
   std::vector<storage::StateChange> changes;
   if (goes_on) {
     RUNNEL_TRY(store_.describe_topic(webhook.topic));
-    changes = found->second->changes();
+    changes = e.runner->changes();
   } else {
     RUNNEL_TRY_ASSIGN(changes, WebhookRunner::begin_at(store_, webhook, from));
   }
   changes.push_back(
       {std::string(hooks::kWebhookPrefix) + webhook.name, hooks::encode_webhook(webhook)});
   RUNNEL_TRY(commit(std::move(changes)));
-  start(std::move(webhook));
+  const std::string name = webhook.name;
+  start(e, std::move(webhook));
+  if (!known) add(name, entry);
   inbox_->wake();
-  return is_new;
+  return !known;
 }
 
 Status WebhookService::remove(const std::string& name) {
-  MutexLock lock(mutex_);
-  RUNNEL_TRY(find(name));
+  MutexLock changing(changing_);
+  RUNNEL_TRY_ASSIGN(const EntryRef entry, find(name));
+  Entry& e = *entry;
+  MutexLock working(e.working);
   std::vector<storage::StateChange> changes;
   const std::string places = std::string(hooks::kWebhookPlacePrefix) + name + "/";
-  RUNNEL_TRY_ASSIGN(const auto entries, store_.read_state(places));
-  for (const auto& [key, value] : entries) changes.push_back({key, std::nullopt});
+  RUNNEL_TRY_ASSIGN(const auto stored, store_.read_state(places));
+  for (const auto& [key, value] : stored) changes.push_back({key, std::nullopt});
   changes.push_back({std::string(hooks::kWebhookPrefix) + name, std::nullopt});
   RUNNEL_TRY(commit(std::move(changes)));
-  runners_.erase(name);
+  e.runner.reset();
+  MutexLock lock(mutex_);
+  entries_.erase(name);
   return {};
 }
 
 Status WebhookService::pause(const std::string& name, bool paused) {
-  MutexLock lock(mutex_);
-  RUNNEL_TRY_ASSIGN(const WebhookRunner* runner, find(name));
-  if (runner->webhook().paused == paused) return {};
-  hooks::Webhook webhook = runner->webhook();
+  MutexLock changing(changing_);
+  RUNNEL_TRY_ASSIGN(const EntryRef entry, find(name));
+  Entry& e = *entry;
+  MutexLock working(e.working);
+  if (e.runner->webhook().paused == paused) return {};
+  hooks::Webhook webhook = e.runner->webhook();
   webhook.paused = paused;
   RUNNEL_TRY(commit({{std::string(hooks::kWebhookPrefix) + name, hooks::encode_webhook(webhook)}}));
-  find(name).value()->set_paused(paused);
+  e.runner->set_paused(paused);
+  show_definition(e);
   inbox_->wake();
   return {};
 }
 
 Status WebhookService::replay(const std::string& name, const protocol::Place& from) {
-  MutexLock lock(mutex_);
-  RUNNEL_TRY_ASSIGN(const WebhookRunner* runner, find(name));
-  RUNNEL_TRY_ASSIGN(auto changes, WebhookRunner::begin_at(store_, runner->webhook(), from));
+  MutexLock changing(changing_);
+  RUNNEL_TRY_ASSIGN(const EntryRef entry, find(name));
+  Entry& e = *entry;
+  MutexLock working(e.working);
+  const hooks::Webhook webhook = e.runner->webhook();
+  RUNNEL_TRY_ASSIGN(auto changes, WebhookRunner::begin_at(store_, webhook, from));
   RUNNEL_TRY(commit(std::move(changes)));
-  start(runner->webhook());
+  start(e, webhook);
   inbox_->wake();
   return {};
 }
 
-WebhookStatus WebhookService::status_of(const WebhookRunner& runner) {
-  return {runner.webhook(), runner.counts(), runner.places(), runner.in_flight(), runner.problem()};
+/// How far behind it is holds for now, not for its last turn.
+WebhookStatus WebhookService::status_of(Entry& entry) const {
+  WebhookStatus out;
+  {
+    MutexLock lock(entry.mutex);
+    out = entry.shown;
+  }
+  for (WebhookPlace& place : out.places) {
+    const Offset end = store_.partition_info(place.ref).last_stable;
+    place.behind = std::max<std::int64_t>(end - place.next, 0);
+  }
+  return out;
 }
 
 Result<WebhookStatus> WebhookService::status(const std::string& name) const {
-  MutexLock lock(mutex_);
-  RUNNEL_TRY_ASSIGN(const WebhookRunner* runner, find(name));
-  return status_of(*runner);
+  RUNNEL_TRY_ASSIGN(const EntryRef entry, find(name));
+  return status_of(*entry);
 }
 
 std::vector<WebhookStatus> WebhookService::all() const {
-  MutexLock lock(mutex_);
   std::vector<WebhookStatus> out;
-  for (const auto& [name, runner] : runners_) out.push_back(status_of(*runner));
+  for (const EntryRef& entry : entries()) out.push_back(status_of(*entry));
   return out;
 }
 

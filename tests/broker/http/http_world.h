@@ -111,12 +111,14 @@ class HttpClient {
 /// A store in a directory of its own, and the services.
 class HttpWorld : public ::testing::Test {
  protected:
-  explicit HttpWorld(std::uint64_t memory = 128u << 20, HttpOptions options = {}) {
+  explicit HttpWorld(std::uint64_t memory = 128u << 20, HttpOptions options = {},
+                     storage::FileSystem& files = storage::FileSystem::posix()) {
     directory_ = std::filesystem::temp_directory_path() /
                  ("runnel-http-" + std::to_string(storage::Random::system().next()));
     storage::StoreOptions store_options;
     store_options.directory = directory_.string();
     store_options.memory_bytes = memory;
+    store_options.file_system = &files;
     store_options.segment_bytes = 1u << 20;
     store_options.low_space_bytes = 0;
     store_options.ballast_bytes = 0;

@@ -5,6 +5,7 @@
 #include "broker/hooks/signature.h"
 #include "broker/http/webhook_service.h"
 #include "tests/broker/http/http_world.h"
+#include "tests/support/held_file_system.h"
 
 namespace runnel::broker::http {
 namespace {
@@ -16,7 +17,10 @@ constexpr std::string_view kSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 class WebhooksTest : public HttpApiTest {
  protected:
-  WebhooksTest() { EXPECT_TRUE(store->create_topic({"sales", 1, {}})); }
+  explicit WebhooksTest(storage::FileSystem& files = storage::FileSystem::posix())
+      : HttpApiTest(128u << 20, {}, files) {
+    EXPECT_TRUE(store->create_topic({"sales", 1, {}}));
+  }
 
   Answered define(const std::string& more = {}, const std::string& name = "out") {
     return client->call(
@@ -233,6 +237,30 @@ TEST_F(WebhooksTest, ATopicThatIsGoneIsTold) {
   restart_webhooks();
   while (shown().at("state") != "failing") std::this_thread::yield();
   EXPECT_THAT(std::string(shown().at("problem").as_string()), HasSubstr("sales"));
+}
+
+/// Begins before the store and ends after it.
+struct HeldDisk {
+  storage::HeldFileSystem disk{storage::FileSystem::posix()};
+};
+struct WebhooksOnASlowDisk : HeldDisk, WebhooksTest {
+  WebhooksOnASlowDisk() : WebhooksTest(disk) {}
+  void TearDown() override { disk.release(); }  // whatever failed
+};
+
+TEST_F(WebhooksOnASlowDisk, WhoAsksDoesNotWaitForIt) {
+  ASSERT_EQ(define(R"(,"max_attempts":1)").status, 201u);
+  append("ann", "1");
+  const auto sent = receiver.await();
+  disk.hold();
+  sent.answer(500);
+  disk.await_held();  // the dead letter
+  EXPECT_EQ(shown().at("counts").at("dead"), 0);
+  EXPECT_EQ(get("/api/v1/webhooks").at("webhooks").as_array().size(), 1u);
+  EXPECT_THAT(client->call("GET", "/metrics").body, HasSubstr("runnel_webhooks_dead_total 0"));
+  disk.release();
+  await_place("next", 1);
+  EXPECT_EQ(shown().at("counts").at("dead"), 1);
 }
 
 }  // namespace
