@@ -1,10 +1,8 @@
 #include "broker/http/webhook_runner.h"
 
-#include <array>
-
 #include "broker/http/record_scan.h"
 #include "broker/http/record_text.h"
-#include "storage/topic_configs.h"
+#include "broker/http/webhook_letter.h"
 
 namespace runnel::broker::http {
 namespace {
@@ -16,7 +14,6 @@ constexpr std::chrono::milliseconds kReadTime{20};
 constexpr std::chrono::seconds kTryAgain{5};
 /// Partitions may be added to a topic.
 constexpr std::chrono::seconds kLookAgain{5};
-constexpr std::string_view kDeadLetters = "__dlq.";
 
 bool is_success(unsigned status) {
   return status >= 200 && status < 300;
@@ -27,17 +24,6 @@ bool is_success(unsigned status) {
 std::string id_of(const hooks::Webhook& webhook, PartitionId partition, Offset offset) {
   return "msg_" + std::to_string(webhook.created.value()) + "_" +
          std::to_string(partition.value()) + "_" + std::to_string(offset.value());
-}
-
-Result<storage::PartitionRef> letters_partition(storage::Store& store, const std::string& topic) {
-  auto found = store.partition(topic, PartitionIndex(0));
-  if (found || found.error().code() != ErrorCode::kUnknownTopic) return found;
-  storage::TopicSpec spec;
-  spec.name = topic;
-  spec.configs["max.message.bytes"] = std::to_string(storage::kLargestMaxMessageBytes);
-  const auto made = store.create_topic(spec);
-  if (!made && made.error().code() != ErrorCode::kTopicExists) return fail(made.error());
-  return store.partition(topic, PartitionIndex(0));
 }
 
 }  // namespace
@@ -290,24 +276,12 @@ Status WebhookRunner::bury() {
 
 /// The letter and the place behind it in one write: it is neither lost nor doubled.
 Status WebhookRunner::bury_one(const Dead& dead) {
-  const std::string topic = std::string(kDeadLetters) + webhook_.name;
-  RUNNEL_TRY_ASSIGN(const auto letters, letters_partition(shared_.store, topic));
+  RUNNEL_TRY_ASSIGN(const auto letters, letters_partition(shared_.store, webhook_.name));
   const auto& ref = partitions_.at(static_cast<std::size_t>(dead.place.partition));
-  protocol::BatchBuilder builder;
+  std::optional<Letter> letter;  // none: retention or an erasure has taken the record, too
   const auto write = [&](const protocol::Record& record, std::int32_t, const RecordScan&,
                          std::string&) {
-    const std::array<std::string, 4> texts{
-        std::to_string(dead.place.partition), std::to_string(dead.place.offset.value()),
-        std::to_string(record.timestamp.value()), std::to_string(webhook_.max_attempts)};
-    std::vector<protocol::RecordHeader> headers(record.headers.begin(), record.headers.end());
-    headers.push_back({"runnel.webhook", webhook_.name});
-    headers.push_back({"runnel.topic", webhook_.topic});
-    headers.push_back({"runnel.partition", texts[0]});
-    headers.push_back({"runnel.offset", texts[1]});
-    headers.push_back({"runnel.timestamp", texts[2]});
-    headers.push_back({"runnel.attempts", texts[3]});
-    headers.push_back({"runnel.error", dead.error});
-    builder.add({shared_.clock.now(), record.key, record.value, headers});
+    letter = make_letter(record, webhook_, dead.place, dead.error, shared_.clock.now());
   };
   RecordScan scan(shared_.store, shared_.memory, shared_.clock, nullptr,
                   {{dead.place.partition, ref, dead.place.offset, dead.place.offset + 1}},
@@ -315,16 +289,22 @@ Status WebhookRunner::bury_one(const Dead& dead) {
   while (!scan.work()) {
   }
   if (scan.error()) return fail(*scan.error());
-  storage::CommitRequest request;
-  if (builder.count() > 0) {  // else retention or an erasure has taken it, too
-    RUNNEL_TRY_ASSIGN(auto batch, builder.finish());
-    request.appends.push_back({letters, std::move(batch), {}, std::nullopt});
+  std::string value = deliveries_.progress_without(dead.place).encode();
+  const auto store = [&](Result<Buffer>* batch) -> Status {
+    storage::CommitRequest request;
+    if (batch != nullptr) {
+      if (!*batch) return fail(batch->error());
+      request.appends.push_back({letters, std::move(**batch), {}, std::nullopt});
+    }
+    request.state.push_back({place_key(webhook_.name, dead.place.partition), value});
+    const auto outcome = shared_.store.commit_and_wait(std::move(request));
+    return outcome.result ? Status() : Status(fail(outcome.result.error()));
+  };
+  Status stored = store(letter ? &letter->whole : nullptr);
+  if (!stored && letter && stored.error().code() == ErrorCode::kRecordTooLarge) {
+    stored = store(&letter->reduced);
   }
-  hooks::Progress progress = deliveries_.progress_without(dead.place);
-  std::string value = progress.encode();
-  request.state.push_back({place_key(webhook_.name, dead.place.partition), value});
-  const auto outcome = shared_.store.commit_and_wait(std::move(request));
-  if (!outcome.result) return fail(outcome.result.error());
+  RUNNEL_TRY(stored);
   stored_[dead.place.partition] = std::move(value);
   deliveries_.buried(dead.place);
   ++counts_.dead;

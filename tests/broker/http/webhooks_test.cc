@@ -124,6 +124,40 @@ TEST_F(WebhooksTest, WhatFailsTooOftenIsADeadLetter) {
   EXPECT_EQ(shown().at("counts").at("dead"), 1);
 }
 
+TEST_F(WebhooksTest, WhatItsLettersTopicDoesNotTakeIsALetterWithoutIt) {
+  ASSERT_TRUE(store->create_topic({"__dlq.out", 1, {{"max.message.bytes", "2000"}}}));
+  ASSERT_EQ(define(R"(,"max_attempts":1)").status, 201u);
+  const std::string large = "\"" + std::string(3000, 'x') + "\"";
+  append("ann", large);
+  append("ann", "2");
+  append(std::string(20'000, 'k'), large);
+  receiver.await().answer(500);
+  receiver.await().answer(500);
+  receiver.await().answer(500);
+  await_place("next", 3);
+  const auto letters = get("/api/v1/topics/__dlq.out/records?from=start").at("records").as_array();
+  ASSERT_EQ(letters.size(), 3u);
+  std::map<std::string, boost::json::value> by_offset;
+  for (const auto& letter : letters) {
+    for (const auto& header : letter.at("headers").as_array()) {
+      if (header.at("name") != "runnel.offset") continue;
+      by_offset[std::string(header.at("value").as_string())] = letter;
+    }
+  }
+  const auto& first = by_offset["0"];
+  EXPECT_EQ(first.at("key"), "ann");
+  EXPECT_TRUE(first.at("value").is_null());
+  const std::string headers = boost::json::serialize(first.at("headers"));
+  EXPECT_THAT(headers, HasSubstr(R"({"name":"runnel.value","value":"too large"})"));
+  EXPECT_THAT(headers, HasSubstr(R"({"name":"runnel.value-bytes","value":"3002"})"));
+  EXPECT_THAT(headers, HasSubstr(R"({"name":"runnel.error","value":"shop.example answered 500"})"));
+  EXPECT_EQ(by_offset["1"].at("value"), 2) << "what fits is whole";
+  EXPECT_TRUE(by_offset["2"].at("key").is_null());
+  EXPECT_THAT(boost::json::serialize(by_offset["2"].at("headers")),
+              HasSubstr(R"({"name":"runnel.key-bytes","value":"20000"})"));
+  EXPECT_EQ(shown().at("state"), "running");
+}
+
 TEST_F(WebhooksTest, ARestartGoesOnExactly) {
   ASSERT_EQ(define().status, 201u);
   append("ann", "1");
