@@ -66,6 +66,9 @@ void ProxyConsumers::tick(const InstanceRef& instance, Clock::time_point now) {
   const bool busy = i.reading || i.waiting.has_value();
   if (!busy && now - i.last_used > instance_timeout_) return remove(instance);
   heartbeat(instance, now);
+  if (i.missing.empty() || now < i.next_take) return;
+  take_missing(instance);
+  if (i.error || i.is_settled()) wake(i);
 }
 
 void ProxyConsumers::wake(ProxyInstance& instance) {
@@ -193,8 +196,8 @@ void ProxyConsumers::await(const InstanceRef& instance, Clock::time_point deadli
   ProxyInstance& i = *instance;
   wake(i);  // there is one at most
   i.waiting = ProxyInstance::Waiting{deadline, std::move(go_on)};
-  const bool settled = i.manual || i.state == ProxyInstance::State::kIn;
-  if (settled || i.error || !i.wants_to_be_in()) wake(i);
+  const bool has_no_share = !i.manual && !i.wants_to_be_in();
+  if (i.is_settled() || i.error || has_no_share) wake(i);
 }
 
 // ---------------------------------------------------------------- places
@@ -220,9 +223,11 @@ Result<ProxyInstance::Place> ProxyConsumers::place_of(const ProxyInstance& insta
     case InstanceConfig::Reset::kNone:
       break;
   }
-  return fail(ErrorCode::kOffsetOutOfRange, "the group has committed nothing in " + topic + "/" +
-                                                std::to_string(partition.value()) +
-                                                ", and auto.offset.reset is none");
+  return fail(ErrorCode::kOffsetOutOfRange,
+              "the group has committed nothing in " + topic + "/" +
+                  std::to_string(partition.value()) +
+                  ", and auto.offset.reset is none; commit an offset there, with POST "
+                  "offsets");
 }
 
 void ProxyConsumers::commit(const InstanceRef& instance, const std::vector<ProxyPlace>* places,

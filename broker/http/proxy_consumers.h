@@ -93,9 +93,15 @@ struct ProxyInstance {
   std::optional<Error> error;                       ///< to be told to the next request for records
 
   std::map<Key, Place> places;
-  std::uint64_t epoch = 0;  ///< of `places`: moves with every assignment
+  std::uint64_t epoch = 0;                          ///< of `places`: moves with every assignment
+  PartitionSet missing;                             ///< of its share: could not be taken so far
+  std::chrono::steady_clock::time_point next_take;  ///< and is tried again
   std::optional<Waiting> waiting;
 
+  /// It has a share, and something of it; what it lacks is no reason to wait.
+  [[nodiscard]] bool is_settled() const {
+    return (manual || state == State::kIn) && (!places.empty() || missing.empty());
+  }
   [[nodiscard]] bool wants_to_be_in() const { return !topics.empty() || !pattern.empty(); }
   [[nodiscard]] classic::MemberIdentity identity() const {
     return {member_id, std::nullopt, generation};
@@ -160,6 +166,7 @@ class ProxyConsumers {
   void leave(const InstanceRef& instance);
   void heartbeat(const InstanceRef& instance, Clock::time_point now);
   void take(const InstanceRef& instance, const PartitionSet& share);
+  void take_missing(const InstanceRef& instance);
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> assignments_of(
       const classic::JoinReply& reply) const;
   [[nodiscard]] PartitionCounts counts_of(const ProxyInstance& instance) const;

@@ -17,6 +17,9 @@ namespace {
 
 using protocol::json_string;
 
+/// Until what an instance lacks was tried to be taken: a look of the consumers' thread later.
+constexpr std::chrono::milliseconds kBehindTake{100};
+
 /// A request for records.
 struct Fetch {
   CallRef call;
@@ -211,6 +214,10 @@ void settled(const FetchRef& fetch) {
   if (instance.error) {
     const Refusal why = proxy_refusal(*std::exchange(instance.error, std::nullopt), false);
     return refuse_it(why);
+  }
+  if (!instance.missing.empty()) {
+    // It may be there then; this request reads only what is there now.
+    fetch->deadline = std::min(fetch->deadline, instance.next_take + kBehindTake);
   }
   fetch->epoch = instance.epoch;
   std::vector<ReadFrom> from;

@@ -24,6 +24,8 @@ constexpr std::chrono::seconds kHeartbeatInterval{1};
 /// Until the next try after a join came to nothing, and between two looks at the topics.
 constexpr std::chrono::milliseconds kJoinRetry{200};
 constexpr std::chrono::seconds kLookInterval{5};
+/// Between two tries to take what of a share could not be taken.
+constexpr std::chrono::seconds kTakeRetry{1};
 
 }  // namespace
 
@@ -151,6 +153,8 @@ void ProxyConsumers::synced(const InstanceRef& instance, const classic::SyncRepl
     const auto assignment = kafka::decode_consumer_assignment(as_bytes(reply.assignment));
     if (!assignment) {
       i.error = assignment.error().within("what the group's leader assigned can't be read");
+      i.state = State::kOut;  // the next leader may be another one
+      i.next_try = Clock::now() + kLookInterval;
       return wake(i);
     }
     for (const auto& each : assignment->partitions) {
@@ -169,32 +173,48 @@ void ProxyConsumers::synced(const InstanceRef& instance, const classic::SyncRepl
 void ProxyConsumers::take(const InstanceRef& instance, const PartitionSet& share) {
   ProxyInstance& i = *instance;
   i.places.clear();
+  i.missing = share;
   ++i.epoch;
-  if (size_of(share) > kMaxInstancePartitions) {
+  if (!share.empty()) take_missing(instance);
+}
+
+/// What goes wrong is told to the next request for records, and tried again.
+void ProxyConsumers::take_missing(const InstanceRef& instance) {
+  ProxyInstance& i = *instance;
+  i.next_take = Clock::now() + kTakeRetry;
+  const std::size_t count = i.places.size() + size_of(i.missing);
+  if (count > kMaxInstancePartitions) {
     i.error = Error(ErrorCode::kTooManyPartitions, "an instance may have " +
                                                        std::to_string(kMaxInstancePartitions) +
                                                        " partitions; add instances to the group");
     return;
   }
+  const std::uint64_t bytes = kStandingCharge + count * kStandingPartitionCharge;
   MemoryLease lease;
-  const std::uint64_t bytes = kStandingCharge + size_of(share) * kStandingPartitionCharge;
-  if (!share.empty() && !memory_->take_standing(bytes, kMostStanding, share_, lease)) {
-    i.error = Error(ErrorCode::kOverloaded,
-                    "the broker's memory for what stays is used up; try again later");
-    return;
+  if (i.lease.bytes() < bytes) {
+    if (!memory_->take_standing(bytes, kMostStanding, share_, lease)) {
+      i.error = Error(ErrorCode::kOverloaded,
+                      "the broker's memory for what stays is used up; try again later");
+      return;
+    }
+    i.lease = std::move(lease);
   }
-  if (!share.empty()) i.lease = std::move(lease);
-  for (const auto& [topic, list] : share) {
+  PartitionSet still;
+  for (const auto& [topic, list] : i.missing) {
     for (const std::int32_t index : list) {
       auto place = place_of(i, topic, PartitionIndex(index));
       if (place) {
         i.places[{topic, index}] = *std::move(place);
-      } else if (place.error().code() != ErrorCode::kUnknownTopic &&
-                 place.error().code() != ErrorCode::kUnknownPartition) {
-        i.error = place.error();
+        continue;
       }
+      still[topic].push_back(index);
+      const ErrorCode why = place.error().code();
+      // It may come: a topic is made, or deleted and left to the group's next sharing out.
+      const bool is_gone = why == ErrorCode::kUnknownTopic || why == ErrorCode::kUnknownPartition;
+      if (!is_gone) i.error = place.error();
     }
   }
+  i.missing = std::move(still);
 }
 
 void ProxyConsumers::failed(const InstanceRef& instance, ErrorCode code) {

@@ -215,6 +215,40 @@ TEST_F(ProxyConsumersTest, WhatIsNoJsonIsNotPassedOver) {
   EXPECT_EQ(read(one), (std::vector<std::int64_t>{1}));
 }
 
+TEST_F(ProxyConsumersTest, AfterAnErrorItGoesOn) {
+  EXPECT_TRUE(store->create_topic({"one", 2, {}}));
+  post("/topics/one", R"({"records":[{"value":7,"partition":0},{"value":8,"partition":1}]})", 200,
+       kJsonV2);
+  const auto made =
+      post("/consumers/g", R"({"name":"n","format":"json","auto.offset.reset":"none"})", 200, kV2);
+  const std::string one = "/consumers/g/instances/n";
+  does("POST", one + "/subscription", R"({"topics":["one"]})");
+  const Answered told = client->call("GET", one + "/records?timeout=20000");
+  EXPECT_EQ(told.status, 422u);
+  EXPECT_THAT(told.body, HasSubstr("auto.offset.reset is none"));
+  EXPECT_EQ(client->call("GET", one + "/records?timeout=20000").status, 422u) << "not silent";
+  // What another member of the group, or the one before this, has committed.
+  const auto commit = [&](int partition) {
+    storage::CommitRequest request;
+    request.offsets.push_back(
+        {"g", "one", PartitionIndex(partition), Offset(0), LeaderEpoch(-1), {}});
+    EXPECT_TRUE(store->commit_and_wait(std::move(request)).result);
+  };
+  /// Errors that are told meanwhile are passed over.
+  const auto read_value = [&] {
+    for (;;) {
+      const Answered answer = client->call("GET", one + "/records?timeout=20000");
+      if (answer.status != 200) continue;
+      const auto found = boost::json::parse(answer.body).as_array();
+      if (!found.empty()) return found[0].at("value").as_int64();
+    }
+  };
+  commit(0);
+  EXPECT_EQ(read_value(), 7) << "of what it can have";
+  commit(1);
+  EXPECT_EQ(read_value(), 8);
+}
+
 struct ShortLived : ProxyConsumersTest {
   static HttpOptions options() {
     HttpOptions out;
