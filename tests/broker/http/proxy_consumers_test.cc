@@ -249,6 +249,53 @@ TEST_F(ProxyConsumersTest, AfterAnErrorItGoesOn) {
   EXPECT_EQ(read_value(), 8);
 }
 
+TEST_F(ProxyConsumersTest, OnlyWhatAClientIsKnownToHaveIsCommittedUnasked) {
+  EXPECT_TRUE(store->create_topic({"one", 1, {}}));
+  produce("one", 0, 6);
+  const std::string assignment = R"({"partitions":[{"topic":"one","partition":0}]})";
+  const std::string first = make("a");
+  does("POST", first + "/assignments", assignment);
+  EXPECT_EQ(read(first).size(), 6u);
+  does("DELETE", first);    // nobody knows whether the answer came
+  produce("orders", 0, 1);  // behind all that was on its way to the disk
+  const auto unasked = store->committed_offset("g", "one", PartitionIndex(0)).value();
+  EXPECT_TRUE(!unasked || unasked->offset == Offset(0)) << unasked->offset.value();
+  const std::string second = make("a");
+  does("POST", second + "/assignments", assignment);
+  EXPECT_EQ(read(second).size(), 6u);
+  EXPECT_EQ(read(second, 0).size(), 0u);  // it asks for more
+  does("DELETE", second);
+  produce("orders", 0, 1);
+  const auto known = store->committed_offset("g", "one", PartitionIndex(0)).value();
+  ASSERT_TRUE(known.has_value());
+  EXPECT_EQ(known->offset, Offset(6));
+}
+
+TEST_F(ProxyConsumersTest, ARefusedCommitIsNotTakenForDone) {
+  EXPECT_TRUE(store->create_topic({"one", 1, {}}));
+  produce("one", 0, 6);
+  const std::string one = make("a", R"(,"auto.commit.enable":false)");
+  does("POST", one + "/subscription", R"({"topics":["one"]})");
+  EXPECT_EQ(read_all(one, 6).size(), 6u);
+  std::promise<std::vector<ErrorCode>> answers;
+  // In one job, so that the instance does not notice and join again in between.
+  http->consumers().post([&](ProxyConsumers& consumers) {
+    const auto instance = consumers.find("g", "a").value();
+    const classic::LeavingMember gone{instance->member_id, std::nullopt};
+    static_cast<void>(coordinator->leave("g", {&gone, 1}, storage::Clock::system().monotonic()));
+    std::vector<ErrorCode> codes;
+    for (int i = 0; i < 2; ++i) {
+      consumers.commit(instance, nullptr, [&](const Status& done) {
+        codes.push_back(done ? ErrorCode::kOk : done.error().code());
+      });
+    }
+    answers.set_value(codes);
+  });
+  EXPECT_EQ(answers.get_future().get(),
+            (std::vector<ErrorCode>{ErrorCode::kUnknownMember, ErrorCode::kUnknownMember}));
+  EXPECT_FALSE(store->committed_offset("g", "one", PartitionIndex(0)).value().has_value());
+}
+
 struct ShortLived : ProxyConsumersTest {
   static HttpOptions options() {
     HttpOptions out;

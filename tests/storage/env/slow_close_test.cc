@@ -3,11 +3,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -107,6 +110,33 @@ TEST_F(SlowClose, AFileWithAnotherNameStaysWhole) {
   wait_for_the_thread();
   EXPECT_EQ(std::filesystem::file_size(at("b")), kBytes);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/// Ends the process: 0 if the file was closed although there was no thread to be had.
+[[noreturn]] void close_without_a_thread(std::shared_ptr<File> file, const std::string& own) {
+  std::filesystem::remove_all(own);
+  std::ifstream pages("/proc/self/statm");
+  std::uint64_t used = 0;
+  pages >> used;
+  // A little for who allocates, far less than a thread's stack.
+  const rlim_t most = used * 4096 + (256u << 10);
+  const rlimit limit{most, most};
+  if (::setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(3);
+  const int descriptor = file->descriptor();
+  file->free_slowly();
+  file.reset();
+  std::_Exit(::fcntl(descriptor, F_GETFD) == -1 ? 0 : 1);
+}
+
+TEST_F(SlowClose, WithoutAThreadItIsClosedAtOnce) {
+  // In a process of its own, where no other test has begun the thread.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  auto file = create("a");
+  ASSERT_TRUE(fs_.remove(at("a")));
+  EXPECT_EXIT(close_without_a_thread(std::move(file), directory_), ::testing::ExitedWithCode(0),
+              "");
+}
+#endif
 
 }  // namespace
 }  // namespace runnel::storage
