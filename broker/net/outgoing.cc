@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -51,6 +52,14 @@ AddressBytes bytes_of(const asio::ip::address& address) {
   const auto bytes = v6.to_bytes();
   std::copy(bytes.begin(), bytes.end(), out.begin());
   return out;
+}
+
+tcp::endpoint endpoint_of(const AddressBytes& bytes, std::uint16_t port) {
+  asio::ip::address_v6::bytes_type v6{};
+  std::copy(bytes.begin(), bytes.end(), v6.begin());
+  const asio::ip::address_v6 address(v6);
+  if (!address.is_v4_mapped()) return {address, port};
+  return {asio::ip::make_address_v4(asio::ip::v4_mapped, address), port};
 }
 
 tl::unexpected<Error> failed(const Url& url, std::string_view what,
@@ -101,6 +110,7 @@ asio::awaitable<Answered> exchange(Stream& stream, OutgoingRequest& request) {
 /// Used on the thread of Outgoing alone.
 struct Client {
   const AddressRules& rules;
+  NameLookup& names;
   std::optional<asio::ssl::context> context = {};
 
   /// Reading the system's certificates takes time and memory, and many need none.
@@ -114,20 +124,52 @@ struct Client {
   }
 };
 
+using Deadline = std::chrono::steady_clock::time_point;
+
+asio::awaitable<Result<NameLookup::Addresses>> look_up(NameLookup& names, const Url& url,
+                                                       Deadline deadline) {
+  struct Pending {
+    asio::steady_timer timer;
+    std::optional<Result<NameLookup::Addresses>> found;
+  };
+  const auto executor = co_await asio::this_coro::executor;
+  const auto pending =
+      std::make_shared<Pending>(Pending{asio::steady_timer(executor, deadline), std::nullopt});
+  const std::uint64_t ticket =
+      names.start(url.host, [pending, executor](Result<NameLookup::Addresses> found) {
+        asio::post(executor, [pending, found = std::move(found)]() mutable {
+          pending->found = std::move(found);
+          pending->timer.cancel();
+        });
+      });
+  static_cast<void>(co_await pending->timer.async_wait(kAwait));
+  if (pending->found) co_return std::move(*pending->found);
+  names.cancel(ticket);
+  co_return fail(ErrorCode::kTimeout, "it took too long");
+}
+
 /// The addresses of the host that may be called.
-asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(const AddressRules& rules,
-                                                            const Url& url) {
-  tcp::resolver resolver(co_await asio::this_coro::executor);
-  const auto [error, found] =
-      co_await resolver.async_resolve(url.host, std::to_string(url.port), kAwait);
-  if (error) co_return failed(url, "looking up its address", error);
+asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(Client& client, const Url& url,
+                                                            Deadline deadline) {
+  Result<NameLookup::Addresses> found;
+  boost::system::error_code is_name;
+  const auto address = asio::ip::make_address(url.host, is_name);
+  if (is_name) {
+    found = co_await look_up(client.names, url, deadline);
+  } else {
+    found = NameLookup::Addresses{bytes_of(address)};
+  }
+  if (!found) {
+    co_return fail(found.error().within(url.authority() + ": looking up its address"));
+  }
   std::vector<tcp::endpoint> allowed;
   std::string refused;
-  for (const auto& each : found) {
-    if (rules.allow(bytes_of(each.endpoint().address()))) {
-      allowed.push_back(each.endpoint());
+  for (const AddressBytes& each : *found) {
+    const tcp::endpoint endpoint = endpoint_of(each, url.port);
+    if (client.rules.allow(each)) {
+      allowed.push_back(endpoint);
     } else {
-      refused += (refused.empty() ? "" : ", ") + each.endpoint().address().to_string();
+      refused += (refused.empty() ? "" : ", ") + endpoint.address().to_string();
     }
   }
   if (!allowed.empty()) co_return allowed;
@@ -137,10 +179,11 @@ asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(const AddressRules& 
 }
 
 asio::awaitable<Answered> perform(Client& client, OutgoingRequest request) {
-  const auto endpoints = co_await resolve(client.rules, request.url);
+  const Deadline deadline = std::chrono::steady_clock::now() + request.timeout;
+  const auto endpoints = co_await resolve(client, request.url, deadline);
   if (!endpoints) co_return fail(endpoints.error());
   beast::tcp_stream stream(co_await asio::this_coro::executor);
-  stream.expires_after(request.timeout);
+  stream.expires_at(deadline);
   const auto [unconnected, at] = co_await stream.async_connect(*endpoints, kAwait);
   static_cast<void>(at);
   if (unconnected) co_return failed(request.url, "connecting", unconnected);
@@ -201,7 +244,8 @@ std::string Url::authority() const {
 }
 
 struct Outgoing::Impl {
-  explicit Impl(const AddressRules& allowed) : client{allowed} {
+  Impl(const AddressRules& allowed, const OutgoingOptions& options)
+      : names(options.resolve), client{allowed, names} {
     thread = std::thread([this] { context.run(); });
   }
   ~Impl() {
@@ -209,19 +253,21 @@ struct Outgoing::Impl {
     thread.join();
   }
 
-  Client client;
   asio::io_context context{1};
+  NameLookup names;  ///< goes before the context: who waits for a name has a timer of it
+  Client client;
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
   std::thread thread;
 };
 
-Outgoing::Outgoing(AddressRules rules) : rules_(std::move(rules)) {}
+Outgoing::Outgoing(AddressRules rules, OutgoingOptions options)
+    : rules_(std::move(rules)), options_(std::move(options)) {}
 
 Outgoing::~Outgoing() = default;
 
 void Outgoing::send(OutgoingRequest request, std::function<void(Result<OutgoingAnswer>)> done) {
   MutexLock lock(mutex_);
-  if (!impl_) impl_ = std::make_unique<Impl>(rules_);
+  if (!impl_) impl_ = std::make_unique<Impl>(rules_, options_);
   asio::co_spawn(impl_->context, perform(impl_->client, std::move(request)),
                  [done = std::move(done)](const std::exception_ptr& thrown, Answered answered) {
                    done(thrown ? Answered(fail(ErrorCode::kDisconnected, "the request failed"))

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "broker/net/address_rules.h"
+#include "broker/net/name_lookup.h"
 #include "protocol/base/error.h"
 #include "protocol/base/thread_annotations.h"
 
@@ -32,11 +33,15 @@ struct OutgoingRequest {
   Url url;
   std::vector<std::pair<std::string, std::string>> headers;  ///< without Host and Content-Length
   std::string body;
-  std::chrono::milliseconds timeout{10'000};  ///< from the connection to the answer's head
+  std::chrono::milliseconds timeout{10'000};  ///< from the name's lookup to the answer's head
 };
 struct OutgoingAnswer {
   unsigned status = 0;
   std::chrono::milliseconds retry_after{0};  ///< that the answer asks for
+};
+
+struct OutgoingOptions {
+  NameLookup::Resolve resolve = NameLookup::system;
 };
 
 /// POSTs. A name's addresses are looked up for each request, and only those that the rules allow
@@ -44,8 +49,9 @@ struct OutgoingAnswer {
 /// against the system's. Thread safe.
 class Outgoing {
  public:
-  explicit Outgoing(AddressRules rules);
-  /// Ends what is on its way; its `done` is called with kCancelled or not at all.
+  explicit Outgoing(AddressRules rules, OutgoingOptions options = {});
+  /// Ends what is on its way; its `done` is called with kCancelled or not at all. Does not wait for
+  /// the names that are being looked up.
   ~Outgoing();
   Outgoing(const Outgoing&) = delete;
   Outgoing& operator=(const Outgoing&) = delete;
@@ -57,6 +63,7 @@ class Outgoing {
  private:
   struct Impl;
   const AddressRules rules_;
+  const OutgoingOptions options_;
   Mutex mutex_;
   std::unique_ptr<Impl> impl_ RUNNEL_GUARDED_BY(mutex_);  ///< from the first request on
 };

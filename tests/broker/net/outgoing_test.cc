@@ -164,6 +164,72 @@ TEST(Outgoing, EndsWithRequestsOnTheirWay) {
   EXPECT_TRUE(!told || !told->has_value());
 }
 
+/// A resolver that says nothing until it is let go, or goes itself.
+struct SlowNames {
+  std::promise<void> promise;
+  std::shared_future<void> go = promise.get_future().share();
+  std::shared_ptr<std::atomic<int>> asked = std::make_shared<std::atomic<int>>(0);
+
+  OutgoingOptions options() const {
+    OutgoingOptions out;
+    out.resolve = [go = go, asked = asked](const std::string&) -> Result<NameLookup::Addresses> {
+      ++*asked;
+      go.wait();
+      return NameLookup::Addresses{parse_address("127.0.0.1").value()};
+    };
+    return out;
+  }
+};
+
+TEST(Outgoing, ANameThatIsNotFoundInTimeIsTold) {
+  SlowNames names;
+  Receiver receiver("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  Outgoing outgoing(rules({"any"}), names.options());
+  // More than are looked up at a time: those that wait for their turn are told, too.
+  for (std::size_t i = 0; i <= kMaxLookups; ++i) {
+    const auto late = call(outgoing, receiver.url("shop.example"), std::chrono::milliseconds(20));
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().code(), ErrorCode::kTimeout);
+    EXPECT_THAT(late.error().message(), HasSubstr("looking up its address: it took too long"));
+  }
+  const auto address = call(outgoing, receiver.url());
+  EXPECT_TRUE(address) << "an address needs no looking up";
+  names.promise.set_value();
+  const auto found = call(outgoing, receiver.url("shop.example"));
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->status, 200u);
+}
+
+TEST(Outgoing, AnEndDoesNotWaitForNames) {
+  SlowNames names;
+  std::optional<Result<OutgoingAnswer>> told;
+  {
+    Outgoing outgoing(rules({"any"}), names.options());
+    outgoing.send({Url::parse("http://shop.example/").value(), {}, "", std::chrono::minutes(1)},
+                  [&](Result<OutgoingAnswer> answer) { told = std::move(answer); });
+    while (*names.asked == 0) std::this_thread::yield();
+  }  // and nobody has let the resolver go
+  EXPECT_FALSE(told.has_value());
+  names.promise.set_value();
+}
+
+TEST(Outgoing, WhatANameStandsForIsChecked) {
+  OutgoingOptions options;
+  options.resolve = [](const std::string& host) -> Result<NameLookup::Addresses> {
+    if (host != "both.example") return fail(ErrorCode::kDisconnected, "no such name");
+    return NameLookup::Addresses{parse_address("10.0.0.1").value(), parse_address("::1").value()};
+  };
+  Outgoing outgoing(rules({"public"}), options);
+  const auto refused = call(outgoing, "http://both.example/");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnauthorized);
+  EXPECT_THAT(refused.error().message(), HasSubstr("both.example is 10.0.0.1, ::1"));
+  const auto none = call(outgoing, "http://none.example/");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code(), ErrorCode::kDisconnected);
+  EXPECT_EQ(none.error().message(), "none.example: looking up its address: no such name");
+}
+
 TEST(AddressRules, PublicIsTheInternet) {
   const AddressRules open = rules({"public"});
   for (const char* yes : {"1.1.1.1", "172.15.0.1", "172.32.0.1", "192.169.0.1", "100.128.0.1",
