@@ -18,6 +18,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
+#include <boost/none.hpp>
 #include <exception>
 #include <optional>
 #include <thread>
@@ -38,6 +39,9 @@ constexpr std::uint16_t kHttpsPort = 443;
 constexpr std::size_t kMaxUrlBytes = 2048;
 constexpr std::uint32_t kMaxAnswerHeadBytes = 16u << 10;
 constexpr int kHttp11 = 11;
+/// Answers of 1xx before the one that counts.
+constexpr int kMaxInterimAnswers = 16;
+constexpr unsigned kSwitchingProtocols = 101;  // nothing in HTTP follows it
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 tl::unexpected<Error> no_url(std::string_view text, std::string_view why) {
@@ -91,7 +95,8 @@ std::chrono::milliseconds retry_after(const http::fields& fields) {
   return std::chrono::seconds(std::min(*seconds, kMost));
 }
 
-/// Sends the request and reads the answer's head; what follows is of no interest.
+/// Sends the request and reads the answer's head; what follows is of no interest, however long it
+/// says it is.
 template <class Stream>
 asio::awaitable<Answered> exchange(Stream& stream, OutgoingRequest& request) {
   const auto message = message_of(request);
@@ -99,12 +104,20 @@ asio::awaitable<Answered> exchange(Stream& stream, OutgoingRequest& request) {
   static_cast<void>(sent);
   if (unsent) co_return failed(request.url, "sending", unsent);
   beast::flat_buffer buffer(kMaxAnswerHeadBytes);
-  http::response_parser<http::empty_body> parser;
-  parser.header_limit(kMaxAnswerHeadBytes);
-  const auto [unread, read] = co_await http::async_read_header(stream, buffer, parser, kAwait);
-  static_cast<void>(read);
-  if (unread) co_return failed(request.url, "waiting for the answer", unread);
-  co_return OutgoingAnswer{parser.get().result_int(), retry_after(parser.get())};
+  for (int interim = 0; interim <= kMaxInterimAnswers; ++interim) {
+    http::response_parser<http::empty_body> parser;
+    parser.header_limit(kMaxAnswerHeadBytes);
+    parser.body_limit(boost::none);
+    const auto [unread, read] = co_await http::async_read_header(stream, buffer, parser, kAwait);
+    static_cast<void>(read);
+    if (unread) co_return failed(request.url, "waiting for the answer", unread);
+    const unsigned status = parser.get().result_int();
+    const bool more_comes = status < 200 && status != kSwitchingProtocols;
+    if (!more_comes) co_return OutgoingAnswer{status, retry_after(parser.get())};
+  }
+  co_return fail(ErrorCode::kMalformed, request.url.authority() +
+                                            ": waiting for the answer: it says again and again "
+                                            "that it will come");
 }
 
 /// Used on the thread of Outgoing alone.

@@ -125,6 +125,35 @@ TEST(Outgoing, AddressesThatAreNotAllowedAreNotConnectedTo) {
   EXPECT_EQ(receiver.connections, 0);
 }
 
+TEST(Outgoing, AnswersOnTheWayDoNotCount) {
+  const std::string on_the_way =
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+  Outgoing outgoing(rules({"any"}));
+  Receiver receiver(on_the_way + "HTTP/1.1 204 No Content\r\n\r\n");
+  const auto answer = call(outgoing, receiver.url());
+  ASSERT_TRUE(answer) << answer.error().message();
+  EXPECT_EQ(answer->status, 204u);
+  Receiver other("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+  EXPECT_EQ(call(outgoing, other.url())->status, 101u) << "nothing follows";
+  std::string endless;
+  for (int i = 0; i < 20; ++i) endless += "HTTP/1.1 100 Continue\r\n\r\n";
+  Receiver never(endless);
+  const auto none = call(outgoing, never.url());
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code(), ErrorCode::kMalformed) << none.error().message();
+}
+
+TEST(Outgoing, ALongAnswerIsNotRead) {
+  Outgoing outgoing(rules({"any"}));
+  for (const std::string& length :
+       {std::string("Content-Length: 9000000000"), std::string("Transfer-Encoding: chunked")}) {
+    Receiver receiver("HTTP/1.1 200 OK\r\n" + length + "\r\n\r\n" + std::string(20'000, '7'));
+    const auto answer = call(outgoing, receiver.url());
+    ASSERT_TRUE(answer) << answer.error().message();
+    EXPECT_EQ(answer->status, 200u);
+  }
+}
+
 TEST(Outgoing, WhoSaysNothingIsNotWaitedForForEver) {
   Receiver receiver("");
   Outgoing outgoing(rules({"any"}));
