@@ -38,10 +38,14 @@ Status check_content_type(std::string_view text) {
 
 }  // namespace
 
+std::string letters_topic(std::string_view webhook) {
+  return std::string(kWebhookLettersPrefix) + std::string(webhook);
+}
+
 Status check_webhook(const Webhook& webhook) {
   RUNNEL_TRY(check_hook_name(webhook.name));
   if (webhook.topic.empty()) return invalid("a webhook needs the topic whose records it sends");
-  if (webhook.topic == "__dlq." + webhook.name) {
+  if (webhook.topic == letters_topic(webhook.name)) {
     return invalid("a webhook can't send its own dead letters: each that fails would be one more");
   }
   if (webhook.secrets.size() > kMaxSecrets) {

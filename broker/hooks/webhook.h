@@ -25,6 +25,9 @@ namespace runnel::broker::hooks {
 
 inline constexpr std::string_view kWebhookPrefix = "webhook/";
 inline constexpr std::string_view kWebhookPlacePrefix = "webhook-place/";
+/// Begins the topic of a webhook's dead letters. Those of views begin with "__dlq.", so that a view
+/// and a webhook of one name have each their own.
+inline constexpr std::string_view kWebhookLettersPrefix = "__webhook-dlq.";
 inline constexpr std::size_t kMaxWebhooks = 200;
 inline constexpr std::size_t kMaxTemplateBytes = 16u << 10;
 /// Places of a template that records fill: each may be as large as a record.
@@ -86,6 +89,7 @@ struct Webhook {
   std::vector<std::string> filter;  ///< conditions of protocol::RecordFilter
 };
 
+[[nodiscard]] std::string letters_topic(std::string_view webhook);
 /// kInvalidArgument. Looks at neither the topic nor the URL.
 [[nodiscard]] Status check_webhook(const Webhook& webhook);
 [[nodiscard]] std::string encode_webhook(const Webhook& webhook);

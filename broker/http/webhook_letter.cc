@@ -56,7 +56,7 @@ Letter make_letter(const protocol::Record& record, const hooks::Webhook& webhook
 }
 
 Result<storage::PartitionRef> letters_partition(storage::Store& store, std::string_view webhook) {
-  const std::string topic = "__dlq." + std::string(webhook);
+  const std::string topic = hooks::letters_topic(webhook);
   auto found = store.partition(topic, PartitionIndex(0));
   if (found || found.error().code() != ErrorCode::kUnknownTopic) return found;
   storage::TopicSpec spec;

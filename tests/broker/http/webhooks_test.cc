@@ -4,6 +4,7 @@
 
 #include "broker/hooks/signature.h"
 #include "broker/http/webhook_service.h"
+#include "storage/views/worker/dead_letters.h"
 #include "tests/broker/http/http_world.h"
 #include "tests/support/held_file_system.h"
 
@@ -112,7 +113,8 @@ TEST_F(WebhooksTest, WhatFailsTooOftenIsADeadLetter) {
   EXPECT_THAT(next.request.body, HasSubstr("\"value\":2"));
   next.answer(200);
   await_place("next", 2);
-  const auto letters = get("/api/v1/topics/__dlq.out/records?from=start").at("records").as_array();
+  const auto letters =
+      get("/api/v1/topics/__webhook-dlq.out/records?from=start").at("records").as_array();
   ASSERT_EQ(letters.size(), 1u);
   EXPECT_EQ(letters[0].at("key"), "ann");
   EXPECT_EQ(letters[0].at("value"), 1);
@@ -122,10 +124,12 @@ TEST_F(WebhooksTest, WhatFailsTooOftenIsADeadLetter) {
   EXPECT_THAT(headers, HasSubstr(R"({"name":"runnel.offset","value":"0"})"));
   EXPECT_THAT(headers, HasSubstr(R"({"name":"runnel.error","value":"shop.example answered 301"})"));
   EXPECT_EQ(shown().at("counts").at("dead"), 1);
+  EXPECT_FALSE(store->partition(storage::views::dead_letter_topic("out"), PartitionIndex(0)))
+      << "those of a view with its name";
 }
 
 TEST_F(WebhooksTest, WhatItsLettersTopicDoesNotTakeIsALetterWithoutIt) {
-  ASSERT_TRUE(store->create_topic({"__dlq.out", 1, {{"max.message.bytes", "2000"}}}));
+  ASSERT_TRUE(store->create_topic({"__webhook-dlq.out", 1, {{"max.message.bytes", "2000"}}}));
   ASSERT_EQ(define(R"(,"max_attempts":1)").status, 201u);
   const std::string large = "\"" + std::string(3000, 'x') + "\"";
   append("ann", large);
@@ -135,7 +139,8 @@ TEST_F(WebhooksTest, WhatItsLettersTopicDoesNotTakeIsALetterWithoutIt) {
   receiver.await().answer(500);
   receiver.await().answer(500);
   await_place("next", 3);
-  const auto letters = get("/api/v1/topics/__dlq.out/records?from=start").at("records").as_array();
+  const auto letters =
+      get("/api/v1/topics/__webhook-dlq.out/records?from=start").at("records").as_array();
   ASSERT_EQ(letters.size(), 3u);
   std::map<std::string, boost::json::value> by_offset;
   for (const auto& letter : letters) {
@@ -238,7 +243,7 @@ TEST_F(WebhooksTest, WhatMayNotBeDefined) {
     return client->call("PUT", "/api/v1/webhooks/a", body).status;
   };
   EXPECT_EQ(refused(R"({"topic":"sales"})"), 400u);
-  EXPECT_EQ(refused(R"({"topic":"__dlq.a","url":"http://127.0.0.1:1/"})"), 400u);
+  EXPECT_EQ(refused(R"({"topic":"__webhook-dlq.a","url":"http://127.0.0.1:1/"})"), 400u);
   EXPECT_EQ(refused(R"({"topic":"none","url":"http://a/"})"), 404u);
   for (const char* url : {"ftp://a/", "http://", "http://u:p@a/", "http://a:0/", "http://a/#b",
                           "http://a b/", "http://[::1/"}) {
