@@ -1,16 +1,30 @@
 #include "broker/hooks/deliveries.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 
 #include "protocol/base/assert.h"
 
 namespace runnel::broker::hooks {
+namespace {
+
+std::size_t kept_bytes(const Progress& known) {
+  return (known.done.size() + known.failed.size()) * Deliveries::kPlaceBytes;
+}
+
+}  // namespace
+
+Deliveries::KeyHash Deliveries::hash_of(std::string_view key) const {
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(key.data(), key.size(), seed_);
+  return {hash.high64, hash.low64};
+}
 
 void Deliveries::begin(std::int32_t partition, Progress progress) {
   for (auto at = records_.lower_bound({partition, Offset(0)});
        at != records_.end() && at->first.partition == partition;) {
-    if (at->second.ticket != 0) --in_flight_;
-    bytes_ -= at->second.body.size();
+    if (at->second.ticket != 0) land(at->second);
+    bytes_ -= at->second.body.size() + kRecordBytes;
     due_.erase({at->second.due, at->first});
     if (at->second.key) {
       const auto key = keys_.find(*at->second.key);
@@ -26,6 +40,10 @@ void Deliveries::begin(std::int32_t partition, Progress progress) {
       due_.insert({head.due, places.front()});
     }
   }
+  if (const auto before = partitions_.find(partition); before != partitions_.end()) {
+    bytes_ -= kept_bytes(before->second.known);
+  }
+  bytes_ += kept_bytes(progress);
   const Offset next = progress.next;
   partitions_[partition] = {std::move(progress), next};
 }
@@ -73,11 +91,12 @@ void Deliveries::add(RecordPlace place, std::optional<std::string_view> key, std
     // One that was to be buried when the broker went has a last attempt.
     record.attempts = std::min(before->second, policy_.max_attempts - 1);
     of.known.failed.erase(before);
+    bytes_ -= kPlaceBytes;
   }
-  bytes_ += record.body.size();
+  bytes_ += record.body.size() + kRecordBytes;
   bool first = true;
   if (key) {
-    record.key = *key;
+    record.key = hash_of(*key);
     auto& places = keys_[*record.key];
     first = places.empty();
     places.push_back(place);
@@ -110,6 +129,7 @@ std::optional<Deliveries::Sending> Deliveries::next(Time now) {
   Record& record = records_.at(place);
   record.ticket = ++last_ticket_;
   ++in_flight_;
+  bytes_ += record.body.size();
   return Sending{place, record.ticket, record.attempts + 1, &record.body};
 }
 
@@ -121,7 +141,7 @@ std::optional<Deliveries::Time> Deliveries::next_due() const {
 void Deliveries::delivered(RecordPlace place, std::uint64_t ticket) {
   const auto record = find_attempt(place, ticket);
   if (record == records_.end()) return;
-  --in_flight_;
+  land(record->second);
   finish(record);
 }
 
@@ -129,9 +149,8 @@ bool Deliveries::failed(RecordPlace place, std::uint64_t ticket, Time now,
                         std::chrono::milliseconds wait) {
   const auto at = find_attempt(place, ticket);
   if (at == records_.end()) return false;
-  --in_flight_;
   Record& record = at->second;
-  record.ticket = 0;
+  land(record);
   if (++record.attempts >= policy_.max_attempts) return true;
   record.due = now + std::max<Time>(delay_of(record.attempts), std::min(wait, policy_.most));
   due_.insert({record.due, place});
@@ -141,8 +160,7 @@ bool Deliveries::failed(RecordPlace place, std::uint64_t ticket, Time now,
 void Deliveries::postponed(RecordPlace place, std::uint64_t ticket, Time due) {
   const auto at = find_attempt(place, ticket);
   if (at == records_.end()) return;
-  --in_flight_;
-  at->second.ticket = 0;
+  land(at->second);
   at->second.due = due;
   due_.insert({due, place});
 }
@@ -170,10 +188,17 @@ Deliveries::Records::iterator Deliveries::find_attempt(RecordPlace place, std::u
   return at != records_.end() && at->second.ticket == ticket && ticket != 0 ? at : records_.end();
 }
 
+/// Its attempt is over.
+void Deliveries::land(Record& record) {
+  record.ticket = 0;
+  --in_flight_;
+  bytes_ -= record.body.size();
+}
+
 /// It is done: its key goes on.
 void Deliveries::finish(Records::iterator record) {
   const RecordPlace place = record->first;
-  bytes_ -= record->second.body.size();
+  bytes_ -= record->second.body.size() + kRecordBytes;
   if (record->second.key) {
     const auto key = keys_.find(*record->second.key);
     key->second.pop_front();
@@ -186,6 +211,7 @@ void Deliveries::finish(Records::iterator record) {
   }
   records_.erase(record);
   partitions_.at(place.partition).known.done.insert(place.offset);
+  bytes_ += kPlaceBytes;
   settle(place.partition);
 }
 
@@ -198,9 +224,11 @@ Offset Deliveries::first_undone(std::int32_t partition) const {
 /// Moves `next` over what is done.
 void Deliveries::settle(std::int32_t partition) {
   Progress& known = partitions_.at(partition).known;
+  bytes_ -= kept_bytes(known);
   known.next = std::max(known.next, first_undone(partition));
   known.done.erase(known.done.begin(), known.done.lower_bound(known.next));
   known.failed.erase(known.failed.begin(), known.failed.lower_bound(known.next));
+  bytes_ += kept_bytes(known);
 }
 
 }  // namespace runnel::broker::hooks

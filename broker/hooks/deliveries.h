@@ -3,8 +3,9 @@
 //
 // Records are added in their partition's order, at most so many ahead of the first that is not
 // done. A record whose key has an earlier one waiting waits, too, however often that one fails;
-// records without a key wait for nobody. One that failed as often as it may is to be buried (put to
-// the dead letters) before its key goes on.
+// records without a key wait for nobody. Keys are known by a hash: two with the same one wait for
+// each other, which costs time and nothing else. One that failed as often as it may is to be buried
+// (put to the dead letters) before its key goes on.
 //
 // What a restart needs of a partition is its Progress: one entry of the store's state map,
 // "webhook-place/NAME/PARTITION", little-endian; `uv` is an unsigned varint:
@@ -17,7 +18,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -61,13 +62,17 @@ class Deliveries {
  public:
   struct Limits {
     std::size_t ahead = 512;       ///< records of one partition from its first that is not done
-    std::size_t bytes = 4u << 20;  ///< of all bodies; one may be more
+    std::size_t bytes = 4u << 20;  ///< as bytes() counts; one record may be more
     std::size_t in_flight = 8;     ///< requests at a time
   };
+  /// What is kept of a record besides its body, however long its key is: its entries in the maps
+  /// below. And of one that is done, or has failed and is not read yet.
+  static constexpr std::size_t kRecordBytes = 400;
+  static constexpr std::size_t kPlaceBytes = 64;
   using Time = std::chrono::nanoseconds;  ///< of the monotonic clock
 
   Deliveries(RetryPolicy policy, Limits limits, storage::Random& random)
-      : policy_(policy), limits_(limits), random_(random) {}
+      : policy_(policy), limits_(limits), random_(random), seed_(random.next()) {}
 
   /// Begins (again) in a partition. What was waiting there is forgotten, and what is on its way
   /// does not count any more.
@@ -113,10 +118,11 @@ class Deliveries {
   /// Nothing was sent: it is due again at `due`, and this was no attempt.
   void postponed(RecordPlace place, std::uint64_t ticket, Time due);
 
+  /// Bytes of all that is kept: bodies, those on their way twice, and the order of the records.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   /// Records of the partition that may be added.
   [[nodiscard]] std::size_t room(std::int32_t partition) const;
-  /// Bytes of bodies that may be added: at least 1.
+  /// Bytes that may be added: at least 1.
   [[nodiscard]] std::size_t room_bytes() const noexcept {
     return bytes_ < limits_.bytes ? limits_.bytes - bytes_ : 1;
   }
@@ -124,8 +130,13 @@ class Deliveries {
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
 
  private:
+  struct KeyHash {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    friend auto operator<=>(const KeyHash&, const KeyHash&) = default;
+  };
   struct Record {
-    std::optional<std::string> key;
+    std::optional<KeyHash> key;
     std::string body;
     std::uint32_t attempts = 0;  ///< that failed
     Time due{0};
@@ -140,16 +151,19 @@ class Deliveries {
   [[nodiscard]] Offset first_undone(std::int32_t partition) const;
   [[nodiscard]] Time delay_of(std::uint32_t attempts);
   [[nodiscard]] Records::iterator find_attempt(RecordPlace place, std::uint64_t ticket);
+  [[nodiscard]] KeyHash hash_of(std::string_view key) const;
+  void land(Record& record);
   void finish(Records::iterator record);
   void settle(std::int32_t partition);
 
   const RetryPolicy policy_;
   const Limits limits_;
   storage::Random& random_;
+  const std::uint64_t seed_;  ///< of hashes, so that nobody chooses keys that have the same
   std::map<std::int32_t, Partition> partitions_;
   Records records_;  ///< all that are not done
   /// Of each key that has some, in order: only the first may be sent.
-  std::map<std::string, std::deque<RecordPlace>, std::less<>> keys_;
+  std::map<KeyHash, std::list<RecordPlace>> keys_;
   std::set<std::pair<Time, RecordPlace>> due_;  ///< that may be sent
   std::size_t bytes_ = 0;
   std::size_t in_flight_ = 0;

@@ -175,7 +175,7 @@ constexpr std::string_view kSchemas = R"json("AnyObject":{"type":"object"},
   "from":{"type":"string","description":"Where a new webhook begins: start, end (if left out), an offset, -2h, a time."}}},
 "WebhookReplay":{"type":"object","required":["from"],"additionalProperties":false,
  "example":{"from":"-2h"},"properties":{"from":{"type":"string","description":"start, end, an offset, -100, -2h, a time."}}},
-"Webhook":{"type":"object","required":["name","topic","url","state","problem","secret_count","filter","body","template","content_type","max_attempts","timeout_ms","created","places","in_flight","counts","last_error","last_error_time"],"properties":{
+"Webhook":{"type":"object","required":["name","topic","url","state","problem","secret_count","filter","body","template","content_type","max_attempts","timeout_ms","created","places","in_flight","memory_bytes","counts","last_error","last_error_time"],"properties":{
  "name":{"type":"string"},"topic":{"type":"string"},"url":{"type":"string"},
  "state":{"enum":["running","paused","failing"],"description":"failing: it can't go on, and problem says why."},
  "problem":{"type":["string","null"]},"secret_count":{"type":"integer"},"filter":{"type":"array","items":{"type":"string"}},
@@ -187,6 +187,7 @@ constexpr std::string_view kSchemas = R"json("AnyObject":{"type":"object"},
   "behind":{"type":"integer","description":"Offsets from there to the end."},
   "lost":{"type":"integer","description":"Records that retention removed before their turn came."}}}},
  "in_flight":{"type":"integer","description":"Requests that are on their way."},
+ "memory_bytes":{"type":"integer","description":"Of records that wait or are on their way, and their order."},
  "counts":{"type":"object","description":"Since the broker's start.","required":["delivered","failed_attempts","dead"],"properties":{
   "delivered":{"type":"integer"},"failed_attempts":{"type":"integer"},"dead":{"type":"integer","description":"Put to the dead letters."}}},
  "last_error":{"type":["string","null"]},"last_error_time":{"type":["integer","null"]}}},

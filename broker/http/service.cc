@@ -99,11 +99,12 @@ void HttpService::add_webhooks(std::vector<protocol::native::Statistic>& out) co
                  "not signed as their webhook asks: somebody guesses, or a secret is wrong"});
   out.push_back({"hooks.failed", failed, "requests", "signed, and not stored"});
   if (shared_.webhooks == nullptr) return;
-  std::uint64_t delivered = 0, attempts = 0, dead = 0, behind = 0;
+  std::uint64_t delivered = 0, attempts = 0, dead = 0, behind = 0, memory = 0;
   for (const WebhookStatus& each : shared_.webhooks->all()) {
     delivered += each.counts.delivered;
     attempts += each.counts.failed_attempts;
     dead += each.counts.dead;
+    memory += each.memory_bytes;
     for (const WebhookPlace& place : each.places)
       behind += static_cast<std::uint64_t>(place.behind);
   }
@@ -113,6 +114,8 @@ void HttpService::add_webhooks(std::vector<protocol::native::Statistic>& out) co
   out.push_back({"webhooks.dead", dead, "records", "put to the dead letters"});
   out.push_back({"webhooks.behind", behind, "offsets",
                  "from the places of webhooks to the ends of their partitions now"});
+  out.push_back({"webhooks.memory_bytes", memory, "bytes",
+                 "of records that wait for receivers or are on their way to them now"});
 }
 
 std::vector<protocol::native::Statistic> HttpService::statistics() const {

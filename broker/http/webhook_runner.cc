@@ -10,6 +10,11 @@ namespace {
 /// Bytes of batches that are read at a time, and time that is spent on one partition.
 constexpr std::uint32_t kReadBytes = 256u << 10;
 constexpr std::chrono::milliseconds kReadTime{20};
+/// Memory of what waits is taken and given back in such steps; bytes. A webhook that has nothing to
+/// do has none.
+constexpr std::uint64_t kMemoryStep = 128u << 10;
+/// All that waits, and one record more: those are the bounds, and the broker's for what stays.
+constexpr std::uint64_t kMostStanding = std::uint64_t{1} << 32;
 /// Something is wrong that no request can change: a topic that is gone, no space for dead letters.
 constexpr std::chrono::seconds kTryAgain{5};
 /// Partitions may be added to a topic.
@@ -169,6 +174,7 @@ void WebhookRunner::note(const std::string& error) {
 std::optional<std::chrono::nanoseconds> WebhookRunner::work() {
   if (webhook_.paused) {
     save();
+    if (deliveries_.waiting() == 0) leases_.clear();
     return std::nullopt;
   }
   const auto now = shared_.clock.monotonic();
@@ -180,6 +186,7 @@ std::optional<std::chrono::nanoseconds> WebhookRunner::work() {
     send_due();
     save();
   }
+  if (deliveries_.waiting() == 0) leases_.clear();
   if (done && has_more_) return now;
   if (done) return deliveries_.next_due();
   opened_ = false;  // the topic may be another one
@@ -196,6 +203,17 @@ Status WebhookRunner::read() {
   return {};
 }
 
+bool WebhookRunner::pay() {
+  const std::uint64_t steps = deliveries_.bytes() / kMemoryStep + 1;
+  if (leases_.size() > steps) leases_.resize(steps);
+  while (leases_.size() < steps) {
+    MemoryLease lease;
+    if (!shared_.memory.take_standing(kMemoryStep, kMostStanding, share_, lease)) return false;
+    leases_.push_back(std::move(lease));
+  }
+  return true;
+}
+
 /// One piece: other webhooks have their turn, however much a filter leaves out.
 Status WebhookRunner::read_partition(std::int32_t partition) {
   const storage::PartitionRef& ref = partitions_.at(static_cast<std::size_t>(partition));
@@ -204,15 +222,23 @@ Status WebhookRunner::read_partition(std::int32_t partition) {
   deliveries_.lose_before(partition, info.log_start);
   const Offset next = deliveries_.read_from(partition);
   if (next >= info.last_stable) return {};
+  if (!pay()) {
+    if (deliveries_.waiting() > 0) return {};  // when some of it is done, there is room
+    return fail(ErrorCode::kOverloaded,
+                "the broker's memory for what stays is used up; it is tried again, or raise the "
+                "broker's memory limit");
+  }
+  const std::uint64_t paid = leases_.size() * kMemoryStep - deliveries_.bytes();
+  const std::size_t room = std::min<std::size_t>(deliveries_.room_bytes(), paid);
   RecordScan scan(shared_.store, shared_.memory, shared_.clock, filter_,
                   {{partition, ref, next, std::nullopt}},
-                  {deliveries_.room(partition), deliveries_.room_bytes(), kReadBytes},
-                  [this](const protocol::Record& record, std::int32_t of, const RecordScan&,
-                         std::string& text) {
+                  {deliveries_.room(partition), room, kReadBytes},
+                  [this, room](const protocol::Record& record, std::int32_t of, const RecordScan&,
+                               std::string& text) {
                     const std::size_t before = deliveries_.bytes();
                     add(record, of);
                     // What the scan counts as its text is what waits here.
-                    text.append(deliveries_.bytes() - before, ' ');
+                    text.append(std::min(deliveries_.bytes() - before, room), ' ');
                   });
   const auto until = shared_.clock.monotonic() + kReadTime;
   while (!scan.work() && shared_.clock.monotonic() < until) {

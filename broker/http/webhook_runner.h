@@ -102,6 +102,8 @@ class WebhookRunner {
   /// `behind` is not filled in.
   [[nodiscard]] std::vector<WebhookPlace> places() const;
   [[nodiscard]] std::size_t in_flight() const noexcept { return deliveries_.in_flight(); }
+  /// Of records that wait or are on their way, and their order.
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return deliveries_.bytes(); }
   /// Why it can't go on now; empty: it can.
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
   /// Requests that are on their way end by themselves.
@@ -118,6 +120,8 @@ class WebhookRunner {
   [[nodiscard]] Status read();
   [[nodiscard]] Status read_partition(std::int32_t partition);
   void add(const protocol::Record& record, std::int32_t partition);
+  /// Memory for what waits and a step more. False: there is none for more.
+  [[nodiscard]] bool pay();
   void send_due();
   [[nodiscard]] Status bury();
   [[nodiscard]] Status bury_one(const Dead& dead);
@@ -131,6 +135,8 @@ class WebhookRunner {
   std::shared_ptr<const protocol::RecordFilter> filter_;
   std::optional<hooks::BodyTemplate> template_;
   hooks::Deliveries deliveries_;
+  std::vector<MemoryLease> leases_;  ///< kMemoryStep each
+  const std::shared_ptr<MemoryShare> share_ = std::make_shared<MemoryShare>();
   std::vector<storage::PartitionRef> partitions_;
   std::unique_ptr<storage::Watch> watch_;
   std::map<std::int32_t, std::string> stored_;   ///< the entries as they are

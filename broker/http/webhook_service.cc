@@ -107,6 +107,7 @@ void WebhookService::show(Entry& entry) {
   entry.shown.counts = runner.counts();
   entry.shown.places = std::move(places);
   entry.shown.in_flight = runner.in_flight();
+  entry.shown.memory_bytes = runner.memory_bytes();
   entry.shown.problem = runner.problem();
 }
 

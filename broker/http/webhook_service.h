@@ -24,7 +24,8 @@ struct WebhookStatus {
   WebhookCounts counts;
   std::vector<WebhookPlace> places;
   std::size_t in_flight = 0;
-  std::string problem;  ///< why nothing goes on now; empty: it does
+  std::uint64_t memory_bytes = 0;  ///< of records that wait or are on their way, and their order
+  std::string problem;             ///< why nothing goes on now; empty: it does
 };
 
 /// Thread safe. Changes may block for the disk; status() and all() never do.

@@ -63,6 +63,7 @@ std::string json_of(const WebhookStatus& status) {
            ",\"lost\":" + std::to_string(place.lost) + "}";
   }
   return out + "],\"in_flight\":" + std::to_string(status.in_flight) +
+         ",\"memory_bytes\":" + std::to_string(status.memory_bytes) +
          ",\"counts\":{\"delivered\":" + std::to_string(counts.delivered) +
          ",\"failed_attempts\":" + std::to_string(counts.failed_attempts) +
          ",\"dead\":" + std::to_string(counts.dead) +

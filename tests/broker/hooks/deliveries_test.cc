@@ -40,7 +40,7 @@ class DeliveriesTest : public ::testing::Test {
   SeededRandom random{1};
   Deliveries::Time now = std::chrono::seconds(100);
   Deliveries all{RetryPolicy{3, milliseconds(1000), milliseconds(5000)},
-                 Deliveries::Limits{6, 1000, 3}, random};
+                 Deliveries::Limits{6, 10'000, 3}, random};
 };
 
 TEST_F(DeliveriesTest, OneOfAKeyAtATime) {
@@ -96,8 +96,41 @@ TEST_F(DeliveriesTest, ReadingAheadHasBounds) {
   all.delivered(sent[0].place, sent[0].ticket);
   EXPECT_TRUE(all.has_room(0));
   all.begin(0, from(0));
-  all.add({0, Offset(0)}, "a", std::string(1000, 'x'), now);
+  all.add({0, Offset(0)}, "a", std::string(10'000, 'x'), now);
   EXPECT_FALSE(all.has_room(0)) << "too many bytes";
+}
+
+TEST_F(DeliveriesTest, AllThatIsKeptIsCounted) {
+  EXPECT_EQ(all.bytes(), 0u);
+  const std::string long_key(1u << 20, 'k');
+  for (std::int64_t i = 0; i < 3; ++i) add(i, long_key);
+  add(3, std::nullopt);
+  const std::size_t each = Deliveries::kRecordBytes + 4;
+  EXPECT_EQ(all.bytes(), 4 * each) << "of a key its hash is kept";
+  const auto sent = send_all();
+  ASSERT_EQ(offsets(sent), (Offsets{0, 3}));
+  EXPECT_EQ(all.bytes(), 4 * each + 8) << "and what is on its way twice";
+  all.delivered(sent[1].place, sent[1].ticket);
+  EXPECT_EQ(all.bytes(), 3 * each + 4 + Deliveries::kPlaceBytes) << "behind the first";
+  all.postponed(sent[0].place, sent[0].ticket, now);
+  EXPECT_EQ(all.bytes(), 3 * each + Deliveries::kPlaceBytes);
+  for (int i = 0; i < 3; ++i) {
+    const auto next = send_all();
+    ASSERT_EQ(next.size(), 1u);
+    all.delivered(next[0].place, next[0].ticket);
+  }
+  EXPECT_EQ(all.bytes(), 0u);
+  Progress old;
+  old.done = {Offset(7)};
+  old.failed = {{Offset(0), 1}};
+  all.begin(0, old);
+  EXPECT_EQ(all.bytes(), 2 * Deliveries::kPlaceBytes);
+  add(0, "a");
+  EXPECT_EQ(all.bytes(), each + Deliveries::kPlaceBytes);
+  EXPECT_EQ(send_all().size(), 1u);
+  all.begin(0, from(0));
+  EXPECT_EQ(all.bytes(), 0u);
+  EXPECT_EQ(all.in_flight(), 0u);
 }
 
 TEST_F(DeliveriesTest, WhatIsOverMeansNothing) {

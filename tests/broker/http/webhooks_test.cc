@@ -278,6 +278,28 @@ TEST_F(WebhooksTest, ATopicThatIsGoneIsTold) {
   EXPECT_THAT(std::string(shown().at("problem").as_string()), HasSubstr("sales"));
 }
 
+TEST_F(WebhooksTest, WhatWaitsIsCountedAndBounded) {
+  ASSERT_EQ(define(R"(,"body":"value")").status, 201u);
+  const auto held = [&] { return store->memory().held_bytes(); };
+  const auto before = held();
+  for (int i = 0; i < 400;) {
+    std::string rows;
+    for (const int end = i + 50; i < end; ++i) {
+      rows += (rows.empty() ? "[" : ",") + (R"({"key":")" + std::string(10'000, 'k')) +
+              std::to_string(i % 50) + R"(","value":")" + std::string(20'000, 'v') + "\"}";
+    }
+    post("/api/v1/topics/sales/records", rows + "]");
+  }
+  const auto memory = [&] { return shown().at("memory_bytes").as_int64(); };
+  while (memory() < (4 << 20)) std::this_thread::yield();
+  EXPECT_LT(memory(), (4 << 20) + (1 << 20)) << "of a key its hash is kept";
+  EXPECT_GE(held(), (4u << 20) - (256u << 10)) << "paid in steps, before more is read";
+  EXPECT_THAT(client->call("GET", "/metrics").body, HasSubstr("runnel_webhooks_memory_bytes 4"));
+  for (int i = 0; i < 400; ++i) receiver.await().answer(200);
+  await_place("next", 400);
+  while (memory() > 0 || held() > before) std::this_thread::yield();
+}
+
 /// Begins before the store and ends after it.
 struct HeldDisk {
   storage::HeldFileSystem disk{storage::FileSystem::posix()};
