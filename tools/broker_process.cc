@@ -79,6 +79,18 @@ std::vector<broker::http::ShownSetting> shown(const Settings& settings) {
   return out;
 }
 
+/// The file's content; empty: the system's alone.
+Result<std::string> authorities_of(const Settings& settings) {
+  const std::string& path = settings.text("webhook-ca");
+  if (path == "system") return std::string();
+  auto pem = storage::FileSystem::posix().read_file(path);
+  if (!pem) return fail(pem.error().within("webhook-ca"));
+  if (const Status good = broker::check_authorities(*pem); !good) {
+    return fail(good.error().within("webhook-ca: " + path));
+  }
+  return pem;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<BrokerProcess>> BrokerProcess::start(const Settings& settings) {
@@ -93,6 +105,7 @@ Result<std::unique_ptr<BrokerProcess>> BrokerProcess::start(const Settings& sett
   RUNNEL_TRY(broker::check_addresses(process->listen_, settings.enabled("insecure-allow-remote")));
   RUNNEL_TRY_ASSIGN(process->callable_,
                     broker::AddressRules::parse(settings.list("webhook-allow")));
+  RUNNEL_TRY_ASSIGN(process->authorities_, authorities_of(settings));
   std::error_code ignored;  // opening the store says what is wrong
   if (!std::filesystem::exists(settings.text("data"), ignored)) {
     // In a directory that is there, the broker that has it open is the better reason to give.
@@ -178,7 +191,7 @@ Status BrokerProcess::open_kafka(const Settings& settings) {
 void BrokerProcess::open_webhooks() {
   const auto warn = [](std::string_view line) { spdlog::warn("{}", line); };
   hooks_ = std::make_shared<broker::hooks::Hooks>(*store_, storage::Clock::system(), warn);
-  outgoing_ = std::make_unique<broker::Outgoing>(callable_);
+  outgoing_ = std::make_unique<broker::Outgoing>(callable_, broker::OutgoingOptions{authorities_});
   broker::http::WebhookService::Options options;
   options.send = [outgoing = outgoing_.get()](broker::OutgoingRequest request, auto done) {
     outgoing->send(std::move(request), std::move(done));

@@ -51,6 +51,7 @@ class BrokerProcess {
   storage::ConfigMap kafka_configs_;  ///< as at the start
   std::vector<broker::Endpoint> listen_;
   broker::AddressRules callable_;  ///< by webhooks
+  std::string authorities_;        ///< that vouch for them, besides the system's
   // Each uses the ones before it.
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::views::ViewService> views_;

@@ -1,6 +1,10 @@
 #include "broker/net/outgoing.h"
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -10,7 +14,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -19,6 +22,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <boost/none.hpp>
+#include <climits>
 #include <exception>
 #include <optional>
 #include <thread>
@@ -74,6 +78,22 @@ tl::unexpected<Error> failed(const Url& url, std::string_view what,
                   (late ? "it took too long" : error.message()));
 }
 
+tl::unexpected<Error> untrusted(const Url& url, long why) {
+  return fail(ErrorCode::kDisconnected,
+              url.authority() +
+                  ": TLS: its certificate is not trusted: " + X509_verify_cert_error_string(why) +
+                  "; authorities besides the system's are named by the broker's option webhook-ca");
+}
+
+/// The certificate has to be the host's. Addresses are not told to the other side: TLS names names.
+bool expect(SSL& tls, const std::string& host) {
+  X509_VERIFY_PARAM* const wanted = ::SSL_get0_param(&tls);
+  if (parse_address(host)) return ::X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1;
+  ::X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return ::X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) == 1 &&
+         SSL_set_tlsext_host_name(&tls, host.c_str()) == 1;
+}
+
 http::request<http::string_body> message_of(OutgoingRequest& request) {
   http::request<http::string_body> out{http::verb::post, request.url.target, kHttp11};
   out.set(http::field::host, request.url.authority());
@@ -124,6 +144,7 @@ asio::awaitable<Answered> exchange(Stream& stream, OutgoingRequest& request) {
 struct Client {
   const AddressRules& rules;
   NameLookup& names;
+  const std::string& authorities;
   std::optional<asio::ssl::context> context = {};
 
   /// Reading the system's certificates takes time and memory, and many need none.
@@ -132,6 +153,9 @@ struct Client {
     context.emplace(asio::ssl::context::tls_client);
     boost::system::error_code none;  // without certificates every handshake says so
     static_cast<void>(context->set_default_verify_paths(none));
+    if (!authorities.empty()) {
+      static_cast<void>(context->add_certificate_authority(asio::buffer(authorities), none));
+    }
     context->set_verify_mode(asio::ssl::verify_peer);
     return *context;
   }
@@ -202,11 +226,12 @@ asio::awaitable<Answered> perform(Client& client, OutgoingRequest request) {
   if (unconnected) co_return failed(request.url, "connecting", unconnected);
   if (!request.url.tls) co_return co_await exchange(stream, request);
   beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), client.tls());
-  secure.set_verify_callback(asio::ssl::host_name_verification(request.url.host));
-  if (SSL_set_tlsext_host_name(secure.native_handle(), request.url.host.c_str()) != 1) {
+  if (!expect(*secure.native_handle(), request.url.host)) {
     co_return no_url(request.url.host, "TLS can't name it");
   }
   const auto [unsafe] = co_await secure.async_handshake(asio::ssl::stream_base::client, kAwait);
+  const long verified = SSL_get_verify_result(secure.native_handle());
+  if (unsafe && verified != X509_V_OK) co_return untrusted(request.url, verified);
   if (unsafe) co_return failed(request.url, "TLS", unsafe);
   co_return co_await exchange(secure, request);
 }
@@ -256,9 +281,28 @@ std::string Url::authority() const {
   return out;
 }
 
+Status check_authorities(const std::string& pem) {
+  const std::unique_ptr<BIO, decltype(&::BIO_free)> in(
+      ::BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), INT_MAX))),
+      ::BIO_free);
+  std::size_t count = 0;
+  for (;; ++count) {
+    const std::unique_ptr<X509, decltype(&::X509_free)> certificate(
+        in ? ::PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr) : nullptr, ::X509_free);
+    if (!certificate) break;
+  }
+  const bool at_end = ERR_GET_REASON(::ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  ::ERR_clear_error();
+  if (count > 0 && at_end) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              count == 0
+                  ? "there is no certificate in it; it has to be PEM (-----BEGIN CERTIFICATE)"
+                  : "what follows its certificate " + std::to_string(count) + " is damaged");
+}
+
 struct Outgoing::Impl {
   Impl(const AddressRules& allowed, const OutgoingOptions& options)
-      : names(options.resolve), client{allowed, names} {
+      : names(options.resolve), client{allowed, names, options.authorities} {
     thread = std::thread([this] { context.run(); });
   }
   ~Impl() {

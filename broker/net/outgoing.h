@@ -41,12 +41,17 @@ struct OutgoingAnswer {
 };
 
 struct OutgoingOptions {
+  /// Certificates in PEM of authorities that are trusted besides the system's; may be empty.
+  std::string authorities = {};
   NameLookup::Resolve resolve = NameLookup::system;
 };
 
+/// kInvalidArgument: it has no certificate, or something else, too.
+[[nodiscard]] Status check_authorities(const std::string& pem);
+
 /// POSTs. A name's addresses are looked up for each request, and only those that the rules allow
 /// are connected to; redirects are answers like others and not followed. Certificates are checked
-/// against the system's. Thread safe.
+/// against the system's and those of the options. Thread safe.
 class Outgoing {
  public:
   explicit Outgoing(AddressRules rules, OutgoingOptions options = {});

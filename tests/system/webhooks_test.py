@@ -8,6 +8,8 @@ import http.server
 import json
 import pathlib
 import signal
+import ssl
+import subprocess
 import sys
 import threading
 import unittest
@@ -15,7 +17,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import PATIENCE_SECONDS, BrokerCase
+from harness import PATIENCE_SECONDS, BrokerCase, start_and_fail
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 RECORDS = 400
@@ -31,14 +33,50 @@ def ask(broker, method, path, body=None):
     return json.loads(text) if text else None
 
 
+class Authority:
+    """Certifies receivers."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.file = directory / "ca.pem"
+        self.key = directory / "ca.key"
+        self.count = 0
+        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                     "/CN=authority of a test", "-keyout", self.key, "-out", self.file)
+
+    @staticmethod
+    def openssl(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    def certify(self, name):
+        """A server's side of TLS."""
+        self.count += 1
+        key, request, certificate, more = (
+            self.directory / f"{self.count}.{kind}" for kind in ("key", "csr", "pem", "ext"))
+        more.write_text(f"subjectAltName={name}\n", encoding="ascii")
+        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=receiver", "-keyout", key,
+                     "-out", request)
+        self.openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.key,
+                     "-CAcreateserial", "-days", "2", "-extfile", more, "-out", certificate)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return context
+
+
 class Refusing(http.server.ThreadingHTTPServer):
     """Answers 503 until it is told otherwise."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         super().__init__(("127.0.0.1", 0), RefusingHandler)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True,
+                                          do_handshake_on_connect=False)
         self.status = 503
         self.bodies = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """Who does not trust the certificate goes away: that is the test's, not an error here."""
 
 
 class RefusingHandler(http.server.BaseHTTPRequestHandler):
@@ -101,6 +139,49 @@ class WebhooksTest(BrokerCase):
         self.wait_for(lambda: (200, b"first") in server.bodies)
         self.wait_for(lambda: ask(broker, "GET", "/api/v1/webhooks/out")["counts"]["delivered"] == 1)
         self.assertEqual(server.bodies[0], (503, b"first"))
+
+    def test_https_by_authorities_that_are_known(self):
+        directory = pathlib.Path(self.directory())
+        authority = Authority(directory)
+        server = Refusing(authority.certify("IP:127.0.0.1"))
+        other = Refusing(authority.certify("DNS:other.example"))
+        for each in (server, other):
+            each.status = 200
+            self.addCleanup(each.server_close)
+            self.addCleanup(each.shutdown)
+
+        def sends(port, *arguments):
+            broker = self.start("--webhook-allow", "127.0.0.1", *arguments)
+            ask(broker, "POST", "/api/v1/topics", {"name": "orders", "partitions": 1})
+            ask(broker, "PUT", "/api/v1/webhooks/out", {
+                "topic": "orders", "url": f"https://127.0.0.1:{port}/", "body": "value"})
+            broker.out("produce", "orders", text="first\n")
+            return lambda: ask(broker, "GET", "/api/v1/webhooks/out")
+
+        known = ("--webhook-ca", str(authority.file))
+        shown = sends(server.server_port, *known)
+        self.wait_for(lambda: shown()["counts"]["delivered"] == 1)
+        self.assertEqual(server.bodies, [(200, b"first")])
+        for port, arguments, why in ((server.server_port, (), "certificate"),
+                                     (other.server_port, known, "IP address mismatch")):
+            shown = sends(port, *arguments)
+            self.wait_for(lambda shown=shown: shown()["last_error"])
+            error = shown()["last_error"]
+            self.assertIn("its certificate is not trusted: ", error)
+            self.assertIn(why, error)
+            self.assertIn("webhook-ca", error)
+        self.assertEqual(len(server.bodies) + len(other.bodies), 1, "nothing else was sent")
+
+    def test_a_file_without_authorities_is_refused_at_the_start(self):
+        path = pathlib.Path(self.directory()) / "none.pem"
+        for content, why in ((None, "none.pem"), ("hello", "there is no certificate in it")):
+            if content is not None:
+                path.write_text(content, encoding="ascii")
+            code, error = start_and_fail(self.binary, "serve", "--webhook-ca", str(path),
+                                         "--data", str(path.parent / "data"))
+            self.assertNotEqual(code, 0)
+            self.assertIn(why, error)
+            self.assertIn("webhook-ca", error)
 
     def test_its_own_network_is_not_called(self):
         server = Refusing()

@@ -47,6 +47,10 @@ constexpr OptionRow kTable[] = {
      "10.1.0.0/16. Whoever defines a webhook makes the broker call a URL, so by default it calls "
      "nothing of its own network.",
      kRepeatable, kAtStart},
+    {"webhook-ca", kText, 0, 0, "", "system", "",
+     "A file of certificates (PEM): authorities that may vouch for receivers of webhooks, besides "
+     "the system's. system: those alone.",
+     kOnce, kAtStart},
     {"set", kAssignment, 0, 0, "", "", "nothing",
      "Sets a broker config under Kafka's name, such as num.partitions=3; a table [kafka] in the "
      "file does it too. `runnel config reference --broker` lists them.",
