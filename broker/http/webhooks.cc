@@ -15,7 +15,8 @@ using hooks::Webhook;
 using protocol::json_string;
 
 constexpr std::string_view kMembers =
-    "topic, url, secrets, filter, body, template, content_type, max_attempts, timeout_ms, from";
+    "topic, view, url, secrets, filter, body, template, content_type, max_attempts, timeout_ms, "
+    "from";
 constexpr std::array<std::string_view, 3> kBodies{"record", "value", "template"};
 
 /// nullptr: it is answered that there are none here.
@@ -73,6 +74,7 @@ std::string json_of(const WebhookStatus& status) {
 
 struct NewWebhook {
   Webhook webhook;
+  std::string view;  ///< instead of a topic
   protocol::Place from{protocol::Place::Kind::kEnd, 0};
 };
 
@@ -100,6 +102,8 @@ Status read_member(JsonReader& in, std::string_view name, Timestamp now, NewWebh
   Webhook& webhook = out.webhook;
   if (name == "topic") {
     RUNNEL_TRY_ASSIGN(webhook.topic, in.text(name));
+  } else if (name == "view") {
+    RUNNEL_TRY_ASSIGN(out.view, in.text(name));
   } else if (name == "url") {
     RUNNEL_TRY_ASSIGN(webhook.url, in.text(name));
   } else if (name == "secrets") {
@@ -127,6 +131,26 @@ Status read_member(JsonReader& in, std::string_view name, Timestamp now, NewWebh
   return {};
 }
 
+/// The topic that has every change of the view's rows, each once: what is told of changes otherwise
+/// is what is still kept of them, which is too little for a receiver that is away for a day.
+Result<std::string> changes_of(Call& call, const std::string& name) {
+  if (call.service().views() == nullptr) {
+    return fail(ErrorCode::kUnsupported, "this broker has no views");
+  }
+  const auto now = call.service().views()->snapshot();
+  const auto view = now.definitions->find(name);
+  if (view == nullptr || view->view == nullptr) {
+    return fail(ErrorCode::kNotFound,
+                "there is no view '" + name + "'; SHOW VIEWS lists those that there are");
+  }
+  if (const auto& topic = view->view->options.changelog_topic) return *topic;
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "the view '" + name +
+          "' puts its changes into no topic, and a webhook sends from topics; create it WITH "
+          "(changelog_topic = 'NAME')");
+}
+
 Result<NewWebhook> read_webhook(Call& call) {
   JsonReader in(call.request().body);
   NewWebhook out;
@@ -139,6 +163,12 @@ Result<NewWebhook> read_webhook(Call& call) {
   });
   RUNNEL_TRY(members);
   RUNNEL_TRY(in.end());
+  if (!out.view.empty()) {
+    if (!out.webhook.topic.empty()) {
+      return fail(ErrorCode::kInvalidArgument, "a webhook sends a topic or a view, not both");
+    }
+    RUNNEL_TRY_ASSIGN(out.webhook.topic, changes_of(call, out.view));
+  }
   const bool has_template = !out.webhook.text.empty();
   if (has_template && !says_body) out.webhook.body = BodyKind::kTemplate;
   if (has_template != (out.webhook.body == BodyKind::kTemplate)) {

@@ -238,6 +238,49 @@ TEST_F(WebhooksTest, FilterAndTemplate) {
   value.answer(200);
 }
 
+TEST_F(WebhooksTest, ChangesOfAViewComeFromItsTopic) {
+  const auto sql = [&](const std::string& text) {
+    post("/api/v1/sql", boost::json::serialize(boost::json::object{{"sql", text}}));
+  };
+  const auto put = [&](const std::string& source) {
+    return client->call("PUT", "/api/v1/webhooks/out",
+                        "{" + source + R"(,"url":"http://shop.example/in","from":"start"})");
+  };
+  sql("CREATE SOURCE facts (campaign VARCHAR) ON TOPIC 'sales'");
+  const std::string select = " AS SELECT campaign, count(*) AS gifts FROM facts GROUP BY campaign";
+  sql("CREATE MATERIALIZED VIEW quiet" + select);
+  sql("CREATE MATERIALIZED VIEW totals WITH (changelog_topic = 'totals-changes')" + select);
+  EXPECT_EQ(put(R"("view":"none")").status, 404u);
+  const Answered no_topic = put(R"("view":"quiet")");
+  EXPECT_EQ(no_topic.status, 400u);
+  EXPECT_THAT(no_topic.body, HasSubstr("changelog_topic"));
+  EXPECT_EQ(put(R"("view":"totals","topic":"sales")").status, 400u);
+  ASSERT_EQ(put(R"("view":"totals")").status, 201u);
+  EXPECT_EQ(shown().at("topic"), "totals-changes");
+  append("k", R"({"campaign":"sea"})");
+  const auto first = receiver.await();
+  EXPECT_THAT(first.request.body, HasSubstr(R"("value":{"campaign":"sea","gifts":1})"));
+  append("k", R"({"campaign":"sea"})");
+  append("k", R"({"campaign":"owls"})");
+  const auto other = receiver.await();
+  EXPECT_THAT(other.request.body, HasSubstr(R"("campaign":"owls")")) << "its row goes on";
+  other.answer(200);
+  first.answer(503);
+  const auto again = receiver.await();
+  EXPECT_EQ(again.request.body, first.request.body) << "the changes of a row in their order";
+  again.answer(200);
+  const auto second = receiver.await();
+  EXPECT_THAT(second.request.body, HasSubstr(R"("value":{"campaign":"sea","gifts":2})"));
+  second.answer(200);
+  // Another generation: what it has no row of is gone, then come all rows.
+  sql("CREATE OR REPLACE MATERIALIZED VIEW totals WITH (changelog_topic = 'totals-changes') AS "
+      "SELECT campaign, count(*) AS gifts FROM facts WHERE campaign = 'sea' GROUP BY campaign");
+  const auto gone = receiver.await();
+  EXPECT_THAT(gone.request.body, HasSubstr("owls"));
+  EXPECT_THAT(gone.request.body, HasSubstr(R"("value":null)"));
+  gone.answer(200);
+}
+
 TEST_F(WebhooksTest, WhatMayNotBeDefined) {
   const auto refused = [&](const std::string& body) {
     return client->call("PUT", "/api/v1/webhooks/a", body).status;
