@@ -13,7 +13,6 @@
 namespace runnel::tools {
 namespace {
 
-constexpr std::string_view kDefaultBroker = "127.0.0.1:9092";
 /// Long enough for a broker on this machine to answer; short enough to hear that there is none.
 constexpr std::chrono::milliseconds kFirstTry{1000};
 

@@ -61,6 +61,7 @@ void add_export(Cli& cli);
 void add_import(Cli& cli);
 void add_sql(Cli& cli);
 void add_view(Cli& cli);
+void add_hook(Cli& cli);
 void add_config(Cli& cli);
 void add_bench(Cli& cli);
 void add_version(Cli& cli);

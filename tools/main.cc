@@ -32,6 +32,7 @@ void add_commands(Cli& cli) {
   add_repair(cli);
   add_sql(cli);
   add_view(cli);
+  add_hook(cli);
   add_config(cli);
   add_bench(cli);
   add_version(cli);

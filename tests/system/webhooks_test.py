@@ -183,6 +183,58 @@ class WebhooksTest(BrokerCase):
             self.assertIn(why, error)
             self.assertIn("webhook-ca", error)
 
+    def test_the_command_line(self):
+        server = Refusing()
+        server.status = 200
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        broker = self.start("--webhook-allow", "127.0.0.1")
+        broker.out("topic", "create", "orders")
+        broker.out("produce", "orders", text='{"id":1}\n{"id":20}\n')
+        secrets = pathlib.Path(self.directory()) / "secrets"
+        secrets.write_text(f"{SECRET}\n\n", encoding="ascii")
+        url = f"http://127.0.0.1:{server.server_port}/in"
+        made = broker.out("hook", "create", "shop", "--topic", "orders", "--url", url, "--from",
+                          "start", "--where", ".id>=10", "--template", "id ${/id}", "--content-type",
+                          "text/plain", "--max-attempts", "3", "--timeout-ms", "5000",
+                          "--secret-file", str(secrets))
+        self.assertEqual(made, f"webhook shop sends orders to {url}\n")
+
+        def shown():
+            return json.loads(broker.out("hook", "describe", "shop", "-o", "json"))
+
+        self.wait_for(lambda: shown()["counts"]["delivered"] == 1)
+        self.assertEqual(server.bodies, [(200, b"id 20")])
+        webhook = shown()
+        self.assertEqual(
+            [webhook[name] for name in ("filter", "body", "template", "content_type",
+                                        "max_attempts", "timeout_ms", "secret_count")],
+            [[".id>=10"], "template", "id ${/id}", "text/plain", 3, 5000, 1])
+        self.assertNotIn(SECRET, broker.out("hook", "list", "-o", "json"))
+        self.assertEqual(json.loads(broker.out("hook", "list", "-o", "json"))[0]["name"], "shop")
+        self.assertEqual(broker.out("hook", "list").split(),
+                         ["NAME", "TOPIC", "STATE", "BEHIND", "DELIVERED", "DEAD", "URL",
+                          "shop", "orders", "running", "0", "1", "0", url])
+        self.assertEqual(broker.out("hook", "pause", "shop"), "paused webhook shop\n")
+        text = broker.out("hook", "describe", "shop")
+        self.assertRegex(text, r"(?m)^state +paused$")
+        self.assertRegex(text, r"PARTITION +NEXT +BEHIND +LOST\n +0 +2 +0 +0\n")
+        broker.out("hook", "replay", "shop", "--from", "start")
+        self.assertEqual(broker.out("hook", "resume", "shop"), "resumed webhook shop\n")
+        self.wait_for(lambda: shown()["counts"]["delivered"] == 2)
+        broker.out("hook", "delete", "shop")
+        self.assertEqual(broker.out("hook", "list").count("\n"), 1)
+        for arguments, code, why in (
+                (("describe", "shop"), 5, "there is no webhook 'shop'"),
+                (("create", "shop", "--topic", "orders", "--url", "ftp://a"), 2, "https://"),
+                (("create", "shop", "--topic", "none", "--url", url), 5, "none"),
+                (("create", "shop", "--view", "none", "--url", url), 5, "there is no view 'none'"),
+                (("create", "shop", "--url", url), 2, "--topic TOPIC or --view VIEW"),
+                (("create", "shop", "--topic", "orders", "--url", url, "--secret-file", "/none"), 5,
+                 "/none"),
+                (("list", "-b", "127.0.0.1:1"), 4, "runnel serve")):
+            self.assertIn(why, broker.run("hook", *arguments, expect=code).stderr)
+
     def test_its_own_network_is_not_called(self):
         server = Refusing()
         self.addCleanup(server.server_close)

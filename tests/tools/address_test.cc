@@ -13,6 +13,17 @@ TEST(BrokerAddress, TakesNamesNumbersAndBrackets) {
   }
 }
 
+TEST(BrokerAddress, Parts) {
+  const auto all = broker_addresses("a:1,[::1]:2,b,[::2]").value();
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(all[0].host + " " + std::to_string(all[0].port), "a 1");
+  EXPECT_EQ(all[1].host + " " + std::to_string(all[1].port), "::1 2");
+  EXPECT_EQ(all[2].host + " " + std::to_string(all[2].port), "b 9092");
+  EXPECT_EQ(all[3].host + " " + std::to_string(all[3].port), "::2 9092");
+  EXPECT_EQ(broker_addresses("").value().at(0).host, "127.0.0.1");
+  EXPECT_FALSE(broker_addresses("a:0"));
+}
+
 TEST(BrokerAddress, SaysWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "has no host"},

@@ -34,7 +34,35 @@ Status check_one(std::string_view address) {
   return {};
 }
 
+constexpr std::uint16_t kDefaultPort = 9092;
+
+/// Of what check_one() lets pass.
+BrokerAddress parse_one(std::string_view address) {
+  const bool bracketed = address.starts_with('[');
+  const std::size_t end =
+      bracketed ? address.find(']') : std::min(address.find(':'), address.size());
+  BrokerAddress out{std::string(address.substr(bracketed ? 1 : 0, bracketed ? end - 1 : end)),
+                    kDefaultPort};
+  const std::string_view rest = address.substr(bracketed ? end + 1 : end);
+  if (rest.empty()) return out;
+  const auto port = protocol::parse_integer(rest.substr(1));
+  out.port = static_cast<std::uint16_t>(port.value_or(kDefaultPort));
+  return out;
+}
+
 }  // namespace
+
+Result<std::vector<BrokerAddress>> broker_addresses(std::string_view address) {
+  if (address.empty()) address = kDefaultBroker;
+  RUNNEL_TRY(check_broker_address(address));
+  std::vector<BrokerAddress> out;
+  for (std::size_t at = 0; at <= address.size();) {
+    const std::size_t end = std::min(address.find(',', at), address.size());
+    out.push_back(parse_one(address.substr(at, end - at)));
+    at = end + 1;
+  }
+  return out;
+}
 
 Status check_broker_address(std::string_view address) {
   for (std::size_t at = 0; at <= address.size();) {
