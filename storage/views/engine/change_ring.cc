@@ -23,6 +23,7 @@ Status ChangeRing::load(const StateReader& store) {
     if (value.size() != 8) return fail(ErrorCode::kCorrupt, "a view's sequence is damaged");
     sequence_ = load_le<std::uint64_t>(value.data());
   }
+  written_ = {sequence_, 0};
   const std::string prefix = key_prefix(id_, Space::kChanges);
   return store.scan(prefix, behind_prefix(prefix), [&](std::string_view key, std::string_view) {
     const auto sequence = load_be<std::uint64_t>(key.data() + kKeyPrefixBytes);
@@ -34,7 +35,7 @@ Status ChangeRing::load(const StateReader& store) {
 }
 
 void ChangeRing::begin(std::uint64_t most) {
-  written_ = {++sequence_, 0};
+  written_ = {sequence_ + 1, 0};
   skips_ = most > keep_;
   named_.clear();
 }
@@ -53,7 +54,7 @@ void ChangeRing::add(std::string_view group_key, std::uint32_t partition, std::i
 
 Status ChangeRing::end(const StateReader& store, StateWrites& out) {
   char bytes[8];
-  store_le(bytes, sequence_);
+  store_le(bytes, written_.sequence);
   out.put(partition_key(id_, Space::kCursors, kNoPartition), {bytes, sizeof bytes});
   if (!skips_) {
     steps_.push_back(written_);

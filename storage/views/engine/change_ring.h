@@ -31,7 +31,11 @@ class ChangeRing {
   /// Ends them: drops the oldest changes above what is kept.
   [[nodiscard]] Status end(const StateReader& store, StateWrites& out);
   /// The writes are in the store.
-  void committed() { named_.clear(); }
+  void committed() {
+    named_.clear();
+    sequence_ = written_.sequence;
+  }
+  /// As the store has it: what is not committed has none.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
 
  private:
@@ -43,8 +47,8 @@ class ChangeRing {
 
   ViewId id_;
   std::uint64_t keep_;
-  std::uint64_t sequence_ = 0;
-  Step written_;                           ///< of the write at hand
+  std::uint64_t sequence_ = 0;             ///< in the store
+  Step written_;                           ///< of the write at hand, or the last one
   bool skips_ = false;                     ///< it has more changes than are kept
   std::unordered_set<std::string> named_;  ///< in it
   std::deque<Step> steps_;                 ///< oldest first

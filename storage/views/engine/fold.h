@@ -78,7 +78,7 @@ class ViewFold {
   [[nodiscard]] Result<Cursor> cursor(std::uint32_t partition);
   /// FoldOptions::cache_bytes from the next committed() on.
   void set_cache_bytes(std::size_t bytes) noexcept { options_.cache_bytes = bytes; }
-  /// Of the writes that the last prepare() made; grows by one with each that changes groups.
+  /// Of the last write that is in the store; grows by one with each that changes groups.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return ring_.sequence(); }
   /// Dead letters that were written, of all that prepare() gave out or will; also of what was
   /// discarded.

@@ -129,27 +129,33 @@ bool Changelog::holds(const SourceOffsets& state) const {
 
 Status Changelog::pass(const StateReader& state, const StateWrites& writes) {
   if (silent_ || (place_.told && !place_.next && writes.empty())) return {};
-  const WrittenState then(state, writes);
-  RUNNEL_TRY_ASSIGN(const auto after, ViewReader::open(plan_, id_, then));
-  if (goal_ && !has_reached(offsets_of(*after), *goal_)) return {};
-  const Status told = [&]() -> Status {
-    if (!place_.told) return tell_all(*after);
-    RUNNEL_TRY_ASSIGN(const auto before, ViewReader::open(plan_, id_, state));
-    RUNNEL_TRY_ASSIGN(const auto groups, changed_groups(*before, *after, state, then));
-    return tell_changes(*before, *after, groups);
-  }();
-  if (told) return {};
-  // What was committed counts, not what was tried.
+  // What was committed counts, not what was tried; a pass may also end by an exception.
+  drop_begun();
   stale_ = true;
-  rows_ = bytes_ = 0;
-  appends_.clear();
-  for (protocol::BatchBuilder& builder : builders_) builder = protocol::BatchBuilder();
-  trouble_ = Status();
+  const Status told = tell(state, WrittenState(state, writes));
+  stale_ = !told;
+  if (told) return {};
   const ErrorCode code = told.error().code();
   if (code != ErrorCode::kUnknownTopic && code != ErrorCode::kRecordTooLarge) return told;
   return fail(ErrorCode::kInvalidArgument, "its changes can't be written to the topic " +
                                                *plan_.options.changelog_topic + ": " +
                                                told.error().message());
+}
+
+Status Changelog::tell(const StateReader& state, const WrittenState& then) {
+  RUNNEL_TRY_ASSIGN(const auto after, ViewReader::open(plan_, id_, then));
+  if (goal_ && !has_reached(offsets_of(*after), *goal_)) return {};
+  if (!place_.told) return tell_all(*after);
+  RUNNEL_TRY_ASSIGN(const auto before, ViewReader::open(plan_, id_, state));
+  RUNNEL_TRY_ASSIGN(const auto groups, changed_groups(*before, *after, state, then));
+  return tell_changes(*before, *after, groups);
+}
+
+void Changelog::drop_begun() {
+  rows_ = bytes_ = 0;
+  appends_.clear();
+  for (protocol::BatchBuilder& builder : builders_) builder = protocol::BatchBuilder();
+  trouble_ = Status();
 }
 
 // ---------------------------------------------------------------- rows

@@ -61,6 +61,9 @@ class Changelog final : public ViewOutput {
 
   Changelog(Store& store, Clock& clock, const ViewPlan& plan, ViewId id);
   [[nodiscard]] Status load();
+  [[nodiscard]] Status tell(const StateReader& state, const WrittenState& then);
+  /// Forgets what a pass that came to no end, whatever ended it, was about to commit.
+  void drop_begun();
   [[nodiscard]] Row row_of(const ReadRow& row) const;
   [[nodiscard]] Result<RowList> rows_of(ViewReader& reader, std::string_view group) const;
   /// The groups whose rows may differ.
@@ -94,7 +97,7 @@ class Changelog final : public ViewOutput {
   std::vector<std::size_t> most_bytes_;  ///< by target, of a batch
   Uuid topic_;
   ChangelogPlace place_;
-  bool stale_ = false;                 ///< the place has to be read again
+  bool stale_ = false;  ///< the place has to be read again: a pass began and came to no end
   std::optional<SourceOffsets> goal_;  ///< no record behind it is folded for now
   bool silent_ = false;                ///< the goal is what was told
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/views/query/format.h"
+#include "storage/views/types/within_memory.h"
 #include "storage/views/worker/committed_records.h"
 
 namespace runnel::storage::views {
@@ -114,6 +115,13 @@ void TopicStream::stop(const Error& why) {
 }
 
 Result<bool> TopicStream::round() {
+  if (std::exchange(stale_, true)) RUNNEL_TRY(load());
+  auto done = within_memory("stream " + options_.name, [this] { return try_round(); });
+  stale_ = !done;
+  return done;
+}
+
+Result<bool> TopicStream::try_round() {
   bool any = false;
   // What was committed before these ends is in the tables that records are joined with.
   std::vector<Offset> ends;

@@ -62,6 +62,7 @@ class TopicStream final : public TopicRounds {
 
   TopicStream(Store& store, Clock& clock, const StreamPlan& plan, TopicStreamOptions options);
   [[nodiscard]] Status load();
+  [[nodiscard]] Result<bool> try_round();
   /// Reads up to `end` at most.
   [[nodiscard]] Result<bool> read(std::size_t partition, Offset end);
   [[nodiscard]] Status pass_batches(std::size_t partition, Offset from, Offset end, Bytes batches,
@@ -85,6 +86,7 @@ class TopicStream final : public TopicRounds {
   std::atomic<std::uint64_t> records_{0};
 
   // Of the thread that runs rounds.
+  bool stale_ = false;  ///< a round ended in the middle: what was committed has to be read again
   std::vector<Cursor> cursors_;
   Chunk chunk_;
   RecordRules rules_;

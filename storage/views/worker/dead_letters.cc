@@ -191,9 +191,11 @@ Status DeadLetters::send(const std::vector<DeadLetter>& letters) {
       request.state.push_back(
           {position_prefix(kLettersPrefix, route_.id) + std::to_string(number), value.take()});
     }
+    loaded_ = false;  // until it is known what was committed, whatever ends this
     CommitOutcome outcome = store_.commit_and_wait(std::move(request));
     if (!outcome.result) return fail(outcome.result.error());
     for (const auto& [number, offset] : next) next_[number] = offset;
+    loaded_ = true;
     return {};
   };
   const Status sent = commit(false);

@@ -73,7 +73,9 @@ Status TableReader::read(Store& store, std::size_t part) {
 
 Status TableReader::take(std::size_t part, const FetchedPartition& head, Bytes batches) {
   const auto take_one = [&](const protocol::Record& record) -> Result<bool> {
-    if (record.offset >= parts_[part].next) apply(part, record);
+    if (record.offset < parts_[part].next) return true;
+    apply(part, record);
+    parts_[part].next = record.offset + 1;  // none is taken twice where there is no memory for more
     return true;
   };
   return for_each_committed_batch(batches, head.aborted, [&](Bytes batch) -> Result<bool> {

@@ -36,7 +36,7 @@ Result<std::unique_ptr<TopicViews>> TopicViews::open(Store& store, StateStore& s
     RUNNEL_TRY_ASSIGN(PartitionRef partition, store.partition(topic.name, info.index));
     made->partitions_.push_back(std::move(partition));
   }
-  for (TopicView& view : views) made->views_.push_back({std::move(view), nullptr});
+  for (TopicView& view : views) made->views_.push_back({std::move(view)});
   {
     const MutexLock lock(made->mutex_);
     made->failures_.resize(made->views_.size());
@@ -57,6 +57,7 @@ Status TopicViews::open_view(std::size_t view) {
   for (const auto& [partition, offset] : what.start) {
     RUNNEL_TRY(views_[view].fold->advance(partition, offset));
   }
+  views_[view].told = views_[view].fold->sequence();
   return {};
 }
 
@@ -82,6 +83,7 @@ std::uint64_t TopicViews::letters(std::size_t view) const {
 
 Result<bool> TopicViews::round() {
   try {
+    at_work_.reset();
     if (tainted_) discard();
     tainted_ = false;
     auto done = try_round();
@@ -94,9 +96,13 @@ Result<bool> TopicViews::round() {
 }
 
 Error TopicViews::out_of_memory() {
-  const Error why = no_memory_for("view " + views_[at_work_].what.plan->name);
-  if (took_all_ == at_work_ && views_[at_work_].fold != nullptr) {
-    stop_view(at_work_, why);
+  if (!at_work_) {
+    took_all_.reset();
+    return no_memory_for("views of " + options_.topic);
+  }
+  const Error why = no_memory_for("view " + views_[*at_work_].what.plan->name);
+  if (took_all_ == at_work_ && views_[*at_work_].fold != nullptr) {
+    stop_view(*at_work_, why);
     took_all_.reset();
   } else {
     took_all_ = at_work_;
@@ -242,6 +248,7 @@ Status TopicViews::fold_batch(std::size_t partition, Offset from, Offset end, By
     if (record.offset >= end) return false;
     if (record.offset < from) return true;
     ++count;
+    at_work_.reset();
     rows_.begin(PartitionIndex(static_cast<std::int32_t>(number)), record);
     for (std::size_t v = 0; v < views_.size(); ++v) {
       if (views_[v].fold == nullptr) continue;
@@ -254,6 +261,7 @@ Status TopicViews::fold_batch(std::size_t partition, Offset from, Offset end, By
     return true;
   };
   RUNNEL_TRY(for_each_record(batch, fold));
+  at_work_.reset();
   records_ += count;
   for (std::size_t v = 0; v < views_.size(); ++v) {
     const auto& view = views_[v].fold;
@@ -266,6 +274,12 @@ Status TopicViews::fold_batch(std::size_t partition, Offset from, Offset end, By
 
 Status TopicViews::write(std::size_t view) {
   at_work_ = view;
+  const Status written = try_write(view);
+  at_work_.reset();
+  return written ? Status() : judge(view, written.error());
+}
+
+Status TopicViews::try_write(std::size_t view) {
   ViewFold& fold = *views_[view].fold;
   ViewOutput* const output = views_[view].what.output;
   if (output != nullptr) {
@@ -273,22 +287,20 @@ Status TopicViews::write(std::size_t view) {
     if (output->holds(state)) return {};
   }
   StateWrites writes;
-  const std::uint64_t before = fold.sequence();
-  Status done = fold.prepare(writes);
-  if (done && output != nullptr) done = output->pass(state_, writes);
-  if (done && !writes.empty()) done = state_.apply(writes);
-  if (!done) return judge(view, done.error());
+  RUNNEL_TRY(fold.prepare(writes));
+  if (output != nullptr) RUNNEL_TRY(output->pass(state_, writes));
+  if (!writes.empty()) RUNNEL_TRY(state_.apply(writes));
   fold.committed();
-  const Status told = tell_history(view, before);
-  return told ? Status() : judge(view, told.error());
+  return tell_history(view);
 }
 
-Status TopicViews::tell_history(std::size_t view, std::uint64_t before) {
+Status TopicViews::tell_history(std::size_t view) {
   const TopicView& what = views_[view].what;
   const std::uint64_t sequence = views_[view].fold->sequence();
-  if (what.history == nullptr || sequence == before) return {};
+  if (what.history == nullptr || sequence == views_[view].told) return {};
   if (!what.history->is_followed()) {
     what.history->skip(sequence);
+    views_[view].told = sequence;
     return {};
   }
   const auto step =
@@ -298,6 +310,7 @@ Status TopicViews::tell_history(std::size_t view, std::uint64_t before) {
   } else {
     what.history->skip(sequence);
   }
+  views_[view].told = sequence;
   return step ? Status() : fail(step.error());
 }
 

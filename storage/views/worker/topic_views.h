@@ -126,14 +126,16 @@ class TopicViews final : public TopicRounds {
  private:
   struct View {
     TopicView what;
-    std::unique_ptr<ViewFold> fold;  ///< null: it stopped
+    std::unique_ptr<ViewFold> fold{};  ///< null: it stopped
+    std::uint64_t told = 0;            ///< sequence of the last write that its history knows of
   };
 
   TopicViews(Store& store, StateStore& state, RowMaker& rows, TopicViewsOptions options)
       : store_(store), state_(state), rows_(rows), options_(std::move(options)) {}
   [[nodiscard]] Status open_view(std::size_t view);
   [[nodiscard]] Result<bool> try_round();
-  /// What was begun is dropped; a view that took the memory twice in a row stops.
+  /// What was begun is dropped; a view that took the memory twice in a row stops. Where it was
+  /// wanted for all views none of them is to blame.
   [[nodiscard]] Error out_of_memory();
   void share_memory();
   [[nodiscard]] Result<SourceOffsets> state_of(std::size_t view);
@@ -148,9 +150,11 @@ class TopicViews final : public TopicRounds {
                                     const std::vector<AbortedTransaction>& aborted);
   [[nodiscard]] Status fold_batch(std::size_t partition, Offset from, Offset end, Bytes batch);
   [[nodiscard]] Status write(std::size_t view);
+  [[nodiscard]] Status try_write(std::size_t view);
   [[nodiscard]] Status write_all();
-  /// The view's history is told what was written behind the change `before`.
-  [[nodiscard]] Status tell_history(std::size_t view, std::uint64_t before);
+  /// The view's history is told what was written and it does not know of: once each, whatever
+  /// became of the attempts before.
+  [[nodiscard]] Status tell_history(std::size_t view);
   /// Stops the views that have not read what is no longer there.
   [[nodiscard]] Status stop_behind(std::size_t partition, Offset log_start);
   /// The log's error: ends the views, or is to be tried again.
@@ -170,8 +174,9 @@ class TopicViews final : public TopicRounds {
   std::vector<View> views_;
   std::vector<Offset> from_;  ///< by partition: the least cursor
   bool backlog_ = false;      ///< a read brought as much as it may
-  std::size_t at_work_ = 0;   ///< the view that is folded or written
-  bool tainted_ = false;      ///< a round ended in the middle: the folds are to be discarded
+  /// The view that is folded or written; nullopt: what is done is for all of them.
+  std::optional<std::size_t> at_work_;
+  bool tainted_ = false;  ///< a round ended in the middle: the folds are to be discarded
   std::optional<std::size_t>
       took_all_;  ///< the view at which there was no memory, the round before
   std::atomic<std::uint64_t> records_{0};

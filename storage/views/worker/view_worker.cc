@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include "storage/views/types/within_memory.h"
+
 namespace runnel::storage::views {
 namespace {
 
@@ -66,9 +68,9 @@ void ViewWorker::work() {
   if (options_.low_priority) static_cast<void>(setpriority(PRIO_PROCESS, 0, kLowPriority));
   while (wait_for_news()) {
     while (true) {
-      const auto more = rounds_.round();
+      const auto more = within_memory("a round of views", [this] { return rounds_.round(); });
       if (!more && options_.report) options_.report(more.error());
-      const bool done = !options_.after_round || options_.after_round();
+      const bool done = finish_round();
       {
         const MutexLock lock(mutex_);
         changed_.notify_all();
@@ -79,6 +81,14 @@ void ViewWorker::work() {
       if (pause.count() > 0 && !rest(pause)) return;
     }
   }
+}
+
+bool ViewWorker::finish_round() {
+  if (!options_.after_round) return true;
+  const auto done = within_memory("what follows a round of views",
+                                  [this] { return Result<bool>(options_.after_round()); });
+  if (!done && options_.report) options_.report(done.error());
+  return done && *done;
 }
 
 bool ViewWorker::wait_applied(std::size_t partition, Offset offset,

@@ -40,6 +40,8 @@ class ViewWorker {
 
  private:
   void work();
+  /// ViewWorkerOptions::after_round; false also where there was no memory for it.
+  [[nodiscard]] bool finish_round();
   void wake();
   /// False: stop.
   [[nodiscard]] bool wait_for_news();

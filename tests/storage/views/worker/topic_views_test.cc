@@ -118,7 +118,8 @@ class TopicViewsTest : public StoreTest {
     topic.topic = "donations";
     topic.fetch_bytes = fetch_bytes;
     std::vector<TopicView> both{{&plan, first}, {&plan, second}};
-    if (output != nullptr) both = {{&plan, first, {}, output}};
+    first.keep_changes = 100;
+    if (output != nullptr) both = {{&plan, first, {}, output, history}};
     auto made = TopicViews::open(*store, *state, rows, std::move(both), topic);
     ASSERT_TRUE(made) << made.error().to_string();
     views = std::move(*made);
@@ -138,6 +139,8 @@ class TopicViewsTest : public StoreTest {
     ASSERT_TRUE(append("donations", make_batch(std::move(values)), partition).result);
   }
 
+  std::shared_ptr<RowHistory> history =
+      std::make_shared<RowHistory>(std::make_shared<HistoryRoom>(1u << 20), 1u << 20);
   const ViewPlan plan = totals_view();
   PlainRows rows{plan};
   std::uint32_t fetch_bytes = 200;
@@ -160,6 +163,39 @@ TEST_F(TopicViewsTest, AViewWithoutMemoryStopsAndTheOthersGoOn) {
   EXPECT_EQ(views->failure(1)->code(), ErrorCode::kOverloaded);
   catch_up();
   EXPECT_EQ(rows_of(plan, *state), Rows{"sea | 1 | 1.00"});
+}
+
+TEST_F(TopicViewsTest, NoViewIsToBlameForMemoryThatAllWanted) {
+  give({"sea 100"});
+  catch_up();
+  give({"sea 1"});
+  rows.preparing = [] { throw std::bad_alloc(); };
+  for (int i = 0; i < 4; ++i) {
+    const auto round = views->round();
+    ASSERT_FALSE(round);
+    EXPECT_EQ(round.error().code(), ErrorCode::kOverloaded);
+  }
+  EXPECT_EQ(views->failures(), 0u);
+  rows.preparing = nullptr;
+  catch_up();
+  EXPECT_EQ(rows_of(plan, *state), Rows{"sea | 2 | 1.01"});
+}
+
+TEST_F(TopicViewsTest, AWorkerWithoutMemoryGoesOn) {
+  std::atomic<int> left{2};
+  std::vector<std::string> reported;
+  ViewWorkerOptions worker_options;
+  worker_options.report = [&](const Error& e) { reported.push_back(e.to_string()); };
+  worker_options.after_round = [&] {
+    if (left-- > 0) throw std::bad_alloc();
+    return true;
+  };
+  ViewWorker worker(*store, *views, worker_options);
+  give({"sea 1"});
+  ASSERT_TRUE(worker.wait_applied(0, Offset(1), std::chrono::seconds(30)));
+  while (left >= 0) std::this_thread::yield();
+  worker.stop();
+  EXPECT_EQ(reported.size(), 2u);
 }
 
 TEST_F(TopicViewsTest, TheViewsHaveWhatTheLogHas) {
@@ -319,6 +355,32 @@ TEST_F(TopicViewsTest, AnOutputSaysHowFarARoundGoesAndComesBeforeTheState) {
   EXPECT_TRUE(views->round());
   ASSERT_TRUE(views->failure(0));
   EXPECT_NE(views->failure(0)->message().find("never"), std::string::npos);
+}
+
+TEST_F(TopicViewsTest, AChangeWhoseWriteFailedAtFirstIsToldOnceItIsWritten) {
+  GoalOutput goal;
+  output = &goal;
+  close_views();
+  open_views();
+  const RowFollower follower(history);
+  give({"sea 100", "sky 1"});
+  goal.goal = 1;
+  catch_up();
+  ASSERT_NE(follower.behind(0).step, nullptr);
+  for (const ErrorCode code : {ErrorCode::kLowSpace, ErrorCode::kIo}) {
+    goal.goal = 2;
+    goal.outcome = fail(code, "not now");
+    EXPECT_FALSE(views->round());
+    EXPECT_EQ(follower.behind(1).step, nullptr) << "what is not written was not";
+    EXPECT_FALSE(follower.behind(1).lost);
+    EXPECT_EQ(views->sequence(0), 1u);
+  }
+  goal.outcome = {};
+  catch_up();
+  const RowHistory::Next next = follower.behind(1);
+  ASSERT_NE(next.step, nullptr);
+  EXPECT_EQ(next.step->sequence(), 2u);
+  EXPECT_EQ(views->sequence(0), 2u);
 }
 
 }  // namespace
