@@ -37,7 +37,7 @@ void write_mark(StateMark mark, StateWrites& out) {
   out.put(mark_key(), value.str());
 }
 
-Status leap_sequence(const StateReader& state, ViewId id, StateWrites& out) {
+Result<std::uint64_t> leap_sequence(const StateReader& state, ViewId id, StateWrites& out) {
   const std::string key = partition_key(id, Space::kCursors, kNoPartition);
   std::string value;
   RUNNEL_TRY_ASSIGN(const bool found, state.get(key, value));
@@ -48,14 +48,16 @@ Status leap_sequence(const StateReader& state, ViewId id, StateWrites& out) {
     }
     sequence = load_le<std::uint64_t>(value.data());
   }
+  sequence += kSequenceLeap;
   char bytes[sizeof sequence];
-  store_le(bytes, sequence + kSequenceLeap);
+  store_le(bytes, sequence);
   out.put(key, {bytes, sizeof bytes});
   const std::string changes = key_prefix(id, Space::kChanges);
-  return state.scan(changes, behind_prefix(changes), [&](std::string_view change, auto) {
+  RUNNEL_TRY(state.scan(changes, behind_prefix(changes), [&](std::string_view change, auto) {
     out.erase(change);
     return true;
-  });
+  }));
+  return sequence;
 }
 
 }  // namespace runnel::storage::views

@@ -30,7 +30,8 @@ inline constexpr std::uint64_t kSequenceLeap = std::uint64_t{1} << 32;
 [[nodiscard]] Result<StateMark> read_mark(const StateReader& state);
 void write_mark(StateMark mark, StateWrites& out);
 /// Has a generation's changes go on at numbers that nobody was told, with none before them kept.
-/// kIo, kCorrupt.
-[[nodiscard]] Status leap_sequence(const StateReader& state, ViewId id, StateWrites& out);
+/// Returns the sequence that it will have. kIo, kCorrupt.
+[[nodiscard]] Result<std::uint64_t> leap_sequence(const StateReader& state, ViewId id,
+                                                  StateWrites& out);
 
 }  // namespace runnel::storage::views

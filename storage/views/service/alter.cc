@@ -3,6 +3,7 @@
 
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/service/service.h"
+#include "storage/views/worker/dead_letters.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -97,6 +98,7 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
   }
   Answer answer;
   answer.tag = "ALTER " + words;
+  Along along;
   const auto known = definitions();
   std::optional<std::string> gone;
   if (effect != Effect::kNone && before.has_state()) {
@@ -118,8 +120,16 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
     BoundVersion bound = bind_version(version, *known);
     if (bound.problem) return fail(*bound.problem);
     changed = entry;
+    const bool tells = bound.view->source.on_error == sql::OnError::kDeadLetter ||
+                       bound.view->options.late == LatePolicy::kDeadLetter;
     RUNNEL_TRY(put_version(changed, std::move(version), std::move(bound)));
     changed.stored.paused = entry.stored.paused;
+    RUNNEL_TRY(inherit_letters(entry, changed, along.positions));
+    if (tells) {
+      answer.notices.push_back("dead letters that are in " + dead_letter_topic(entry.stored.name) +
+                               " are not sent again; older records that only the new options "
+                               "refuse are counted and not sent");
+    }
   } else {
     for (std::size_t v = 0; v < changed.bound.size(); ++v) {
       changed.bound[v] = bind_version(changed.stored.versions[v], *known);
@@ -131,33 +141,18 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
       }
     }
     if (effect == Effect::kPossible && before.has_state()) {
-      RUNNEL_TRY(begin_changes_anew(entry));
+      for (std::size_t v = 0; v < changed.bound.size(); ++v) {
+        if (!changed.bound[v].has_state()) continue;
+        along.leaps.push_back({entry.stored.number, changed.stored.versions[v].generation});
+      }
       answer.notices.push_back(
           "the log no longer has all that is in " + entry.stored.name + " (" + *gone +
           "), so this holds for what is read from now on; what was left out or has expired does "
           "not come back");
     }
   }
-  RUNNEL_TRY(change({std::move(changed)}, {}));
+  RUNNEL_TRY(change({std::move(changed)}, {}, along));
   return answer;
-}
-
-Status Service::begin_changes_anew(const Entry& entry) {
-  std::shared_ptr<StateStore> state;
-  {
-    const MutexLock lock(mutex_);
-    state = state_;
-  }
-  again_ = true;  // whoever is stopped here goes on, whatever becomes of the rest
-  StateWrites writes;
-  for (std::size_t v = 0; v < entry.bound.size(); ++v) {
-    if (!entry.bound[v].has_state() || !state) continue;
-    const StoredVersion& version = entry.stored.versions[v];
-    const ViewId id{entry.stored.number, version.generation};
-    remove_runner(task_of(id, version, entry.bound[v]));
-    RUNNEL_TRY(leap_sequence(*state, id, writes));
-  }
-  return state ? state->apply(writes) : Status();
 }
 
 Result<std::int64_t> Service::next_of(const Entry& entry, const StoredVersion& version,
@@ -211,6 +206,8 @@ Result<Answer> Service::resume(Entry entry) {
   answer.tag = "ALTER " + std::string(words_of(entry.stored.kind));
   entry.stored.paused = false;
   bool damaged = false;
+  Along along;
+  const Entry before = entry;
   for (StoredVersion& version : entry.stored.versions) {
     if (!version.failure) continue;
     damaged = damaged || version.failure->code() == ErrorCode::kCorrupt;
@@ -234,10 +231,11 @@ Result<Answer> Service::resume(Entry entry) {
       entry.stored.versions.front().built = false;  // not kept beside
       RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));
       entry.stored.versions.back().lost = true;
+      RUNNEL_TRY(inherit_letters(before, entry, along.positions));
       answer.notices.push_back(entry.stored.name + " is computed anew from the log");
     }
   }
-  RUNNEL_TRY(change({std::move(entry)}, {}));
+  RUNNEL_TRY(change({std::move(entry)}, {}, along));
   return answer;
 }
 

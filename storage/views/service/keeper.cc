@@ -14,8 +14,10 @@ constexpr std::size_t kLeastCacheBytes = 256u << 10;
 }  // namespace
 
 // ---------------------------------------------------------------- changes
-Status Service::change(std::vector<Entry> changed, std::vector<std::uint32_t> gone) {
-  RUNNEL_TRY(save(changed, gone));
+Status Service::change(std::vector<Entry> changed, std::vector<std::uint32_t> gone,
+                       const Along& along) {
+  RUNNEL_TRY(save(changed, gone, along.positions));
+  leaps_.insert(leaps_.end(), along.leaps.begin(), along.leaps.end());
   for (const std::uint32_t number : gone) entries_.erase(number);
   touched_.clear();
   for (Entry& entry : changed) {
@@ -148,8 +150,49 @@ Service::Task Service::task_of(ViewId id, const StoredVersion& version, const Bo
   return {bound.view->source.topic, alone ? id : ViewId{}};
 }
 
+bool Service::leap() {
+  std::shared_ptr<StateStore> state;
+  std::vector<std::shared_ptr<TopicRunner>> writers;
+  {
+    const MutexLock lock(mutex_);
+    state = state_;
+    for (const ViewId id : leaps_) {
+      if (auto runner = runner_of(id)) writers.push_back(std::move(runner));
+    }
+  }
+  if (leaps_.empty() || !state) return true;
+  for (const auto& writer : writers) remove_runner(*writer);
+  StateWrites writes;
+  std::vector<std::pair<ViewId, std::uint64_t>> leapt;
+  std::vector<std::pair<ViewId, Error>> damaged;
+  Status done;
+  for (const ViewId id : leaps_) {
+    const auto sequence = leap_sequence(*state, id, writes);
+    if (sequence) {
+      leapt.emplace_back(id, *sequence);
+    } else if (sequence.error().code() == ErrorCode::kCorrupt) {
+      damaged.emplace_back(id, sequence.error());
+    } else {
+      done = fail(sequence.error());
+    }
+  }
+  if (done) done = state->apply(writes);
+  if (!done) {
+    log(LogLevel::kError,
+        "the subscribers of a view can't be told yet that it was altered, and it "
+        "is not read on until they can: " +
+            done.error().to_string());
+    return false;
+  }
+  for (const auto& [id, sequence] : leapt) histories_.of(id)->skip(sequence);
+  leaps_.clear();
+  if (!damaged.empty()) fail_versions(damaged);
+  notify(nullptr);
+  return true;
+}
+
 void Service::reconcile() {
-  again_ = false;
+  again_ = !leap();
   // Views that fail as they are started are wanted no more; each turn has fewer of them.
   for (bool settled = false; !settled;) {
     settled = true;
@@ -179,6 +222,10 @@ void Service::reconcile() {
       }
     }
     for (auto& [task, members] : tasks) {
+      const bool waits = std::any_of(members.begin(), members.end(), [&](const RunnerView& view) {
+        return std::find(leaps_.begin(), leaps_.end(), view.id) != leaps_.end();
+      });
+      if (waits) continue;
       if (start_runner(task, std::move(members), cache_bytes)) continue;
       settled = false;
       break;

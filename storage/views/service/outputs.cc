@@ -67,6 +67,43 @@ const Entry* Service::writer_of(const std::string& topic) {
   return nullptr;
 }
 
+// ---------------------------------------------------------------- dead letters
+std::optional<ViewId> Service::sender_of(const Entry& entry, const StoredVersion& version) {
+  // The first one is read, or was, and sends them.
+  for (const StoredVersion& one : entry.stored.versions) {
+    if (one.sql == version.sql && one.inputs == version.inputs) {
+      return ViewId{entry.stored.number, one.generation};
+    }
+  }
+  return std::nullopt;
+}
+
+Status Service::inherit_letters(ViewId before, ViewId now, StateEntries& positions) const {
+  const std::string old_prefix = position_prefix(kLettersPrefix, before);
+  const std::string prefix = position_prefix(kLettersPrefix, now);
+  RUNNEL_TRY_ASSIGN(StateEntries letters, store_.read_state(old_prefix));
+  for (auto& [key, value] : letters) {
+    positions.emplace_back(prefix + key.substr(old_prefix.size()), std::move(value));
+  }
+  return {};
+}
+
+Status Service::inherit_letters(const Entry& before, const Entry& now, StateEntries& positions) {
+  const StoredVersion& version = now.stored.versions.back();
+  const auto sender = sender_of(before, version);
+  // Who stays beside sends on, and gives way when the other one takes its place.
+  if (!sender || now.stored.versions.size() > 1) return {};
+  again_ = true;  // whoever is stopped here goes on, whatever becomes of the rest
+  std::shared_ptr<TopicRunner> runner;
+  {
+    const MutexLock lock(mutex_);
+    runner = runner_of(*sender);
+  }
+  if (runner) remove_runner(*runner);
+  return inherit_letters(*sender, {now.stored.number, version.generation}, positions);
+}
+
+// ---------------------------------------------------------------- changelogs
 Status Service::prepare_changelog(const sql::CreateView& statement, const ViewPlan& plan,
                                   const Entry* replaced) {
   const std::string& topic = *plan.options.changelog_topic;

@@ -20,6 +20,12 @@
 
 namespace runnel::storage::views {
 
+/// What goes with a change of what is defined.
+struct Along {
+  StateEntries positions{};     ///< of what views wrote to topics: in the same commit
+  std::vector<ViewId> leaps{};  ///< Service::leap()
+};
+
 class Service final : public ViewService {
  public:
   using Steady = std::chrono::steady_clock;
@@ -78,9 +84,6 @@ class Service final : public ViewService {
   [[nodiscard]] Result<Answer> set_options(const Entry& entry, const sql::Alter& statement)
       RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Result<Answer> resume(Entry entry) RUNNEL_REQUIRES(changes_);
-  /// Stops who folds the view, and has its subscribers begin anew: what of its rows is read becomes
-  /// another thing, and no write says which.
-  [[nodiscard]] Status begin_changes_anew(const Entry& entry) RUNNEL_REQUIRES(changes_);
   /// The same name is there already: the answer, if there is nothing else to do; the entry that is
   /// to be replaced.
   struct Taken {
@@ -121,6 +124,17 @@ class Service final : public ViewService {
                                                           const StoredVersion& version);
   /// Why the topic may lack records that were read; nullopt: it is not compacted.
   [[nodiscard]] std::optional<std::string> compacted(const TopicInfo& topic) const;
+  /// Whose dead letters in the topic are those of `version` as well: a generation of the same
+  /// statement, whatever options were altered. nullopt: nobody's.
+  [[nodiscard]] static std::optional<ViewId> sender_of(const Entry& entry,
+                                                       const StoredVersion& version);
+  /// How far the dead letters of a generation are becomes how far those of another are, which are
+  /// of the same records: none is sent twice. Nobody may be sending any.
+  [[nodiscard]] Status inherit_letters(ViewId before, ViewId now, StateEntries& positions) const;
+  /// The same for an entry of which one generation gives way to the next at once: its runners are
+  /// stopped, and go on with whatever is wanted next.
+  [[nodiscard]] Status inherit_letters(const Entry& before, const Entry& now,
+                                       StateEntries& positions) RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Result<std::int64_t> next_of(const Entry& entry, const StoredVersion& version,
                                              std::uint32_t partition) const;
   [[nodiscard]] Status go_over_gap(const Entry& entry, StoredVersion& version,
@@ -142,8 +156,8 @@ class Service final : public ViewService {
 
   // keeper.cc
   /// Makes the changes durable, then has everybody see and follow them.
-  [[nodiscard]] Status change(std::vector<Entry> changed, std::vector<std::uint32_t> gone)
-      RUNNEL_REQUIRES(changes_);
+  [[nodiscard]] Status change(std::vector<Entry> changed, std::vector<std::uint32_t> gone,
+                              const Along& along = {}) RUNNEL_REQUIRES(changes_);
   [[nodiscard]] Status save(const std::vector<Entry>& changed,
                             const std::vector<std::uint32_t>& gone, const StateEntries& more = {})
       RUNNEL_REQUIRES(changes_);
@@ -157,6 +171,10 @@ class Service final : public ViewService {
   void note_names(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone,
                   Gone& names, std::vector<StateChange>& writes) const RUNNEL_REQUIRES(changes_);
   void publish() RUNNEL_REQUIRES(changes_);
+  /// Has the subscribers of views begin anew whose rows are other ones by their new definition,
+  /// though no write says which. Behind publish(): who begins anew must find that definition.
+  /// False: it could not be written, and they are not to be folded until it is.
+  [[nodiscard]] bool leap() RUNNEL_REQUIRES(changes_);
   /// Has exactly those runners run that should.
   void reconcile() RUNNEL_REQUIRES(changes_);
   [[nodiscard]] std::map<Task, std::vector<RunnerView>> wanted() RUNNEL_REQUIRES(changes_);
@@ -198,7 +216,7 @@ class Service final : public ViewService {
   [[nodiscard]] Status forget_positions() RUNNEL_REQUIRES(changes_);
   void flush_if_due(bool now);
   /// Flushes, and says that nothing was lost.
-  void close_state();
+  void close_state() RUNNEL_REQUIRES(changes_);
 
   // takeover.cc
   void finish_built() RUNNEL_REQUIRES(changes_);
@@ -234,6 +252,7 @@ class Service final : public ViewService {
   Entries entries_ RUNNEL_GUARDED_BY(changes_);
   std::uint32_t next_number_ RUNNEL_GUARDED_BY(changes_) = 1;
   Gone gone_ RUNNEL_GUARDED_BY(changes_);
+  std::vector<ViewId> leaps_ RUNNEL_GUARDED_BY(changes_);   ///< that leap() has to do
   bool again_ RUNNEL_GUARDED_BY(changes_) = false;          ///< a runner could not be started yet
   bool state_missing_ RUNNEL_GUARDED_BY(changes_) = false;  ///< it is needed and could not be had
   std::vector<std::string> touched_ RUNNEL_GUARDED_BY(changes_);  ///< by the last change()

@@ -187,6 +187,7 @@ Status Service::begin_anew(Entry& entry, const std::string& why, StateEntries& p
   if (failure && failure->code() == ErrorCode::kCorrupt) failure.reset();
   const bool paused = entry.stored.paused;
   const ViewId before{entry.stored.number, version.generation};
+  const ViewId sender = sender_of(entry, version).value_or(before);
   versions.front().built = false;  // none is kept beside
   RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));
   entry.stored.paused = paused;
@@ -207,13 +208,8 @@ Status Service::begin_anew(Entry& entry, const std::string& why, StateEntries& p
                                     : "view " + entry.stored.name + ": " + why +
                                           "; it is computed again from its topic");
   // The same records are refused once more, and were told already.
-  const std::string old_prefix = position_prefix(kLettersPrefix, before);
-  RUNNEL_TRY_ASSIGN(StateEntries letters, store_.read_state(old_prefix));
   const ViewId id{entry.stored.number, now.generation};
-  for (auto& [key, value] : letters) {
-    positions.emplace_back(position_prefix(kLettersPrefix, id) + key.substr(old_prefix.size()),
-                           std::move(value));
-  }
+  RUNNEL_TRY(inherit_letters(sender, id, positions));
   // So were changes of its rows: it is folded in silence up to where its changelog is.
   RUNNEL_TRY_ASSIGN(StateEntries changelogs, store_.read_state(changelog_key(before)));
   for (auto& [key, value] : changelogs) {
@@ -296,7 +292,8 @@ void Service::close_state() {
     state = state_;
   }
   StateWrites mark;
-  write_mark(StateMark::kClosed, mark);
+  // A leap that is owed is made at the next start, as behind a crash.
+  if (leaps_.empty()) write_mark(StateMark::kClosed, mark);
   Status done = state->apply(mark);
   if (done) done = state->flush();
   if (!done) log(LogLevel::kWarning, "view state: " + done.error().to_string());

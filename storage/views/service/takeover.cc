@@ -65,6 +65,7 @@ Status Service::finish(TopicRunner& builder) {
     }
     remove_runner(builder);
   };
+  Along along;
   const Status done = [&]() RUNNEL_REQUIRES(changes_) -> Status {
     while (builder.failures() == 0) {
       RUNNEL_TRY_ASSIGN(const bool more, builder.round());
@@ -73,6 +74,8 @@ Status Service::finish(TopicRunner& builder) {
     if (builder.failures() != 0) return {};
     if (versions.size() > 1) {
       RUNNEL_TRY(hand_over_changelog(entry));
+      const ViewId sender = sender_of(entry, versions.back()).value_or(id);
+      if (sender != id) RUNNEL_TRY(inherit_letters(sender, id, along.positions));
       versions.erase(versions.begin());
       entry.bound.erase(entry.bound.begin());
     }
@@ -86,7 +89,7 @@ Status Service::finish(TopicRunner& builder) {
     remove();
     // What is said to be built has to be so after a crash, too.
     RUNNEL_TRY(state->flush());
-    return change({std::move(entry)}, {});
+    return change({std::move(entry)}, {}, along);
   }();
   if (done && builder.failures() == 0) return {};
   remove();

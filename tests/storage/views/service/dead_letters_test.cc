@@ -107,6 +107,44 @@ TEST_F(DeadLettersTest, EachIsThereOnceWhateverCrashes) {
   EXPECT_TRUE(store->read_state(kLettersPrefix)->empty());
 }
 
+TEST_F(DeadLettersTest, AnAlteredViewSendsNoneAgain) {
+  create_totals();
+  give({"bad", donation("sea", 1), "worse"});
+  catch_up();
+  wait_until([&] { return letters().size() >= 2; });
+  const auto expect_no_more = [&](const std::vector<std::string>& expected) {
+    wait_until([&] { return places().size() >= expected.size(); });
+    EXPECT_EQ(places(), expected);
+  };
+  const Answer altered = run("ALTER MATERIALIZED VIEW totals SET (max_groups = '10')");
+  ASSERT_FALSE(altered.notices.empty());
+  EXPECT_NE(altered.notices[0].find("not sent again"), std::string::npos);
+  wait_until([&] { return service->snapshot().definitions->find("totals")->id.generation == 2; });
+  give({"worst"});
+  catch_up("totals");
+  expect_no_more({"0/0 bad", "0/2 worse", "0/3 worst"});
+  EXPECT_EQ(status("totals").totals.errors, 3u) << "all are counted";
+
+  // While a state that was lost is computed again nothing is kept beside it.
+  service.reset();
+  const auto files = fs.list("data/views");
+  ASSERT_TRUE(files);
+  for (const DirectoryEntry& file : *files) {
+    ASSERT_TRUE(fs.remove("data/views/" + file.name));
+  }
+  ASSERT_TRUE(fs.remove_directory("data/views"));
+  open_service();
+  run("ALTER MATERIALIZED VIEW totals SET (max_groups = '20')");
+  catch_up("totals");
+  give({"again"}, 1);
+  catch_up("totals");
+  expect_no_more({"0/0 bad", "0/2 worse", "0/3 worst", "1/0 again"});
+
+  // Another statement may refuse others for other reasons: its letters are its own.
+  run("CREATE OR REPLACE MATERIALIZED VIEW totals AS SELECT COUNT(*) AS n FROM donations");
+  wait_until([&] { return places().size() >= 8; });
+}
+
 TEST_F(DeadLettersTest, WhatIsTooLargeComesWithoutItsValue) {
   create_totals();
   ASSERT_TRUE(store->create_topic({"__dlq.totals", 1, {{"max.message.bytes", "1000"}}}));

@@ -401,6 +401,19 @@ TEST_F(ViewServiceTest, WhatIsAlteredOfACompactedTopicHoldsFromNowOnAndStaysPaus
   EXPECT_NE(kept.notices.at(0).find("compacted"), std::string::npos);
 }
 
+TEST_F(ViewServiceTest, ARuleThatCouldNotBeKeptIsNotSeenByAnybody) {
+  create_totals();
+  give({donation("sea", 1), donation("sea", 2)});
+  catch_up();
+  ASSERT_TRUE(store->delete_records(ref("donations"), Offset(1)));
+  const std::uint64_t sequence = status("totals").sequence;
+  fs.set_fault({1, FaultKind::kIo, true, kSimChanges, "segments/", {}});
+  EXPECT_NE(refused("ALTER MATERIALIZED VIEW totals SET (max_groups = '20')"), "");
+  EXPECT_TRUE(fs.fault_struck());
+  EXPECT_EQ(status("totals").sequence, sequence) << "subscribers are not told of what is not";
+  fs.clear_fault();
+}
+
 /// A record that was applied late is none by another rule: what VERIFY gives has to be the view.
 TEST_F(ViewServiceTest, AnAlteredViewIsWhatTheLogGives) {
   run("CREATE SOURCE donations (campaign VARCHAR, at TIMESTAMPTZ, WATERMARK FOR at AS at) ON TOPIC "
