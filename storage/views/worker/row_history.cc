@@ -147,6 +147,7 @@ bool RowHistory::is_followed() const {
 }
 
 void RowHistory::clear() {
+  if (!steps_.empty()) room_->leave();
   room_->give(bytes_);
   bytes_ = 0;
   steps_.clear();
@@ -156,14 +157,21 @@ void RowHistory::add(RowStepRef step) {
   const MutexLock lock(mutex_);
   if (step->sequence() != last_ + 1) clear();
   last_ = step->sequence();
-  bytes_ += step->bytes();
-  room_->take(step->bytes());
+  const std::size_t bytes = step->bytes();
   steps_.push_back(std::move(step));
-  while (!steps_.empty() && (bytes_ > most_bytes_ || room_->is_full())) {
+  if (steps_.size() == 1) room_->enter();
+  bytes_ += bytes;
+  room_->take(bytes);
+  shrink();
+}
+
+void RowHistory::shrink() {
+  while (!steps_.empty() && (bytes_ > most_bytes_ || room_->is_too_much(bytes_))) {
     const std::size_t oldest = steps_.front()->bytes();
     bytes_ -= oldest;
     room_->give(oldest);
     steps_.pop_front();
+    if (steps_.empty()) room_->leave();
   }
 }
 
@@ -194,6 +202,7 @@ RowHistory::Next RowHistory::behind(std::uint64_t sequence) const {
 void RowHistory::tidy() {
   const MutexLock lock(mutex_);
   if (!is_wanted()) clear();
+  shrink();
 }
 
 // ---------------------------------------------------------------- of all

@@ -65,17 +65,27 @@ class RowStep {
 };
 using RowStepRef = std::shared_ptr<const RowStep>;
 
-/// What all histories of a service may take together.
+/// What all histories of a service may take together. An equal share of one half is everybody's who
+/// has steps, whatever the others do. Who has more than its share had it when all of them together
+/// had no more than the other half, and gives it back when they do have more.
 class HistoryRoom {
  public:
-  explicit HistoryRoom(std::size_t most) : most_(most) {}
+  explicit HistoryRoom(std::size_t most) : half_(most / 2) {}
   void take(std::size_t bytes) noexcept { taken_ += bytes; }
   void give(std::size_t bytes) noexcept { taken_ -= bytes; }
-  [[nodiscard]] bool is_full() const noexcept { return taken_.load() > most_; }
+  /// One has steps, or none any more.
+  void enter() noexcept { ++users_; }
+  void leave() noexcept { --users_; }
+  /// One that has so many bytes has to do with less.
+  [[nodiscard]] bool is_too_much(std::size_t bytes) const noexcept {
+    const std::size_t users = users_.load();
+    return taken_.load() > half_ && bytes > half_ / (users == 0 ? 1 : users);
+  }
 
  private:
-  const std::size_t most_;
+  const std::size_t half_;
   std::atomic<std::size_t> taken_{0};
+  std::atomic<std::size_t> users_{0};
 };
 
 /// The newest steps of one view's generation. Thread safe.
@@ -105,13 +115,15 @@ class RowHistory {
   /// What came behind the write `sequence`.
   [[nodiscard]] Next behind(std::uint64_t sequence) const;
 
-  /// Forgets the steps if nobody wants them.
+  /// Forgets the steps that nobody wants, or that the others have a right to the room of.
   void tidy();
 
  private:
   using Steady = std::chrono::steady_clock;
   [[nodiscard]] bool is_wanted() const RUNNEL_REQUIRES(mutex_);
   void clear() RUNNEL_REQUIRES(mutex_);
+  /// Forgets the oldest until it has what it may.
+  void shrink() RUNNEL_REQUIRES(mutex_);
 
   const std::shared_ptr<HistoryRoom> room_;
   const std::size_t most_bytes_;
