@@ -103,11 +103,8 @@ PushMessage PushText::event(const views::FeedPiece& piece, const PushPlace& plac
          "\",\"generation\":" + std::to_string(place.id.generation) +
          ",\"sequence\":" + std::to_string(place.sequence) + ",\"rows\":[" + rows_ + "]";
   if (!added_.empty()) data += ",\"added\":[" + added_ + "]";
-  if (rows_of_all) {
-    data += piece.more ? ",\"more\":true" : ",\"more\":false";
-  } else {
-    data += ",\"deleted\":[" + deleted_ + "]";
-  }
+  if (!rows_of_all || !deleted_.empty()) data += ",\"deleted\":[" + deleted_ + "]";
+  if (rows_of_all) data += piece.more ? ",\"more\":true" : ",\"more\":false";
   data += '}';
   return out;
 }

@@ -13,8 +13,8 @@ void ViewFeed::follow(const ReadSnapshot& snapshot, const Definition& view) {
   group_ = 0;
 }
 
-bool ViewFeed::settle_history(const ReadSnapshot& snapshot, const Definition& view,
-                              const ViewReader& reader) {
+Result<bool> ViewFeed::settle_history(const ReadSnapshot& snapshot, const Definition& view,
+                                      const ViewReader& reader) {
   const bool known = follower_ != nullptr && id_ == view.id;
   if (!known) {
     const bool first = follower_ == nullptr;
@@ -36,7 +36,18 @@ bool ViewFeed::settle_history(const ReadSnapshot& snapshot, const Definition& vi
     return false;
   }
   if (std::exchange(fresh_, false)) sequence_ = reader.sequence();
+  if (!is_mixed()) overtaken_ = 0;
   if (!follower_->behind(sequence_).lost) return true;
+  if (is_mixed() && ++overtaken_ == kMaxOvertaken) {
+    // No error that is tried again: it would end the same way.
+    return fail(
+        ErrorCode::kUnsupported,
+        "view '" + options_.view +
+            "' changes faster than all its rows are read: " + std::to_string(kMaxOvertaken) +
+            " snapshots in a row were overtaken by more changes than are kept; read faster, "
+            "subscribe to the newest rows instead of every change, or give views more "
+            "memory (view-memory)");
+  }
   begin_anew(view, reader.sequence());
   parts_.clear();
   group_ = 0;

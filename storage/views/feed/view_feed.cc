@@ -179,16 +179,22 @@ Result<FeedPiece> ViewFeed::read_next(const ReadSnapshot& snapshot, const Take& 
   FeedPiece piece;
   if (!options_.every_change) {
     RUNNEL_TRY(settle(*view, *reader, *snapshot.state));
-  } else if (!settle_history(snapshot, *view, *reader)) {
-    piece.empty = piece.more = true;
-    return piece;
+  } else {
+    RUNNEL_TRY_ASSIGN(const bool settled, settle_history(snapshot, *view, *reader));
+    if (!settled) {
+      piece.empty = piece.more = true;
+      return piece;
+    }
   }
   piece.generation = id_.generation;
   const bool by_step = options_.every_change && !in_snapshot_;
+  const bool was_mixed = is_mixed();
   if (in_snapshot_) {
     RUNNEL_TRY(read_snapshot(*reader, take, piece));
   } else if (by_step) {
     RUNNEL_TRY(read_step(*reader, take, piece));
+    if (is_mixed() && piece.empty && !piece.more) return piece;  // the rest is on its way
+    if (was_mixed) piece.kind = FeedKind::kSnapshot;
   } else {
     RUNNEL_TRY(read_changes(*reader, *snapshot.state, take, piece));
   }
@@ -269,6 +275,7 @@ Status ViewFeed::read_snapshot(ViewReader& reader, const Take& take, FeedPiece& 
     return {};
   }
   in_snapshot_ = false;
+  if (!parts_.empty() && sequence_ >= parts_.back().sequence) parts_.clear();
   piece.empty = false;  // that it is complete has to be told
   piece.more = sequence_ != reader.sequence();
   return {};

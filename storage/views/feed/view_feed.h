@@ -8,7 +8,8 @@
 // A feed of every change gets a piece for each write of the state instead, with the rows as they
 // were behind it, from what is kept in memory of that (row_history.h); the same holds where that is
 // not kept. Its snapshot may be read over several writes: it knows which group was read when, and
-// passes over what the rows it told had already.
+// passes over what the rows it told had already. Until all of them are of one moment, what changed
+// meanwhile is part of the snapshot: no change is told from which nobody could go on.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,10 @@
 #include "storage/views/worker/row_history.h"
 
 namespace runnel::storage::views {
+
+/// A feed of every change ends when so many snapshots in a row were overtaken: the view changed by
+/// more than is kept before all its rows were read, and would do so for ever.
+inline constexpr int kMaxOvertaken = 3;
 
 struct FeedOptions {
   std::string view;
@@ -53,11 +58,14 @@ struct FeedRow {
   std::span<const Value> values;
 };
 
+/// kSnapshot: the pieces up to the first that has no `more`, or is no snapshot, are all rows. Where
+/// those were read over several writes, later pieces replace and delete rows of earlier ones.
 enum class FeedKind : std::uint8_t { kSnapshot, kDelta, kReset, kProgress };
 struct FeedPiece {
   FeedKind kind = FeedKind::kDelta;
   std::uint16_t generation = 0;
-  std::uint64_t sequence = 0;         ///< where to go on: FeedOptions::After
+  /// Where to go on: FeedOptions::After. Not of a snapshot, or reset, that has `more`.
+  std::uint64_t sequence = 0;
   bool more = false;                  ///< the next piece can be had at once
   bool empty = false;                 ///< nothing to tell
   std::vector<AnswerColumn> columns;  ///< of the first piece, and after a reset
@@ -102,9 +110,14 @@ class ViewFeed {
 
   // every_change.cc
   /// As settle(). False: a newer snapshot is needed, for it follows from now on only.
-  [[nodiscard]] bool settle_history(const ReadSnapshot& snapshot, const Definition& view,
-                                    const ViewReader& reader);
+  /// kUnsupported: kMaxOvertaken.
+  [[nodiscard]] Result<bool> settle_history(const ReadSnapshot& snapshot, const Definition& view,
+                                            const ViewReader& reader);
   void follow(const ReadSnapshot& snapshot, const Definition& view);
+  /// Of every change: the rows that were told are of several moments.
+  [[nodiscard]] bool is_mixed() const noexcept {
+    return options_.every_change && (in_snapshot_ || !parts_.empty());
+  }
   /// The rows that were told in the snapshot have this change of the group.
   [[nodiscard]] bool was_told(std::string_view key, std::uint64_t sequence) const;
   [[nodiscard]] Status read_step(const ViewReader& reader, const Take& take, FeedPiece& piece);
@@ -138,6 +151,7 @@ class ViewFeed {
   bool fresh_ = false;               ///< it follows since the last snapshot
   std::vector<SnapshotPart> parts_;  ///< in order, until all changes behind the last are to come
   std::size_t group_ = 0;            ///< of the step behind sequence_: the first to be told
+  int overtaken_ = 0;                ///< snapshots in a row that came to no end
 };
 
 [[nodiscard]] std::vector<Position> positions_of(const ViewPlan& plan, const ViewReader& reader);
