@@ -1,5 +1,6 @@
 // SHOW and DESCRIBE.
 #include "storage/views/engine/view_reader.h"
+#include "storage/views/plan/max_ahead.h"
 #include "storage/views/query/lookup.h"
 #include "storage/views/query/query.h"
 #include "storage/views/query/text_rows.h"
@@ -100,7 +101,10 @@ class Description {
     option("retention", view.options.retention_micros ? span_text(*view.options.retention_micros)
                                                       : std::string("for ever"));
     option("late", name_of(view.options.late));
-    if (view.source.watermark) option("max_ahead", span_text(view.options.max_ahead_micros));
+    if (view.source.watermark) {
+      const std::int64_t ahead = view.options.max_ahead_micros;
+      option("max_ahead", ahead == kNoMaxAhead ? std::string("none") : span_text(ahead));
+    }
     option("max_groups", std::to_string(view.options.max_groups));
     option("backfill", view.options.backfill == Backfill::kEarliest ? "earliest" : "latest");
     if (view.options.backfill_rate) {

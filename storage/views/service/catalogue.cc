@@ -1,6 +1,9 @@
 #include "storage/views/service/catalogue.h"
 
+#include <algorithm>
+
 #include "storage/views/plan/bind.h"
+#include "storage/views/plan/max_ahead.h"
 #include "storage/views/sql/parser.h"
 
 namespace runnel::storage::views {
@@ -49,6 +52,13 @@ Status bind_into(const StoredVersion& version, const Catalog& others, BoundVersi
   } else if (auto* const view = std::get_if<sql::CreateView>(&statement)) {
     for (const auto& [name, value] : version.altered) set_option(name, value, view->options);
     RUNNEL_TRY_ASSIGN(ViewPlan plan, bind_view(*view, version.sql, inputs));
+    const bool names_max_ahead =
+        std::any_of(view->options.begin(), view->options.end(),
+                    [](const sql::Option& option) { return option.name.text == "max_ahead"; });
+    // What was defined before there was such a bound means what it meant.
+    if (version.defaults == kDefaultsWithoutMaxAhead && !names_max_ahead) {
+      plan.options.max_ahead_micros = kNoMaxAhead;
+    }
     bound.view = std::make_shared<const ViewPlan>(std::move(plan));
   } else if (const auto* const stream = std::get_if<sql::CreateStream>(&statement)) {
     RUNNEL_TRY_ASSIGN(StreamPlan plan, bind_stream(*stream, version.sql, inputs));

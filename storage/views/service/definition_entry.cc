@@ -6,7 +6,8 @@
 namespace runnel::storage::views {
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kFirstFormat = 1;
 constexpr std::size_t kNumberDigits = 8;
 
 /// Stored: never renumbered.
@@ -39,9 +40,10 @@ void encode_version(const StoredVersion& version, ByteWriter& out) {
   out.le(version.skipped);
   out.le(version.failure ? static_cast<std::uint16_t>(version.failure->code()) : std::uint16_t{0});
   out.text(version.failure ? version.failure->message() : std::string());
+  out.le(version.defaults).le(version.begun.value()).text(version.zone_rules);
 }
 
-StoredVersion decode_version(ByteReader& in) {
+StoredVersion decode_version(ByteReader& in, std::uint8_t format) {
   StoredVersion version;
   version.generation = in.le<std::uint16_t>();
   const auto progress = in.le<std::uint8_t>();
@@ -65,6 +67,11 @@ StoredVersion decode_version(ByteReader& in) {
   const auto code = in.le<std::uint16_t>();
   std::string message(in.text());
   if (code != 0) version.failure.emplace(static_cast<ErrorCode>(code), std::move(message));
+  version.defaults = kDefaultsWithoutMaxAhead;
+  if (format == kFirstFormat) return version;
+  version.defaults = in.le<std::uint8_t>();
+  version.begun = Timestamp(in.le<std::int64_t>());
+  version.zone_rules = in.text();
   return version;
 }
 
@@ -101,9 +108,16 @@ Status StoredDefinition::decode(std::string_view value) {
   paused = in.le<std::uint8_t>() != 0;
   created = Timestamp(in.le<std::int64_t>());
   for (std::uint64_t left = in.uvarint(); left > 0 && in.ok(); --left) {
-    versions.push_back(decode_version(in));
+    versions.push_back(decode_version(in, format));
   }
-  if (!in.at_end() || format != kFormat || stored_kind >= std::size(kKinds) || versions.empty()) {
+  if (in.ok() && std::any_of(versions.begin(), versions.end(), [](const StoredVersion& version) {
+        return version.defaults > kNewestDefaults;
+      })) {
+    return fail(ErrorCode::kFormatTooNew,
+                "the definition counts on defaults of a newer version of Runnel");
+  }
+  if (!in.at_end() || format < kFirstFormat || stored_kind >= std::size(kKinds) ||
+      versions.empty()) {
     return fail(ErrorCode::kCorrupt, "the stored definition is damaged; create it again");
   }
   return {};

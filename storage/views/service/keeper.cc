@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "storage/views/service/service.h"
+#include "storage/views/types/zone_rules.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -96,6 +97,7 @@ void Service::note_names(const std::vector<Entry>& changed, const std::vector<st
 
 void Service::publish() {
   auto definitions = definitions_of(entries_);
+  std::vector<std::string> fresh;  // news of time zones
   std::map<std::string, std::string> problems;
   std::set<Task> busy;
   std::set<std::string> unbuilt;
@@ -118,12 +120,37 @@ void Service::publish() {
       }
     }
   }
+  auto notices = zone_notices();
+  for (const auto& [name, notice] : notices) {
+    const MutexLock lock(mutex_);
+    if (!zone_notices_.contains(name)) fresh.push_back("view " + name + ": " + notice);
+  }
+  for (const std::string& text : fresh) log(LogLevel::kWarning, text);
   const MutexLock lock(mutex_);
+  zone_notices_ = std::move(notices);
   definitions_ = std::move(definitions);
   problems_ = std::move(problems);
   busy_ = std::move(busy);
   unbuilt_ = std::move(unbuilt);
   changed_.notify_all();
+}
+
+std::map<std::string, std::string> Service::zone_notices() const {
+  std::map<std::string, std::string> notices;
+  const auto version_of = [](const std::string& rules) { return rules.substr(0, rules.find(' ')); };
+  for (const auto& [number, entry] : entries_) {
+    if (entry.current() == nullptr || entry.bound.empty() || !entry.bound[0].has_state()) continue;
+    const std::string& before = entry.current()->zone_rules;
+    const std::string& zone = entry.bound[0].view->options.time_zone;
+    const std::string now = zone_rules_instead_of(before, zone);
+    if (now.empty()) continue;
+    notices[entry.stored.name] =
+        "it began with the rules of " + zone + " of tzdata " + version_of(before) +
+        ", and this machine has those of " + version_of(now) +
+        ", which differ: windows from before the change and after it may not fit; CREATE OR "
+        "REPLACE computes all by the new rules";
+  }
+  return notices;
 }
 
 std::map<Service::Task, std::vector<RunnerView>> Service::wanted() {

@@ -99,7 +99,7 @@ class Service final : public ViewService {
                                                    const SourcePlan& source, Backfill backfill)
       RUNNEL_REQUIRES(changes_);
   /// Puts a version beside the one that is read, or in its place where it has no state to build.
-  [[nodiscard]] static Status put_version(Entry& entry, StoredVersion version, BoundVersion bound);
+  [[nodiscard]] Status put_version(Entry& entry, StoredVersion version, BoundVersion bound) const;
   /// The statements of the sources and tables among `names`; `changed` is as it will be.
   [[nodiscard]] std::vector<std::string> inputs_of(const std::vector<std::string>& names,
                                                    const Entry* changed) RUNNEL_REQUIRES(changes_);
@@ -167,10 +167,13 @@ class Service final : public ViewService {
     std::map<std::string, std::uint16_t> last;
     std::uint16_t of_others = 0;  ///< the greatest of those that are no longer known by name
   };
+  [[nodiscard]] Status load_gone(std::string_view prefix) RUNNEL_REQUIRES(changes_);
   /// What the changes make of it.
   void note_names(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone,
                   Gone& names, std::vector<StateChange>& writes) const RUNNEL_REQUIRES(changes_);
   void publish() RUNNEL_REQUIRES(changes_);
+  /// What readers have to know of views that began with other rules of their time zones, by name.
+  [[nodiscard]] std::map<std::string, std::string> zone_notices() const RUNNEL_REQUIRES(changes_);
   /// Has the subscribers of views begin anew whose rows are other ones by their new definition,
   /// though no write says which. Behind publish(): who begins anew must find that definition.
   /// False: it could not be written, and they are not to be folded until it is.
@@ -261,7 +264,8 @@ class Service final : public ViewService {
   std::condition_variable_any changed_;  ///< for the keeper, and for wait_built()
   std::shared_ptr<const Definitions> definitions_ RUNNEL_GUARDED_BY(mutex_) =
       std::make_shared<const Definitions>();
-  std::map<std::string, std::string> problems_ RUNNEL_GUARDED_BY(mutex_);  ///< of what replaces
+  std::map<std::string, std::string> problems_ RUNNEL_GUARDED_BY(mutex_);      ///< of what replaces
+  std::map<std::string, std::string> zone_notices_ RUNNEL_GUARDED_BY(mutex_);  ///< by view
   std::set<std::string> unbuilt_ RUNNEL_GUARDED_BY(mutex_);  ///< views of which a version is built
   std::set<Task> busy_ RUNNEL_GUARDED_BY(mutex_);            ///< of views that are read
   std::shared_ptr<StateStore> state_ RUNNEL_GUARDED_BY(mutex_);

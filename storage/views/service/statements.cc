@@ -4,6 +4,7 @@
 #include "storage/views/engine/windows.h"
 #include "storage/views/service/service.h"
 #include "storage/views/sql/nearest.h"
+#include "storage/views/types/zone_rules.h"
 #include "storage/views/worker/dead_letters.h"
 
 namespace runnel::storage::views {
@@ -194,7 +195,7 @@ Result<StoredVersion> Service::make_version(const sql::Query& query, const std::
   return version;
 }
 
-Status Service::put_version(Entry& entry, StoredVersion version, BoundVersion bound) {
+Status Service::put_version(Entry& entry, StoredVersion version, BoundVersion bound) const {
   auto& versions = entry.stored.versions;
   std::uint32_t generation = std::max<std::uint32_t>(version.generation, entry.first_generation);
   for (const StoredVersion& other : versions) {
@@ -207,6 +208,8 @@ Status Service::put_version(Entry& entry, StoredVersion version, BoundVersion bo
   }
   version.generation = static_cast<std::uint16_t>(generation);
   version.lost = false;
+  version.begun = options_.clock->now();
+  version.zone_rules = bound.has_state() ? zone_rules_of(bound.view->options.time_zone) : "";
   version.built = !bound.has_state();
   version.failure.reset();
   entry.stored.paused = false;

@@ -38,14 +38,7 @@ Status Service::start() {
       if (!in.at_end()) return fail(ErrorCode::kCorrupt, "the entry " + key + " is damaged");
       continue;
     }
-    if (key.starts_with(kGonePrefix)) {
-      ByteReader in(as_bytes(value));
-      const auto generation = in.le<std::uint16_t>();
-      if (!in.at_end()) return fail(ErrorCode::kCorrupt, "the entry " + key + " is damaged");
-      const std::string name = key.substr(kGonePrefix.size());
-      (name.empty() ? gone_.of_others : gone_.last[name]) = generation;
-      continue;
-    }
+    if (key.starts_with(kOldGonePrefix)) continue;
     const auto number = definition_number(key);
     if (!number)
       return fail(ErrorCode::kCorrupt, "the entry " + key + " has no name of a definition");
@@ -59,6 +52,9 @@ Status Service::start() {
     }
     entries_.emplace(*number, std::move(entry));
   }
+  for (const std::string_view prefix : {kOldGonePrefix, kGonePrefix}) {
+    RUNNEL_TRY(load_gone(prefix));
+  }
   bind_all(entries_);
   publish();
   bool state_needed = false;
@@ -71,6 +67,19 @@ Status Service::start() {
                               " has failed: " + definition->failure->to_string());
   }
   if (state_needed) open_state();
+  return {};
+}
+
+Status Service::load_gone(std::string_view prefix) {
+  RUNNEL_TRY_ASSIGN(const StateEntries stored, store_.read_state(prefix));
+  for (const auto& [key, value] : stored) {
+    ByteReader in(as_bytes(value));
+    const auto generation = in.le<std::uint16_t>();
+    if (!in.at_end()) return fail(ErrorCode::kCorrupt, "the entry " + key + " is damaged");
+    const std::string name = key.substr(prefix.size());
+    std::uint16_t& last = name.empty() ? gone_.of_others : gone_.last[name];
+    last = std::max(last, generation);
+  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/storage/views/service/first_format.h"
 #include "tests/support/format_page.h"
 
 namespace runnel::storage::views {
@@ -26,6 +27,8 @@ StoredDefinition example() {
   version.start = {{1, 300}};
   version.skipped = 10;
   version.failure = Error(ErrorCode::kOffsetOutOfRange, "gone");
+  version.begun = Timestamp(1'700'000'000'000);
+  version.zone_rules = "2026a 0123456789abcdef";
   made.versions = {version};
   return made;
 }
@@ -40,6 +43,30 @@ TEST(DefinitionEntry, TheWorkedExample) {
   EXPECT_EQ(definition_number("view/0000002a"), 42u);
 }
 
+TEST(DefinitionEntry, TheFirstFormatMeansWhatItMeant) {
+  const StoredVersion version = example().versions[0];
+  const std::string old = as_first_format(example().encode(), version);
+  StoredDefinition read;
+  ASSERT_TRUE(read.decode(old));
+  EXPECT_EQ(read.versions[0].defaults, kDefaultsWithoutMaxAhead);
+  EXPECT_EQ(read.versions[0].begun, Timestamp(0));
+  EXPECT_EQ(read.versions[0].zone_rules, "");
+  EXPECT_EQ(read.versions[0].failure->message(), "gone");
+  std::string newer = example().encode();
+  newer[newer.size() - version.zone_rules.size() - 10] = kNewestDefaults + 1;
+  StoredDefinition known;
+  EXPECT_EQ(known.decode(newer).error().code(), ErrorCode::kFormatTooNew);
+}
+
+/// Versions before this one read everything below "view/", and `built` as yes or no.
+TEST(DefinitionEntry, WhatOlderVersionsWouldMisreadTheyRefuse) {
+  EXPECT_FALSE(kGonePrefix.starts_with(kDefinitionPrefix));
+  StoredDefinition lost = example();
+  lost.versions[0].built = false;
+  lost.versions[0].lost = true;
+  EXPECT_GT(lost.encode()[0], 1) << "a format that they say is newer";
+}
+
 TEST(DefinitionEntry, WhatIsNoEntryIsSaidToBeNone) {
   const std::string good = example().encode();
   for (std::size_t cut = 0; cut < good.size(); ++cut) {
@@ -49,7 +76,7 @@ TEST(DefinitionEntry, WhatIsNoEntryIsSaidToBeNone) {
   StoredDefinition read;
   EXPECT_FALSE(read.decode(good + "x"));
   std::string newer = good;
-  newer[0] = 2;
+  newer[0] = 3;
   StoredDefinition known;
   const Status refused = known.decode(newer);
   ASSERT_FALSE(refused);

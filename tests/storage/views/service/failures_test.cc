@@ -167,7 +167,7 @@ TEST_F(ViewFailuresTest, ADefinitionOfAnotherVersionIsNotLost) {
     ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
   };
   std::string newer = before[0].second;
-  newer[0] = 2;
+  newer[0] = 3;
   put(newer);
   open_service();
   EXPECT_EQ(status("totals").state, ViewState::kFailed);
