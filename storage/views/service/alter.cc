@@ -1,6 +1,8 @@
 // ALTER: options, PAUSE and RESUME.
 #include <algorithm>
+#include <future>
 
+#include "storage/stats.h"
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/service/service.h"
 #include "storage/views/worker/dead_letters.h"
@@ -23,15 +25,65 @@ Effect effect_of(const std::string& option, const ViewPlan& plan) {
   return Effect::kEverything;
 }
 
+std::int64_t begin_of(const StoredVersion& version, PartitionIndex partition) {
+  const auto found = version.start.find(static_cast<std::uint32_t>(partition.value()));
+  return found == version.start.end() ? 0 : found->second;
+}
+
+/// Of a look at where batches lie: few looks, and no large answer.
+constexpr std::uint32_t kProbeBytes = 256u << 20;
+
 }  // namespace
 
-std::optional<std::string> Service::missing(const TopicInfo& topic, const StoredVersion& version) {
+std::optional<std::string> Service::missing(const TopicInfo& topic,
+                                            const StoredVersion& version) const {
   for (const PartitionInfo& partition : topic.partitions) {
-    const auto found = version.start.find(static_cast<std::uint32_t>(partition.index.value()));
-    const std::int64_t start = found == version.start.end() ? 0 : found->second;
+    const std::int64_t start = begin_of(version, partition.index);
     if (start < partition.log_start.value()) {
       return "partition " + std::to_string(partition.index.value()) + " begins at offset " +
              std::to_string(partition.log_start.value());
+    }
+    auto why = damaged(topic, partition.index, Offset(start));
+    if (why) return why;
+  }
+  return erased(topic, version);
+}
+
+std::optional<std::string> Service::damaged(const TopicInfo& topic, PartitionIndex partition,
+                                            Offset from) const {
+  if (store_.stats().lost_ranges == 0) return std::nullopt;
+  const auto ref = store_.partition(topic.name, partition);
+  if (!ref) return std::nullopt;
+  const Offset end = store_.partition_info(*ref).high_watermark;
+  while (from < end) {
+    FetchRequest request;
+    request.items.push_back({*ref, from, kProbeBytes});
+    request.max_bytes = kProbeBytes;
+    // Where batches lie is asked, not their bytes: the index knows what is lost.
+    std::promise<FetchedPartition> promise;
+    store_.fetch(std::move(request),
+                 [&](FetchResult result) { promise.set_value(std::move(result[0])); });
+    const FetchedPartition found = promise.get_future().get();
+    if (found.error) {
+      return "partition " + std::to_string(partition.value()) + ": " + found.error->message();
+    }
+    if (found.next <= from) break;
+    from = found.next;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Service::erased(const TopicInfo& topic,
+                                           const StoredVersion& version) const {
+  for (const Erasure& brief : store_.erasures()) {
+    if (brief.topic != topic.name || brief.requested < topic.created) continue;
+    const bool ended = brief.removed != kNoTimestamp;
+    if (ended && brief.removed < version.begun) continue;  // it never had them
+    const auto receipt = store_.erasure(brief.id);
+    for (const Erasure::Part& part : receipt ? receipt->parts : brief.parts) {
+      if (ended && part.records == 0) continue;
+      if (receipt && part.end.value() <= begin_of(version, part.index)) continue;
+      return "records were erased from it by their key, erasure " + brief.id;
     }
   }
   return std::nullopt;
@@ -226,7 +278,11 @@ Result<Answer> Service::resume(Entry entry) {
     // Damaged state is computed anew, if the log still has what it was computed from.
     StoredVersion version = entry.stored.versions.back();
     RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(entry.bound.back().view->source.topic));
-    if (!missing(topic, version)) {
+    if (const auto gone = missing(topic, version)) {
+      answer.notices.push_back("it goes on with the state it has, for the log of " + topic.name +
+                               " no longer has all that is in it (" + *gone +
+                               "); CREATE OR REPLACE builds it of what is there");
+    } else {
       BoundVersion bound = entry.bound.back();
       entry.stored.versions.front().built = false;  // not kept beside
       RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));

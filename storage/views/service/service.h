@@ -119,9 +119,15 @@ class Service final : public ViewService {
   /// A view's changelog topic is there, and nobody else's.
   [[nodiscard]] Status prepare_changelog(const sql::CreateView& statement, const ViewPlan& plan,
                                          const Entry* replaced) RUNNEL_REQUIRES(changes_);
-  /// Where records went that were there when the version began; nullopt: all are there.
-  [[nodiscard]] static std::optional<std::string> missing(const TopicInfo& topic,
-                                                          const StoredVersion& version);
+  /// Where records went that were there when the version began: removed from the log's start, lost
+  /// to damage, erased by their keys. nullopt: all are there.
+  [[nodiscard]] std::optional<std::string> missing(const TopicInfo& topic,
+                                                   const StoredVersion& version) const;
+  [[nodiscard]] std::optional<std::string> erased(const TopicInfo& topic,
+                                                  const StoredVersion& version) const;
+  /// What a repair took out of a partition, from `from` on.
+  [[nodiscard]] std::optional<std::string> damaged(const TopicInfo& topic, PartitionIndex partition,
+                                                   Offset from) const;
   /// Why the topic may lack records that were read; nullopt: it is not compacted.
   [[nodiscard]] std::optional<std::string> compacted(const TopicInfo& topic) const;
   /// Whose dead letters in the topic are those of `version` as well: a generation of the same

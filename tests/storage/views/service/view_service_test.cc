@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "storage/index/rocksdb_state_store.h"
+#include "storage/repair.h"
 #include "storage/views/service/definition_entry.h"
 #include "tests/storage/views/service/first_format.h"
 #include "tests/storage/views/service/service_fixture.h"
@@ -452,6 +453,70 @@ TEST_F(ViewServiceTest, NoGenerationIsGivenTwiceToAName) {
   EXPECT_EQ(generation("totals"), 4);
   run("CREATE MATERIALIZED VIEW other AS SELECT COUNT(*) FROM donations");
   EXPECT_EQ(generation("other"), 1);
+}
+
+TEST_F(ViewServiceTest, WhatWasErasedOrLostIsNotForgottenByAnAlteration) {
+  create_source();
+  protocol::BatchBuilder builder;
+  builder.add({clock.now(), "ann", donation("sea", 1), {}});
+  builder.add({clock.now(), "bob", donation("sea", 2), {}});
+  ASSERT_TRUE(append("donations", *builder.finish()).result);
+  const std::string view =
+      "MATERIALIZED VIEW a AS SELECT campaign, COUNT(*) AS n, MAX(at) AS last "
+      "FROM donations GROUP BY campaign";
+  const auto generation = [&] { return service->snapshot().definitions->find("a")->id.generation; };
+  run("CREATE " + view);
+  catch_up();
+  clock.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(store->erase_key("e1", "donations", "ann"));
+  const auto expect_kept = [&] {
+    const Answer kept = run("ALTER MATERIALIZED VIEW a SET (max_groups = '30')");
+    EXPECT_NE(kept.notices.at(0).find("from now on"), std::string::npos) << kept.notices.at(0);
+    EXPECT_NE(kept.notices.at(0).find("erasure e1"), std::string::npos) << kept.notices.at(0);
+    EXPECT_EQ(generation(), 1);
+    EXPECT_NE(refused("ALTER MATERIALIZED VIEW a SET (time_zone = 'Europe/Paris')")
+                  .find("no longer has all"),
+              std::string::npos);
+  };
+  expect_kept();  // it goes on
+  for (int i = 0; i < 20 && store->erasure("e1")->removed == kNoTimestamp; ++i) {
+    clock.advance(std::chrono::seconds(10));
+    ASSERT_TRUE(store->run_maintenance());
+  }
+  ASSERT_NE(store->erasure("e1")->removed, kNoTimestamp);
+  expect_kept();
+  EXPECT_EQ(rows("a").size(), 1u);
+  restart();
+  expect_kept();
+  // One that never had them misses nothing.
+  clock.advance(std::chrono::seconds(1));
+  run("CREATE OR REPLACE " + view);
+  wait_until([&] { return generation() == 2; });
+  run("ALTER MATERIALIZED VIEW a SET (max_groups = '40')");
+  wait_until([&] { return generation() == 3; });
+}
+
+TEST_F(ViewServiceTest, ARangeThatARepairTookOutIsMissed) {
+  create_totals();
+  for (int i = 0; i < 3; ++i) give({donation("sea", i) + std::string(5000, ' ')});
+  catch_up();
+  std::uint64_t inside = 0;
+  store->fetch({{{ref("donations"), Offset(1), 1}}},
+               [&](FetchResult result) { inside = result[0].slices.at(0).position + 1000; });
+  service.reset();
+  ASSERT_TRUE(store->close());
+  store.reset();
+  ASSERT_TRUE(fs.flip_bit("data/segments/0000000001.wal", inside));
+  RepairOptions repair;
+  repair.clock = &clock;
+  const auto report = repair_directory("data", fs, repair);
+  ASSERT_TRUE(report) << report.error().to_string();
+  open();
+  open_service();
+  ASSERT_GT(store->stats().lost_ranges, 0u);
+  const Answer kept = run("ALTER MATERIALIZED VIEW totals SET (max_groups = '30')");
+  EXPECT_NE(kept.notices.at(0).find("are lost"), std::string::npos) << kept.notices.at(0);
+  EXPECT_EQ(rows("totals"), Rows{"sea | 3 | 0.03"}) << "what the log no longer has is not given up";
 }
 
 /// Has a stored definition of one version read otherwise, while nobody has it open.
