@@ -1,10 +1,11 @@
 // How far a view has read a partition, and what became of the records. In the same write as the
 // state: after any crash the state is what records [first, next) make of nothing.
 //
-//   cursor  format u8 = 1, next offset i64, greatest event time i64 (the least number: none),
-//   groups u64,
+//   cursor  format u8 = 1, or 2 where a greatest timestamp is known, next offset i64, greatest
+//   event time i64 (the least number: none), groups u64,
 //           records u64, applied u64, filtered u64, late u64, errors u64, late updates u64,
-//           late windows u64, overflows u64; little-endian
+//           late windows u64, overflows u64; in format 2: greatest timestamp of records i64 (ms);
+//           little-endian
 #pragma once
 
 #include <array>
@@ -52,24 +53,35 @@ struct Cursor {
   std::int64_t max_time = kNoTime;  ///< of events, microseconds
   std::uint64_t groups = 0;         ///< that the partition has state of
   Counters counters;
+  /// Of the records that were read, in milliseconds; below 0: none had one, or nobody asks.
+  std::int64_t max_stamp = -1;
   friend bool operator==(const Cursor&, const Cursor&) = default;
 
   void encode(ByteWriter& out) const {
-    out.le(std::uint8_t{1}).le(next).le(max_time).le(groups);
+    const bool stamped = max_stamp >= 0;
+    out.le(std::uint8_t{stamped ? kWithStamp : kWithoutStamp}).le(next).le(max_time).le(groups);
     for (std::uint64_t Counters::*field : Counters::fields()) out.le(counters.*field);
+    if (stamped) out.le(max_stamp);
   }
   /// False: not such bytes.
   [[nodiscard]] bool decode(Bytes bytes) {
     ByteReader in(bytes);
-    if (in.le<std::uint8_t>() != 1) return false;
+    const auto format = in.le<std::uint8_t>();
+    if (format != kWithoutStamp && format != kWithStamp) return false;
     next = in.le<std::int64_t>();
     max_time = in.le<std::int64_t>();
     groups = in.le<std::uint64_t>();
     for (std::uint64_t Counters::*field : Counters::fields()) {
       counters.*field = in.le<std::uint64_t>();
     }
+    max_stamp = format == kWithStamp ? in.le<std::int64_t>() : -1;
     return in.at_end();
   }
+
+ private:
+  /// Stored: never renumbered.
+  static constexpr std::uint8_t kWithoutStamp = 1;
+  static constexpr std::uint8_t kWithStamp = 2;
 };
 
 }  // namespace runnel::storage::views

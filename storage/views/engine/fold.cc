@@ -4,6 +4,7 @@
 
 #include "protocol/base/assert.h"
 #include "storage/views/engine/key_encoding.h"
+#include "storage/views/plan/max_ahead.h"
 #include "storage/views/types/time_text.h"
 
 namespace runnel::storage::views {
@@ -139,10 +140,13 @@ bool ViewFold::leaves_out(Partition& partition, std::int64_t end) {
   return true;
 }
 
-bool ViewFold::is_too_far_ahead(const FoldRow& row) const noexcept {
-  if (!plan_.source.watermark || row.event_time == kNoTime || row.timestamp < 0) return false;
+bool ViewFold::is_too_far_ahead(Cursor& cursor, const FoldRow& row) const noexcept {
+  if (!plan_.source.watermark || plan_.options.max_ahead_micros == kNoMaxAhead) return false;
+  cursor.max_stamp = std::max(cursor.max_stamp, row.timestamp);
+  const std::int64_t stamp = row.timestamp < 0 ? cursor.max_stamp : row.timestamp;
+  if (row.event_time == kNoTime || stamp < 0) return false;
   std::int64_t latest = 0;  // above what fits, no time is too far ahead
-  return !__builtin_mul_overflow(row.timestamp, kMicrosPerMilli, &latest) &&
+  return !__builtin_mul_overflow(stamp, kMicrosPerMilli, &latest) &&
          !__builtin_add_overflow(latest, plan_.options.max_ahead_micros, &latest) &&
          row.event_time > latest;
 }
@@ -163,7 +167,7 @@ Status ViewFold::add(std::uint32_t number, const FoldRow& row) {
     refuse(*partition, row, row.error);
     return {};
   }
-  if (is_too_far_ahead(row)) {
+  if (is_too_far_ahead(cursor, row)) {
     FoldRow refused = row;
     refused.path = plan_.source.columns[plan_.source.watermark->column].path_text;
     refuse(*partition, refused, RowError::kTooFarAhead);

@@ -48,7 +48,7 @@ struct FoldRow {
   std::int64_t event_time = kNoTime;  ///< microseconds; kNoTime: NULL
   std::span<Value> values;            ///< ViewPlan::row_slots(); the window's slots are overwritten
   // Of the record, for a dead letter.
-  std::int64_t timestamp = -1;  ///< milliseconds; below 0: none, and `event_time` moves no time on
+  std::int64_t timestamp = -1;  ///< milliseconds; below 0: none
   std::optional<std::string_view> key{};
   std::string_view raw{};  ///< its value
 };
@@ -130,8 +130,9 @@ class ViewFold {
   // What is late.
   [[nodiscard]] std::int64_t watermark_of(const Partition& partition) const noexcept;
   [[nodiscard]] std::int64_t horizon_of(const Partition& partition) const noexcept;
-  /// By the record's own timestamp and no clock: it is the same whenever the record is folded.
-  [[nodiscard]] bool is_too_far_ahead(const FoldRow& row) const noexcept;
+  /// By the record's own timestamp, or where it has none by the greatest before it in the
+  /// partition, and no clock: it is the same whenever the record is folded.
+  [[nodiscard]] bool is_too_far_ahead(Cursor& cursor, const FoldRow& row) const noexcept;
   /// True: it is left out, or, counted, updated all the same.
   [[nodiscard]] bool leaves_out(Partition& partition, std::int64_t end);
 

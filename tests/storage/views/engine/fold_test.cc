@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/views/plan/max_ahead.h"
 #include "tests/storage/views/engine/fold_fixture.h"
 
 namespace runnel::storage::views {
@@ -271,6 +272,31 @@ TEST(Fold, ATimeFarAheadOfItsRecordIsAnErrorAndMovesNothing) {
   const std::string letter = partition_key(kView, Space::kDeadLetters, 0);
   EXPECT_NE(store.entries.lower_bound(letter)->second.find("too_far_ahead"), std::string::npos);
   EXPECT_NE(store.entries.lower_bound(letter)->second.find("$.at"), std::string::npos);
+}
+
+TEST(Fold, ARecordWithoutATimestampIsHeldToTheGreatestBeforeIt) {
+  ViewPlan plan = totals_view(window(WindowKind::kTumble, hours(1)));
+  plan.source.watermark = {kTime, 0};
+  plan.options.retention_micros = kDay;
+  plan.options.max_ahead_micros = kHour;
+  Donation far = gift(1, "sea", 2, 7000 * 365 * kDay);
+  far.stamp = -1;
+  Donation near = gift(2, "sea", 4, kHour);
+  near.stamp = -1;
+  const std::vector<Donation> gifts{gift(0, "sea", 1, 0), far, near};
+  MemoryStore at_once;
+  fold_all(plan, at_once, gifts);
+  EXPECT_EQ(rows_of(plan, at_once).size(), 2u);
+  EXPECT_EQ(totals_of(plan, at_once).errors, 1u);
+  MemoryStore one_by_one;
+  for (const Donation& one : gifts) fold_all(plan, one_by_one, {one});
+  EXPECT_EQ(one_by_one.of_the_log(), at_once.of_the_log()) << "wherever it is restarted";
+  // Of a view without the bound nobody asks, and its cursor is of the first format.
+  plan.options.max_ahead_micros = kNoMaxAhead;
+  MemoryStore unbound;
+  fold_all(plan, unbound, gifts);
+  EXPECT_EQ(totals_of(plan, unbound).errors, 0u);
+  EXPECT_EQ(open_fold(plan, unbound)->cursor(0)->max_stamp, -1);
 }
 
 TEST(Fold, RecordsWithoutTimestampsAreFoundAgainAfterARestart) {
