@@ -63,7 +63,7 @@ bool all_cached(int fd, std::uint64_t position, std::uint64_t length) {
 }
 
 /// So long after something of a file was waited for, pages may still be on their way.
-constexpr std::chrono::seconds kReadsEnd{1};
+constexpr std::chrono::seconds kReadsEnd{5};
 
 std::int64_t now_ns() {
   timespec now{};

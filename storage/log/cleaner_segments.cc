@@ -154,7 +154,9 @@ class Pile {
   /// Moves the entry as a part of the run before it if it follows it.
   Status add(const PartitionRef& partition, const IndexEntry& entry) {
     RUNNEL_TRY_ASSIGN(const auto file, reader_.file_of(entry));
-    RUNNEL_TRY_ASSIGN(const Buffer batches, read_entry(entry, *file));
+    const auto read = read_entry(entry, *file);
+    reader_.note_damage(entry, read);
+    RUNNEL_TRY_ASSIGN(const Buffer batches, read);
     read_bytes_ += entry.bytes;
     const bool follows = run_ && partition == partition_ && run_->end() == entry.base;
     if (!follows) {

@@ -100,7 +100,9 @@ Result<Buffer> Compaction::read(const IndexEntry& entry) {
   if (entry.bytes == 0) return Buffer();
   RUNNEL_TRY_ASSIGN(const auto file, environment_.reader.file_of(entry));
   stats_.read_bytes += entry.bytes;
-  return read_entry(entry, *file);
+  auto batches = read_entry(entry, *file);
+  environment_.reader.note_damage(entry, batches);
+  return batches;
 }
 
 Status Compaction::load_aborted(const Entries& entries) {

@@ -6,23 +6,25 @@
 
 namespace runnel::storage {
 
-std::optional<Offset> ReadAhead::given(PartitionId partition, Offset next, bool waited) {
+std::optional<Offset> ReadAhead::given(PartitionId partition, Offset next, bool waited, Time now) {
   MutexLock lock(mutex_);
+  forget_left_ones(now);
   const auto known = runs_.find(partition);
   if (known == runs_.end()) {
     if (!waited || !make_room()) return std::nullopt;
-    runs_.emplace(partition, Run{next, next});
+    runs_.emplace(partition, Run{next, next, now});
     runs_known_ = runs_.size();
     return next;
   }
   Run& run = known->second;
+  run.used = now;
   if (run.reading) return std::nullopt;
   if (next > run.newest && next <= run.until) {
     run.reading = true;
     return run.until;
   }
   if (!waited) return std::nullopt;
-  run = Run{next, next};  // elsewhere, or faster than what was read for it
+  run = Run{next, next, now};  // elsewhere, or faster than what was read for it
   return next;
 }
 
@@ -40,6 +42,15 @@ void ReadAhead::finished(PartitionId partition, Offset from, Offset until, bool 
   run.reading = false;
   run.newest = from;
   run.until = until;
+}
+
+void ReadAhead::forget_left_ones(Time now) {
+  if (now - looked_ < kRunEnds) return;
+  looked_ = now;
+  std::erase_if(runs_, [&](const auto& run) {
+    return !run.second.reading && now - run.second.used >= kRunEnds;
+  });
+  runs_known_ = runs_.size();
 }
 
 bool ReadAhead::make_room() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
@@ -18,10 +19,14 @@ namespace runnel::storage {
 /// A run is read in chunks: while its reader is given the newest one, the next is read.
 class ReadAhead {
  public:
+  using Time = std::chrono::steady_clock::time_point;
+  /// A run whose reader took nothing for so long is forgotten.
+  static constexpr std::chrono::seconds kRunEnds{60};
+
   /// A reader of the partition was given everything before `next`; `waited`: for the disk or for a
   /// checksum. Where to read from now, if that is due: finished() has to follow.
-  [[nodiscard]] std::optional<Offset> given(PartitionId partition, Offset next, bool waited)
-      RUNNEL_EXCLUDES(mutex_);
+  [[nodiscard]] std::optional<Offset> given(PartitionId partition, Offset next, bool waited,
+                                            Time now) RUNNEL_EXCLUDES(mutex_);
   /// The chunk that began at `from` reaches up to `until` (`from` itself: nothing is left, or it
   /// could not be read). `waited` as above, of the chunk.
   void finished(PartitionId partition, Offset from, Offset until, bool waited)
@@ -33,6 +38,7 @@ class ReadAhead {
   struct Run {
     Offset newest;  ///< where the newest chunk that was read begins
     Offset until;   ///< where it ends
+    Time used;      ///< when its reader was last given something
     bool reading = true;
     int in_memory = 0;  ///< chunks in a row that were there already
   };
@@ -44,9 +50,11 @@ class ReadAhead {
   static constexpr int kMaxInMemory = 4;
 
   [[nodiscard]] bool make_room() RUNNEL_REQUIRES(mutex_);
+  void forget_left_ones(Time now) RUNNEL_REQUIRES(mutex_);
 
   std::atomic<std::size_t> runs_known_{0};
   mutable Mutex mutex_;
+  Time looked_ RUNNEL_GUARDED_BY(mutex_);  ///< when runs were last forgotten
   std::unordered_map<PartitionId, Run> runs_ RUNNEL_GUARDED_BY(mutex_);
 };
 

@@ -8,9 +8,6 @@
 namespace runnel::storage {
 namespace {
 
-/// Of a piece that is checked, as much is read at a time; more for a larger batch.
-constexpr std::size_t kCheckWindow = 256u << 10;
-
 /// The size of the batch at the front of `bytes`, if it is sound and begins at `base`.
 Result<std::size_t> check_batch(Bytes bytes, Offset base) {
   auto size = protocol::validate_batch(bytes, protocol::Depth::kCrc);
@@ -152,9 +149,11 @@ bool Reader::plan_entry(const IndexEntry& entry, const FetchItem& item, Offset e
               .last = entry.last,
               .entry = entry};
   Offset next = entry.last + 1;
+  // Asked before anything of it is read: then all of it would look as if it had been there.
+  piece.cached = (*file)->resident(entry.position.offset, entry.bytes);
   const bool whole = entry.base >= out.next && entry.last < end && entry.bytes <= left;
   if (!whole) {
-    if (!blocking && !(*file)->resident(entry.position.offset, entry.bytes)) {
+    if (!blocking && !piece.cached) {
       answer.may_block = true;  // finding the batch would wait for the disk: plan in the pool
       return false;
     }
@@ -171,7 +170,6 @@ bool Reader::plan_entry(const IndexEntry& entry, const FetchItem& item, Offset e
   out.bytes += piece.slice.length;
   out.next = std::min(next, end);
   piece.last = Offset(next.value() - 1);
-  piece.cached = (*file)->resident(piece.slice.position, piece.slice.length);
   piece.checked = verified_.covers(piece.position, piece.slice.length);
   if (!piece.cached) answer.cold_bytes += piece.slice.length;
   if (!piece.sound()) answer.may_block = true;
@@ -253,37 +251,33 @@ Result<std::size_t> Reader::verify_piece(const Piece& piece, std::vector<std::by
     if (status) next = piece.last + 1;
     return status ? piece.slice.length : 0;
   }
-  // In windows that fit a core's cache: the check costs half of what it does over the whole piece.
-  std::uint64_t good = 0;
-  std::size_t window = kCheckWindow;
-  while (good < piece.slice.length) {
-    window = std::min<std::uint64_t>(window, piece.slice.length - good);
-    if (bytes.size() < window) bytes.resize(window);
-    const auto read = MutableBytes(bytes).first(window);
-    RUNNEL_TRY(piece.slice.file->read_exactly(piece.slice.position + good, read));
-    Bytes rest = read;
-    while (!rest.empty()) {
-      // A batch that the window cuts off is read again from its beginning; one that it can't hold
-      // makes it larger.
-      const bool last = good + rest.size() == piece.slice.length;
-      const std::size_t needed = rest.size() < protocol::kBatchHeaderBytes
-                                     ? protocol::kBatchHeaderBytes
-                                     : protocol::BatchView(rest).total_bytes();
-      if (needed > rest.size() && !last) {
-        if (rest.size() == window) window = needed;
-        break;
-      }
-      const auto size = check_batch(rest, next);
-      if (!size) {
-        status = fail(size.error());
-        return good;
-      }
-      next = protocol::BatchView(rest).last_offset() + 1;
-      good += *size;
-      rest = rest.subspan(*size);
+  bytes.resize(piece.slice.length);
+  RUNNEL_TRY(piece.slice.file->read_exactly(piece.slice.position, bytes));
+  std::size_t good = 0;
+  while (good < bytes.size()) {
+    const auto size = check_batch(Bytes(bytes).subspan(good), next);
+    if (!size) {
+      status = fail(size.error());
+      break;
     }
+    next = protocol::BatchView(Bytes(bytes).subspan(good)).last_offset() + 1;
+    good += *size;
   }
   return good;
+}
+
+void Reader::distrust_from(const std::vector<Piece>& pieces, std::size_t k, std::size_t good) {
+  // All of it is in memory now, or on its way: that must not make it look sound to the next reader.
+  const Piece& first = pieces[k];
+  const std::uint64_t begin = is_data_segment(first.position.segment)
+                                  ? 0
+                                  : first.position.offset + good - first.entry.position.offset;
+  verified_.distrust(
+      {first.position.segment, static_cast<std::uint32_t>(first.entry.position.offset + begin)},
+      first.entry.bytes - begin);
+  for (std::size_t i = k + 1; i < pieces.size(); ++i) {
+    if (!pieces[i].cached) verified_.distrust(pieces[i].entry.position, pieces[i].entry.bytes);
+  }
 }
 
 void Reader::verify(Answer& answer) {
@@ -311,13 +305,7 @@ void Reader::verify(Answer& answer) {
         verified_.add(piece.position, good);
       }
       if (status) continue;
-      // Its pages are in memory now, which must not make them look sound to the next reader.
-      if (is_data_segment(piece.position.segment)) {
-        verified_.distrust(piece.entry.position, piece.entry.bytes);
-      } else {
-        const std::uint64_t at = piece.position.offset + good;  // to where can't be known
-        verified_.distrust({piece.position.segment, static_cast<std::uint32_t>(at)}, 1);
-      }
+      distrust_from(pieces, k, good);
       // Serve what is whole before the damage; the damaged batch answers for itself alone.
       out.next = expected;
       piece.slice.length = good;

@@ -81,6 +81,12 @@ class Reader {
   /// The segment with the entry's batches. kCorrupt, naming it, if it is missing.
   [[nodiscard]] Result<std::shared_ptr<const File>> file_of(const IndexEntry& entry) const;
   [[nodiscard]] VerifiedRanges& verified() noexcept { return verified_; }
+  /// For others who read and check entries: damage that they find brought it into memory, which
+  /// must not make it look sound to the next fetch.
+  void note_damage(const IndexEntry& entry, const Result<Buffer>& read) {
+    if (read || read.error().code() != ErrorCode::kCorrupt) return;
+    verified_.distrust(entry.position, entry.bytes);
+  }
 
   [[nodiscard]] std::uint64_t fetches() const noexcept { return fetches_; }
   [[nodiscard]] std::uint64_t fetched_bytes() const noexcept { return fetched_bytes_; }
@@ -138,6 +144,8 @@ class Reader {
   /// Checks a piece; gives how many of its bytes are sound, and in `next` the offset behind them.
   [[nodiscard]] Result<std::size_t> verify_piece(const Piece& piece, std::vector<std::byte>& bytes,
                                                  Offset& next, Status& status) const;
+  /// What follows the sound bytes of piece `k` has to be checked by whoever reads it next, too.
+  void distrust_from(const std::vector<Piece>& pieces, std::size_t k, std::size_t good);
   /// True if aborted records may be in an answer whose list of aborted transactions is newer.
   [[nodiscard]] static bool moved_since(const FetchRequest& request, const Answer& answer);
   void answer_blocking(const FetchRequest& request, const FetchCallback& done);
@@ -197,6 +205,7 @@ class Reader {
   std::deque<std::function<void()>> jobs_ RUNNEL_GUARDED_BY(mutex_);
   /// Chunks to read ahead: behind those for whom somebody waits.
   std::deque<std::pair<PartitionRef, Offset>> chunks_ RUNNEL_GUARDED_BY(mutex_);
+  bool chunk_running_ RUNNEL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> pool_ RUNNEL_GUARDED_BY(mutex_);  ///< started by the first job
   /// To be woken: those with few partitions do not wait for those with many.
   std::deque<WaiterRef> small_wakes_ RUNNEL_GUARDED_BY(mutex_);

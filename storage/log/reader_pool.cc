@@ -22,7 +22,7 @@ void Reader::go_ahead(const FetchRequest& request, const Answer& answer) {
         std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return !p.sound(); });
     if (!waited && ahead_.idle()) continue;
     const PartitionRef& partition = request.items[i].partition;
-    const auto from = ahead_.given(partition->id(), out.next, waited);
+    const auto from = ahead_.given(partition->id(), out.next, waited, Clock::now());
     if (!from) continue;
     MutexLock lock(mutex_);
     if (closed_) return;
@@ -64,22 +64,30 @@ void Reader::in_pool(std::function<void()> job) {
 }
 
 void Reader::run_pool() {
+  MutexLock lock(mutex_);
   while (true) {
-    std::function<void()> job;
-    {
-      MutexLock lock(mutex_);
-      while (jobs_.empty() && chunks_.empty() && !closed_) jobs_changed_.wait(lock);
-      if (!jobs_.empty()) {
-        job = std::move(jobs_.front());
-        jobs_.pop_front();
-      } else if (!closed_) {
-        job = [this, chunk = std::move(chunks_.front())] { read_chunk(chunk.first, chunk.second); };
-        chunks_.pop_front();
-      } else {
-        return;
-      }
+    // One thread at a time reads ahead: the others are there for those who wait.
+    const auto may_read_ahead = [this]() RUNNEL_REQUIRES(mutex_) {
+      return !chunks_.empty() && !chunk_running_ && !closed_;
+    };
+    while (jobs_.empty() && !may_read_ahead() && !closed_) jobs_changed_.wait(lock);
+    if (!jobs_.empty()) {
+      const std::function<void()> job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job();
+      lock.lock();
+    } else if (may_read_ahead()) {
+      const auto [partition, from] = std::move(chunks_.front());
+      chunks_.pop_front();
+      chunk_running_ = true;
+      lock.unlock();
+      read_chunk(partition, from);
+      lock.lock();
+      chunk_running_ = false;
+    } else {
+      return;
     }
-    job();
   }
 }
 

@@ -85,7 +85,10 @@ class DataSegments {
     return current_ && number == current_number_;
   }
   /// write() begins a new segment next time.
-  void leave_current() noexcept { current_.reset(); }
+  void leave_current() noexcept {
+    current_.reset();
+    dirty_ = false;  // or a sync for the next one would find none
+  }
   /// Deletes it; who holds its file goes on reading it. Where that fails it stays known.
   [[nodiscard]] Status remove(std::uint32_t number);
 

@@ -106,6 +106,17 @@ TEST_F(DataSegmentsTest, AfterAFailedWriteAnotherSegmentIsTaken) {
   EXPECT_EQ(data->segments().size(), 2U);
 }
 
+TEST_F(DataSegmentsTest, WhatWasNeverSyncedIsLeftAndAnotherSegmentTaken) {
+  const Position first = write("what nobody committed");
+  data->leave_current();
+  ASSERT_TRUE(data->remove(first.segment));
+  const Position second = write("what is next");
+  EXPECT_NE(second.segment, first.segment);
+  EXPECT_TRUE(data->sync());
+  data->leave_current();
+  EXPECT_TRUE(data->sync()) << "nothing is left to be synced";
+}
+
 TEST_F(DataSegmentsTest, ARemovedSegmentIsReadableForWhoHoldsIt) {
   const Position at = write("held");
   const auto file = data->file(at.segment);
