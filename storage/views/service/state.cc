@@ -189,6 +189,8 @@ Status Service::begin_anew(Entry& entry, const std::string& why, StateEntries& p
   const ViewId before{entry.stored.number, version.generation};
   const ViewId sender = sender_of(entry, version).value_or(before);
   versions.front().built = false;  // none is kept beside
+  // What it had read is asked below, and by when: as of now, nothing would be missing.
+  const StoredVersion was = version;
   RUNNEL_TRY(put_version(entry, std::move(version), std::move(bound)));
   entry.stored.paused = paused;
   StoredVersion& now = versions.back();
@@ -197,7 +199,7 @@ Status Service::begin_anew(Entry& entry, const std::string& why, StateEntries& p
   now.failure = std::move(failure);
   const auto name = store_.topic_name(now.topic);
   const auto topic = name ? store_.describe_topic(*name) : Result<TopicInfo>(fail(name.error()));
-  const auto gone = topic ? missing(*topic, now) : std::nullopt;
+  const auto gone = topic ? missing(*topic, was) : std::nullopt;
   if (gone && !now.failure) {
     now.failure = Error(ErrorCode::kOffsetOutOfRange,
                         "view " + entry.stored.name + ": " + why + ", and the log of " + *name +

@@ -173,6 +173,45 @@ TEST_F(LostStateTest, WhatTheLogNoLongerHasIsNotPassedOver) {
   EXPECT_NE(answer.notices[0].find(words), std::string::npos) << answer.notices[0];
 }
 
+TEST_F(LostStateTest, WhatWasErasedIsNotPassedOverEither) {
+  create_source();
+  run("CREATE MATERIALIZED VIEW totals AS SELECT campaign, COUNT(*) AS n FROM donations GROUP BY "
+      "campaign");
+  protocol::BatchBuilder builder;
+  builder.add({clock.now(), "ann", donation("sea", 1), {}});
+  builder.add({clock.now(), "bob", donation("sea", 2), {}});
+  ASSERT_TRUE(append("donations", *builder.finish()).result);
+  catch_up();
+  clock.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(store->erase_key("e1", "donations", "ann"));
+  for (int i = 0; i < 20 && store->erasure("e1")->removed == kNoTimestamp; ++i) {
+    clock.advance(std::chrono::seconds(10));
+    ASSERT_TRUE(store->run_maintenance());
+  }
+  ASSERT_NE(store->erasure("e1")->removed, kNoTimestamp);
+  const auto lose = [&] {
+    clock.advance(std::chrono::seconds(10));
+    service.reset();
+    remove_state();
+    open_service();
+  };
+  const auto expect_failed = [&] {
+    EXPECT_EQ(status("totals").state, ViewState::kFailed);
+    EXPECT_NE(status("totals").problem.find("by their key, erasure e1"), std::string::npos)
+        << status("totals").problem;
+  };
+  lose();
+  expect_failed();
+  lose();
+  expect_failed();  // until its owner knows
+  run("ALTER MATERIALIZED VIEW totals RESUME");
+  catch_up("totals");
+  EXPECT_EQ(rows("totals"), Rows{"sea | 1"});
+  lose();
+  catch_up("totals");
+  EXPECT_EQ(rows("totals"), Rows{"sea | 1"}) << "it no longer had them";
+}
+
 TEST_F(LostStateTest, StateThatIsAheadOfTheLogIsNotOfIt) {
   fill();
   const ViewId id = totals()->id;
