@@ -109,6 +109,8 @@ Status StoredDefinition::decode(std::string_view value) {
   created = Timestamp(in.le<std::int64_t>());
   for (std::uint64_t left = in.uvarint(); left > 0 && in.ok(); --left) {
     versions.push_back(decode_version(in, format));
+    // Not written down then: not before there was such a view, maybe later.
+    if (format == kFirstFormat) versions.back().begun = created;
   }
   if (in.ok() && std::any_of(versions.begin(), versions.end(), [](const StoredVersion& version) {
         return version.defaults > kNewestDefaults;

@@ -49,7 +49,7 @@ TEST(DefinitionEntry, TheFirstFormatMeansWhatItMeant) {
   StoredDefinition read;
   ASSERT_TRUE(read.decode(old));
   EXPECT_EQ(read.versions[0].defaults, kDefaultsWithoutMaxAhead);
-  EXPECT_EQ(read.versions[0].begun, Timestamp(0));
+  EXPECT_EQ(read.versions[0].begun, example().created) << "it has not begun before";
   EXPECT_EQ(read.versions[0].zone_rules, "");
   EXPECT_EQ(read.versions[0].failure->message(), "gone");
   std::string newer = example().encode();

@@ -38,6 +38,7 @@ class ServiceFixture : public StoreTest {
     made.log = [this](LogLevel level, std::string_view text) {
       const std::lock_guard lock(log_mutex);
       if (level == LogLevel::kError) logged.emplace_back(text);
+      if (level == LogLevel::kWarning) warned.emplace_back(text);
     };
     return made;
   }
@@ -54,7 +55,8 @@ class ServiceFixture : public StoreTest {
   /// The process ends where it stands; or the power goes, and comes back.
   void kill() {
     fs.kill_process();
-    // What is still there of the process makes no new files either: RocksDB mends a failed flush so.
+    // What is still there of the process makes no new files either: RocksDB mends a failed flush
+    // so.
     fs.set_fault({1, FaultKind::kIo, true, kSimChanges, "data/views", {}});
     service.reset();
     store.reset();
@@ -100,6 +102,22 @@ class ServiceFixture : public StoreTest {
             const std::string& topic = "donations") {
     const auto outcome = append(topic, make_batch(std::move(values)), partition);
     ASSERT_TRUE(outcome.result) << outcome.result.error().to_string();
+  }
+
+  /// Records of two keys, "ann" and "bob".
+  void give_keyed() {
+    protocol::BatchBuilder builder;
+    builder.add({clock.now(), "ann", donation("sea", 1), {}});
+    builder.add({clock.now(), "bob", donation("sea", 2), {}});
+    ASSERT_TRUE(append("donations", *builder.finish()).result);
+  }
+  /// Has an erasure remove its records from the files, too.
+  void end_erasure(const std::string& id) {
+    for (int i = 0; i < 20 && store->erasure(id)->removed == kNoTimestamp; ++i) {
+      clock.advance(std::chrono::seconds(10));
+      ASSERT_TRUE(store->run_maintenance());
+    }
+    ASSERT_NE(store->erasure(id)->removed, kNoTimestamp);
   }
 
   /// What when_applied() says of everything that is in the topic now.
@@ -161,6 +179,7 @@ class ServiceFixture : public StoreTest {
   std::size_t history_bytes = kHistoryBytes;
   std::mutex log_mutex;
   std::vector<std::string> logged;
+  std::vector<std::string> warned;
   std::unique_ptr<ViewService> service;
 };
 

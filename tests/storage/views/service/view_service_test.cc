@@ -4,9 +4,6 @@
 #include <atomic>
 
 #include "storage/index/rocksdb_state_store.h"
-#include "storage/repair.h"
-#include "storage/views/service/definition_entry.h"
-#include "tests/storage/views/service/first_format.h"
 #include "tests/storage/views/service/service_fixture.h"
 
 namespace runnel::storage::views {
@@ -457,10 +454,7 @@ TEST_F(ViewServiceTest, NoGenerationIsGivenTwiceToAName) {
 
 TEST_F(ViewServiceTest, WhatWasErasedOrLostIsNotForgottenByAnAlteration) {
   create_source();
-  protocol::BatchBuilder builder;
-  builder.add({clock.now(), "ann", donation("sea", 1), {}});
-  builder.add({clock.now(), "bob", donation("sea", 2), {}});
-  ASSERT_TRUE(append("donations", *builder.finish()).result);
+  give_keyed();
   const std::string view =
       "MATERIALIZED VIEW a AS SELECT campaign, COUNT(*) AS n, MAX(at) AS last "
       "FROM donations GROUP BY campaign";
@@ -479,11 +473,7 @@ TEST_F(ViewServiceTest, WhatWasErasedOrLostIsNotForgottenByAnAlteration) {
               std::string::npos);
   };
   expect_kept();  // it goes on
-  for (int i = 0; i < 20 && store->erasure("e1")->removed == kNoTimestamp; ++i) {
-    clock.advance(std::chrono::seconds(10));
-    ASSERT_TRUE(store->run_maintenance());
-  }
-  ASSERT_NE(store->erasure("e1")->removed, kNoTimestamp);
+  end_erasure("e1");
   expect_kept();
   EXPECT_EQ(rows("a").size(), 1u);
   restart();
@@ -494,110 +484,6 @@ TEST_F(ViewServiceTest, WhatWasErasedOrLostIsNotForgottenByAnAlteration) {
   wait_until([&] { return generation() == 2; });
   run("ALTER MATERIALIZED VIEW a SET (max_groups = '40')");
   wait_until([&] { return generation() == 3; });
-}
-
-TEST_F(ViewServiceTest, ARangeThatARepairTookOutIsMissed) {
-  create_totals();
-  for (int i = 0; i < 3; ++i) give({donation("sea", i) + std::string(5000, ' ')});
-  catch_up();
-  std::uint64_t inside = 0;
-  store->fetch({{{ref("donations"), Offset(1), 1}}},
-               [&](FetchResult result) { inside = result[0].slices.at(0).position + 1000; });
-  service.reset();
-  ASSERT_TRUE(store->close());
-  store.reset();
-  ASSERT_TRUE(fs.flip_bit("data/segments/0000000001.wal", inside));
-  RepairOptions repair;
-  repair.clock = &clock;
-  const auto report = repair_directory("data", fs, repair);
-  ASSERT_TRUE(report) << report.error().to_string();
-  open();
-  open_service();
-  ASSERT_GT(store->stats().lost_ranges, 0u);
-  const Answer kept = run("ALTER MATERIALIZED VIEW totals SET (max_groups = '30')");
-  EXPECT_NE(kept.notices.at(0).find("are lost"), std::string::npos) << kept.notices.at(0);
-  EXPECT_EQ(rows("totals"), Rows{"sea | 3 | 0.03"}) << "what the log no longer has is not given up";
-}
-
-/// Has a stored definition of one version read otherwise, while nobody has it open.
-void rewrite(Store& store, const std::string& name,
-             const std::function<std::string(const StoredDefinition&)>& change) {
-  const auto stored = store.read_state(kDefinitionPrefix);
-  ASSERT_TRUE(stored);
-  int found = 0;
-  for (const auto& [key, value] : *stored) {
-    StoredDefinition definition;
-    if (!definition_number(key) || !definition.decode(value) || definition.name != name) continue;
-    ++found;
-    CommitRequest request;
-    request.state.push_back({key, change(definition)});
-    ASSERT_TRUE(store.commit_and_wait(std::move(request)).result);
-  }
-  EXPECT_EQ(found, 1);
-}
-
-TEST_F(ViewServiceTest, OtherRulesOfATimeZoneAreTold) {
-  create_source();
-  const std::string view =
-      "MATERIALIZED VIEW days WITH (time_zone = 'Europe/Paris') AS SELECT window_start, COUNT(*) "
-      "AS "
-      "n FROM TUMBLE(donations, at, INTERVAL '1 day') GROUP BY window_start";
-  run("CREATE " + view);
-  restart();
-  EXPECT_EQ(status("days").notice, "");
-  service.reset();
-  // As if the machine's tzdata had been another one when the view began.
-  rewrite(*store, "days", [](StoredDefinition definition) {
-    std::string& rules = definition.versions[0].zone_rules;
-    EXPECT_GT(rules.size(), 17u) << rules;
-    rules = "1999z 0123456789abcdef";
-    return definition.encode();
-  });
-  open_service();
-  EXPECT_NE(status("days").notice.find("of tzdata 1999z"), std::string::npos);
-  run("CREATE OR REPLACE " + view);
-  wait_until([&] { return status("days").notice.empty(); });
-}
-
-TEST_F(ViewServiceTest, ABoundThatCameLaterIsNoneOfAnOlderView) {
-  run("CREATE SOURCE donations (campaign VARCHAR, at TIMESTAMPTZ, WATERMARK FOR at AS at) ON TOPIC "
-      "'donations'");
-  const auto view = [](const std::string& name) {
-    return "CREATE MATERIALIZED VIEW " + name +
-           " AS SELECT window_start, COUNT(*) AS n FROM TUMBLE(donations, at, INTERVAL '1 day') "
-           "GROUP BY window_start";
-  };
-  run(view("older"));
-  service.reset();
-  rewrite(*store, "older", [](const StoredDefinition& definition) {
-    return as_first_format(definition.encode(), definition.versions[0]);
-  });
-  open_service();
-  run(view("newer"));
-  give({R"({"campaign":"sea","at":"2999-03-05T00:00:00Z"})"});
-  catch_up();
-  const auto expect = [&] {
-    EXPECT_EQ(status("older").totals.errors, 0u);
-    EXPECT_EQ(rows("older").size(), 1u);
-    EXPECT_EQ(status("newer").totals.errors, 1u);
-  };
-  expect();
-  // Whatever is written of it from now on.
-  run("ALTER MATERIALIZED VIEW older SET (max_groups = '10')");
-  wait_until([&] { return service->snapshot().definitions->find("older")->id.generation == 2; });
-  catch_up();
-  restart();
-  expect();
-}
-
-TEST_F(ViewServiceTest, NamesOfDroppedViewsAreFoundWhereTheyStoodBefore) {
-  CommitRequest request;
-  request.state.push_back({std::string(kOldGonePrefix) + "totals", std::string("\x07\x00", 2)});
-  ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
-  service.reset();
-  open_service();
-  create_totals();
-  EXPECT_EQ(service->snapshot().definitions->find("totals")->id.generation, 8);
 }
 
 }  // namespace
