@@ -1,6 +1,7 @@
 // What follows a change of what is defined, and what has to be looked after meanwhile.
 #include <algorithm>
 
+#include "storage/views/plan/max_ahead.h"
 #include "storage/views/service/service.h"
 #include "storage/views/types/zone_rules.h"
 
@@ -97,7 +98,7 @@ void Service::note_names(const std::vector<Entry>& changed, const std::vector<st
 
 void Service::publish() {
   auto definitions = definitions_of(entries_);
-  std::vector<std::string> fresh;  // news of time zones
+  std::vector<std::string> fresh;  // notices
   std::map<std::string, std::string> problems;
   std::set<Task> busy;
   std::set<std::string> unbuilt;
@@ -120,14 +121,16 @@ void Service::publish() {
       }
     }
   }
-  auto notices = zone_notices();
-  for (const auto& [name, notice] : notices) {
+  Notices notices = definition_notices();
+  for (const Notices::value_type& notice : notices) {
     const MutexLock lock(mutex_);
-    if (!zone_notices_.contains(name)) fresh.push_back("view " + name + ": " + notice);
+    const auto [from, to] = definition_notices_.equal_range(notice.first);
+    if (std::find(from, to, notice) != to) continue;
+    fresh.push_back("view " + notice.first + ": " + notice.second);
   }
   for (const std::string& text : fresh) log(LogLevel::kWarning, text);
   const MutexLock lock(mutex_);
-  zone_notices_ = std::move(notices);
+  definition_notices_ = std::move(notices);
   definitions_ = std::move(definitions);
   problems_ = std::move(problems);
   busy_ = std::move(busy);
@@ -135,20 +138,28 @@ void Service::publish() {
   changed_.notify_all();
 }
 
-std::map<std::string, std::string> Service::zone_notices() const {
-  std::map<std::string, std::string> notices;
+Service::Notices Service::definition_notices() const {
+  Notices notices;
   const auto version_of = [](const std::string& rules) { return rules.substr(0, rules.find(' ')); };
   for (const auto& [number, entry] : entries_) {
     if (entry.current() == nullptr || entry.bound.empty() || !entry.bound[0].has_state()) continue;
+    const ViewPlan& view = *entry.bound[0].view;
+    if (view.source.watermark && view.options.max_ahead_micros == kNoMaxAhead) {
+      notices.emplace(entry.stored.name,
+                      "it has no max_ahead, so one event of a far time makes all others late; "
+                      "ALTER MATERIALIZED VIEW " +
+                          entry.stored.name + " SET (max_ahead = '1 day') bounds it");
+    }
     const std::string& before = entry.current()->zone_rules;
-    const std::string& zone = entry.bound[0].view->options.time_zone;
+    const std::string& zone = view.options.time_zone;
     const std::string now = zone_rules_instead_of(before, zone);
     if (now.empty()) continue;
-    notices[entry.stored.name] =
+    notices.emplace(
+        entry.stored.name,
         "it began with the rules of " + zone + " of tzdata " + version_of(before) +
-        ", and this machine has those of " + version_of(now) +
-        ", which differ: windows from before the change and after it may not fit; CREATE OR "
-        "REPLACE computes all by the new rules";
+            ", and this machine has those of " + version_of(now) +
+            ", which differ: windows from before the change and after it may not fit; CREATE OR "
+            "REPLACE computes all by the new rules");
   }
   return notices;
 }

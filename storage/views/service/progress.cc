@@ -287,8 +287,9 @@ ViewStatus Service::status_of(const Definition& definition, const ReadSnapshot& 
     if (const auto found = problems_.find(definition.name); found != problems_.end()) {
       status.problem = found->second;
     }
-    if (const auto found = zone_notices_.find(definition.name); found != zone_notices_.end()) {
-      status.notice += (status.notice.empty() ? "" : "; ") + found->second;
+    const auto [from, to] = definition_notices_.equal_range(definition.name);
+    for (auto each = from; each != to; ++each) {
+      status.notice += (status.notice.empty() ? "" : "; ") + each->second;
     }
     if (keeps_state && !state_notice_.empty()) {
       status.notice += (status.notice.empty() ? "" : "; ") + state_notice_;

@@ -178,8 +178,10 @@ class Service final : public ViewService {
   void note_names(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone,
                   Gone& names, std::vector<StateChange>& writes) const RUNNEL_REQUIRES(changes_);
   void publish() RUNNEL_REQUIRES(changes_);
-  /// What readers have to know of views that began with other rules of their time zones, by name.
-  [[nodiscard]] std::map<std::string, std::string> zone_notices() const RUNNEL_REQUIRES(changes_);
+  /// What readers have to know of how views were defined, by the views' names.
+  using Notices = std::multimap<std::string, std::string>;
+  /// Of views that began with other rules of their time zones, or before times had a bound.
+  [[nodiscard]] Notices definition_notices() const RUNNEL_REQUIRES(changes_);
   /// Has the subscribers of views begin anew whose rows are other ones by their new definition,
   /// though no write says which. Behind publish(): who begins anew must find that definition.
   /// False: it could not be written, and they are not to be folded until it is.
@@ -270,8 +272,8 @@ class Service final : public ViewService {
   std::condition_variable_any changed_;  ///< for the keeper, and for wait_built()
   std::shared_ptr<const Definitions> definitions_ RUNNEL_GUARDED_BY(mutex_) =
       std::make_shared<const Definitions>();
-  std::map<std::string, std::string> problems_ RUNNEL_GUARDED_BY(mutex_);      ///< of what replaces
-  std::map<std::string, std::string> zone_notices_ RUNNEL_GUARDED_BY(mutex_);  ///< by view
+  std::map<std::string, std::string> problems_ RUNNEL_GUARDED_BY(mutex_);  ///< of what replaces
+  Notices definition_notices_ RUNNEL_GUARDED_BY(mutex_);
   std::set<std::string> unbuilt_ RUNNEL_GUARDED_BY(mutex_);  ///< views of which a version is built
   std::set<Task> busy_ RUNNEL_GUARDED_BY(mutex_);            ///< of views that are read
   std::shared_ptr<StateStore> state_ RUNNEL_GUARDED_BY(mutex_);

@@ -67,6 +67,16 @@ TEST_F(OlderDefinitionsTest, ABoundThatCameLaterIsNoneOfAnOlderView) {
   run(view("newer"));
   give({R"({"campaign":"sea","at":"2999-03-05T00:00:00Z"})"});
   catch_up();
+  EXPECT_NE(status("older").notice.find("SET (max_ahead = '1 day')"), std::string::npos)
+      << status("older").notice;
+  EXPECT_EQ(status("newer").notice, "");
+  const auto told = [&] {
+    const std::lock_guard lock(log_mutex);
+    return std::count_if(warned.begin(), warned.end(), [](const std::string& line) {
+      return line.find("view older: it has no max_ahead") != std::string::npos;
+    });
+  };
+  EXPECT_EQ(told(), 1) << "once, whatever else is defined";
   const auto expect = [&] {
     EXPECT_EQ(status("older").totals.errors, 0u);
     EXPECT_EQ(rows("older").size(), 1u);
@@ -79,6 +89,11 @@ TEST_F(OlderDefinitionsTest, ABoundThatCameLaterIsNoneOfAnOlderView) {
   catch_up();
   restart();
   expect();
+  EXPECT_NE(status("older").notice, "");
+  run("ALTER MATERIALIZED VIEW older SET (max_ahead = '1 day')");
+  wait_until([&] { return status("older").notice.empty(); });
+  catch_up();
+  EXPECT_EQ(status("older").totals.errors, 1u);
 }
 
 /// What was erased before a view began, it never had.
