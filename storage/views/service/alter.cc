@@ -31,29 +31,39 @@ std::int64_t begin_of(const StoredVersion& version, PartitionIndex partition) {
 }
 
 /// Of a look at where batches lie: few looks, and no large answer.
-constexpr std::uint32_t kProbeBytes = 256u << 20;
+constexpr std::uint32_t kProbeBytes = 16u << 20;
 
 }  // namespace
 
-std::optional<std::string> Service::missing(const TopicInfo& topic,
-                                            const StoredVersion& version) const {
+Result<std::optional<Service::Missing>> Service::missing(const TopicInfo& topic,
+                                                         const StoredVersion& version) const {
   for (const PartitionInfo& partition : topic.partitions) {
     const std::int64_t start = begin_of(version, partition.index);
     if (start < partition.log_start.value()) {
-      return "partition " + std::to_string(partition.index.value()) + " begins at offset " +
-             std::to_string(partition.log_start.value());
+      return Missing{"partition " + std::to_string(partition.index.value()) + " begins at offset " +
+                     std::to_string(partition.log_start.value())};
     }
-    auto why = damaged(topic, partition.index, Offset(start));
-    if (why) return why;
+    RUNNEL_TRY_ASSIGN(auto why, damaged(topic, partition.index, Offset(start)));
+    if (why) return Missing{std::move(*why), true};
   }
-  return erased(topic, version);
+  auto why = erased(topic, version);
+  return why ? std::optional(Missing{std::move(*why)}) : std::nullopt;
 }
 
-std::optional<std::string> Service::damaged(const TopicInfo& topic, PartitionIndex partition,
-                                            Offset from) const {
-  if (store_.stats().lost_ranges == 0) return std::nullopt;
+std::string Service::Missing::but(const std::string& way) const {
+  return " (" + what + "); " +
+         (lost ? "no view can be computed past them; once a backup is restored, or the topic's "
+                 "records up to there are deleted, "
+               : "") +
+         way;
+}
+
+Result<std::optional<std::string>> Service::damaged(const TopicInfo& topic,
+                                                    PartitionIndex partition, Offset from) const {
+  std::optional<std::string> none;
+  if (store_.stats().lost_ranges == 0) return none;
   const auto ref = store_.partition(topic.name, partition);
-  if (!ref) return std::nullopt;
+  if (!ref) return none;
   const Offset end = store_.partition_info(*ref).high_watermark;
   while (from < end) {
     FetchRequest request;
@@ -65,12 +75,14 @@ std::optional<std::string> Service::damaged(const TopicInfo& topic, PartitionInd
                  [&](FetchResult result) { promise.set_value(std::move(result[0])); });
     const FetchedPartition found = promise.get_future().get();
     if (found.error) {
+      // What can't be had just now may be there.
+      if (found.error->code() != ErrorCode::kCorrupt) return fail(*found.error);
       return "partition " + std::to_string(partition.value()) + ": " + found.error->message();
     }
     if (found.next <= from) break;
     from = found.next;
   }
-  return std::nullopt;
+  return none;
 }
 
 std::optional<std::string> Service::erased(const TopicInfo& topic,
@@ -89,10 +101,10 @@ std::optional<std::string> Service::erased(const TopicInfo& topic,
   return std::nullopt;
 }
 
-std::optional<std::string> Service::compacted(const TopicInfo& topic) const {
+std::optional<Service::Missing> Service::compacted(const TopicInfo& topic) const {
   for (const PartitionInfo& partition : topic.partitions) {
     const auto ref = store_.partition(topic.name, partition.index);
-    if (ref && store_.record_rules(*ref).needs_keys) return "the topic is compacted";
+    if (ref && store_.record_rules(*ref).needs_keys) return Missing{"the topic is compacted"};
   }
   return std::nullopt;
 }
@@ -152,10 +164,10 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
   answer.tag = "ALTER " + words;
   Along along;
   const auto known = definitions();
-  std::optional<std::string> gone;
+  std::optional<Missing> gone;
   if (effect != Effect::kNone && before.has_state()) {
     RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(before.view->source.topic));
-    gone = missing(topic, changed.stored.versions.back());
+    RUNNEL_TRY_ASSIGN(gone, missing(topic, changed.stored.versions.back()));
     if (!gone && effect == Effect::kPossible) gone = compacted(topic);
   }
   const bool rebuilds = before.has_state() && (effect == Effect::kEverything ||
@@ -165,9 +177,8 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
     if (gone) {
       return fail(sql::error_at(statement.name.place,
                                 "this needs the view to be built anew, and the log of " +
-                                    before.view->source.topic +
-                                    " no longer has all that is in it (" + *gone +
-                                    "); CREATE OR REPLACE builds it of what is there"));
+                                    before.view->source.topic + " no longer has all that is in it" +
+                                    gone->but("CREATE OR REPLACE builds it of what is there")));
     }
     BoundVersion bound = bind_version(version, *known);
     if (bound.problem) return fail(*bound.problem);
@@ -198,7 +209,7 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
         along.leaps.push_back({entry.stored.number, changed.stored.versions[v].generation});
       }
       answer.notices.push_back(
-          "the log no longer has all that is in " + entry.stored.name + " (" + *gone +
+          "the log no longer has all that is in " + entry.stored.name + " (" + gone->what +
           "), so this holds for what is read from now on; what was left out or has expired does "
           "not come back");
     }
@@ -278,10 +289,11 @@ Result<Answer> Service::resume(Entry entry) {
     // Damaged state is computed anew, if the log still has what it was computed from.
     StoredVersion version = entry.stored.versions.back();
     RUNNEL_TRY_ASSIGN(const TopicInfo topic, topic_of(entry.bound.back().view->source.topic));
-    if (const auto gone = missing(topic, version)) {
+    RUNNEL_TRY_ASSIGN(const auto gone, missing(topic, version));
+    if (gone) {
       answer.notices.push_back("it goes on with the state it has, for the log of " + topic.name +
-                               " no longer has all that is in it (" + *gone +
-                               "); CREATE OR REPLACE builds it of what is there");
+                               " no longer has all that is in it" +
+                               gone->but("CREATE OR REPLACE builds it of what is there"));
     } else {
       BoundVersion bound = entry.bound.back();
       entry.stored.versions.front().built = false;  // not kept beside

@@ -119,17 +119,25 @@ class Service final : public ViewService {
   /// A view's changelog topic is there, and nobody else's.
   [[nodiscard]] Status prepare_changelog(const sql::CreateView& statement, const ViewPlan& plan,
                                          const Entry* replaced) RUNNEL_REQUIRES(changes_);
+  /// What the log no longer has.
+  struct Missing {
+    std::string what;
+    bool lost = false;  ///< to damage: whoever reads gets as far as there
+    /// Behind "no longer has all": which, and the way on, with what has to be done before it.
+    [[nodiscard]] std::string but(const std::string& way) const;
+  };
   /// Where records went that were there when the version began: removed from the log's start, lost
-  /// to damage, erased by their keys. nullopt: all are there.
-  [[nodiscard]] std::optional<std::string> missing(const TopicInfo& topic,
-                                                   const StoredVersion& version) const;
+  /// to damage, erased by their keys. nullopt: all are there. kIo, kOverloaded: nobody knows.
+  [[nodiscard]] Result<std::optional<Missing>> missing(const TopicInfo& topic,
+                                                       const StoredVersion& version) const;
   [[nodiscard]] std::optional<std::string> erased(const TopicInfo& topic,
                                                   const StoredVersion& version) const;
   /// What a repair took out of a partition, from `from` on.
-  [[nodiscard]] std::optional<std::string> damaged(const TopicInfo& topic, PartitionIndex partition,
-                                                   Offset from) const;
+  [[nodiscard]] Result<std::optional<std::string>> damaged(const TopicInfo& topic,
+                                                           PartitionIndex partition,
+                                                           Offset from) const;
   /// Why the topic may lack records that were read; nullopt: it is not compacted.
-  [[nodiscard]] std::optional<std::string> compacted(const TopicInfo& topic) const;
+  [[nodiscard]] std::optional<Missing> compacted(const TopicInfo& topic) const;
   /// Whose dead letters in the topic are those of `version` as well: a generation of the same
   /// statement, whatever options were altered. nullopt: nobody's.
   [[nodiscard]] static std::optional<ViewId> sender_of(const Entry& entry,

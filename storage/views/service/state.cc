@@ -199,12 +199,15 @@ Status Service::begin_anew(Entry& entry, const std::string& why, StateEntries& p
   now.failure = std::move(failure);
   const auto name = store_.topic_name(now.topic);
   const auto topic = name ? store_.describe_topic(*name) : Result<TopicInfo>(fail(name.error()));
-  const auto gone = topic ? missing(*topic, was) : std::nullopt;
+  std::optional<Missing> gone;
+  if (topic) {
+    RUNNEL_TRY_ASSIGN(gone, missing(*topic, was));
+  }
   if (gone && !now.failure) {
     now.failure = Error(ErrorCode::kOffsetOutOfRange,
                         "view " + entry.stored.name + ": " + why + ", and the log of " + *name +
-                            " no longer has all that was in it (" + *gone +
-                            "); RESUME computes it of what is there");
+                            " no longer has all that was in it" +
+                            gone->but("RESUME computes it of what is there"));
   }
   log(LogLevel::kError, now.failure ? "a view has failed: " + now.failure->to_string()
                                     : "view " + entry.stored.name + ": " + why +
