@@ -235,6 +235,7 @@ void Service::reconcile() {
   for (bool settled = false; !settled;) {
     settled = true;
     auto tasks = wanted();
+    const std::vector<ViewId> owed = leaps_;
     Runners running;
     {
       const MutexLock lock(mutex_);
@@ -261,7 +262,7 @@ void Service::reconcile() {
     }
     for (auto& [task, members] : tasks) {
       const bool waits = std::any_of(members.begin(), members.end(), [&](const RunnerView& view) {
-        return std::find(leaps_.begin(), leaps_.end(), view.id) != leaps_.end();
+        return std::find(owed.begin(), owed.end(), view.id) != owed.end();
       });
       if (waits) continue;
       if (start_runner(task, std::move(members), cache_bytes)) continue;
