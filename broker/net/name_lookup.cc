@@ -19,37 +19,37 @@
 namespace runnel::broker {
 
 struct NameLookup::State {
+  /// A name that somebody waits for, or that a thread is at: the next who asks for it joins.
   struct Job {
-    std::uint64_t ticket = 0;
-    std::string host;
+    bool started = false;
+    std::map<std::uint64_t, Done> waiting;  ///< by ticket
   };
   explicit State(Resolve by) : resolve(std::move(by)) {}
 
-  /// The next one that somebody waits for; none: the thread ends.
-  std::optional<Job> take() RUNNEL_EXCLUDES(mutex) {
+  /// The next name; none: the thread ends.
+  std::optional<std::string> take() RUNNEL_EXCLUDES(mutex) {
     MutexLock lock(mutex);
-    while (!queue.empty()) {
-      Job job = std::move(queue.front());
-      queue.pop_front();
-      if (waiting.contains(job.ticket)) return job;
+    if (queue.empty()) {
+      --threads;
+      return std::nullopt;
     }
-    --threads;
-    return std::nullopt;
+    std::string host = std::move(queue.front());
+    queue.pop_front();
+    jobs.at(host).started = true;
+    return host;
   }
   /// Who waits is told under the lock: after a cancel() nobody is being told.
-  void tell(std::uint64_t ticket, Result<Addresses> found) RUNNEL_EXCLUDES(mutex) {
+  void tell(const std::string& host, const Result<Addresses>& found) RUNNEL_EXCLUDES(mutex) {
     MutexLock lock(mutex);
-    const auto at = waiting.find(ticket);
-    if (at == waiting.end()) return;
-    const Done done = std::move(at->second);
-    waiting.erase(at);
-    done(std::move(found));
+    const auto job = jobs.extract(host);
+    if (job.empty()) return;  // all has gone
+    for (const auto& [ticket, done] : job.mapped().waiting) done(found);
   }
 
   const Resolve resolve;
   Mutex mutex;
-  std::deque<Job> queue RUNNEL_GUARDED_BY(mutex);
-  std::map<std::uint64_t, Done> waiting RUNNEL_GUARDED_BY(mutex);  ///< by ticket
+  std::map<std::string, Job> jobs RUNNEL_GUARDED_BY(mutex);  ///< by host
+  std::deque<std::string> queue RUNNEL_GUARDED_BY(mutex);    ///< those that are not started
   std::uint64_t last_ticket RUNNEL_GUARDED_BY(mutex) = 0;
   std::size_t threads RUNNEL_GUARDED_BY(mutex) = 0;
 };
@@ -57,25 +57,27 @@ struct NameLookup::State {
 NameLookup::NameLookup(Resolve resolve) : state_(std::make_shared<State>(std::move(resolve))) {}
 
 NameLookup::~NameLookup() {
-  std::map<std::uint64_t, Done> dropped;
+  std::map<std::string, State::Job> dropped;
   MutexLock lock(state_->mutex);
   state_->queue.clear();
-  dropped.swap(state_->waiting);
+  dropped.swap(state_->jobs);
 }
 
 void NameLookup::run(const std::shared_ptr<State>& state) {
-  while (const auto job = state->take()) state->tell(job->ticket, state->resolve(job->host));
+  while (const auto host = state->take()) state->tell(*host, state->resolve(*host));
 }
 
-std::uint64_t NameLookup::start(std::string host, Done done) {
+std::uint64_t NameLookup::start(const std::string& host, Done done) {
   State& state = *state_;
   std::uint64_t ticket = 0;
   {
     MutexLock lock(state.mutex);
     ticket = ++state.last_ticket;
-    state.waiting.emplace(ticket, std::move(done));
-    state.queue.push_back({ticket, std::move(host)});
-    if (state.threads == kMaxLookups) return ticket;
+    const auto [job, is_new] = state.jobs.try_emplace(host);
+    job->second.waiting.emplace(ticket, std::move(done));
+    if (is_new) state.queue.push_back(host);
+    // Also for one that waits since no thread was to be had.
+    if (job->second.started || state.threads == kMaxLookups) return ticket;
     ++state.threads;
   }
   try {
@@ -88,10 +90,17 @@ std::uint64_t NameLookup::start(std::string host, Done done) {
   return ticket;
 }
 
-void NameLookup::cancel(std::uint64_t ticket) {
+bool NameLookup::cancel(const std::string& host, std::uint64_t ticket) {
   MutexLock lock(state_->mutex);
-  state_->waiting.erase(ticket);
-  std::erase_if(state_->queue, [&](const State::Job& job) { return job.ticket == ticket; });
+  const auto at = state_->jobs.find(host);
+  if (at == state_->jobs.end()) return true;  // it has been told
+  State::Job& job = at->second;
+  if (job.waiting.erase(ticket) == 0 || job.started) return true;
+  if (job.waiting.empty()) {
+    state_->jobs.erase(at);
+    std::erase(state_->queue, host);
+  }
+  return false;
 }
 
 Result<NameLookup::Addresses> NameLookup::system(const std::string& host) {

@@ -14,7 +14,7 @@
 
 namespace runnel::broker {
 
-/// Names that are looked up at a time, each on a thread; others wait for their turn.
+/// Names that are looked up at a time, each once and on a thread; others wait for their turn.
 inline constexpr std::size_t kMaxLookups = 4;
 
 /// Thread safe.
@@ -32,11 +32,13 @@ class NameLookup {
   NameLookup(const NameLookup&) = delete;
   NameLookup& operator=(const NameLookup&) = delete;
 
-  /// `done` is called once, on another thread, unless it is cancelled. The ticket is for cancel().
-  /// Errors: kDisconnected: there are no addresses, and why.
-  [[nodiscard]] std::uint64_t start(std::string host, Done done);
-  /// `done` will not be called, and is destroyed.
-  void cancel(std::uint64_t ticket);
+  /// `done` is called once, on another thread, unless it is cancelled. Who asks for a name that is
+  /// being looked up, or waits for its turn, is told with those who asked before. The ticket is for
+  /// cancel(). Errors: kDisconnected: there are no addresses, and why.
+  [[nodiscard]] std::uint64_t start(const std::string& host, Done done);
+  /// `done` will not be called, and is destroyed; others that wait for the name are told. False:
+  /// the name's turn had not come, nobody has been asked for it.
+  bool cancel(const std::string& host, std::uint64_t ticket);
 
   /// The system's: /etc/hosts, name servers, whatever it is told.
   [[nodiscard]] static Result<Addresses> system(const std::string& host);

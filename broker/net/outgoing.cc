@@ -181,8 +181,9 @@ asio::awaitable<Result<NameLookup::Addresses>> look_up(NameLookup& names, const 
       });
   static_cast<void>(co_await pending->timer.async_wait(kAwait));
   if (pending->found) co_return std::move(*pending->found);
-  names.cancel(ticket);
-  co_return fail(ErrorCode::kTimeout, "it took too long");
+  if (names.cancel(url.host, ticket)) co_return fail(ErrorCode::kTimeout, "it took too long");
+  co_return fail(ErrorCode::kOverloaded,
+                 "its turn did not come, as other names take too long; it is tried again");
 }
 
 /// The addresses of the host that may be called.

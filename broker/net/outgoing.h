@@ -62,7 +62,8 @@ class Outgoing {
   Outgoing& operator=(const Outgoing&) = delete;
 
   /// `done` is called once, on the thread of this, and must not block. Errors: kUnauthorized: no
-  /// address that is allowed; kDisconnected, kTimeout, kMalformed.
+  /// address that is allowed; kOverloaded: nothing was tried, as in all its time other names were
+  /// being looked up; kDisconnected, kTimeout, kMalformed.
   void send(OutgoingRequest request, std::function<void(Result<OutgoingAnswer>)> done);
 
  private:

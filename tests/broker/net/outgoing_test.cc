@@ -210,23 +210,63 @@ struct SlowNames {
   }
 };
 
+OutgoingRequest request_to(const std::string& url) {
+  return {Url::parse(url).value(), {}, "the body", std::chrono::minutes(1)};
+}
+
 TEST(Outgoing, ANameThatIsNotFoundInTimeIsTold) {
   SlowNames names;
   Receiver receiver("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   Outgoing outgoing(rules({"any"}), names.options());
-  // More than are looked up at a time: those that wait for their turn are told, too.
-  for (std::size_t i = 0; i <= kMaxLookups; ++i) {
-    const auto late = call(outgoing, receiver.url("shop.example"), std::chrono::milliseconds(20));
-    ASSERT_FALSE(late);
-    EXPECT_EQ(late.error().code(), ErrorCode::kTimeout);
-    EXPECT_THAT(late.error().message(), HasSubstr("looking up its address: it took too long"));
+  const auto ignore = [](const Result<OutgoingAnswer>&) {};
+  for (std::size_t i = 0; i < kMaxLookups; ++i) {
+    outgoing.send(request_to(receiver.url(std::to_string(i) + ".example")), ignore);
   }
+  while (*names.asked < static_cast<int>(kMaxLookups)) std::this_thread::yield();
+  const auto late = call(outgoing, receiver.url("0.example"), std::chrono::milliseconds(20));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), ErrorCode::kTimeout);
+  EXPECT_THAT(late.error().message(), HasSubstr("looking up its address: it took too long"));
+  std::promise<Result<OutgoingAnswer>> waits;
+  outgoing.send(request_to(receiver.url("shop.example")),
+                [&](Result<OutgoingAnswer> answer) { waits.set_value(std::move(answer)); });
+  const auto no_turn = call(outgoing, receiver.url("shop.example"), std::chrono::milliseconds(20));
+  ASSERT_FALSE(no_turn);
+  EXPECT_EQ(no_turn.error().code(), ErrorCode::kOverloaded) << "nobody was asked";
+  EXPECT_THAT(no_turn.error().message(), HasSubstr("its turn did not come"));
   const auto address = call(outgoing, receiver.url());
   EXPECT_TRUE(address) << "an address needs no looking up";
   names.promise.set_value();
-  const auto found = call(outgoing, receiver.url("shop.example"));
-  ASSERT_TRUE(found) << found.error().message();
+  const auto found = waits.get_future().get();
+  ASSERT_TRUE(found) << "who gives up takes no name from others: " << found.error().message();
   EXPECT_EQ(found->status, 200u);
+  EXPECT_TRUE(call(outgoing, receiver.url("shop.example"))) << "nor what is asked later";
+}
+
+TEST(Outgoing, ANameThatIsNeverFoundHoldsUpNoOther) {
+  std::promise<void> never;
+  const auto asked = std::make_shared<std::atomic<int>>(0);
+  OutgoingOptions options;
+  options.resolve = [go = never.get_future().share(),
+                     asked](const std::string& host) -> Result<NameLookup::Addresses> {
+    if (host == "dead.example" && ++*asked > 0) go.wait();
+    return NameLookup::Addresses{parse_address("127.0.0.1").value()};
+  };
+  Receiver receiver("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  std::vector<std::promise<Result<OutgoingAnswer>>> dead(4 * kMaxLookups);
+  Outgoing outgoing(rules({"any"}), options);
+  for (auto& each : dead) {
+    outgoing.send(request_to(receiver.url("dead.example")),
+                  [&each](Result<OutgoingAnswer> answer) { each.set_value(std::move(answer)); });
+  }
+  const auto other = call(outgoing, receiver.url("shop.example"));
+  EXPECT_TRUE(other) << other.error().message();
+  EXPECT_LE(*asked, 1) << "one name is looked up once, whoever asks";
+  never.set_value();
+  for (auto& each : dead) {
+    const auto answer = each.get_future().get();
+    EXPECT_TRUE(answer) << answer.error().message();
+  }
 }
 
 TEST(Outgoing, AnEndDoesNotWaitForNames) {
