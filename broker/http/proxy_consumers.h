@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -96,6 +97,8 @@ struct ProxyInstance {
   std::uint64_t epoch = 0;                          ///< of `places`: moves with every assignment
   PartitionSet missing;                             ///< of its share: could not be taken so far
   std::chrono::steady_clock::time_point next_take;  ///< and is tried again
+  std::optional<Key> error_of;                      ///< what is missing, if `error` says why
+  std::set<Key> told;                               ///< and was told why
   std::optional<Waiting> waiting;
 
   /// It has a share, and something of it; what it lacks is no reason to wait.

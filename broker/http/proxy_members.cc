@@ -174,14 +174,20 @@ void ProxyConsumers::take(const InstanceRef& instance, const PartitionSet& share
   ProxyInstance& i = *instance;
   i.places.clear();
   i.missing = share;
+  i.error_of.reset();
+  i.told.clear();
   ++i.epoch;
   if (!share.empty()) take_missing(instance);
 }
 
-/// What goes wrong is told to the next request for records, and tried again.
+/// What goes wrong is told to the next request for records, and tried again. As long as there is
+/// something to read each partition's error is told once, or requests would have nothing else.
 void ProxyConsumers::take_missing(const InstanceRef& instance) {
   ProxyInstance& i = *instance;
   i.next_take = Clock::now() + kTakeRetry;
+  if (i.error_of && !i.error) i.told.insert(*i.error_of);
+  i.error_of.reset();
+  i.error.reset();  // of what is tried now, or of a group that it is in again
   const std::size_t count = i.places.size() + size_of(i.missing);
   if (count > kMaxInstancePartitions) {
     i.error = Error(ErrorCode::kTooManyPartitions, "an instance may have " +
@@ -200,6 +206,8 @@ void ProxyConsumers::take_missing(const InstanceRef& instance) {
     i.lease = std::move(lease);
   }
   PartitionSet still;
+  std::optional<std::pair<ProxyInstance::Key, Error>> first;
+  std::optional<std::pair<ProxyInstance::Key, Error>> untold;
   for (const auto& [topic, list] : i.missing) {
     for (const std::int32_t index : list) {
       auto place = place_of(i, topic, PartitionIndex(index));
@@ -211,10 +219,17 @@ void ProxyConsumers::take_missing(const InstanceRef& instance) {
       const ErrorCode why = place.error().code();
       // It may come: a topic is made, or deleted and left to the group's next sharing out.
       const bool is_gone = why == ErrorCode::kUnknownTopic || why == ErrorCode::kUnknownPartition;
-      if (!is_gone) i.error = place.error();
+      if (is_gone) continue;
+      const ProxyInstance::Key key(topic, index);
+      if (!first) first.emplace(key, place.error());
+      if (!untold && !i.told.contains(key)) untold.emplace(key, place.error());
     }
   }
   i.missing = std::move(still);
+  const auto& tell = i.places.empty() ? first : untold;
+  if (!tell) return;
+  i.error_of = tell->first;
+  i.error = tell->second;
 }
 
 void ProxyConsumers::failed(const InstanceRef& instance, ErrorCode code) {

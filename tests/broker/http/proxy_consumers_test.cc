@@ -249,6 +249,33 @@ TEST_F(ProxyConsumersTest, AfterAnErrorItGoesOn) {
   EXPECT_EQ(read_value(), 8);
 }
 
+TEST_F(ProxyConsumersTest, AnErrorIsToldOnceAndNoneThatIsPast) {
+  EXPECT_TRUE(store->create_topic({"one", 2, {}}));
+  post("/topics/one", R"({"records":[{"value":7,"partition":0},{"value":8,"partition":1}]})", 200,
+       kJsonV2);
+  post("/consumers/g", R"({"name":"n","format":"json","auto.offset.reset":"none"})", 200, kV2);
+  const std::string one = "/consumers/g/instances/n";
+  const auto commit = [&](int partition) {
+    storage::CommitRequest request;
+    request.offsets.push_back(
+        {"g", "one", PartitionIndex(partition), Offset(0), LeaderEpoch(-1), {}});
+    EXPECT_TRUE(store->commit_and_wait(std::move(request)).result);
+  };
+  commit(0);
+  does("POST", one + "/assignments",
+       R"({"partitions":[{"topic":"one","partition":0},{"topic":"one","partition":1}]})");
+  EXPECT_EQ(client->call("GET", one + "/records").status, 422u) << "of the second partition";
+  EXPECT_EQ(read(one), (std::vector<std::int64_t>{7})) << "it is told once";
+  // Behind this the broker has tried again, more than once.
+  EXPECT_TRUE(read(one, 2500).empty());
+  EXPECT_TRUE(read(one, 2500).empty()) << "and is told no more";
+  commit(1);
+  for (std::vector<std::int64_t> got; got.empty();) {
+    got = read(one);
+    EXPECT_TRUE(got.empty() || got == (std::vector<std::int64_t>{8}));
+  }
+}
+
 TEST_F(ProxyConsumersTest, OnlyWhatAClientIsKnownToHaveIsCommittedUnasked) {
   EXPECT_TRUE(store->create_topic({"one", 1, {}}));
   produce("one", 0, 6);
