@@ -131,8 +131,9 @@ Status read_member(JsonReader& in, std::string_view name, Timestamp now, NewWebh
   return {};
 }
 
-/// The topic that has every change of the view's rows, each once: what is told of changes otherwise
-/// is what is still kept of them, which is too little for a receiver that is away for a day.
+/// The topic of the view's changes, as what is told of changes otherwise is kept too short a time
+/// for a receiver that is away. It is compacted: who is behind gets the newest state of each row,
+/// and is told of rows that went only if it catches up within the topic's delete.retention.ms.
 Result<std::string> changes_of(Call& call, const std::string& name) {
   if (call.service().views() == nullptr) {
     return fail(ErrorCode::kUnsupported, "this broker has no views");
