@@ -57,7 +57,7 @@ Result<std::string> ask(const HookArguments& arguments, std::string method, std:
     call.port = address.port;
     reply = broker::call_http(call);
     // What may have reached a broker is not asked of another one.
-    if (reply || reply.error().message().find(": connecting: ") == std::string::npos) break;
+    if (reply || !broker::reached_nobody(reply.error())) break;
   }
   if (!reply && reply.error().code() == ErrorCode::kDisconnected) {
     return fail(ErrorCode::kDisconnected,
@@ -316,7 +316,9 @@ void add_hook(Cli& cli) {
   add_output_option(*command, arguments->output);
 
   arguments = std::make_shared<HookArguments>();
-  command = subcommand(cli, *hook, "create", "Send a topic's records to a URL, or change how",
+  command = subcommand(cli, *hook, "create",
+                       "Send a topic's records to a URL, or define anew how: of a webhook that is "
+                       "there nothing stays that is left out here, but its secrets and its place",
                        arguments, create);
   add_definition(*command, arguments);
 

@@ -12,6 +12,7 @@
 #include <boost/beast/http.hpp>
 #include <exception>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace runnel::broker {
@@ -24,6 +25,9 @@ using asio::ip::tcp;
 
 constexpr int kHttp11 = 11;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+// What failed before anything was sent.
+constexpr std::string_view kLookingUp = "looking up its address";
+constexpr std::string_view kConnecting = "connecting";
 
 tl::unexpected<Error> failed(const HttpCall& call, std::string_view what,
                              const boost::system::error_code& error) {
@@ -43,12 +47,12 @@ asio::awaitable<Result<HttpReply>> perform(const HttpCall& call) {
   tcp::resolver resolver(executor);
   const auto [nameless, found] =
       co_await resolver.async_resolve(call.host, std::to_string(call.port), kAwait);
-  if (nameless) co_return failed(call, "looking up its address", nameless);
+  if (nameless) co_return failed(call, kLookingUp, nameless);
   beast::tcp_stream stream(executor);
   stream.expires_after(call.timeout);
   const auto [unconnected, at] = co_await stream.async_connect(found, kAwait);
   static_cast<void>(at);
-  if (unconnected) co_return failed(call, "connecting", unconnected);
+  if (unconnected) co_return failed(call, kConnecting, unconnected);
   http::request<http::string_body> request{http::string_to_verb(call.method), call.target, kHttp11};
   request.set(http::field::host, "localhost");
   if (!call.body.empty()) request.set(http::field::content_type, "application/json");
@@ -79,6 +83,14 @@ Result<HttpReply> call_http(const HttpCall& call) {
   context.run();
   if (reply) return *std::move(reply);
   return fail(ErrorCode::kDisconnected, "the request failed");
+}
+
+bool reached_nobody(const Error& error) {
+  for (const std::string_view what : {kLookingUp, kConnecting}) {
+    const std::string step = ": " + std::string(what) + ": ";
+    if (error.message().find(step) != std::string::npos) return true;
+  }
+  return false;
 }
 
 }  // namespace runnel::broker

@@ -29,5 +29,7 @@ struct HttpReply {
 /// Blocks. Asks as localhost, whatever the broker's name is: it is not a page that asks. Errors:
 /// kDisconnected, kTimeout, kMalformed (kRecordTooLarge: more than kMaxHttpReplyBytes).
 [[nodiscard]] Result<HttpReply> call_http(const HttpCall& call);
+/// Of an error of call_http(): no broker can have the request, another one may be asked.
+[[nodiscard]] bool reached_nobody(const Error& error);
 
 }  // namespace runnel::broker
