@@ -24,6 +24,12 @@ bool is_success(unsigned status) {
   return status >= 200 && status < 300;
 }
 
+/// Of the receiver or the record: the operator does not allow the address, or the name's turn to be
+/// looked up did not come.
+bool says_nothing(ErrorCode code) {
+  return code == ErrorCode::kUnauthorized || code == ErrorCode::kOverloaded;
+}
+
 /// Names a delivery for its receiver, the same in every attempt: when the webhook was made, the
 /// partition (never another one's number), the offset.
 std::string id_of(const hooks::Webhook& webhook, PartitionId partition, Offset offset) {
@@ -154,8 +160,7 @@ void WebhookRunner::take(const WebhookInbox::Outcome& outcome) {
       outcome.answer ? url_.authority() + " answered " + std::to_string(outcome.answer->status)
                      : outcome.answer.error().message();
   note(error);
-  if (!outcome.answer && outcome.answer.error().code() == ErrorCode::kUnauthorized) {
-    // The operator does not allow the address: that says nothing of the receiver or the record.
+  if (!outcome.answer && says_nothing(outcome.answer.error().code())) {
     return deliveries_.postponed(outcome.place, outcome.ticket,
                                  shared_.clock.monotonic() + kTryAgain);
   }

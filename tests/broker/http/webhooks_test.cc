@@ -103,6 +103,16 @@ TEST_F(WebhooksTest, WhatFailsIsTriedAgainUnderItsName) {
   EXPECT_EQ(shown().at("last_error"), "shop.example: connecting: refused");
 }
 
+TEST_F(WebhooksTest, ANameWhoseTurnDidNotComeIsNoAttempt) {
+  ASSERT_EQ(define(R"(,"max_attempts":1)").status, 201u);
+  append("ann", "1");
+  receiver.await().done(fail(ErrorCode::kOverloaded, "shop.example: its turn did not come"));
+  while (shown().at("last_error").is_null()) std::this_thread::yield();
+  EXPECT_EQ(shown().at("counts").at("failed_attempts"), 0);
+  EXPECT_EQ(shown().at("counts").at("dead"), 0);
+  EXPECT_EQ(shown().at("in_flight"), 0);
+}
+
 TEST_F(WebhooksTest, WhatFailsTooOftenIsADeadLetter) {
   ASSERT_EQ(define(R"(,"max_attempts":2)").status, 201u);
   append("ann", "1");
