@@ -179,7 +179,7 @@ void WebhookRunner::note(const std::string& error) {
 std::optional<std::chrono::nanoseconds> WebhookRunner::work() {
   if (webhook_.paused) {
     save();
-    if (deliveries_.waiting() == 0) leases_.clear();
+    give_back();
     return std::nullopt;
   }
   const auto now = shared_.clock.monotonic();
@@ -191,7 +191,7 @@ std::optional<std::chrono::nanoseconds> WebhookRunner::work() {
     send_due();
     save();
   }
-  if (deliveries_.waiting() == 0) leases_.clear();
+  give_back();
   if (done && has_more_) return now;
   if (done) return deliveries_.next_due();
   opened_ = false;  // the topic may be another one
@@ -208,9 +208,14 @@ Status WebhookRunner::read() {
   return {};
 }
 
-bool WebhookRunner::pay() {
-  const std::uint64_t steps = deliveries_.bytes() / kMemoryStep + 1;
+void WebhookRunner::give_back() {
+  const std::size_t steps = deliveries_.waiting() == 0 ? 0 : deliveries_.bytes() / kMemoryStep + 1;
   if (leases_.size() > steps) leases_.resize(steps);
+}
+
+bool WebhookRunner::pay() {
+  give_back();
+  const std::uint64_t steps = deliveries_.bytes() / kMemoryStep + 1;
   while (leases_.size() < steps) {
     MemoryLease lease;
     if (!shared_.memory.take_standing(kMemoryStep, kMostStanding, share_, lease)) return false;
@@ -242,8 +247,10 @@ Status WebhookRunner::read_partition(std::int32_t partition) {
                                std::string& text) {
                     const std::size_t before = deliveries_.bytes();
                     add(record, of);
-                    // What the scan counts as its text is what waits here.
-                    text.append(std::min(deliveries_.bytes() - before, room), ' ');
+                    // What the scan counts as its text is what waits here. One that is done may
+                    // take others of its kind with it.
+                    const std::size_t after = std::max(deliveries_.bytes(), before);
+                    text.append(std::min(after - before, room), ' ');
                   });
   const auto until = shared_.clock.monotonic() + kReadTime;
   while (!scan.work() && shared_.clock.monotonic() < until) {

@@ -120,6 +120,8 @@ class WebhookRunner {
   [[nodiscard]] Status read();
   [[nodiscard]] Status read_partition(std::int32_t partition);
   void add(const protocol::Record& record, std::int32_t partition);
+  /// Memory that what waits does not need any more.
+  void give_back();
   /// Memory for what waits and a step more. False: there is none for more.
   [[nodiscard]] bool pay();
   void send_due();

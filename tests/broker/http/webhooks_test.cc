@@ -353,6 +353,18 @@ TEST_F(WebhooksTest, WhatWaitsIsCountedAndBounded) {
   while (memory() > 0 || held() > before) std::this_thread::yield();
 }
 
+TEST_F(WebhooksTest, WhatIsDoneIsPaidForNoMore) {
+  ASSERT_EQ(define(R"(,"body":"value")").status, 201u);
+  const auto before = store->memory().held_bytes();
+  const std::string value = '"' + std::string(50'000, 'v') + '"';
+  for (int i = 0; i < 60; ++i) append(std::to_string(i), value);
+  const auto slow = receiver.await();
+  for (int i = 1; i < 60; ++i) receiver.await().answer(200);
+  while (shown().at("counts").at("delivered") != 59) std::this_thread::yield();
+  EXPECT_LT(store->memory().held_bytes(), before + (1u << 20)) << "one record waits, of 3 MB";
+  slow.answer(200);
+}
+
 /// Begins before the store and ends after it.
 struct HeldDisk {
   storage::HeldFileSystem disk{storage::FileSystem::posix()};
