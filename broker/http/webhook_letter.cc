@@ -20,38 +20,51 @@ Result<Buffer> finish(const protocol::NewRecord& record) {
   return batch;
 }
 
+/// Of a letter that has less than its record: what is left out, and how much it is.
+Result<Buffer> reduced(const protocol::Record& record, std::vector<protocol::RecordHeader> own,
+                       bool with_key, Timestamp now) {
+  const std::string key_bytes = std::to_string(record.key.value_or("").size());
+  const std::string value_bytes = std::to_string(record.value.value_or("").size());
+  if (record.key && !with_key) {
+    own.insert(own.end(), {{"runnel.key", kTooLarge}, {"runnel.key-bytes", key_bytes}});
+  }
+  if (record.value) {
+    own.insert(own.end(), {{"runnel.value", kTooLarge}, {"runnel.value-bytes", value_bytes}});
+  }
+  if (!record.headers.empty()) own.push_back({"runnel.headers", "left out"});
+  return finish({now, with_key ? record.key : std::nullopt, std::nullopt, own});
+}
+
 }  // namespace
 
-Letter make_letter(const protocol::Record& record, const hooks::Webhook& webhook,
+Letter make_letter(const protocol::Record* record, const hooks::Webhook& webhook,
                    hooks::RecordPlace place, std::string_view error, Timestamp now) {
-  const std::array<std::string, 6> texts{
+  const std::array<std::string, 4> texts{
       std::to_string(place.partition),
       std::to_string(place.offset.value()),
-      std::to_string(record.timestamp.value()),
+      std::to_string(record != nullptr ? record->timestamp.value() : 0),
       std::to_string(webhook.max_attempts),
-      std::to_string(record.key.value_or("").size()),
-      std::to_string(record.value.value_or("").size()),
   };
-  const std::vector<protocol::RecordHeader> own{
-      {"runnel.webhook", webhook.name},
-      {"runnel.topic", webhook.topic},
-      {"runnel.partition", texts[0]},
-      {"runnel.offset", texts[1]},
-      {"runnel.timestamp", texts[2]},
-      {"runnel.attempts", texts[3]},
-      {"runnel.error", error.substr(0, kMaxLetterErrorBytes)},
+  std::vector<protocol::RecordHeader> own{
+      {"runnel.webhook", webhook.name}, {"runnel.topic", webhook.topic},
+      {"runnel.partition", texts[0]},   {"runnel.offset", texts[1]},
+      {"runnel.attempts", texts[3]},    {"runnel.error", error.substr(0, kMaxShortErrorBytes)},
   };
-  std::vector<protocol::RecordHeader> all(record.headers.begin(), record.headers.end());
-  all.insert(all.end(), own.begin(), own.end());
-  Letter out{finish({now, record.key, record.value, all}), Buffer()};
-  std::vector<protocol::RecordHeader> few = own;
-  const bool long_key = record.key && record.key->size() > kMaxLetterKeyBytes;
-  if (long_key) few.insert(few.end(), {{"runnel.key", kTooLarge}, {"runnel.key-bytes", texts[4]}});
-  if (record.value) {
-    few.insert(few.end(), {{"runnel.value", kTooLarge}, {"runnel.value-bytes", texts[5]}});
+  Letter out;
+  if (record == nullptr) {
+    own.push_back({"runnel.record", "damaged"});
+    out.push_back(finish({now, std::nullopt, std::nullopt, own}));
+    return out;
   }
-  if (!record.headers.empty()) few.push_back({"runnel.headers", "left out"});
-  out.reduced = finish({now, long_key ? std::nullopt : record.key, std::nullopt, few});
+  own.insert(own.begin() + 4, {"runnel.timestamp", texts[2]});
+  std::vector<protocol::RecordHeader> least = own;
+  own.back().value = error.substr(0, kMaxLetterErrorBytes);
+  std::vector<protocol::RecordHeader> all(record->headers.begin(), record->headers.end());
+  all.insert(all.end(), own.begin(), own.end());
+  out.push_back(finish({now, record->key, record->value, all}));
+  const bool long_key = record->key && record->key->size() > kMaxLetterKeyBytes;
+  out.push_back(reduced(*record, own, !long_key, now));
+  out.push_back(reduced(*record, std::move(least), false, now));
   return out;
 }
 

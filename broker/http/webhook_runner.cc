@@ -2,7 +2,6 @@
 
 #include "broker/http/record_scan.h"
 #include "broker/http/record_text.h"
-#include "broker/http/webhook_letter.h"
 
 namespace runnel::broker::http {
 namespace {
@@ -141,6 +140,7 @@ Status WebhookRunner::open() {
 
 void WebhookRunner::begin(std::int32_t partition, hooks::Progress progress) {
   std::erase_if(dead_, [&](const Dead& dead) { return dead.place.partition == partition; });
+  unread_.erase(partition);
   deliveries_.begin(partition, std::move(progress));
 }
 
@@ -184,27 +184,43 @@ std::optional<std::chrono::nanoseconds> WebhookRunner::work() {
   }
   const auto now = shared_.clock.monotonic();
   Status done = opened_ && now < look_again_ ? Status() : open();
-  if (done) done = bury();
-  if (done) done = read();
+  opened_ = done.has_value();  // else the topic may be another one
+  if (opened_) {
+    const Status buried = bury();
+    done = read();
+    if (!buried) done = buried;
+  }
   problem_ = done ? std::string() : done.error().message();
   if (opened_) {
     send_due();
     save();
   }
   give_back();
-  if (done && has_more_) return now;
-  if (done) return deliveries_.next_due();
-  opened_ = false;  // the topic may be another one
-  return shared_.clock.monotonic() + kTryAgain;
+  const auto again = shared_.clock.monotonic() + kTryAgain;
+  if (!opened_) return again;
+  if (has_more_) return now;
+  const auto due = deliveries_.next_due();
+  if (done) return due;
+  return due ? std::min(*due, again) : again;
 }
 
 Status WebhookRunner::read() {
   std::vector<std::uint32_t> changed;
   if (watch_) watch_->take(changed);
   has_more_ = false;
+  const auto now = shared_.clock.monotonic();
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
-    RUNNEL_TRY(read_partition(static_cast<std::int32_t>(i)));
+    const auto partition = static_cast<std::int32_t>(i);
+    const auto before = unread_.find(partition);
+    if (before != unread_.end() && now < before->second.again) continue;
+    const Status read = read_partition(partition);
+    if (read) {
+      unread_.erase(partition);
+    } else {
+      unread_.insert_or_assign(partition, Trouble{read.error(), now + kTryAgain});
+    }
   }
+  if (!unread_.empty()) return fail(unread_.begin()->second.error);
   return {};
 }
 
@@ -305,28 +321,47 @@ void WebhookRunner::send_due() {
 }
 
 Status WebhookRunner::bury() {
-  while (!dead_.empty()) {
-    RUNNEL_TRY(bury_one(dead_.back()));
-    dead_.pop_back();
+  const auto now = shared_.clock.monotonic();
+  Status out;
+  for (auto dead = dead_.begin(); dead != dead_.end();) {
+    if (!dead->trouble || now >= dead->trouble->again) {
+      const Status buried = bury_one(*dead);
+      if (buried) {
+        dead = dead_.erase(dead);
+        continue;
+      }
+      dead->trouble = Trouble{buried.error(), now + kTryAgain};
+    }
+    if (out) out = fail(dead->trouble->error);
+    ++dead;
   }
-  return {};
+  return out;
 }
 
-/// The letter and the place behind it in one write: it is neither lost nor doubled.
-Status WebhookRunner::bury_one(const Dead& dead) {
-  RUNNEL_TRY_ASSIGN(const auto letters, letters_partition(shared_.store, webhook_.name));
+/// Without a form of it: retention or an erasure has taken the record, too.
+Result<Letter> WebhookRunner::letter_of(const Dead& dead) {
   const auto& ref = partitions_.at(static_cast<std::size_t>(dead.place.partition));
-  std::optional<Letter> letter;  // none: retention or an erasure has taken the record, too
+  Letter letter;
   const auto write = [&](const protocol::Record& record, std::int32_t, const RecordScan&,
                          std::string&) {
-    letter = make_letter(record, webhook_, dead.place, dead.error, shared_.clock.now());
+    letter = make_letter(&record, webhook_, dead.place, dead.error, shared_.clock.now());
   };
   RecordScan scan(shared_.store, shared_.memory, shared_.clock, nullptr,
                   {{dead.place.partition, ref, dead.place.offset, dead.place.offset + 1}},
                   {1, 1, kReadBytes}, write);
   while (!scan.work()) {
   }
-  if (scan.error()) return fail(*scan.error());
+  if (!scan.error()) return letter;
+  const ErrorCode why = scan.error()->code();
+  const bool damaged = why == ErrorCode::kCorrupt || why == ErrorCode::kMalformed;
+  if (!damaged) return fail(*scan.error());
+  return make_letter(nullptr, webhook_, dead.place, dead.error, shared_.clock.now());
+}
+
+/// The letter and the place behind it in one write: it is neither lost nor doubled.
+Status WebhookRunner::bury_one(const Dead& dead) {
+  RUNNEL_TRY_ASSIGN(const auto letters, letters_partition(shared_.store, webhook_.name));
+  RUNNEL_TRY_ASSIGN(Letter letter, letter_of(dead));
   std::string value = deliveries_.progress_without(dead.place).encode();
   const auto store = [&](Result<Buffer>* batch) -> Status {
     storage::CommitRequest request;
@@ -338,9 +373,10 @@ Status WebhookRunner::bury_one(const Dead& dead) {
     const auto outcome = shared_.store.commit_and_wait(std::move(request));
     return outcome.result ? Status() : Status(fail(outcome.result.error()));
   };
-  Status stored = store(letter ? &letter->whole : nullptr);
-  if (!stored && letter && stored.error().code() == ErrorCode::kRecordTooLarge) {
-    stored = store(&letter->reduced);
+  Status stored = store(letter.empty() ? nullptr : &letter.front());
+  for (std::size_t i = 1; i < letter.size(); ++i) {
+    if (stored || stored.error().code() != ErrorCode::kRecordTooLarge) break;
+    stored = store(&letter[i]);
   }
   RUNNEL_TRY(stored);
   stored_[dead.place.partition] = std::move(value);

@@ -14,6 +14,7 @@
 
 #include "broker/hooks/deliveries.h"
 #include "broker/hooks/webhook.h"
+#include "broker/http/webhook_letter.h"
 #include "broker/net/outgoing.h"
 #include "broker/sessions/memory_gate.h"
 #include "protocol/base/thread_annotations.h"
@@ -111,12 +112,19 @@ class WebhookRunner {
   void keep_counts(WebhookCounts counts) { counts_ = std::move(counts); }
 
  private:
+  /// What goes wrong, and when it is tried again; until then all else goes on.
+  struct Trouble {
+    Error error;
+    std::chrono::nanoseconds again;
+  };
   struct Dead {
     hooks::RecordPlace place;
     std::string error;
+    std::optional<Trouble> trouble = {};
   };
   [[nodiscard]] Status open();
   void begin(std::int32_t partition, hooks::Progress progress);
+  /// Of all partitions. The first one's error, now or before, that is not over.
   [[nodiscard]] Status read();
   [[nodiscard]] Status read_partition(std::int32_t partition);
   void add(const protocol::Record& record, std::int32_t partition);
@@ -125,8 +133,10 @@ class WebhookRunner {
   /// Memory for what waits and a step more. False: there is none for more.
   [[nodiscard]] bool pay();
   void send_due();
+  /// All that can be. The first error.
   [[nodiscard]] Status bury();
   [[nodiscard]] Status bury_one(const Dead& dead);
+  [[nodiscard]] Result<Letter> letter_of(const Dead& dead);
   void save();
   void note(const std::string& error);
 
@@ -144,6 +154,7 @@ class WebhookRunner {
   std::map<std::int32_t, std::string> stored_;   ///< the entries as they are
   std::map<std::int32_t, std::string> storing_;  ///< and will be; empty: nothing is on its way
   std::vector<Dead> dead_;                       ///< to be buried
+  std::map<std::int32_t, Trouble> unread_;       ///< by partition
   WebhookCounts counts_;
   std::string problem_;
   bool opened_ = false;

@@ -5,6 +5,8 @@
 
 #include <boost/json.hpp>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -180,6 +182,23 @@ class HttpWorld : public ::testing::Test {
     webhook_options.policy.most = std::chrono::milliseconds(10);
     webhooks.emplace(*store, storage::Clock::system(), native->memory().shared_from_this(),
                      std::move(webhook_options));
+  }
+
+  /// As a device that fails: changes a byte of `text` where segments have it.
+  void damage(const std::string& text) {
+    bool found = false;
+    for (const auto& each : std::filesystem::recursive_directory_iterator(directory_)) {
+      if (each.path().extension() != ".wal") continue;
+      std::fstream file(each.path(), std::ios::in | std::ios::out | std::ios::binary);
+      const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+      const std::size_t at = bytes.find(text);
+      if (at == std::string::npos) continue;
+      file.clear();
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put('?');
+      found = true;
+    }
+    EXPECT_TRUE(found);
   }
 
   WebhookReceiver receiver;

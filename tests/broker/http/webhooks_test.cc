@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "broker/hooks/signature.h"
+#include "broker/http/webhook_letter.h"
 #include "broker/http/webhook_service.h"
 #include "storage/views/worker/dead_letters.h"
 #include "tests/broker/http/http_world.h"
@@ -171,6 +172,76 @@ TEST_F(WebhooksTest, WhatItsLettersTopicDoesNotTakeIsALetterWithoutIt) {
   EXPECT_THAT(boost::json::serialize(by_offset["2"].at("headers")),
               HasSubstr(R"({"name":"runnel.key-bytes","value":"20000"})"));
   EXPECT_EQ(shown().at("state"), "running");
+}
+
+TEST_F(WebhooksTest, WhereNoKeyFitsTheLetterHasNone) {
+  const std::string least = std::to_string(kMinLettersTopicBytes);
+  ASSERT_TRUE(store->create_topic({"__webhook-dlq.out", 1, {{"max.message.bytes", least}}}));
+  ASSERT_EQ(define(R"(,"max_attempts":1)").status, 201u);
+  append(std::string(2000, 'k'), "1");
+  receiver.await().done(fail(ErrorCode::kDisconnected, std::string(3000, 'e')));
+  await_place("next", 1);
+  const auto letter =
+      get("/api/v1/topics/__webhook-dlq.out/records?from=start").at("records").at(0);
+  EXPECT_TRUE(letter.at("key").is_null());
+  EXPECT_THAT(boost::json::serialize(letter.at("headers")),
+              HasSubstr(R"({"name":"runnel.key-bytes","value":"2000"})"));
+}
+
+/// Of a value: its length in the batch, 14, and its beginning.
+constexpr const char* kDamagedSoon = "\x1c\"damaged soon";
+
+TEST_F(WebhooksTest, ADamagedRecordHasALetterToo) {
+  ASSERT_EQ(define(R"(,"max_attempts":1)").status, 201u);
+  append("ann", "\"damaged soon\"");
+  const auto sent = receiver.await();
+  damage(kDamagedSoon);
+  sent.answer(500);
+  await_place("next", 1);
+  const auto letter =
+      get("/api/v1/topics/__webhook-dlq.out/records?from=start").at("records").at(0);
+  EXPECT_TRUE(letter.at("key").is_null());
+  const std::string headers = boost::json::serialize(letter.at("headers"));
+  EXPECT_THAT(headers, HasSubstr(R"({"name":"runnel.record","value":"damaged"})"));
+  EXPECT_THAT(headers, HasSubstr(R"({"name":"runnel.offset","value":"0"})"));
+}
+
+TEST_F(WebhooksTest, ADamagedPartitionStopsNoOther) {
+  ASSERT_TRUE(store->create_topic({"wide", 2, {}}));
+  const auto put = [&](int partition, const std::string& value) {
+    post("/api/v1/topics/wide/records",
+         R"([{"partition":)" + std::to_string(partition) + ",\"value\":" + value + "}]");
+  };
+  put(0, "\"damaged soon\"");
+  put(1, "1");
+  damage(kDamagedSoon);
+  ASSERT_EQ(client
+                ->call("PUT", "/api/v1/webhooks/out",
+                       R"({"topic":"wide","url":"http://shop.example/in","from":"start"})")
+                .status,
+            201u);
+  for (const char* value : {"1", "2"}) {
+    const auto sent = receiver.await();
+    EXPECT_THAT(sent.request.body, HasSubstr(std::string("\"value\":") + value));
+    sent.answer(200);
+    if (*value == '1') put(1, "2");
+  }
+  EXPECT_EQ(shown().at("state"), "failing");
+  EXPECT_FALSE(shown().at("problem").is_null());
+}
+
+TEST_F(WebhooksTest, ALetterThatIsRefusedStopsNoOtherRecord) {
+  ASSERT_TRUE(store->create_topic({"__webhook-dlq.out", 1, {{"max.message.bytes", "100"}}}));
+  ASSERT_EQ(define(R"(,"max_attempts":1)").status, 201u);
+  append("ann", "1");
+  receiver.await().answer(500);
+  while (shown().at("state") != "failing") std::this_thread::yield();
+  append("bob", "2");
+  const auto other = receiver.await();
+  EXPECT_THAT(other.request.body, HasSubstr("\"value\":2"));
+  other.answer(200);
+  while (shown().at("counts").at("delivered") != 1) std::this_thread::yield();
+  EXPECT_EQ(shown().at("state"), "failing") << "the first one waits";
 }
 
 TEST_F(WebhooksTest, ARestartGoesOnExactly) {
