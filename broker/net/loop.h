@@ -1,10 +1,10 @@
 // Event loops: one thread, many connections. Two kinds behind one interface: io_uring where the
 // kernel grants it, Boost.Asio on epoll elsewhere. Sessions cannot tell them apart.
 //
-// Deadlines: a connection is cut when it was sent nothing within handshake_timeout of its first byte
-// (a session's first output, which may be empty, ends the handshake), when that byte did not come
-// for six times as long (clients open connections before they need them), when no byte moved for
-// idle_timeout, or when its peer took no output for stall_timeout.
+// Deadlines: a connection is cut when it was sent nothing within handshake_timeout of its first
+// byte (a session's first output, which may be empty, ends the handshake), when that byte did not
+// come for six times as long (clients open connections before they need them), when no byte moved
+// for idle_timeout, or when its peer took no output for stall_timeout.
 #pragma once
 
 #include <chrono>
