@@ -3,15 +3,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <climits>
-#include <ctime>
 
 #include "storage/env/posix_error.h"
 #include "storage/env/slow_close.h"
@@ -36,39 +33,6 @@ void skip_written(std::span<iovec>& parts, std::size_t bytes) {
 std::uint64_t page_size() {
   static const auto size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   return size;
-}
-
-/// cachestat(2), which the C library does not have yet: the same number on all of Linux's machines,
-/// since 6.5.
-constexpr long kCachestat = 451;
-struct CachestatRange {
-  std::uint64_t from;
-  std::uint64_t bytes;
-};
-struct Cachestat {
-  std::uint64_t cached;  ///< pages, also those that are being read
-  std::uint64_t dirty;
-  std::uint64_t in_writeback;
-  std::uint64_t evicted;
-  std::uint64_t recently_evicted;
-};
-
-/// True if the page cache has, or is reading, all pages of the range. False as well where the
-/// kernel does not say.
-bool all_cached(int fd, std::uint64_t position, std::uint64_t length) {
-  const std::uint64_t pages = (position + length - 1) / page_size() - position / page_size() + 1;
-  CachestatRange range{position, length};
-  Cachestat found{};
-  return ::syscall(kCachestat, fd, &range, &found, 0) == 0 && found.cached == pages;
-}
-
-/// So long after something of a file was waited for, pages may still be on their way.
-constexpr std::chrono::seconds kReadsEnd{5};
-
-std::int64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 }  // namespace
@@ -162,16 +126,6 @@ Result<std::vector<FileRange>> PosixFile::data_ranges() const {
 }
 
 bool PosixFile::resident(std::uint64_t position, std::uint64_t length) const {
-  if (length == 0) return true;
-  // By far the cheaper question, but pages that are being read count as there.
-  const std::int64_t now = now_ns();
-  if (now >= reads_end_ns_ && all_cached(fd_, position, length)) return true;
-  const bool there = mapped_resident(position, length);
-  if (!there) reads_end_ns_ = now + std::chrono::nanoseconds(kReadsEnd).count();
-  return there;
-}
-
-bool PosixFile::mapped_resident(std::uint64_t position, std::uint64_t length) const {
   MutexLock lock(map_mutex_);
   if (position + length > mapped_ && !map_whole()) return false;
   if (position >= mapped_) return true;  // nothing is waited for beyond the end
@@ -204,7 +158,6 @@ bool PosixFile::map_whole() const {
 }
 
 void PosixFile::will_need(std::uint64_t position, std::uint64_t length) const {
-  reads_end_ns_ = now_ns() + std::chrono::nanoseconds(kReadsEnd).count();
   // A hint: a kernel that refuses it reads later, nothing is lost.
   static_cast<void>(::posix_fadvise(fd_, static_cast<off_t>(position), static_cast<off_t>(length),
                                     POSIX_FADV_WILLNEED));

@@ -36,9 +36,6 @@ class PosixFile final : public File {
   const std::string& path() const noexcept override { return path_; }
 
  private:
-  /// resident() by mincore, which knows pages that are being read from those that are there.
-  bool mapped_resident(std::uint64_t position, std::uint64_t length) const
-      RUNNEL_EXCLUDES(map_mutex_);
   /// Maps the file as long as it is now; false if that fails.
   bool map_whole() const RUNNEL_REQUIRES(map_mutex_);
 
@@ -46,7 +43,6 @@ class PosixFile final : public File {
   const std::size_t block_bytes_;
   const std::string path_;
   std::atomic<bool> frees_slowly_{false};
-  mutable std::atomic<std::int64_t> reads_end_ns_{0};  ///< monotonic; before it pages may be read
   /// Only for mincore, never read through: asking this way copies nothing, unlike a read with
   /// RWF_NOWAIT, and mapping anew each time cost a quarter of a catch-up read's processor time.
   mutable Mutex map_mutex_;
