@@ -33,6 +33,28 @@ std::int64_t begin_of(const StoredVersion& version, PartitionIndex partition) {
 /// Of a look at where batches lie: few looks, and no large answer.
 constexpr std::uint32_t kProbeBytes = 16u << 20;
 
+/// Puts the options into all versions of a definition; what they do to its state.
+Result<Effect> put_options(const std::vector<sql::Option>& options, const ViewPlan& plan,
+                           std::vector<StoredVersion>& versions) {
+  Effect effect = Effect::kNone;
+  for (const sql::Option& option : options) {
+    if (option.name.text == "changelog_topic") {
+      return fail(sql::error_at(option.name.place,
+                                "changelog_topic is set when the view is created; CREATE OR "
+                                "REPLACE changes it"));
+    }
+    ViewOptions checked;
+    RUNNEL_TRY(bind_options({option}, checked));
+    effect = std::max(effect, effect_of(option.name.text, plan));
+    for (StoredVersion& version : versions) {
+      std::erase_if(version.altered,
+                    [&](const auto& old) { return old.first == option.name.text; });
+      version.altered.emplace_back(option.name.text, option.value);
+    }
+  }
+  return effect;
+}
+
 }  // namespace
 
 Result<std::optional<Service::Missing>> Service::missing(const TopicInfo& topic,
@@ -144,22 +166,8 @@ Result<Answer> Service::set_options(const Entry& entry, const sql::Alter& statem
   }
   Entry changed = entry;
   const BoundVersion before = changed.bound.back();
-  Effect effect = Effect::kNone;
-  for (const sql::Option& option : statement.options) {
-    if (option.name.text == "changelog_topic") {
-      return fail(sql::error_at(option.name.place,
-                                "changelog_topic is set when the view is created; CREATE OR "
-                                "REPLACE changes it"));
-    }
-    ViewOptions checked;
-    RUNNEL_TRY(bind_options({option}, checked));
-    effect = std::max(effect, effect_of(option.name.text, *before.view));
-    for (StoredVersion& version : changed.stored.versions) {
-      std::erase_if(version.altered,
-                    [&](const auto& old) { return old.first == option.name.text; });
-      version.altered.emplace_back(option.name.text, option.value);
-    }
-  }
+  RUNNEL_TRY_ASSIGN(const Effect effect,
+                    put_options(statement.options, *before.view, changed.stored.versions));
   Answer answer;
   answer.tag = "ALTER " + words;
   Along along;
