@@ -57,8 +57,9 @@ class BrokerConfigs {
 
   /// Sets checked values, durably and at once. Blocking. Callers hold altering().
   [[nodiscard]] Status change(Scope scope, const Changes& changes) RUNNEL_EXCLUDES(mutex_);
-  /// Held from reading configs to changing them, also by those who change topics' configs, so that
-  /// of two changes at a time neither is lost.
+  /// Held from reading configs to changing them, also of topics, so that of two requests at a time
+  /// neither is lost. Other protocols only set values and don't take it: beside them an append to a
+  /// list starts from the list that was read.
   [[nodiscard]] Mutex& altering() { return altering_; }
 
  private:
