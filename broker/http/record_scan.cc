@@ -153,9 +153,8 @@ Result<bool> RecordScan::read_piece(ReadFrom& from, std::size_t quota) {
   for (const auto& t : head.aborted) aborted.push_back({t.producer, t.first});
   protocol::AbortFilter aborts(std::move(aborted));
   while (!rest.empty() && !is_full() && taken_ < quota) {
-    RUNNEL_TRY_ASSIGN(
-        const std::size_t size,
-        protocol::validate_batch(rest, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
+    RUNNEL_TRY_ASSIGN(const std::size_t size, protocol::validate_batch(rest, protocol::Depth::kCrc,
+                                                                       protocol::Gaps::kAllowed));
     const Bytes batch = rest.first(size);
     rest = rest.subspan(size);
     RUNNEL_TRY_ASSIGN(const bool left_out, aborts.leaves_out(batch));

@@ -117,7 +117,7 @@ Result<FilteredFetch::Step> FilteredFetch::next_batch() {
   }
   RUNNEL_TRY_ASSIGN(
       const std::size_t size,
-      protocol::validate_batch(read_.bytes(), protocol::Depth::kHeader, protocol::Gaps::kAllowed));
+      protocol::validate_batch(read_.bytes(), protocol::Depth::kCrc, protocol::Gaps::kAllowed));
   const Buffer batch = read_.slice(0, size);
   read_ = size < read_.size() ? read_.slice(size, read_.size() - size) : Buffer();
   RUNNEL_TRY_ASSIGN(const std::optional<Offset> stopped, filter(batch));

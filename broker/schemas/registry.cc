@@ -195,7 +195,7 @@ Status Registry::apply_batches(Bytes batches, std::vector<storage::AbortedTransa
   while (!batches.empty()) {
     RUNNEL_TRY_ASSIGN(
         const std::size_t size,
-        protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
+        protocol::validate_batch(batches, protocol::Depth::kCrc, protocol::Gaps::kAllowed));
     RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batches.first(size)));
     if (!left_out) RUNNEL_TRY(apply_batch(batches.first(size)));
     batches = batches.subspan(size);

@@ -3,11 +3,15 @@
 
 usage: repair_test.py BINARY auto|epoll|io_uring
 """
+import json
 import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import PATIENCE_SECONDS, Broker, clean_environment
@@ -79,6 +83,39 @@ class Repair(unittest.TestCase):
         self.assertNotEqual(refused.returncode, OK)
         self.assertIn("holds it; stop that process", refused.stderr)
         self.assertEqual(broker.stop(), OK)
+
+    def test_what_changed_in_memory_gets_to_nobody(self):
+        broker = self.start()
+        broker.out("topic", "create", "t")
+        broker.run("sql", "-c", "CREATE SOURCE s (mark VARCHAR) ON TOPIC 't' FORMAT JSON;"
+                   "CREATE MATERIALIZED VIEW v AS SELECT mark, count(*) AS n FROM s GROUP BY mark")
+        broker.run("view", "pause", "v")
+        broker.run("produce", "t", text='{"mark": "%s"}\n' % MARK.decode())
+        # Where the broker wrote it a moment ago, and has no reason to read it again.
+        with (self.data / "segments" / "0000000001.wal").open("r+b") as file:
+            file.seek(file.read().index(MARK))
+            file.write(b"T")
+        for command in (["consume", "t", "-e"], ["replay", "t", "--where", ".mark!=x"]):
+            with self.subTest(command[0]):
+                read = broker.run(*command, expect=None)
+                self.assertEqual((read.returncode, read.stdout), (DAMAGED, ""), read.stderr)
+        with self.subTest("HTTP"):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(
+                    f"http://{broker.address}/api/v1/topics/t/records?partition=0",
+                    timeout=PATIENCE_SECONDS)
+            self.assertIn("checksum", json.load(refused.exception)["detail"])
+        with self.subTest("SQL"):
+            read = broker.run("sql", "-c", "SELECT mark FROM s", expect=None)
+            self.assertNotIn("The one", read.stdout)
+            self.assertIn("checksum", read.stderr)
+        with self.subTest("view"):
+            broker.run("view", "resume", "v")
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            view = {"state": ""}
+            while view["state"] != "failed" and time.monotonic() < deadline:
+                view = json.loads(broker.out("view", "list", "-o", "json"))[0]
+            self.assertEqual(view["state"], "failed", view)
 
     def test_what_is_no_data_directory_is_refused(self):
         self.offline("repair", str(self.data), expect=NOT_FOUND)

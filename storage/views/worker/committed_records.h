@@ -27,7 +27,7 @@ template <class Visit>
   while (!batches.empty()) {
     RUNNEL_TRY_ASSIGN(
         const std::size_t size,
-        protocol::validate_batch(batches, protocol::Depth::kHeader, protocol::Gaps::kAllowed));
+        protocol::validate_batch(batches, protocol::Depth::kCrc, protocol::Gaps::kAllowed));
     const Bytes batch = batches.first(size);
     batches = batches.subspan(size);
     RUNNEL_TRY_ASSIGN(const bool left_out, filter.leaves_out(batch));
