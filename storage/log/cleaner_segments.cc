@@ -3,7 +3,6 @@
 #include <unordered_map>
 
 #include "storage/log/cleaner.h"
-#include "storage/log/entry_check.h"
 
 namespace runnel::storage {
 namespace {
@@ -153,10 +152,7 @@ class Pile {
 
   /// Moves the entry as a part of the run before it if it follows it.
   Status add(const PartitionRef& partition, const IndexEntry& entry) {
-    RUNNEL_TRY_ASSIGN(const auto file, reader_.file_of(entry));
-    const auto read = read_entry(entry, *file);
-    reader_.note_damage(entry, read);
-    RUNNEL_TRY_ASSIGN(const Buffer batches, read);
+    RUNNEL_TRY_ASSIGN(const Buffer batches, reader_.read_checked(entry));
     read_bytes_ += entry.bytes;
     const bool follows = run_ && partition == partition_ && run_->end() == entry.base;
     if (!follows) {

@@ -5,7 +5,6 @@
 #include "protocol/record_batch/batch_filter.h"
 #include "protocol/record_batch/control_record.h"
 #include "storage/log/batch_walker.h"
-#include "storage/log/entry_check.h"
 
 namespace runnel::storage {
 namespace {
@@ -98,11 +97,8 @@ Result<Compaction::Entries> Compaction::some_entries(Offset from, Offset end) co
 
 Result<Buffer> Compaction::read(const IndexEntry& entry) {
   if (entry.bytes == 0) return Buffer();
-  RUNNEL_TRY_ASSIGN(const auto file, environment_.reader.file_of(entry));
   stats_.read_bytes += entry.bytes;
-  auto batches = read_entry(entry, *file);
-  environment_.reader.note_damage(entry, batches);
-  return batches;
+  return environment_.reader.read_checked(entry);
 }
 
 Status Compaction::load_aborted(const Entries& entries) {

@@ -122,7 +122,6 @@ class Eraser {
   [[nodiscard]] Status finish_removal(ErasureRecord& record, Progress& progress);
   /// Null where the topic was deleted: its segments are what is left.
   [[nodiscard]] PartitionRef partition_of(const ErasureRecord& record, std::size_t part) const;
-  [[nodiscard]] Result<Buffer> read(const IndexEntry& entry) const;
   [[nodiscard]] Status look(const ErasureRecord& record, Progress& progress, const Help& help);
   static void skip(Progress& progress, const Range& range, const Error& why);
   [[nodiscard]] Status forget_guards(ErasureRecord& record, Progress& progress, const Help& help);

@@ -3,7 +3,6 @@
 
 #include "protocol/record_batch/batch_filter.h"
 #include "storage/log/batch_walker.h"
-#include "storage/log/entry_check.h"
 #include "storage/log/eraser.h"
 
 namespace runnel::storage {
@@ -158,11 +157,6 @@ PartitionRef Eraser::partition_of(const ErasureRecord& record, std::size_t part)
   return (*topic)->partitions.at(static_cast<std::size_t>(index.value()));
 }
 
-Result<Buffer> Eraser::read(const IndexEntry& entry) const {
-  RUNNEL_TRY_ASSIGN(const auto file, environment_.reader.file_of(entry));
-  return read_entry(entry, *file);
-}
-
 Status Eraser::look(const ErasureRecord& record, Progress& progress, const Help& help) {
   Range& range = progress.todo.front();
   progress.part = range.part;
@@ -178,7 +172,7 @@ Status Eraser::look(const ErasureRecord& record, Progress& progress, const Help&
   }
   if (entries.empty()) range.from = range.to;
   const auto look_at = [&](const IndexEntry& entry) -> Status {
-    RUNNEL_TRY_ASSIGN(const Buffer batches, read(entry));
+    RUNNEL_TRY_ASSIGN(const Buffer batches, environment_.reader.read_checked(entry));
     return find_records(batches.bytes(), record.key, range.from, range.to, progress.found);
   };
   for (const IndexEntry& entry : entries) {
@@ -291,7 +285,7 @@ Status Eraser::rewrite(ErasureRecord& record, Progress& progress, const Help& he
       ++progress.rewritten;
       continue;
     }
-    const auto batches = read(*entry);
+    const auto batches = environment_.reader.read_checked(*entry);
     if (batches) {
       const Status status = rewrite_entry(record, progress.part, partition, view, *entry, *batches);
       const bool overtaken = !status && status.error().code() == ErrorCode::kPreconditionFailed;

@@ -6,7 +6,8 @@
 
 namespace runnel::storage {
 
-std::optional<Offset> ReadAhead::given(PartitionId partition, Offset next, bool waited, Time now) {
+std::optional<Offset> ReadAhead::given(PartitionId partition, Offset from, Offset next, bool waited,
+                                       Time now) {
   MutexLock lock(mutex_);
   forget_left_ones(now);
   const auto known = runs_.find(partition);
@@ -14,7 +15,7 @@ std::optional<Offset> ReadAhead::given(PartitionId partition, Offset next, bool 
     if (!waited || !make_room()) return std::nullopt;
     runs_.emplace(partition, Run{next, next, now});
     runs_known_ = runs_.size();
-    return next;
+    return std::nullopt;
   }
   Run& run = known->second;
   run.used = now;
@@ -24,8 +25,16 @@ std::optional<Offset> ReadAhead::given(PartitionId partition, Offset next, bool 
     return run.until;
   }
   if (!waited) return std::nullopt;
-  run = Run{next, next, now};  // elsewhere, or faster than what was read for it
-  return next;
+  // Elsewhere, or faster than what was read for it, unless it follows what was waited for last.
+  const bool follows = from == run.until;
+  run = Run{next, next, now, follows};
+  return follows ? std::optional(next) : std::nullopt;
+}
+
+bool ReadAhead::is_awaited(PartitionId partition, Time now) const {
+  MutexLock lock(mutex_);
+  const auto known = runs_.find(partition);
+  return known != runs_.end() && now - known->second.used < kReaderLeft;
 }
 
 void ReadAhead::finished(PartitionId partition, Offset from, Offset until, bool waited) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "storage/log/batch_walker.h"
 #include "storage/log/entry_check.h"
 
 namespace runnel::storage {
@@ -71,6 +70,15 @@ Result<std::shared_ptr<const File>> Reader::file_of(const IndexEntry& entry) con
                                          "; put the file back from a backup");
   }
   return file;
+}
+
+Result<Buffer> Reader::read_checked(const IndexEntry& entry) const {
+  RUNNEL_TRY_ASSIGN(const auto file, file_of(entry));
+  auto batches = read_entry(entry, *file);
+  if (!batches && batches.error().code() != ErrorCode::kIo) {
+    verified_.distrust(entry.position, entry.bytes);
+  }
+  return batches;
 }
 
 Result<IndexEntry> Reader::entry_at(const Partition& partition, Offset offset) const {
@@ -174,8 +182,9 @@ bool Reader::plan_entry(const IndexEntry& entry, const FetchItem& item, Offset e
   if (!piece.cached) answer.cold_bytes += piece.slice.length;
   if (!piece.sound()) answer.may_block = true;
   answer.pieces.back().push_back(std::move(piece));
+  ++answer.piece_count;
   // What was cut off here comes first in the next fetch: nothing may be taken from behind it.
-  return next > entry.last && out.bytes < budget;
+  return next > entry.last && out.bytes < budget && answer.piece_count < kMaxPieces;
 }
 
 void Reader::plan_once(const FetchItem& item, Limits limits, bool blocking, Answer& answer) const {
@@ -197,7 +206,8 @@ void Reader::plan_once(const FetchItem& item, Limits limits, bool blocking, Answ
     return;
   }
   const Offset end = limits.committed_only ? view.stable.offset : view.high_watermark;
-  if (item.from >= end) return;
+  const bool no_room = limits.budget == 0 && !limits.first_batch_free;
+  if (item.from >= end || no_room) return;
 
   Status status;
   const Status scanned =
@@ -233,11 +243,13 @@ Reader::Answer Reader::plan(const FetchRequest& request, bool blocking) const {
   Answer answer;
   answer.result.reserve(request.items.size());
   for (const FetchItem& item : request.items) {
-    const std::uint64_t left = request.max_bytes - std::min(request.max_bytes, answer.bytes);
+    std::uint64_t left = request.max_bytes - std::min(request.max_bytes, answer.bytes);
+    if (answer.piece_count >= kMaxPieces) left = 0;
     plan_partition(item, {left, answer.bytes == 0, request.committed_only}, blocking, answer);
     answer.bytes += answer.result.back().bytes;
     if (answer.result.back().error) answer.final = true;
   }
+  if (answer.piece_count >= kMaxPieces) answer.final = true;
   return answer;
 }
 
@@ -266,22 +278,48 @@ Result<std::size_t> Reader::verify_piece(const Piece& piece, std::vector<std::by
   return good;
 }
 
-void Reader::distrust_from(const std::vector<Piece>& pieces, std::size_t k, std::size_t good) {
-  // All of it is in memory now, or on its way: that must not make it look sound to the next reader.
-  const Piece& first = pieces[k];
-  const std::uint64_t begin = is_data_segment(first.position.segment)
-                                  ? 0
-                                  : first.position.offset + good - first.entry.position.offset;
-  verified_.distrust(
-      {first.position.segment, static_cast<std::uint32_t>(first.entry.position.offset + begin)},
-      first.entry.bytes - begin);
-  for (std::size_t i = k + 1; i < pieces.size(); ++i) {
-    if (!pieces[i].cached) verified_.distrust(pieces[i].entry.position, pieces[i].entry.bytes);
+std::vector<SegmentRange> Reader::ranges_of(const std::vector<Piece>& pieces, std::size_t k) {
+  std::vector<SegmentRange> ranges;
+  for (; k < pieces.size(); ++k) {
+    const IndexEntry& entry = pieces[k].entry;
+    const std::uint64_t end = entry.position.offset + std::uint64_t{entry.bytes};
+    const bool goes_on = !ranges.empty() && ranges.back().from.segment == entry.position.segment &&
+                         ranges.back().from < entry.position;
+    if (goes_on) {
+      ranges.back().length = end - ranges.back().from.offset;
+    } else {
+      ranges.push_back({entry.position, entry.bytes});
+    }
   }
+  return ranges;
+}
+
+void Reader::distrust_from(const std::vector<Piece>& pieces, std::size_t k, std::size_t good) {
+  // All of it is in memory now: that must not make it look sound to the next reader.
+  std::vector<SegmentRange> ranges = ranges_of(pieces, k);
+  if (!is_data_segment(ranges.front().from.segment)) {
+    const std::uint64_t sound = pieces[k].position.offset + good - ranges.front().from.offset;
+    ranges.front().from.offset += static_cast<std::uint32_t>(sound);
+    ranges.front().length -= sound;
+  }
+  for (const SegmentRange& range : ranges) verified_.distrust(range.from, range.length);
+}
+
+std::vector<SegmentRange> Reader::cold_ranges(const Answer& answer) {
+  std::vector<SegmentRange> cold;
+  for (const auto& pieces : answer.pieces) {
+    if (std::all_of(pieces.begin(), pieces.end(), [](const Piece& p) { return p.cached; }))
+      continue;
+    const auto ranges = ranges_of(pieces, 0);
+    cold.insert(cold.end(), ranges.begin(), ranges.end());
+  }
+  return cold;
 }
 
 void Reader::verify(Answer& answer) {
   std::vector<std::byte> bytes;
+  // Others who find it in memory meanwhile check it as well.
+  const VerifiedRanges::Loading loading(verified_, cold_ranges(answer));
   // All that is cold is asked for at once: the disk does not wait for us between two pieces.
   for (const auto& pieces : answer.pieces) {
     for (const Piece& piece : pieces) {

@@ -14,6 +14,7 @@
 
 #include "protocol/base/thread_annotations.h"
 #include "storage/index/index.h"
+#include "storage/log/batch_walker.h"
 #include "storage/log/partition.h"
 #include "storage/log/read_ahead.h"
 #include "storage/log/verified.h"
@@ -81,12 +82,10 @@ class Reader {
   /// The segment with the entry's batches. kCorrupt, naming it, if it is missing.
   [[nodiscard]] Result<std::shared_ptr<const File>> file_of(const IndexEntry& entry) const;
   [[nodiscard]] VerifiedRanges& verified() noexcept { return verified_; }
-  /// For others who read and check entries: damage that they find brought it into memory, which
-  /// must not make it look sound to the next fetch.
-  void note_damage(const IndexEntry& entry, const Result<Buffer>& read) {
-    if (read || read.error().code() != ErrorCode::kCorrupt) return;
-    verified_.distrust(entry.position, entry.bytes);
-  }
+  /// Reads an entry's batches and checks them, whatever is known of them. Damage comes into memory
+  /// that way, which does not make it look sound to the next fetch. The entry has bytes. kIo,
+  /// kCorrupt, kMalformed.
+  [[nodiscard]] Result<Buffer> read_checked(const IndexEntry& entry) const;
 
   [[nodiscard]] std::uint64_t fetches() const noexcept { return fetches_; }
   [[nodiscard]] std::uint64_t fetched_bytes() const noexcept { return fetched_bytes_; }
@@ -105,18 +104,19 @@ class Reader {
     IndexEntry entry;
     bool cached = true;   ///< in memory when it was looked for
     bool checked = true;  ///< its checksum is known to be right
-    /// What comes from the disk is checked each time: it may not be what was written there.
+    /// What is waited for is checked each time: it may not be what was written there.
     [[nodiscard]] bool sound() const noexcept { return cached && checked; }
   };
   struct Answer {
     FetchResult result;
     std::vector<std::vector<Piece>> pieces;  ///< one list a partition
     std::uint64_t bytes = 0;
-    std::uint64_t cold_bytes = 0;       ///< of them: to be waited for
+    std::uint64_t cold_bytes = 0;  ///< of them: to be waited for
+    std::size_t piece_count = 0;
     std::vector<Partition::Seen> seen;  ///< of each partition as it was read
     std::vector<std::uint64_t> moves;   ///< View::moves of each partition as it was read
     bool may_block = false;
-    bool final = false;  ///< has an error: answered without waiting
+    bool final = false;  ///< has an error, or no room: answered without waiting
   };
   using Clock = std::chrono::steady_clock;
 
@@ -124,8 +124,18 @@ class Reader {
   /// The same of the records before `end`, which is where a batch begins.
   [[nodiscard]] Result<Timestamp> max_timestamp(const Partition& partition,
                                                 const Partition::View& view, Offset end) const;
+  /// The greatest timestamp in an entry that holds `start` behind its beginning or `end` before its
+  /// last offset.
+  [[nodiscard]] Result<Timestamp> max_in_entry(const IndexEntry& entry, Offset start,
+                                               Offset end) const;
+  /// Reads one batch and checks it; damage is noted as read_checked() does.
+  [[nodiscard]] Result<Buffer> read_batch(std::uint32_t segment, const File& file,
+                                          const BatchWalker::Step& step) const;
   /// With `blocking` false nothing waits for a disk; `may_block` says that the plan is cut short.
   [[nodiscard]] Answer plan(const FetchRequest& request, bool blocking) const;
+  /// Index entries in one answer: as many as are planned at once without a network thread being
+  /// missed, and about 1 MB. Who reads small batches comes again the sooner.
+  static constexpr std::size_t kMaxPieces = 4096;
   /// What of one partition an answer may hold.
   struct Limits {
     std::uint64_t budget = 0;       ///< bytes
@@ -144,8 +154,13 @@ class Reader {
   /// Checks a piece; gives how many of its bytes are sound, and in `next` the offset behind them.
   [[nodiscard]] Result<std::size_t> verify_piece(const Piece& piece, std::vector<std::byte>& bytes,
                                                  Offset& next, Status& status) const;
+  /// What the pieces from `k` on are cut from, a range for each row of them in one segment.
+  [[nodiscard]] static std::vector<SegmentRange> ranges_of(const std::vector<Piece>& pieces,
+                                                           std::size_t k);
   /// What follows the sound bytes of piece `k` has to be checked by whoever reads it next, too.
   void distrust_from(const std::vector<Piece>& pieces, std::size_t k, std::size_t good);
+  /// What has to be brought into memory for an answer.
+  [[nodiscard]] static std::vector<SegmentRange> cold_ranges(const Answer& answer);
   /// True if aborted records may be in an answer whose list of aborted transactions is newer.
   [[nodiscard]] static bool moved_since(const FetchRequest& request, const Answer& answer);
   void answer_blocking(const FetchRequest& request, const FetchCallback& done);
@@ -185,7 +200,7 @@ class Reader {
   Journal& journal_;
   const DataSegments& data_;
   Index& index_;
-  VerifiedRanges verified_;
+  mutable VerifiedRanges verified_;  ///< what is found by reading only
   ReadAhead ahead_;
   std::atomic<std::uint64_t> fetches_{0};
   std::atomic<std::uint64_t> fetched_bytes_{0};

@@ -18,13 +18,8 @@ struct Search {
   [[nodiscard]] bool may_hold(Timestamp max_timestamp) const { return max_timestamp >= time; }
 };
 
-Result<std::optional<OffsetAnswer>> search_batch(const File& file, const BatchWalker::Step& step,
-                                                 Offset start, const Search& search) {
-  Buffer batch = Buffer::allocate(step.bytes);
-  RUNNEL_TRY(file.read_exactly(step.position, batch.mutable_bytes()));
-  RUNNEL_TRY(
-      protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc, protocol::Gaps::kAllowed));
-  RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch.bytes()));
+Result<std::optional<OffsetAnswer>> search_batch(Bytes batch, Offset start, const Search& search) {
+  RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch));
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto record, records.next());
     if (!record) return std::optional<OffsetAnswer>();
@@ -62,12 +57,8 @@ Result<std::vector<Span>> Reader::spans_of(const Partition& partition,
 namespace {
 
 /// The greatest timestamp in `batch` from `start` on.
-Result<Timestamp> max_in_batch(const File& file, const BatchWalker::Step& step, Offset start) {
-  Buffer batch = Buffer::allocate(step.bytes);
-  RUNNEL_TRY(file.read_exactly(step.position, batch.mutable_bytes()));
-  RUNNEL_TRY(
-      protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc, protocol::Gaps::kAllowed));
-  RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch.bytes()));
+Result<Timestamp> max_in_batch(Bytes batch, Offset start) {
+  RUNNEL_TRY_ASSIGN(auto records, RecordReader::open(batch));
   Timestamp max = kNoTimestamp;
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto record, records.next());
@@ -76,10 +67,22 @@ Result<Timestamp> max_in_batch(const File& file, const BatchWalker::Step& step, 
   }
 }
 
-/// The same for an entry that holds `start` behind its beginning or `end` before its last offset.
-Result<Timestamp> max_in_entry(const File& file, const IndexEntry& entry, Offset start,
-                               Offset end) {
-  BatchWalker walker(file, entry.position.offset, entry.bytes);
+}  // namespace
+
+Result<Buffer> Reader::read_batch(std::uint32_t segment, const File& file,
+                                  const BatchWalker::Step& step) const {
+  Buffer batch = Buffer::allocate(step.bytes);
+  RUNNEL_TRY(file.read_exactly(step.position, batch.mutable_bytes()));
+  const auto size =
+      protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc, protocol::Gaps::kAllowed);
+  if (size) return batch;
+  verified_.distrust({segment, static_cast<std::uint32_t>(step.position)}, step.bytes);
+  return fail(size.error());
+}
+
+Result<Timestamp> Reader::max_in_entry(const IndexEntry& entry, Offset start, Offset end) const {
+  RUNNEL_TRY_ASSIGN(const auto file, file_of(entry));
+  BatchWalker walker(*file, entry.position.offset, entry.bytes);
   Timestamp max = kNoTimestamp;
   while (true) {
     RUNNEL_TRY_ASSIGN(const auto step, walker.next());
@@ -87,13 +90,12 @@ Result<Timestamp> max_in_entry(const File& file, const IndexEntry& entry, Offset
     if (step->last < start) continue;
     Timestamp here = step->max_timestamp;
     if (step->base < start) {
-      RUNNEL_TRY_ASSIGN(here, max_in_batch(file, *step, start));
+      RUNNEL_TRY_ASSIGN(const Buffer batch, read_batch(entry.position.segment, *file, *step));
+      RUNNEL_TRY_ASSIGN(here, max_in_batch(batch.bytes(), start));
     }
     max = std::max(max, here);
   }
 }
-
-}  // namespace
 
 Result<Timestamp> Reader::max_timestamp(const Partition& partition, const Partition::View& view,
                                         Offset end) const {
@@ -116,8 +118,7 @@ Result<Timestamp> Reader::max_timestamp(const Partition& partition, const Partit
     for (const IndexEntry& entry : entries) {
       Timestamp here = entry.max_timestamp;
       if (entry.base < view.start.offset || entry.last >= end) {
-        RUNNEL_TRY_ASSIGN(const auto file, file_of(entry));
-        RUNNEL_TRY_ASSIGN(here, max_in_entry(*file, entry, view.start.offset, end));
+        RUNNEL_TRY_ASSIGN(here, max_in_entry(entry, view.start.offset, end));
       }
       max = std::max(max, here);
     }
@@ -155,7 +156,9 @@ Result<OffsetAnswer> Reader::find_once(const Partition& partition, OffsetQuery q
         RUNNEL_TRY_ASSIGN(const auto step, walker.next());
         if (!step || step->base >= end) break;
         if (step->last < view.start.offset || !search.may_hold(step->max_timestamp)) continue;
-        RUNNEL_TRY_ASSIGN(const auto answer, search_batch(*file, *step, view.start.offset, search));
+        RUNNEL_TRY_ASSIGN(const Buffer batch, read_batch(entry.position.segment, *file, *step));
+        RUNNEL_TRY_ASSIGN(const auto answer,
+                          search_batch(batch.bytes(), view.start.offset, search));
         if (answer) return *answer;
       }
     }

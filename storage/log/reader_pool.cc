@@ -7,7 +7,8 @@
 namespace runnel::storage {
 namespace {
 
-constexpr std::size_t kPoolThreads = 2;
+/// One of them may be reading ahead.
+constexpr std::size_t kPoolThreads = 3;
 /// Read ahead at a time: a disk is busy with it for about as long as a client is with an answer.
 constexpr std::uint32_t kChunkBytes = 4u << 20;
 
@@ -22,7 +23,8 @@ void Reader::go_ahead(const FetchRequest& request, const Answer& answer) {
         std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return !p.sound(); });
     if (!waited && ahead_.idle()) continue;
     const PartitionRef& partition = request.items[i].partition;
-    const auto from = ahead_.given(partition->id(), out.next, waited, Clock::now());
+    const auto from =
+        ahead_.given(partition->id(), request.items[i].from, out.next, waited, Clock::now());
     if (!from) continue;
     MutexLock lock(mutex_);
     if (closed_) return;
@@ -33,6 +35,9 @@ void Reader::go_ahead(const FetchRequest& request, const Answer& answer) {
 }
 
 void Reader::read_chunk(const PartitionRef& partition, Offset from) {
+  if (!ahead_.is_awaited(partition->id(), Clock::now())) {
+    return ahead_.finished(partition->id(), from, from, /*waited=*/false);
+  }
   FetchRequest request;
   request.items.push_back({partition, from, kChunkBytes});
   request.max_bytes = kChunkBytes;

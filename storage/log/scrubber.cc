@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "storage/log/entry_check.h"
-
 namespace runnel::storage {
 namespace {
 
@@ -146,7 +144,7 @@ void Scrubber::verify(const PartitionRef& partition, const IndexEntry& entry, st
   const auto look = [&]() -> Status {
     RUNNEL_TRY_ASSIGN(const auto file, reader_.file_of(entry));
     const bool cached = file->resident(entry.position.offset, entry.bytes);
-    const auto batches = read_entry(entry, *file);
+    const auto batches = reader_.read_checked(entry);
     // What nobody else needs in memory does not stay there.
     if (!cached) file->dont_need(entry.position.offset, entry.bytes);
     if (!batches) return fail(batches.error());

@@ -91,6 +91,34 @@ TEST_F(FetchTest, OnlyWhatIsNotInMemoryIsReadToCheckIt) {
   EXPECT_LT(read_by_a_fetch(last_two), copied + 3 * kBatch);
 }
 
+TEST_F(FetchTest, AnAnswerHasABoundOfPiecesAndIsGivenAtOnce) {
+  create("t");
+  create("u");
+  // One entry each.
+  constexpr int kEntries = 9000;
+  for (int i = 0; i < kEntries; ++i)
+    ASSERT_TRUE(append("t", make_batch({std::to_string(i)})).result);
+  ASSERT_TRUE(append("u", make_batch({"u"})).result);
+  Offset at(0);
+  int answers = 0;
+  while (at < Offset(kEntries)) {
+    FetchRequest request;
+    request.items = {{ref("t"), at, 55u << 20}, {ref("u"), Offset(0)}};
+    request.max_bytes = 55u << 20;
+    request.min_bytes = 50u << 20;
+    request.max_wait = std::chrono::hours(at.value() + 4096 < kEntries ? 1 : 0);
+    const auto fetched = store->fetch_and_wait(std::move(request));
+    ASSERT_FALSE(fetched[0].head.error);
+    ASSERT_LE(fetched[0].head.slices.size(), 4096U);
+    ASSERT_GT(fetched[0].head.next, at);
+    EXPECT_EQ(fetched[1].head.high_watermark, Offset(1));
+    at = fetched[0].head.next;
+    ++answers;
+  }
+  EXPECT_EQ(answers, 3);
+  EXPECT_EQ(values("t").size(), static_cast<std::size_t>(kEntries));
+}
+
 TEST_F(FetchTest, AMissingSegmentIsCorruptAndTheOthersAreServed) {
   create("t");
   for (int i = 0; i < 30; ++i) {

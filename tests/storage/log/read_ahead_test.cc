@@ -13,48 +13,66 @@ constexpr PartitionId kOne{1};
 constexpr PartitionId kTwo{2};
 constexpr ReadAhead::Time now{std::chrono::hours(1)};
 
+/// Who waited for [next - 1, next) and now for what follows is given what is read ahead from there.
+std::optional<Offset> waits_twice(ReadAhead& ahead, PartitionId partition, Offset next) {
+  const Offset before(next.value() - 1);
+  EXPECT_FALSE(ahead.given(partition, Offset(before.value() - 1), before, true, now));
+  return ahead.given(partition, before, next, true, now);
+}
+
 TEST(ReadAheadTest, WhoDidNotWaitIsNotReadFor) {
   ReadAhead ahead;
-  EXPECT_FALSE(ahead.given(kOne, Offset(10), /*waited=*/false, now));
+  EXPECT_FALSE(ahead.given(kOne, Offset(5), Offset(10), /*waited=*/false, now));
   EXPECT_TRUE(ahead.idle());
+}
+
+TEST(ReadAheadTest, WhoLooksHereAndThereIsNotReadFor) {
+  ReadAhead ahead;
+  for (const std::int64_t at : {100, 50, 300, 302, 10}) {
+    EXPECT_FALSE(ahead.given(kOne, Offset(at), Offset(at + 1), true, now)) << at;
+  }
+  EXPECT_EQ(ahead.given(kOne, Offset(11), Offset(12), true, now), Offset(12)) << "on its way now";
 }
 
 TEST(ReadAheadTest, TheNextChunkIsReadWhileTheNewestIsGiven) {
   ReadAhead ahead;
-  ASSERT_EQ(ahead.given(kOne, Offset(10), true, now), Offset(10));
+  ASSERT_EQ(waits_twice(ahead, kOne, Offset(10)), Offset(10));
   EXPECT_FALSE(ahead.idle());
-  EXPECT_FALSE(ahead.given(kOne, Offset(12), true, now)) << "its first chunk is being read";
-  EXPECT_EQ(ahead.given(kTwo, Offset(5), true, now), Offset(5)) << "each partition has its own";
+  EXPECT_FALSE(ahead.given(kOne, Offset(10), Offset(12), true, now)) << "its first is being read";
+  EXPECT_EQ(waits_twice(ahead, kTwo, Offset(5)), Offset(5)) << "each partition has its own";
   ahead.finished(kOne, Offset(10), Offset(50), true);
-  EXPECT_FALSE(ahead.given(kOne, Offset(10), false, now)) << "nothing of the chunk was given yet";
-  EXPECT_EQ(ahead.given(kOne, Offset(20), false, now), Offset(50));
+  const auto given = [&](std::int64_t next) {
+    return ahead.given(kOne, Offset(next - 1), Offset(next), false, now);
+  };
+  EXPECT_FALSE(given(10)) << "nothing of the chunk was given yet";
+  EXPECT_EQ(given(20), Offset(50));
   ahead.finished(kOne, Offset(50), Offset(90), true);
-  EXPECT_FALSE(ahead.given(kOne, Offset(30), false, now)) << "the older chunk is enough for now";
-  EXPECT_FALSE(ahead.given(kOne, Offset(50), false, now));
-  EXPECT_EQ(ahead.given(kOne, Offset(51), false, now), Offset(90));
+  EXPECT_FALSE(given(30)) << "the older chunk is enough for now";
+  EXPECT_FALSE(given(50));
+  EXPECT_EQ(given(51), Offset(90));
 }
 
 TEST(ReadAheadTest, WhoWaitedElsewhereIsReadForThere) {
   ReadAhead ahead;
-  ASSERT_EQ(ahead.given(kOne, Offset(10), true, now), Offset(10));
+  ASSERT_EQ(waits_twice(ahead, kOne, Offset(10)), Offset(10));
   ahead.finished(kOne, Offset(10), Offset(50), true);
-  EXPECT_FALSE(ahead.given(kOne, Offset(1000), false, now));
-  EXPECT_EQ(ahead.given(kOne, Offset(1000), true, now), Offset(1000));
+  EXPECT_FALSE(ahead.given(kOne, Offset(999), Offset(1000), false, now));
+  EXPECT_EQ(waits_twice(ahead, kOne, Offset(1000)), Offset(1000));
 }
 
 TEST(ReadAheadTest, ARunEndsWithTheLogAndWhereAllIsInMemory) {
   ReadAhead ahead;
-  ASSERT_TRUE(ahead.given(kOne, Offset(10), true, now));
+  ASSERT_TRUE(waits_twice(ahead, kOne, Offset(10)));
   ahead.finished(kOne, Offset(10), Offset(10), true);
   EXPECT_TRUE(ahead.idle());
 
   std::int64_t at = 10;
-  ASSERT_EQ(ahead.given(kOne, Offset(at), true, now), Offset(at));
+  ASSERT_EQ(waits_twice(ahead, kOne, Offset(at)), Offset(at));
   int in_memory = 0;
   while (true) {
     ahead.finished(kOne, Offset(at), Offset(at + 10), false);
     ++in_memory;
-    const auto next = ahead.given(kOne, Offset(at + 1), false, now);
+    const auto next = ahead.given(kOne, Offset(at), Offset(at + 1), false, now);
     if (!next) break;
     ASSERT_EQ(*next, Offset(at + 10));
     at += 10;
@@ -68,25 +86,28 @@ TEST(ReadAheadTest, RunsAreBounded) {
   ReadAhead ahead;
   int read = 0;
   for (std::uint32_t i = 0; i < 1000; ++i) {
-    if (ahead.given(PartitionId(i), Offset(1), true, now)) ++read;
+    if (waits_twice(ahead, PartitionId(i), Offset(2))) ++read;
   }
   EXPECT_LT(read, 1000);
-  ahead.finished(PartitionId(0), Offset(1), Offset(2), true);
-  EXPECT_TRUE(ahead.given(PartitionId(2000), Offset(1), true, now))
-      << "in the place of one that waits";
-  EXPECT_FALSE(ahead.given(PartitionId(2001), Offset(1), true, now));
+  ahead.finished(PartitionId(0), Offset(2), Offset(3), true);
+  EXPECT_TRUE(waits_twice(ahead, PartitionId(2000), Offset(2))) << "in the place of one that waits";
+  EXPECT_FALSE(waits_twice(ahead, PartitionId(2001), Offset(2)));
 }
 
 TEST(ReadAheadTest, WhoseReaderLeftIsForgotten) {
   ReadAhead ahead;
-  ASSERT_TRUE(ahead.given(kOne, Offset(10), true, now));
-  ASSERT_TRUE(ahead.given(kTwo, Offset(10), true, now));
+  ASSERT_TRUE(waits_twice(ahead, kOne, Offset(10)));
+  ASSERT_TRUE(waits_twice(ahead, kTwo, Offset(10)));
   ahead.finished(kOne, Offset(10), Offset(50), true);
+  EXPECT_TRUE(ahead.is_awaited(kOne, now));
+  EXPECT_FALSE(ahead.is_awaited(kOne, now + ReadAhead::kReaderLeft));
+  EXPECT_FALSE(ahead.is_awaited(PartitionId(3), now));
   const auto later = now + ReadAhead::kRunEnds;
-  EXPECT_FALSE(ahead.given(PartitionId(3), Offset(1), false, later));
+  EXPECT_FALSE(ahead.given(PartitionId(3), Offset(0), Offset(1), false, later));
   EXPECT_FALSE(ahead.idle()) << "one of them is being read";
   ahead.finished(kTwo, Offset(10), Offset(50), true);
-  EXPECT_FALSE(ahead.given(PartitionId(3), Offset(1), false, later + ReadAhead::kRunEnds));
+  EXPECT_FALSE(
+      ahead.given(PartitionId(3), Offset(0), Offset(1), false, later + ReadAhead::kRunEnds));
   EXPECT_TRUE(ahead.idle());
 }
 
@@ -103,7 +124,9 @@ TEST_F(ColdLogTest, WhatComesBehindAnAnswerIsReadBeforeItIsAskedFor) {
   }
   fs.set_resident(false);
   const std::uint64_t before = fs.counters().bytes_read;
-  ASSERT_FALSE(store->fetch_and_wait({{{ref("t"), Offset(0), 1}}})[0].head.error);
+  for (const std::int64_t at : {0, 1}) {
+    ASSERT_FALSE(store->fetch_and_wait({{{ref("t"), Offset(at), 1}}})[0].head.error);
+  }
   const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (fs.counters().bytes_read - before < 20 * kBatch) {
     ASSERT_LT(std::chrono::steady_clock::now(), patience) << "only the answer was read";
