@@ -1,6 +1,5 @@
 #include "broker/groups/coordinator.h"
 
-#include <condition_variable>
 #include <map>
 
 #include "broker/groups/coordinator_state.h"
@@ -10,6 +9,11 @@
 
 namespace runnel::broker {
 namespace {
+
+Error being_deleted(std::string_view group) {
+  return Error(ErrorCode::kRebalancing,
+               "group \"" + std::string(group) + "\" is being deleted; try again");
+}
 
 /// A classic group as the native protocol shows groups.
 protocol::native::GroupDescription native_view(const ClassicGroup& group, bool with_members) {
@@ -53,10 +57,7 @@ Result<Coordinator::State::Groups::iterator> Coordinator::State::group_for(
   const auto place = groups.find(request.group);
   if (place != groups.end()) {
     Entry& entry = place->second;
-    if (entry.deleting) {
-      return fail(ErrorCode::kRebalancing,
-                  "group \"" + request.group + "\" is being deleted; try again");
-    }
+    if (entry.deleting()) return fail(being_deleted(request.group));
     if (entry.consumer()) return place;
     if (!entry.empty()) {
       return fail(ErrorCode::kInconsistentGroupProtocol,
@@ -193,7 +194,8 @@ Status Coordinator::check_commit(std::string_view group, std::string_view member
                                  std::int32_t member_epoch) const {
   MutexLock lock(state_->mutex);
   const auto place = state_->groups.find(group);
-  if (place != state_->groups.end() && !place->second.deleting) {
+  if (place != state_->groups.end()) {
+    if (place->second.deleting()) return fail(being_deleted(group));
     if (const Group* consumer = place->second.consumer()) {
       return consumer->check_commit(member_id, member_epoch);
     }
@@ -219,7 +221,7 @@ Result<protocol::native::GroupsReply> Coordinator::list() const {
   {
     MutexLock lock(state_->mutex);
     for (const auto& [name, entry] : state_->groups) {
-      if (!entry.deleting) all[name] = native_view(entry.body, false);
+      if (!entry.deleting()) all[name] = native_view(entry.body, false);
     }
   }
   protocol::native::GroupsReply reply;
@@ -232,7 +234,7 @@ Result<protocol::native::GroupDescription> Coordinator::describe(std::string_vie
   {
     MutexLock lock(state_->mutex);
     const auto place = state_->groups.find(group);
-    if (place != state_->groups.end() && !place->second.deleting) {
+    if (place != state_->groups.end() && !place->second.deleting()) {
       return native_view(place->second.body, true);
     }
   }
@@ -242,58 +244,6 @@ Result<protocol::native::GroupDescription> Coordinator::describe(std::string_vie
   description.group = group;
   description.state = "empty";
   return description;
-}
-
-Status Coordinator::remove(std::string_view group) {
-  State& state = *state_;
-  RUNNEL_TRY_ASSIGN(const bool has_offsets, state.store->has_offsets(group));
-  {
-    MutexLock lock(state.mutex);
-    const auto place = state.groups.find(group);
-    if (place == state.groups.end()) {
-      if (!has_offsets) return fail(unknown_group(group));
-    } else if (!place->second.empty()) {
-      return fail(ErrorCode::kGroupNotEmpty,
-                  "group \"" + std::string(group) + "\" has members; stop them first");
-    } else {
-      place->second.deleting = true;  // nobody joins from here on
-    }
-  }
-  const Status offsets = state.store->delete_offsets(group);
-
-  struct Latch {
-    Mutex mutex;
-    std::condition_variable_any ready;
-    std::optional<Status> status;
-  };
-  const auto latch = std::make_shared<Latch>();
-  State::Work work;
-  {
-    MutexLock lock(state.mutex);
-    const auto place = state.groups.find(group);
-    if (place == state.groups.end()) return offsets;
-    if (!offsets) {
-      place->second.deleting = false;
-      return offsets;
-    }
-    if (ClassicGroup* classic = place->second.classic()) {
-      state.classic_bytes -= classic->bytes();
-      classic->kill();
-    }
-    ++place->second.version;
-    state.when_stored(
-        place->second,
-        [latch](const Status& status) {
-          MutexLock guard(latch->mutex);
-          latch->status = status;
-          latch->ready.notify_all();
-        },
-        work);
-  }
-  State::run(work);
-  MutexLock lock(latch->mutex);
-  while (!latch->status) latch->ready.wait(lock);
-  return *latch->status;
 }
 
 }  // namespace runnel::broker

@@ -203,7 +203,8 @@ class Coordinator {
 
   /// May `member_id` commit offsets at `member_epoch`? As Kafka: only with its current epoch
   /// (kStaleGeneration below, kFenced above), and without a member id only while the group has no
-  /// members (kUnknownMember otherwise). True at the moment of the call.
+  /// members (kUnknownMember otherwise). kRebalancing while the group is being deleted. True at the
+  /// moment of the call.
   [[nodiscard]] Status check_commit(std::string_view group, std::string_view member_id,
                                     std::int32_t member_epoch) const;
 
@@ -212,7 +213,9 @@ class Coordinator {
   /// kUnknownGroup.
   [[nodiscard]] Result<protocol::native::GroupDescription> describe(std::string_view group) const;
   /// Removes a group and its offsets and returns when that is durable: blocks, so neither on a loop
-  /// thread nor on a store thread. kUnknownGroup, kGroupNotEmpty.
+  /// thread nor on a store thread. Until then nobody joins or commits. Of several at a time one
+  /// removes, and the others wait for it. kUnknownGroup, kGroupNotEmpty, and what storage answers;
+  /// what it could not delete then is deleted later, unless it still has the offsets.
   [[nodiscard]] Status remove(std::string_view group);
 
  private:

@@ -80,7 +80,7 @@ Result<Coordinator::State::Groups::iterator> Coordinator::State::classic_group_f
   const auto place = groups.find(request.group);
   if (place != groups.end()) {
     Entry& entry = place->second;
-    if (entry.deleting) return fail(ErrorCode::kNotAvailable, "it is being deleted");
+    if (entry.deleting()) return fail(ErrorCode::kNotAvailable, "it is being deleted");
     if (entry.classic()) return place;
     if (!entry.empty()) {
       return fail(ErrorCode::kInconsistentGroupProtocol, "its members use the other protocol");
@@ -99,7 +99,7 @@ Result<Coordinator::State::Groups::iterator> Coordinator::State::classic_group_f
 
 Coordinator::State::Entry* Coordinator::State::find_classic(std::string_view name) {
   const auto place = groups.find(name);
-  if (place == groups.end() || place->second.deleting || !place->second.classic()) return nullptr;
+  if (place == groups.end() || place->second.deleting() || !place->second.classic()) return nullptr;
   return &place->second;
 }
 
@@ -213,7 +213,7 @@ Result<classic::Description> Coordinator::describe_classic(std::string_view grou
   {
     MutexLock lock(state_->mutex);
     const auto place = state_->groups.find(group);
-    if (place != state_->groups.end() && !place->second.deleting) {
+    if (place != state_->groups.end() && !place->second.deleting()) {
       if (place->second.classic()) return place->second.classic()->describe();
       return fail(unknown_group(group).within("it is not a classic group"));
     }

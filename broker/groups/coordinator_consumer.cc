@@ -16,7 +16,7 @@ Result<Coordinator::State::Groups::iterator> Coordinator::State::group_for(
     return groups.emplace(request.group, Entry(Group(request.group))).first;
   }
   Entry& entry = place->second;
-  if (entry.deleting) {
+  if (entry.deleting()) {
     return fail(ErrorCode::kNotAvailable,
                 "group \"" + request.group + "\" is being deleted; try again");
   }
@@ -79,7 +79,7 @@ void Coordinator::consumer_heartbeat(const ConsumerHeartbeat& request, std::stri
 Result<ConsumerDescription> Coordinator::describe_consumer(std::string_view group) const {
   MutexLock lock(state_->mutex);
   const auto place = state_->groups.find(group);
-  if (place == state_->groups.end() || place->second.deleting || !place->second.consumer()) {
+  if (place == state_->groups.end() || place->second.deleting() || !place->second.consumer()) {
     return fail(unknown_group(group));
   }
   return place->second.consumer()->describe_consumer(true);
@@ -93,7 +93,7 @@ ErrorCode Coordinator::check_kafka_commit(std::string_view group,
     const auto place = state_->groups.find(group);
     if (place != state_->groups.end()) {
       State::Entry& entry = place->second;
-      if (entry.deleting) return ErrorCode::kNotAvailable;
+      if (entry.deleting()) return ErrorCode::kNotAvailable;
       if (const Group* consumer = entry.consumer()) {
         return consumer->check_commit(member, kind.transactional, kind.knows_epochs);
       }
@@ -125,7 +125,7 @@ Result<std::vector<bool>> Coordinator::subscribed(std::string_view group,
   {
     MutexLock lock(state_->mutex);
     const auto place = state_->groups.find(group);
-    if (place != state_->groups.end() && !place->second.deleting) {
+    if (place != state_->groups.end() && !place->second.deleting()) {
       const State::Entry& entry = place->second;
       if (entry.classic() && !entry.empty() && entry.classic()->protocol_type() != "consumer") {
         return fail(ErrorCode::kGroupNotEmpty,
@@ -154,7 +154,7 @@ Result<std::vector<GroupListing>> Coordinator::list_all() const {
   {
     MutexLock lock(state_->mutex);
     for (const auto& [name, entry] : state_->groups) {
-      if (entry.deleting) continue;
+      if (entry.deleting()) continue;
       if (const ClassicGroup* classic = entry.classic()) {
         all[name] = {name, GroupKind::kClassic, std::string(name_of(classic->state())),
                      std::string(classic->protocol_type())};

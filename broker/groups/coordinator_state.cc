@@ -2,19 +2,24 @@
 #include "broker/groups/coordinator_state.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "protocol/base/assert.h"
 #include "protocol/base/uuid.h"
 
 namespace runnel::broker {
+namespace {
+
+constexpr std::uint64_t kAnyVersion = std::numeric_limits<std::uint64_t>::max();
+
+}  // namespace
 
 Error unknown_group(std::string_view group) {
   return Error(ErrorCode::kUnknownGroup, "there is no group \"" + std::string(group) +
                                              "\"; 'runnel group list' shows those there are");
 }
 
-void Coordinator::State::when_stored(Entry& entry, std::function<void(const Status&)> answer,
-                                     Work& work) {
+void Coordinator::State::when_stored(Entry& entry, Answer answer, Work& work) {
   if (entry.stored == entry.version) {
     if (answer) work.push_back([answer = std::move(answer)] { answer({}); });
     return;
@@ -25,9 +30,9 @@ void Coordinator::State::when_stored(Entry& entry, std::function<void(const Stat
 
 void Coordinator::State::start_save(Entry& entry, Work& work) {
   entry.saving = entry.version;
-  entry.saves_deletion = entry.deleting;
+  entry.saves_deletion = entry.ending == Ending::kState;
   std::optional<std::string> value;
-  if (!entry.deleting) {
+  if (!entry.saves_deletion) {
     RUNNEL_ASSERT(entry.snapshot || entry.consumer());
     value = entry.snapshot ? *entry.snapshot : entry.consumer()->encode();
   }
@@ -50,12 +55,9 @@ void Coordinator::State::saved(const std::string& name, std::uint64_t version,
     if (status) entry.stored = version;
     if (status && entry.version == version) entry.snapshot.reset();
     // After a failure nobody learns of anything that is not stored; the next change or tick saves
-    // again.
-    std::erase_if(entry.waiters, [&](Waiter& waiter) {
-      if (status && waiter.version > version) return false;
-      work.push_back([answer = std::move(waiter.answer), status] { answer(status); });
-      return true;
-    });
+    // again. After the group's end nobody is left waiting in it.
+    const bool last = !status || entry.saves_deletion;
+    answer_waiters(entry, 0, last ? kAnyVersion : version, status, work);
     if (status && entry.saves_deletion) {
       groups.erase(place);
     } else if (status && entry.version > version) {
@@ -63,6 +65,15 @@ void Coordinator::State::saved(const std::string& name, std::uint64_t version,
     }
   }
   run(work);
+}
+
+void Coordinator::State::answer_waiters(Entry& entry, std::uint64_t first, std::uint64_t last,
+                                        const Status& status, Work& work) {
+  std::erase_if(entry.waiters, [&](Waiter& waiter) {
+    if (waiter.version < first || waiter.version > last) return false;
+    work.push_back([answer = std::move(waiter.answer), status] { answer(status); });
+    return true;
+  });
 }
 
 void Coordinator::State::changed(Entry& entry, Time now) {
@@ -80,13 +91,17 @@ void Coordinator::State::tell_active(Entry& entry, Time now) {
 }
 
 void Coordinator::State::start_deletion(Entry& entry, Time now, Work& work) {
-  entry.deleting = true;
+  end_group(entry);
+  changed(entry, now);
+  when_stored(entry, {}, work);
+}
+
+void Coordinator::State::end_group(Entry& entry) {
+  entry.ending = Ending::kState;
   if (ClassicGroup* group = entry.classic()) {
     classic_bytes -= group->bytes();
     group->kill();
   }
-  changed(entry, now);
-  when_stored(entry, {}, work);
 }
 
 bool Coordinator::State::has_room(Time now, Work& work) {
@@ -101,8 +116,8 @@ bool Coordinator::State::has_room(Time now, Work& work) {
   std::size_t leaving = 0;
   std::vector<Entry*> unused;
   for (auto& [name, entry] : groups) {
-    if (entry.deleting) ++leaving;
-    if (entry.deleting || !entry.empty()) continue;
+    if (entry.deleting()) ++leaving;
+    if (entry.deleting() || !entry.empty()) continue;
     const ClassicGroup* classic = entry.classic();
     if (classic != nullptr && classic->has_pending_members()) continue;
     unused.push_back(&entry);
@@ -135,7 +150,7 @@ GroupLimitCounts Coordinator::limit_counts() const {
 
 void Coordinator::State::tick_group(Entry& entry, Time now, const PartitionCount& counts,
                                     const Group::TopicMatch* match, Work& work) {
-  if (entry.deleting) {
+  if (entry.deleting()) {
     when_stored(entry, {}, work);
     return;
   }
@@ -157,7 +172,7 @@ void Coordinator::State::run_deadlines(Time now, Work& work) {
   if (now < next_deadline) return;
   next_deadline = ClassicGroup::kNever;
   for (auto& [name, entry] : groups) {
-    if (entry.deleting) continue;
+    if (entry.deleting()) continue;
     if (ClassicGroup* group = entry.classic()) {
       if (group->next_deadline() <= now) {
         const std::size_t before = group->bytes();
@@ -192,7 +207,7 @@ std::chrono::nanoseconds Coordinator::next_deadline() const {
 
 void Coordinator::State::forget_if_unused(Groups::iterator place) {
   Entry& entry = place->second;
-  if (!entry.fresh || entry.version != 0 || !entry.empty()) return;
+  if (!entry.unsaved() || !entry.empty()) return;
   if (entry.classic() && (entry.classic()->state() != ClassicGroup::State::kEmpty ||
                           entry.classic()->has_pending_members())) {
     return;

@@ -1,6 +1,7 @@
 // What Coordinator is made of; for its own sources only.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +23,19 @@ using GroupBody = std::variant<Group, ClassicGroup>;
 inline constexpr std::string_view kGroupKeyPrefix = "group/";
 [[nodiscard]] Error unknown_group(std::string_view group);
 
+/// What one thread says and another waits for. Thread safe.
+class Verdict {
+ public:
+  void say(const Status& status) RUNNEL_EXCLUDES(mutex_);
+  /// Blocks until it is said.
+  [[nodiscard]] Status wait() RUNNEL_EXCLUDES(mutex_);
+
+ private:
+  Mutex mutex_;
+  std::condition_variable_any said_;
+  std::optional<Status> status_ RUNNEL_GUARDED_BY(mutex_);
+};
+
 /// Shared with the store's callbacks, which may come after the coordinator's end.
 ///
 /// A group has a version, raised by every change that is stored, and the version that is stored.
@@ -32,9 +46,17 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   using Reply = std::variant<classic::JoinReply, classic::SyncReply>;
   using ReplyCallback = std::variant<JoinCallback, SyncCallback>;
 
+  using Answer = std::function<void(const Status&)>;
   struct Waiter {
     std::uint64_t version = 0;
-    std::function<void(const Status&)> answer;
+    Answer answer;
+  };
+  /// How far the end of a group is. From the first step on its name is reserved: nobody joins,
+  /// commits, or ends it a second time.
+  enum class Ending : std::uint8_t {
+    kNot,
+    kPositions,  ///< remove() deletes the group's positions; its state is saved as ever
+    kState,      ///< its next save deletes its state
   };
   struct Entry {
     explicit Entry(GroupBody b) : body(std::move(b)) {}
@@ -45,6 +67,9 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
     [[nodiscard]] bool empty() const {
       return classic() ? classic()->empty() : consumer()->empty();
     }
+    [[nodiscard]] bool deleting() const { return ending != Ending::kNot; }
+    /// Storage knows nothing of it.
+    [[nodiscard]] bool unsaved() const { return fresh && version == 0; }
     [[nodiscard]] const std::string& name() const {
       return classic() ? classic()->name() : consumer()->name();
     }
@@ -55,7 +80,7 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
     std::uint64_t saving = 0;     ///< the version under way; 0: none
     bool saves_deletion = false;  ///< the save under way is the group's last
     bool fresh = true;            ///< not loaded: nothing is stored before version 1
-    bool deleting = false;
+    Ending ending = Ending::kNot;
     bool active = false;  ///< as the store was told
     Time empty_since{};   ///< counts while it is empty
     Time looked_at{};     ///< when it was last seen to have offsets still
@@ -81,16 +106,30 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   }
 
   /// Calls `answer` when everything the group says now is stored; starts a save if one is needed.
-  void when_stored(Entry& entry, std::function<void(const Status&)> answer, Work& work)
-      RUNNEL_REQUIRES(mutex);
+  void when_stored(Entry& entry, Answer answer, Work& work) RUNNEL_REQUIRES(mutex);
   void start_save(Entry& entry, Work& work) RUNNEL_REQUIRES(mutex);
   void saved(const std::string& name, std::uint64_t version, const Status& status)
       RUNNEL_EXCLUDES(mutex);
+  /// Answers those who wait for one of the versions `first` to `last`.
+  static void answer_waiters(Entry& entry, std::uint64_t first, std::uint64_t last,
+                             const Status& status, Work& work);
   /// After every change that is stored.
   void changed(Entry& entry, Time now) RUNNEL_REQUIRES(mutex);
   /// Tells the store whether the group has members, if that is news.
   void tell_active(Entry& entry, Time now) RUNNEL_REQUIRES(mutex);
   void start_deletion(Entry& entry, Time now, Work& work) RUNNEL_REQUIRES(mutex);
+  /// The group is over: the next save of it deletes its state.
+  void end_group(Entry& entry) RUNNEL_REQUIRES(mutex);
+
+  struct Removal {
+    std::shared_ptr<Verdict> other;  ///< if set, somebody else is at it: wait for this, try again
+    bool known = false;              ///< there is a group, not only a name
+  };
+  /// Reserves the name for who deletes the group. kGroupNotEmpty.
+  Result<Removal> begin_removal(std::string_view group, Work& work) RUNNEL_REQUIRES(mutex);
+  /// `positions`: whether they are deleted. `answer` hears of the whole removal.
+  void end_removal(std::string_view group, const Status& positions, Answer answer, Work& work)
+      RUNNEL_REQUIRES(mutex);
   /// Whether there is place for one more group. At the limit the longest empty ones are let go of.
   [[nodiscard]] bool has_room(Time now, Work& work) RUNNEL_REQUIRES(mutex);
   [[nodiscard]] Error full() const RUNNEL_REQUIRES(mutex);

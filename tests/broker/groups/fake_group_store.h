@@ -25,6 +25,7 @@ struct FakeDisk {
   std::set<std::string> with_offsets;
   bool at_once = true;  ///< saves are durable inside save()
   ErrorCode failing = ErrorCode::kOk;
+  std::function<void()> while_deleting;  ///< runs while a group's offsets are being deleted
   int saves = 0;
 
   /// Makes the oldest pending save durable and answers it.
@@ -70,6 +71,8 @@ class FakeGroupStore final : public GroupStore {
     return std::vector<std::string>{disk_.with_offsets.begin(), disk_.with_offsets.end()};
   }
   Status delete_offsets(std::string_view group) override {
+    if (disk_.failing != ErrorCode::kOk) return fail(disk_.failing, "the disk is full (test)");
+    if (disk_.while_deleting) disk_.while_deleting();
     disk_.with_offsets.erase(std::string(group));
     return {};
   }
