@@ -1,7 +1,9 @@
 #include "broker/groups/assignor.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
+#include <queue>
 
 namespace runnel::broker {
 namespace {
@@ -58,7 +60,7 @@ class UniformAssignment {
   UniformAssignment(std::span<const AssignorMember> members, const std::vector<Topic>& topics)
       : topics_(topics), load_(members.size(), 0), owned_(topics.size()) {
     for (std::size_t t = 0; t < topics.size(); ++t) {
-      owned_[t].resize(members.size());
+      owned_[t].resize(topics[t].subscribers.size());
       keep_and_fill(t, members);
     }
     bool moved = true;
@@ -71,11 +73,11 @@ class UniformAssignment {
   [[nodiscard]] std::vector<PartitionSet> shares() && {
     std::vector<PartitionSet> shares(load_.size());
     for (std::size_t t = 0; t < topics_.size(); ++t) {
-      for (const std::size_t m : topics_[t].subscribers) {
-        auto& list = owned_[t][m];
+      for (std::size_t i = 0; i < owned_[t].size(); ++i) {
+        auto& list = owned_[t][i];
         if (list.empty()) continue;
         std::sort(list.begin(), list.end());
-        shares[m].emplace(topics_[t].name, std::move(list));
+        shares[topics_[t].subscribers[i]].emplace(topics_[t].name, std::move(list));
       }
     }
     return shares;
@@ -85,43 +87,61 @@ class UniformAssignment {
   void keep_and_fill(std::size_t t, std::span<const AssignorMember> members) {
     const Topic& topic = topics_[t];
     std::vector<bool> taken(static_cast<std::size_t>(topic.partitions), false);
-    for (const std::size_t m : topic.subscribers) {
-      const auto had = members[m].previous->find(topic.name);
-      if (had == members[m].previous->end()) continue;
+    for (std::size_t i = 0; i < topic.subscribers.size(); ++i) {
+      const PartitionSet& previous = *members[topic.subscribers[i]].previous;
+      const auto had = previous.find(topic.name);
+      if (had == previous.end()) continue;
       for (const std::int32_t p : had->second) {
         if (p >= topic.partitions || taken[static_cast<std::size_t>(p)]) continue;
         taken[static_cast<std::size_t>(p)] = true;
-        give(t, m, p);
+        give(t, i, p);
       }
     }
-    for (std::int32_t p = 0; p < topic.partitions; ++p) {
-      if (!taken[static_cast<std::size_t>(p)]) give(t, least_loaded(topic), p);
+    give_to_least_loaded(t, taken);
+  }
+
+  /// What nobody has taken; of equally loaded ones the first subscriber gets it.
+  void give_to_least_loaded(std::size_t t, const std::vector<bool>& taken) {
+    if (std::ranges::find(taken, false) == taken.end()) return;
+    using LoadAndPlace = std::pair<std::size_t, std::size_t>;
+    std::vector<LoadAndPlace> loads;
+    loads.reserve(owned_[t].size());
+    for (std::size_t i = 0; i < owned_[t].size(); ++i) loads.emplace_back(load(t, i), i);
+    std::priority_queue least(std::greater<LoadAndPlace>(), std::move(loads));
+    for (std::size_t p = 0; p < taken.size(); ++p) {
+      if (taken[p]) continue;
+      const std::size_t i = least.top().second;
+      least.pop();
+      give(t, i, static_cast<std::int32_t>(p));
+      least.emplace(load(t, i), i);
     }
   }
 
-  void give(std::size_t t, std::size_t m, std::int32_t p) {
-    owned_[t][m].push_back(p);
-    ++load_[m];
+  /// Of topic `t`'s subscriber at place `i`.
+  [[nodiscard]] std::size_t& load(std::size_t t, std::size_t i) {
+    return load_[topics_[t].subscribers[i]];
   }
 
-  [[nodiscard]] std::size_t least_loaded(const Topic& topic) const {
-    return *std::min_element(topic.subscribers.begin(), topic.subscribers.end(),
-                             [&](std::size_t a, std::size_t b) { return load_[a] < load_[b]; });
+  void give(std::size_t t, std::size_t i, std::int32_t p) {
+    owned_[t][i].push_back(p);
+    ++load(t, i);
   }
 
   bool balance(std::size_t t) {
-    const Topic& topic = topics_[t];
     bool moved = false;
     while (true) {
-      const std::size_t to = least_loaded(topic);
-      std::size_t from = to;
-      for (const std::size_t m : topic.subscribers) {
-        if (!owned_[t][m].empty() && load_[m] > load_[from]) from = m;
+      std::size_t to = 0;
+      for (std::size_t i = 1; i < owned_[t].size(); ++i) {
+        if (load(t, i) < load(t, to)) to = i;
       }
-      if (load_[from] < load_[to] + 2) return moved;
+      std::size_t from = to;
+      for (std::size_t i = 0; i < owned_[t].size(); ++i) {
+        if (!owned_[t][i].empty() && load(t, i) > load(t, from)) from = i;
+      }
+      if (load(t, from) < load(t, to) + 2) return moved;
       const std::int32_t p = owned_[t][from].back();
       owned_[t][from].pop_back();
-      --load_[from];
+      --load(t, from);
       give(t, to, p);
       moved = true;
     }
@@ -129,7 +149,7 @@ class UniformAssignment {
 
   const std::vector<Topic>& topics_;
   std::vector<std::size_t> load_;                              ///< by member
-  std::vector<std::vector<std::vector<std::int32_t>>> owned_;  ///< by topic, then member
+  std::vector<std::vector<std::vector<std::int32_t>>> owned_;  ///< by topic, then subscriber
 };
 
 }  // namespace

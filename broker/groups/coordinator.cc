@@ -89,6 +89,8 @@ void Coordinator::State::heartbeat(const protocol::native::GroupHeartbeat& reque
   const auto refuse = [&](Error error) {
     work.push_back([done = std::move(done), error = std::move(error)] { done(fail(error)); });
   };
+  const bool joins = request.member_epoch == protocol::native::kEpochJoin;
+  if (!has_memory(bytes_of(request.topics), joins)) return refuse(no_memory());
   auto place = group_for(request, now, work);
   if (!place) return refuse(std::move(place).error());
   Entry& entry = (*place)->second;
@@ -139,6 +141,7 @@ Result<std::unique_ptr<Coordinator>> Coordinator::open(std::unique_ptr<GroupStor
     entry->fresh = false;
     entry->active = !entry->empty();
     entry->empty_since = now;
+    state->count_bytes(*entry);
     state->store->set_active(name, entry->active);
     state->groups.emplace(std::move(name), std::move(*entry));
   }

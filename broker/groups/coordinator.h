@@ -120,7 +120,8 @@ class Coordinator {
   ///   kUnknownMember    not (any more) a member: join again with epoch 0
   ///   kStaleGeneration  the epoch is old and `owned` is more than was granted: join again
   ///   kFenced           the epoch was never given, or another process has this instance id
-  ///   kOverloaded       too many groups or members
+  ///   kOverloaded       too many groups or members, or their subscriptions take too much memory
+  ///   kGroupMaxSizeReached, kTooManyPartitions  the group's subscriptions are too large
   ///   kRebalancing      the group is being deleted at this moment
   ///   kInconsistentGroupProtocol  it is a classic group with members
   ///   and what storage answers, e.g. kShuttingDown
@@ -171,7 +172,8 @@ class Coordinator {
   ///   kUnreleasedInstanceId  a join while the instance id's member has not left
   ///   kFencedInstanceId      the instance id is another member's
   ///   kGroupMaxSizeReached, kTooManyPartitions
-  ///   kNotAvailable          too many groups, or this one is being deleted: try again
+  ///   kNotAvailable          no room for more groups or subscriptions, or this one is being
+  ///                          deleted: try again
   /// The session timeout is the configuration's.
   void consumer_heartbeat(const ConsumerHeartbeat& request, std::string_view host,
                           std::chrono::nanoseconds now, ConsumerCallback done);

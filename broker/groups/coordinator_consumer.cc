@@ -36,6 +36,10 @@ void Coordinator::State::heartbeat(const ConsumerHeartbeat& request, std::string
   const auto refuse = [&](Error error) {
     work.push_back([done = std::move(done), error = std::move(error)] { done(fail(error)); });
   };
+  const bool joins = request.member_epoch == protocol::native::kEpochJoin;
+  if (!has_memory(request.topics ? bytes_of(*request.topics) : 0, joins)) {
+    return refuse(Error(ErrorCode::kNotAvailable, no_memory().message()));
+  }
   auto place = group_for(request, now, work);
   if (!place) return refuse(std::move(place).error());
   Entry& entry = (*place)->second;

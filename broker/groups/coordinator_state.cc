@@ -79,7 +79,26 @@ void Coordinator::State::answer_waiters(Entry& entry, std::uint64_t first, std::
 void Coordinator::State::changed(Entry& entry, Time now) {
   ++entry.version;
   entry.empty_since = now;
+  count_bytes(entry);
   tell_active(entry, now);
+}
+
+void Coordinator::State::count_bytes(Entry& entry) {
+  const std::size_t bytes = entry.consumer() ? entry.consumer()->bytes() : 0;
+  consumer_bytes += bytes - entry.consumer_bytes;
+  entry.consumer_bytes = bytes;
+}
+
+bool Coordinator::State::has_memory(std::size_t bytes, bool joins) const {
+  // New members are taken in up to the bound; those that are known may change beyond it.
+  if (!joins) return bytes == 0 || consumer_bytes + bytes <= 2 * kMaxConsumerBytes;
+  return consumer_bytes + kMemberOverheadBytes + bytes <= kMaxConsumerBytes;
+}
+
+Error Coordinator::State::no_memory() {
+  return Error(ErrorCode::kOverloaded, "the subscriptions of all groups take " +
+                                           std::to_string(kMaxConsumerBytes) +
+                                           " bytes, which is the limit; stop some members");
 }
 
 void Coordinator::State::tell_active(Entry& entry, Time now) {

@@ -81,9 +81,10 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
     bool saves_deletion = false;  ///< the save under way is the group's last
     bool fresh = true;            ///< not loaded: nothing is stored before version 1
     Ending ending = Ending::kNot;
-    bool active = false;  ///< as the store was told
-    Time empty_since{};   ///< counts while it is empty
-    Time looked_at{};     ///< when it was last seen to have offsets still
+    bool active = false;             ///< as the store was told
+    Time empty_since{};              ///< counts while it is empty
+    Time looked_at{};                ///< when it was last seen to have offsets still
+    std::size_t consumer_bytes = 0;  ///< its share of what is counted under this name
     std::vector<Waiter> waiters;
     /// A classic group as of `version`, until that is stored. It may have moved on since, to
     /// where there is nothing to store.
@@ -140,6 +141,11 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   /// The consumer group for `request`'s; made, or made of an empty classic one, if it joins.
   Result<Groups::iterator> group_for(const protocol::native::GroupHeartbeat& request, Time now,
                                      Work& work) RUNNEL_REQUIRES(mutex);
+  /// Whether there is memory for a subscription of so many bytes of a member that is new or not.
+  [[nodiscard]] bool has_memory(std::size_t bytes, bool joins) const RUNNEL_REQUIRES(mutex);
+  [[nodiscard]] static Error no_memory();
+  /// After every change of a consumer group's members or subscriptions.
+  void count_bytes(Entry& entry) RUNNEL_REQUIRES(mutex);
   /// Of an empty classic group.
   void become_consumer(Entry& entry) RUNNEL_REQUIRES(mutex);
   void heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host, Time now,
@@ -173,6 +179,7 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   std::unordered_map<ReplyTicket, ReplyCallback> parked RUNNEL_GUARDED_BY(mutex);
   ReplyTicket last_ticket RUNNEL_GUARDED_BY(mutex) = 0;
   std::size_t classic_bytes RUNNEL_GUARDED_BY(mutex) = 0;
+  std::size_t consumer_bytes RUNNEL_GUARDED_BY(mutex) = 0;  ///< Group::bytes() of all
   /// As patterns were last matched with.
   std::vector<std::string> known_topics RUNNEL_GUARDED_BY(mutex);
   /// No group has anything due before this.

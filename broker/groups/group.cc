@@ -114,15 +114,16 @@ Group::Beat Group::add_member(const Request& request, std::string id, const Cont
                      " members, which is the limit; wait for one to leave")};
   }
   Member member;
-  if (request.names) member.names = sorted_topics(*request.names);
+  if (request.names) member.names = shared(sorted_topics(*request.names));
   if (request.pattern) member.pattern = *request.pattern;
+  member.instance_id = request.instance_id;
   auto topics = topics_of(member.names, member.pattern, context.match);
   if (!topics) return {fail(std::move(topics).error())};
-  if (Status status = check_size(*topics, *context.partition_count); !status) {
+  if (Status status = check_size(id, member, member.names, *topics, *context.partition_count);
+      !status) {
     return {fail(std::move(status).error())};
   }
   member.topics = std::move(*topics);
-  member.instance_id = request.instance_id;
   if (request.assignor) member.assignor = *request.assignor;
   const auto place = members_.emplace(std::move(id), std::move(member));
   RUNNEL_ASSERT(place.second);
@@ -147,7 +148,7 @@ void Group::leave(Members::iterator place, std::int32_t epoch, const Context& co
 
 Group::Beat Group::beat(Members::iterator place, const Request& request, const Context& context,
                         bool changed) {
-  auto updated = update(place->second, request, context);
+  auto updated = update(place->first, place->second, request, context);
   if (!updated) return {fail(std::move(updated).error()), changed};
   // A member that says nothing of what it works on still works on what it was to give up.
   const PartitionSet owned = request.owned ? set_of(*request.owned) : place->second.revoking;
@@ -155,31 +156,25 @@ Group::Beat Group::beat(Members::iterator place, const Request& request, const C
   return {place, changed || *updated || reconciled.changed, reconciled.reassigned};
 }
 
-Result<std::vector<std::string>> Group::topics_of(const std::vector<std::string>& names,
-                                                  const std::string& pattern,
-                                                  const TopicMatch* match) {
-  if (pattern.empty() || !match) return names;
-  RUNNEL_TRY_ASSIGN(const std::vector<std::string> matching, (*match)(pattern));
-  std::vector<std::string> topics;
-  std::set_union(names.begin(), names.end(), matching.begin(), matching.end(),
-                 std::back_inserter(topics));
-  return topics;
-}
-
-Result<bool> Group::update(Member& member, const Request& request, const Context& context) {
+Result<bool> Group::update(const std::string& id, Member& member, const Request& request,
+                           const Context& context) {
   bool changed = false;
   const auto set = [&](auto& field, const auto& value) {
     if (field == value) return;
     field = value;
     changed = true;
   };
-  std::vector<std::string> names = request.names ? sorted_topics(*request.names) : member.names;
+  TopicList names = member.names;
+  if (request.names) {
+    std::vector<std::string> named = sorted_topics(*request.names);
+    if (named != *names) names = shared(std::move(named));
+  }
   const std::string& pattern = request.pattern ? *request.pattern : member.pattern;
   const bool subscribes = names != member.names || pattern != member.pattern;
-  std::vector<std::string> topics;
+  TopicList topics;
   if (subscribes) {
     RUNNEL_TRY_ASSIGN(topics, topics_of(names, pattern, context.match));
-    RUNNEL_TRY(check_size(topics, *context.partition_count));
+    RUNNEL_TRY(check_size(id, member, names, topics, *context.partition_count));
   }
 
   member.deadline = context.now + std::chrono::milliseconds(request.session_timeout_ms);
@@ -203,21 +198,6 @@ Result<bool> Group::update(Member& member, const Request& request, const Context
     retarget();
   }
   return changed;
-}
-
-Status Group::check_size(const std::vector<std::string>& topics,
-                         const PartitionCount& partition_count) const {
-  std::size_t partitions = 0;
-  for (const auto& [topic, count] : counts_) partitions += static_cast<std::size_t>(count);
-  for (const std::string& topic : topics) {
-    if (counts_.contains(topic)) continue;
-    partitions += static_cast<std::size_t>(std::max(partition_count(topic), 0));
-  }
-  if (partitions <= kMaxGroupPartitions) return {};
-  return fail(ErrorCode::kTooManyPartitions,
-              "group \"" + name_ + "\" would have " + std::to_string(partitions) +
-                  " partitions; at most " + std::to_string(kMaxGroupPartitions) +
-                  " are allowed. Use more groups");
 }
 
 Group::Reconciled Group::reconcile(Members::iterator place, const PartitionSet& owned, Time now) {
@@ -278,42 +258,12 @@ bool Group::expire(Time now) {
   if (gone == 0) return false;
   std::erase_if(counts_, [&](const auto& entry) {
     return std::none_of(members_.begin(), members_.end(), [&](const auto& member) {
-      return std::binary_search(member.second.topics.begin(), member.second.topics.end(),
-                                entry.first);
+      return std::ranges::binary_search(*member.second.topics, entry.first);
     });
   });
   retarget();
   check_invariants();
   return true;
-}
-
-bool Group::refresh_topics(const PartitionCount& partition_count, const TopicMatch* match) {
-  bool changed = false;
-  for (auto& [id, member] : members_) {
-    if (member.pattern.empty() || !match) continue;
-    // A pattern that grew beyond the limits keeps what it had: better than losing it all.
-    auto topics = topics_of(member.names, member.pattern, match);
-    if (!topics || *topics == member.topics || !check_size(*topics, partition_count)) continue;
-    member.topics = std::move(*topics);
-    changed = true;
-  }
-  PartitionCounts now = subscribed(partition_count);
-  if (!changed && now == counts_) return false;
-  counts_ = std::move(now);
-  retarget();
-  check_invariants();
-  return true;
-}
-
-PartitionCounts Group::subscribed(const PartitionCount& partition_count) const {
-  PartitionCounts counts;
-  for (const auto& [id, member] : members_) {
-    for (const std::string& topic : member.topics) {
-      const auto [place, fresh] = counts.try_emplace(topic, 0);
-      if (fresh) place->second = std::max(partition_count(topic), 0);
-    }
-  }
-  return counts;
 }
 
 Assignor Group::chosen_assignor() const {
@@ -330,8 +280,8 @@ void Group::retarget() {
   std::vector<AssignorMember> input;
   input.reserve(members_.size());
   for (const auto& [id, member] : members_) {
-    input.push_back(
-        {member.instance_id.empty() ? id : member.instance_id, &member.topics, &member.target});
+    input.push_back({member.instance_id.empty() ? id : member.instance_id, member.topics.get(),
+                     &member.target});
   }
   std::vector<PartitionSet> shares = assign(chosen_assignor(), input, counts_);
   std::size_t i = 0;

@@ -34,6 +34,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +53,11 @@
 namespace runnel::broker {
 
 inline constexpr std::uint8_t kGroupStateVersion = 3;
+
+/// What a list of topics takes of memory, about.
+[[nodiscard]] std::size_t bytes_of(const std::vector<std::string>& topics);
+/// Whether a member may subscribe to so many topics with such names. kInvalidArgument.
+[[nodiscard]] Status check_topics(const std::vector<std::string>& topics);
 
 /// Not thread safe. `now` is any monotonic time, the same one in all calls.
 class Group {
@@ -107,6 +114,9 @@ class Group {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] bool empty() const noexcept { return members_.empty(); }
   [[nodiscard]] std::int32_t epoch() const noexcept { return epoch_; }
+  /// What the members and their subscriptions take of memory, about; 0 without members. What is
+  /// shared out is bounded by kMaxGroupPartitions besides.
+  [[nodiscard]] std::size_t bytes() const { return usage().bytes; }
   [[nodiscard]] protocol::native::GroupDescription describe(bool with_members) const;
   [[nodiscard]] ConsumerDescription describe_consumer(bool with_members) const;
 
@@ -115,6 +125,10 @@ class Group {
   [[nodiscard]] static Result<Group> decode(std::string name, Bytes bytes, Time now);
 
  private:
+  /// Ascending, unique; never null. Members that subscribe to the same share one.
+  using TopicList = std::shared_ptr<const std::vector<std::string>>;
+  [[nodiscard]] static const TopicList& no_topics();
+
   struct Member {
     std::string instance_id;
     std::string client_name;
@@ -122,10 +136,10 @@ class Group {
     std::string assignor;
     std::int32_t epoch = 0;
     std::int32_t previous_epoch = -1;
-    bool away = false;                ///< left with kEpochLeaveStatic
-    std::vector<std::string> names;   ///< subscribed to by name; ascending, unique
-    std::string pattern;              ///< subscribed to by pattern; empty: none
-    std::vector<std::string> topics;  ///< both together; ascending, unique
+    bool away = false;               ///< left with kEpochLeaveStatic
+    TopicList names = no_topics();   ///< subscribed to by name
+    std::string pattern;             ///< subscribed to by pattern; empty: none
+    TopicList topics = no_topics();  ///< both together; `names` itself without a pattern
     std::string rack;
     std::uint32_t session_timeout_ms = 0;
     std::uint32_t rebalance_timeout_ms = 0;  ///< 0: kRevocationTimeout
@@ -180,11 +194,30 @@ class Group {
   [[nodiscard]] Status check_consumer_join(const ConsumerHeartbeat& request,
                                            const GroupConfig& config);
   /// Takes over what may change from one heartbeat to the next.
-  [[nodiscard]] Result<bool> update(Member& member, const Request& request, const Context& context);
-  [[nodiscard]] static Result<std::vector<std::string>> topics_of(
-      const std::vector<std::string>& names, const std::string& pattern, const TopicMatch* match);
-  [[nodiscard]] Status check_size(const std::vector<std::string>& topics,
+  [[nodiscard]] Result<bool> update(const std::string& id, Member& member, const Request& request,
+                                    const Context& context);
+  /// `list`, or one that a member has already and that is equal.
+  [[nodiscard]] TopicList shared(std::vector<std::string> list) const;
+  [[nodiscard]] Result<TopicList> topics_of(const TopicList& names, const std::string& pattern,
+                                            const TopicMatch* match) const;
+  /// What the members' subscriptions take; see limits.h.
+  struct Usage {
+    std::size_t bytes = 0;
+    std::size_t subscriptions = 0;
+    std::set<const void*> lists;  ///< those that are counted
+  };
+  static void count(const std::string& id, const Member& member, Usage& usage);
+  [[nodiscard]] Usage usage(const Member* without = nullptr) const;
+  /// Whether the group keeps its limits if `member`, which may be one of its members, subscribes to
+  /// this. What takes no more than now always does.
+  [[nodiscard]] Status check_size(const std::string& id, const Member& member,
+                                  const TopicList& names, const TopicList& topics,
                                   const PartitionCount& partition_count) const;
+  [[nodiscard]] std::size_t partitions_with(const std::vector<std::string>& topics,
+                                            const PartitionCount& partition_count) const;
+  /// Has patterns look at the topics again. False: nothing changed, or the group would grow beyond
+  /// its limits; then it keeps what it had, which is better than losing it all.
+  bool match_again(const PartitionCount& partition_count, const TopicMatch& match);
   Reconciled reconcile(Members::iterator member, const PartitionSet& owned, Time now);
   [[nodiscard]] PartitionSet free_of_others(const std::string& id, PartitionSet wanted) const;
   [[nodiscard]] bool settled(const Member& member) const;

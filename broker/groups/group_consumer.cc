@@ -34,12 +34,7 @@ Status check_texts(const ConsumerHeartbeat& request) {
   if (request.rack_id && request.rack_id->empty()) {
     return invalid("the rack id is empty; leave it out");
   }
-  if (request.topics && request.topics->size() > kMaxMemberTopics) {
-    return invalid(std::to_string(request.topics->size()) +
-                   " topics in one subscription; at most " + std::to_string(kMaxMemberTopics) +
-                   " are allowed");
-  }
-  return {};
+  return request.topics ? check_topics(*request.topics) : Status();
 }
 
 }  // namespace
@@ -200,7 +195,7 @@ ErrorCode Group::check_commit(const classic::MemberIdentity& who, bool transacti
 
 bool Group::subscribes(std::string_view topic) const {
   return std::ranges::any_of(members_, [&](const auto& entry) {
-    return std::ranges::binary_search(entry.second.topics, topic, std::less<>());
+    return std::ranges::binary_search(*entry.second.topics, topic, std::less<>());
   });
 }
 
@@ -221,7 +216,7 @@ ConsumerDescription Group::describe_consumer(bool with_members) const {
     out.member_epoch = member.away ? kEpochLeaveStatic : member.epoch;
     out.client_id = member.client_name;
     out.host = member.host;
-    out.topics = member.names;
+    out.topics = *member.names;
     out.regex = member.pattern;
     out.assignment = list_of(member.assigned);
     out.target = list_of(member.target);

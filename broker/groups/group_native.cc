@@ -45,11 +45,7 @@ Status Group::validate(const Heartbeat& request) {
     return fail(ErrorCode::kInvalidArgument, "there is no assignor \"" + request.assignor +
                                                  "\"; choose \"uniform\" or \"range\"");
   }
-  if (request.topics.size() > kMaxMemberTopics) {
-    return fail(ErrorCode::kInvalidArgument, std::to_string(request.topics.size()) +
-                                                 " topics in one subscription; at most " +
-                                                 std::to_string(kMaxMemberTopics) + " are allowed");
-  }
+  RUNNEL_TRY(check_topics(request.topics));
   const std::chrono::milliseconds timeout{request.session_timeout_ms};
   if (timeout < kMinSessionTimeout || timeout > kMaxSessionTimeout) {
     return fail(ErrorCode::kInvalidArgument,

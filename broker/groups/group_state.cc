@@ -38,10 +38,13 @@ class GroupWriter {
 
  private:
   void collect_topics() {
+    std::set<const void*> lists;
     for (const auto& [topic, count] : group_.counts_) topics_.try_emplace(topic, 0);
     for (const auto& [id, member] : group_.members_) {
-      for (const auto& topic : member.topics) topics_.try_emplace(topic, 0);
-      for (const auto& topic : member.names) topics_.try_emplace(topic, 0);
+      for (const auto* list : {&member.topics, &member.names}) {
+        if (!lists.insert(list->get()).second) continue;
+        for (const auto& topic : **list) topics_.try_emplace(topic, 0);
+      }
       for (const auto* set : {&member.assigned, &member.revoking, &member.target}) {
         for (const auto& [topic, partitions] : *set) topics_.try_emplace(topic, 0);
       }
@@ -54,12 +57,11 @@ class GroupWriter {
     out_.le(member.away ? kAwayBit : std::uint8_t{0}).uvarint(member.session_timeout_ms);
     out_.uvarint(member.rebalance_timeout_ms).text(member.rack).text(member.pattern);
     // Without a pattern the names are the subscription, which follows.
-    const std::vector<std::string> none;
-    const auto& names = member.pattern.empty() ? none : member.names;
+    const auto& names = member.pattern.empty() ? *Group::no_topics() : *member.names;
     out_.uvarint(names.size());
     for (const auto& topic : names) out_.uvarint(topics_.at(topic));
-    out_.uvarint(member.topics.size());
-    for (const auto& topic : member.topics) out_.uvarint(topics_.at(topic));
+    out_.uvarint(member.topics->size());
+    for (const auto& topic : *member.topics) out_.uvarint(topics_.at(topic));
     for (const auto* set : {&member.assigned, &member.revoking, &member.target}) write_set(*set);
   }
 
@@ -170,9 +172,9 @@ class GroupReader {
     }
     member.session_timeout_ms = static_cast<std::uint32_t>(timeout);
     if (version_ >= 3) read_kafka_fields(member);
-    const std::uint64_t topics = in_.uvarint();
-    for (std::uint64_t i = 0; i < topics && in_.ok(); ++i) member.topics.push_back(topic());
+    member.topics = read_list();
     if (member.pattern.empty()) member.names = member.topics;
+    if (*member.names == *member.topics) member.topics = member.names;
     member.assigned = read_set();
     member.revoking = read_set();
     member.target = read_set();
@@ -191,12 +193,16 @@ class GroupReader {
     member.rebalance_timeout_ms = static_cast<std::uint32_t>(timeout);
     member.rack = in_.text();
     member.pattern = in_.text();
-    const std::uint64_t names = in_.uvarint();
-    if (names != 0 && member.pattern.empty()) return stop("names stand beside no pattern");
-    for (std::uint64_t i = 0; i < names && in_.ok(); ++i) member.names.push_back(topic());
-    if (!std::is_sorted(member.names.begin(), member.names.end())) {
-      stop("a subscription is not in order");
-    }
+    member.names = read_list();
+    if (!member.names->empty() && member.pattern.empty()) stop("names stand beside no pattern");
+  }
+
+  Group::TopicList read_list() {
+    const std::uint64_t count = in_.uvarint();
+    std::vector<std::string> list;
+    for (std::uint64_t i = 0; i < count && in_.ok(); ++i) list.push_back(topic());
+    if (!std::is_sorted(list.begin(), list.end())) stop("a subscription is not in order");
+    return group_.shared(std::move(list));
   }
 
   /// What Group relies on, asked again of what was read.
@@ -208,9 +214,6 @@ class GroupReader {
     }
     if (member.epoch > group_.epoch_) return stop("a member is ahead of its group");
     if (!assignor_named(member.assignor)) return stop("an assignor is not known");
-    if (!std::is_sorted(member.topics.begin(), member.topics.end())) {
-      return stop("a subscription is not in order");
-    }
     for (const auto* set : {&member.assigned, &member.revoking}) {
       if (intersects(taken_, *set)) return stop("two members have one partition");
       add_all(taken_, *set);

@@ -16,7 +16,17 @@ inline constexpr std::size_t kMaxGroupMembers = 1'000;   ///< in one group
 inline constexpr std::size_t kMaxGroupNameBytes = 249;   ///< with "group/" it is a state key
 inline constexpr std::size_t kMaxMemberTextBytes = 255;  ///< member id, instance id, client name
 inline constexpr std::size_t kMaxMemberTopics = 1'000;   ///< subscribed to by one member
-inline constexpr std::size_t kMaxGroupPartitions = 100'000;  ///< in one group's assignment
+/// In one group's assignment, asked when a member subscribes. Topics that grow later may bring a
+/// group beyond it; the store has storage::kMaxPartitions in all.
+inline constexpr std::size_t kMaxGroupPartitions = 100'000;
+/// Topics subscribed to, summed over the members of a group: what sharing out and saving it costs.
+inline constexpr std::size_t kMaxGroupSubscriptions = kMaxGroupMembers * kMaxMemberTopics;
+/// What the members of one consumer group, and those of all, keep in memory: their texts and the
+/// topics that they subscribe to. Members with the same subscription share one.
+inline constexpr std::size_t kMaxConsumerGroupBytes = 16u << 20;
+inline constexpr std::size_t kMaxConsumerBytes = 64u << 20;
+/// What a topic costs in a list of topics, and again beside its partitions, besides its name.
+inline constexpr std::size_t kTopicOverheadBytes = 64;
 inline constexpr std::chrono::milliseconds kMinSessionTimeout{1'000};
 inline constexpr std::chrono::milliseconds kMaxSessionTimeout{30 * 60 * 1000};
 /// What a member is told to wait between heartbeats: a tenth of its session timeout, bounded. The
@@ -50,6 +60,8 @@ inline constexpr std::chrono::milliseconds kNewMemberJoinTimeout{5 * 60 * 1000};
 
 static_assert(kMaxHeartbeatInterval * 3 < kMaxSessionTimeout);
 static_assert(kReconcilingInterval * 3 < kMinSessionTimeout);
+static_assert(kMaxConsumerGroupBytes <= kMaxConsumerBytes);
+static_assert(kMaxGroupMembers * kMemberOverheadBytes <= kMaxConsumerGroupBytes);
 static_assert(kMaxMemberMetadataBytes <= kMaxClassicGroupBytes);
 static_assert(kMaxClassicGroupBytes <= kMaxClassicBytes);
 static_assert(kMaxClassicMembers * kMemberOverheadBytes <= kMaxClassicGroupBytes);

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "broker/groups/coordinator.h"
+#include "broker/groups/group.h"
+#include "storage/store.h"
 #include "tests/broker/groups/fake_group_store.h"
 #include "tests/support/seeds.h"
 
@@ -268,6 +270,85 @@ TEST_F(ConsumerGroupTest, TheSizeIsBounded) {
   ok(joining("b"));
   EXPECT_EQ(error(joining("c")), ErrorCode::kGroupMaxSizeReached);
   EXPECT_EQ(error(joining("a")), ErrorCode::kOk);
+}
+
+/// As much as one member may name; other names for another `salt`.
+std::vector<std::string> long_subscription(const std::string& salt) {
+  std::vector<std::string> topics;
+  for (std::size_t i = 0; i < kMaxMemberTopics; ++i) {
+    topics.push_back(salt + "-" + std::to_string(i) + "-");
+    topics.back().resize(storage::kMaxTopicNameBytes, 'x');
+  }
+  return topics;
+}
+
+TEST_F(ConsumerGroupTest, NamesThatNoTopicCanHaveAreRefused) {
+  auto request = joining("a");
+  request.topics = {std::string(storage::kMaxTopicNameBytes, 'x')};
+  EXPECT_EQ(error(request), ErrorCode::kOk);
+  request.topics->front() += 'x';
+  EXPECT_EQ(error(request), ErrorCode::kInvalidArgument);
+  protocol::native::GroupHeartbeat native;
+  native.group = "g";
+  native.topics = *request.topics;
+  ErrorCode code = ErrorCode::kOk;
+  coordinator_->heartbeat(native, "h", now_, [&](auto reply) { code = reply.error().code(); });
+  EXPECT_EQ(code, ErrorCode::kInvalidArgument);
+}
+
+TEST_F(ConsumerGroupTest, WhatTheMembersOfAGroupSubscribeToIsBounded) {
+  const std::size_t each = bytes_of(long_subscription("0")) + kMemberOverheadBytes;
+  const std::size_t fit = kMaxConsumerGroupBytes / each;
+  ASSERT_GT(fit, 2u);
+  for (std::size_t i = 0; i <= fit; ++i) {
+    auto request = joining("m" + std::to_string(i));
+    request.topics = long_subscription(std::to_string(i));
+    EXPECT_EQ(error(request), i < fit ? ErrorCode::kOk : ErrorCode::kGroupMaxSizeReached) << i;
+  }
+  auto same = joining("same");
+  same.topics = long_subscription("0");
+  const auto joined = send(same);
+  ASSERT_TRUE(joined) << "members with the same subscription share it";
+  auto other = beating("same", joined->member_epoch);
+  other.topics = long_subscription("other");
+  EXPECT_EQ(error(other), ErrorCode::kGroupMaxSizeReached);
+  EXPECT_EQ(coordinator_->describe_consumer("g")->members.size(), fit + 1);
+}
+
+TEST_F(ConsumerGroupTest, WhatAllGroupsSubscribeToIsBounded) {
+  const std::size_t each = bytes_of(long_subscription("0")) + kMemberOverheadBytes;
+  const std::size_t fit = kMaxConsumerBytes / each;
+  auto request = joining("m");
+  for (std::size_t i = 0; i <= fit; ++i) {
+    request.group = "g" + std::to_string(i);
+    request.topics = long_subscription(std::to_string(i));
+    EXPECT_EQ(error(request), i < fit ? ErrorCode::kOk : ErrorCode::kNotAvailable) << i;
+  }
+  restart();
+  EXPECT_EQ(error(request), ErrorCode::kNotAvailable) << "what was loaded counts";
+  auto leave = beating("m", -1);
+  leave.group = "g0";
+  ok(leave);
+  EXPECT_EQ(error(request), ErrorCode::kOk);
+}
+
+TEST_F(ConsumerGroupTest, APatternThatOutgrowsTheGroupKeepsWhatItHad) {
+  auto request = joining("a");
+  request.regex = "p.*";
+  EXPECT_EQ(ok(request).assignment->size(), 4u);
+  topics_["p"] = 2;
+  coordinator_->tick(now_);
+  EXPECT_EQ(ok(beating("a", 1)).assignment->size(), 6u);
+  topics_["p-large"] = static_cast<std::int32_t>(kMaxGroupPartitions);
+  coordinator_->tick(now_);
+  EXPECT_EQ(coordinator_->describe_consumer("g")->epoch, 2);
+  auto larger = beating("a", 2);
+  larger.topics = {"p-large"};
+  EXPECT_EQ(error(larger), ErrorCode::kTooManyPartitions);
+  topics_["p-large"] = 1;
+  topics_["p-more"] = 1;
+  coordinator_->tick(now_);
+  EXPECT_EQ(ok(beating("a", 2)).assignment->size(), 8u);
 }
 
 TEST_F(ConsumerGroupTest, NativeMembersAndKafkasShareAGroup) {
