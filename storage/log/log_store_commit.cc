@@ -81,11 +81,31 @@ Status check_numbered(const AppendItem& item, std::size_t numbered) {
   return {};
 }
 
-bool compresses_anew(const CommitRequest& request) {
+/// Whether something is compressed anew, or an earlier request to one of the partitions still is.
+bool needs_recompression(const CommitRequest& request) {
   return std::any_of(request.appends.begin(), request.appends.end(), [](const AppendItem& item) {
-    return item.partition && item.partition->config().codec.has_value();
+    return item.partition && (item.partition->in_recompression.load() != 0 ||
+                              item.partition->config().codec.has_value());
   });
 }
+
+/// A request on its way to the committer by the thread that compresses anew.
+struct InRecompression {
+  InRecompression(CommitRequest r, CommitCallback d) : request(std::move(r)), done(std::move(d)) {
+    for (const AppendItem& item : request.appends) {
+      if (item.partition) ++partitions.emplace_back(item.partition)->in_recompression;
+    }
+  }
+  ~InRecompression() {
+    for (const PartitionRef& partition : partitions) --partition->in_recompression;
+  }
+  InRecompression(const InRecompression&) = delete;
+  InRecompression& operator=(const InRecompression&) = delete;
+
+  CommitRequest request;
+  CommitCallback done;
+  std::vector<PartitionRef> partitions;
+};
 
 }  // namespace
 
@@ -296,16 +316,13 @@ bool LogStore::is_news(const GroupActivity& activity) {
 }
 
 void LogStore::submit(CommitRequest request, CommitCallback done, Committer::Wake wake) {
-  if (!compresses_anew(request)) {
+  if (!needs_recompression(request)) {
     submit_ready(std::move(request), std::move(done), wake, nullptr);
     return;
   }
-  // All appends to such a topic go this way, so that they keep their order.
-  struct Queued {
-    CommitRequest request;
-    CommitCallback done;
-  };
-  const auto queued = std::make_shared<Queued>(Queued{std::move(request), std::move(done)});
+  // Also what needs none, so that appends to a partition keep their order. It ends when the
+  // committer has the request.
+  const auto queued = std::make_shared<InRecompression>(std::move(request), std::move(done));
   const bool taken = recompression_.run([this, queued] {
     submit_ready(std::move(queued->request), std::move(queued->done), Committer::Wake::kCommitter,
                  std::make_shared<Growth>(memory_));

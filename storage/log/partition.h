@@ -1,7 +1,9 @@
 // A partition in memory: what its writer needs, what its readers need, who waits for it.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -131,6 +133,10 @@ class Partition {
     std::chrono::nanoseconds look_again{0};  ///< monotonic; what was too young is older then
   };
   Uncleaned uncleaned;
+
+  /// Requests that append to it and are compressed anew before the committer gets them, or stand
+  /// behind one that is: later ones go the same way, so that none overtakes them. Any thread.
+  std::atomic<std::uint32_t> in_recompression{0};
 
  private:
   const PartitionId id_;
