@@ -259,19 +259,37 @@ Result<std::optional<std::string>> Index::get(Family family, std::string_view ke
 namespace {
 
 /// `end` again, though the iterator has it: what was applied to a read-only index ignores it.
-Status visit_until_end(rocksdb::Iterator& it, std::string_view end, const Index::Visit& visit) {
+/// False as Index::scan says it.
+Result<bool> visit_until_end(rocksdb::Iterator& it, std::string_view end,
+                             const Index::Visit& visit) {
   for (; it.Valid() && (end.empty() || view(it.key()) < end); it.Next()) {
-    if (!visit(view(it.key()), view(it.value()))) return {};
+    if (!visit(view(it.key()), view(it.value()))) return true;
   }
+  if (it.status().IsIncomplete()) return false;
   if (!it.status().ok()) return fail(error_of(it.status(), "cannot scan"));
-  return {};
+  return true;
+}
+
+rocksdb::ReadOptions options_of(Index::Reads reads) {
+  rocksdb::ReadOptions read;
+  if (reads == Index::Reads::kMemory) {
+    read.read_tier = rocksdb::kBlockCacheTier;
+    read.background_purge_on_iterator_cleanup = true;
+  }
+  return read;
 }
 
 }  // namespace
 
 Status Index::scan(Family family, std::string_view begin, std::string_view end,
                    const Visit& visit) const {
-  rocksdb::ReadOptions read;
+  RUNNEL_TRY(scan(family, begin, end, Reads::kDisk, visit));
+  return {};
+}
+
+Result<bool> Index::scan(Family family, std::string_view begin, std::string_view end, Reads reads,
+                         const Visit& visit) const {
+  rocksdb::ReadOptions read = options_of(reads);
   const rocksdb::Slice upper = slice(end);
   if (!end.empty()) read.iterate_upper_bound = &upper;
   const auto it = impl_->iterator(family, read);
@@ -279,9 +297,9 @@ Status Index::scan(Family family, std::string_view begin, std::string_view end,
   return visit_until_end(*it, end, visit);
 }
 
-Status Index::scan_from_floor(Family family, std::string_view begin, std::string_view at,
-                              std::string_view end, const Visit& visit) const {
-  rocksdb::ReadOptions read;
+Result<bool> Index::scan_from_floor(Family family, std::string_view begin, std::string_view at,
+                                    std::string_view end, Reads reads, const Visit& visit) const {
+  rocksdb::ReadOptions read = options_of(reads);
   const rocksdb::Slice upper = slice(end);
   const rocksdb::Slice lower = slice(begin);
   read.iterate_upper_bound = &upper;

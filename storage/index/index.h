@@ -97,10 +97,19 @@ class Index {
   /// Entries with begin <= key < end, in order.
   [[nodiscard]] Status scan(Family family, std::string_view begin, std::string_view end,
                             const Visit& visit) const;
-  /// As scan, but starts at the last entry whose key is <= `at` if that is >= `begin`, otherwise at
-  /// the first one after `at`.
-  [[nodiscard]] Status scan_from_floor(Family family, std::string_view begin, std::string_view at,
-                                       std::string_view end, const Visit& visit) const;
+  /// What a scan may wait for.
+  enum class Reads {
+    kDisk,
+    kMemory,  ///< nothing is read from a disk, nor deleted
+  };
+  /// The same. False: what comes next has to be read from the disk; what was visited is right.
+  [[nodiscard]] Result<bool> scan(Family family, std::string_view begin, std::string_view end,
+                                  Reads reads, const Visit& visit) const;
+  /// The same, but starts at the last entry whose key is <= `at` if that is >= `begin`, otherwise
+  /// at the first one after `at`.
+  [[nodiscard]] Result<bool> scan_from_floor(Family family, std::string_view begin,
+                                             std::string_view at, std::string_view end, Reads reads,
+                                             const Visit& visit) const;
   /// Entries whose key begins with `prefix`.
   [[nodiscard]] Status scan_prefix(Family family, std::string_view prefix,
                                    const Visit& visit) const;

@@ -35,30 +35,34 @@ Error lost(const IndexEntry& entry) {
 
 }  // namespace
 
-Status Reader::for_each_entry(const Partition& partition, Offset from, Offset end,
-                              const std::function<bool(const IndexEntry&)>& visit) const {
+Result<bool> Reader::for_each_entry(const Partition& partition, Offset from, Offset end,
+                                    Index::Reads reads,
+                                    const std::function<bool(const IndexEntry&)>& visit) const {
   std::vector<IndexEntry> recent;
   if (partition.recent_entries(from, recent)) {
     for (const IndexEntry& e : recent) {
       if (e.base >= end) break;
       if (e.last >= from && !visit(e)) break;
     }
-    return {};
+    return true;
   }
   Status status;
-  RUNNEL_TRY(index_.scan_from_floor(Family::kIndex, keys::index_entry(partition.id(), Offset(0)),
-                                    keys::index_entry(partition.id(), from),
-                                    keys::index_entry(partition.id(), end),
-                                    [&](std::string_view key, std::string_view value) {
-                                      auto entry = decode_index_entry(key, value);
-                                      if (!entry) {
-                                        status = fail(entry.error());
-                                        return false;
-                                      }
-                                      if (entry->last < from) return true;
-                                      return visit(*entry);
-                                    }));
-  return status;
+  RUNNEL_TRY_ASSIGN(
+      const bool complete,
+      index_.scan_from_floor(Family::kIndex, keys::index_entry(partition.id(), Offset(0)),
+                             keys::index_entry(partition.id(), from),
+                             keys::index_entry(partition.id(), end), reads,
+                             [&](std::string_view key, std::string_view value) {
+                               auto entry = decode_index_entry(key, value);
+                               if (!entry) {
+                                 status = fail(entry.error());
+                                 return false;
+                               }
+                               if (entry->last < from) return true;
+                               return visit(*entry);
+                             }));
+  RUNNEL_TRY(status);
+  return complete;
 }
 
 Result<std::shared_ptr<const File>> Reader::file_of(const IndexEntry& entry) const {
@@ -210,11 +214,16 @@ void Reader::plan_once(const FetchItem& item, Limits limits, bool blocking, Answ
   if (item.from >= end || no_room) return;
 
   Status status;
-  const Status scanned =
-      for_each_entry(*item.partition, item.from, end, [&](const IndexEntry& entry) {
+  const auto reads = blocking ? Index::Reads::kDisk : Index::Reads::kMemory;
+  const auto complete =
+      for_each_entry(*item.partition, item.from, end, reads, [&](const IndexEntry& entry) {
         return plan_entry(entry, item, end, limits, blocking, answer, status);
       });
-  if (!scanned) status = scanned;
+  if (!complete) {
+    status = fail(complete.error());
+  } else if (!*complete) {
+    answer.may_block = true;
+  }
   if (!status && pieces.empty()) {
     // A trim that ran meanwhile explains a missing segment; anything else is said as it is.
     const Partition::View now = item.partition->view();

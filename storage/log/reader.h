@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <thread>
@@ -28,9 +29,10 @@ class WaitingFetch;
 using WaitingFetchRef = std::shared_ptr<WaitingFetch>;
 
 /// Thread safe. A waiting fetch costs a list entry for each of its partitions. Reads that could
-/// block (cold pages, bytes whose checksum was not verified since the start, long lists of aborted
-/// transactions) run on a small pool, never on the caller's thread; fetches that waited are
-/// answered by a thread of their own, never by who publishes.
+/// block (cold pages, bytes whose checksum was not verified since the start, what the index has to
+/// read from its files, long lists of aborted transactions) run on a small pool, never on the
+/// caller's thread; fetches that waited are answered by a thread of their own, never by who
+/// publishes.
 class Reader {
  public:
   Reader(Journal& journal, const DataSegments& data, Index& index)
@@ -75,7 +77,10 @@ class Reader {
   [[nodiscard]] Result<IndexEntry> entry_at(const Partition& partition, Offset offset) const;
   /// Entries from the one that holds `from` on, in order, until `visit` returns false.
   [[nodiscard]] Status for_each_entry(const Partition& partition, Offset from, Offset end,
-                                      const std::function<bool(const IndexEntry&)>& visit) const;
+                                      const std::function<bool(const IndexEntry&)>& visit) const {
+    RUNNEL_TRY(for_each_entry(partition, from, end, Index::Reads::kDisk, visit));
+    return {};
+  }
   /// The transactions whose data or abort markers touch [from, next).
   [[nodiscard]] Result<std::vector<AbortedRecord>> aborted_between(const Partition& partition,
                                                                    Offset from, Offset next) const;
@@ -131,6 +136,10 @@ class Reader {
   /// Reads one batch and checks it; damage is noted as read_checked() does.
   [[nodiscard]] Result<Buffer> read_batch(std::uint32_t segment, const File& file,
                                           const BatchWalker::Step& step) const;
+  /// The same as the public one. False: what comes next has to be read from a disk.
+  [[nodiscard]] Result<bool> for_each_entry(
+      const Partition& partition, Offset from, Offset end, Index::Reads reads,
+      const std::function<bool(const IndexEntry&)>& visit) const;
   /// With `blocking` false nothing waits for a disk; `may_block` says that the plan is cut short.
   [[nodiscard]] Answer plan(const FetchRequest& request, bool blocking) const;
   /// Index entries in one answer: as many as are planned at once without a network thread being
@@ -171,8 +180,10 @@ class Reader {
   /// The aborted transactions that touch [from, next) of one partition, by first offset.
   [[nodiscard]] Result<bool> find_aborted(const Partition& partition, Offset from, bool anyhow,
                                           FetchedPartition& out) const;
-  [[nodiscard]] Status walk_aborted(const Partition& partition, AbortedMap::Range range,
-                                    const std::function<bool(const AbortedRecord&)>& visit) const;
+  /// False: what comes next has to be read from a disk.
+  [[nodiscard]] Result<bool> walk_aborted(
+      const Partition& partition, AbortedMap::Range range, Index::Reads reads,
+      const std::function<bool(const AbortedRecord&)>& visit) const;
   [[nodiscard]] Result<std::vector<AbortedMap::Range>> mapped_aborted(const Partition& partition,
                                                                       Offset from,
                                                                       Offset next) const;

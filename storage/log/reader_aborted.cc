@@ -11,17 +11,20 @@ constexpr std::size_t kWalkedAtOnce = 256;
 
 }  // namespace
 
-Status Reader::walk_aborted(const Partition& partition, AbortedMap::Range range,
-                            const std::function<bool(const AbortedRecord&)>& visit) const {
+Result<bool> Reader::walk_aborted(const Partition& partition, AbortedMap::Range range,
+                                  Index::Reads reads,
+                                  const std::function<bool(const AbortedRecord&)>& visit) const {
   Status status;
-  RUNNEL_TRY(index_.scan(Family::kIndex, keys::aborted(partition.id(), range.first),
-                         keys::aborted(partition.id(), range.last + 1),
-                         [&](std::string_view key, std::string_view value) {
-                           const auto aborted = decode_aborted(key, value);
-                           if (!aborted) status = fail(aborted.error());
-                           return aborted && visit(*aborted);
-                         }));
-  return status;
+  RUNNEL_TRY_ASSIGN(const bool complete,
+                    index_.scan(Family::kIndex, keys::aborted(partition.id(), range.first),
+                                keys::aborted(partition.id(), range.last + 1), reads,
+                                [&](std::string_view key, std::string_view value) {
+                                  const auto aborted = decode_aborted(key, value);
+                                  if (!aborted) status = fail(aborted.error());
+                                  return aborted && visit(*aborted);
+                                }));
+  RUNNEL_TRY(status);
+  return complete;
 }
 
 Result<std::vector<AbortedMap::Range>> Reader::mapped_aborted(const Partition& partition,
@@ -37,7 +40,7 @@ Result<std::vector<AbortedMap::Range>> Reader::mapped_aborted(const Partition& p
       aborted.map.add(a);
       return true;
     };
-    RUNNEL_TRY(walk_aborted(partition, {known + 1, view.last_abort}, add));
+    RUNNEL_TRY(walk_aborted(partition, {known + 1, view.last_abort}, Index::Reads::kDisk, add));
   }
   return aborted.map.find(from, next);
 }
@@ -47,10 +50,11 @@ Result<std::vector<AbortedRecord>> Reader::aborted_between(const Partition& part
   std::vector<AbortedRecord> found;
   RUNNEL_TRY_ASSIGN(const auto ranges, mapped_aborted(partition, from, next));
   for (const AbortedMap::Range& range : ranges) {
-    RUNNEL_TRY(walk_aborted(partition, range, [&](const AbortedRecord& aborted) {
+    const auto add = [&](const AbortedRecord& aborted) {
       if (aborted.first < next) found.push_back(aborted);
       return aborted.stable < next;
-    }));
+    };
+    RUNNEL_TRY(walk_aborted(partition, range, Index::Reads::kDisk, add));
   }
   return found;
 }
@@ -63,16 +67,23 @@ Result<bool> Reader::find_aborted(const Partition& partition, Offset from, bool 
   if (anyhow) {
     RUNNEL_TRY_ASSIGN(ranges, mapped_aborted(partition, from, out.next));
   }
+  const auto reads = anyhow ? Index::Reads::kDisk : Index::Reads::kMemory;
   std::size_t walked = 0;
+  bool complete = true;
+  const auto add = [&](const AbortedRecord& aborted) {
+    if (!anyhow && ++walked > kWalkedAtOnce) {
+      complete = false;
+      return false;
+    }
+    if (aborted.first < out.next) out.aborted.push_back({aborted.producer, aborted.first});
+    // What ends later began at the stable offset or behind it.
+    return aborted.stable < out.next;
+  };
   for (const AbortedMap::Range& range : ranges) {
-    RUNNEL_TRY(walk_aborted(partition, range, [&](const AbortedRecord& aborted) {
-      if (!anyhow && ++walked > kWalkedAtOnce) return false;
-      if (aborted.first < out.next) out.aborted.push_back({aborted.producer, aborted.first});
-      // What ends later began at the stable offset or behind it.
-      return aborted.stable < out.next;
-    }));
+    RUNNEL_TRY_ASSIGN(const bool all_there, walk_aborted(partition, range, reads, add));
+    complete = complete && all_there;
   }
-  if (walked > kWalkedAtOnce) {
+  if (!complete) {
     out.aborted.clear();
     return false;
   }

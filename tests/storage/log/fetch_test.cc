@@ -1,5 +1,10 @@
 // Fetches of every size: whatever the limit cuts off comes first in the next fetch.
 
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "storage/log/log_store.h"
 #include "tests/storage/log/store_fixture.h"
 
 namespace runnel::storage {
@@ -132,6 +137,31 @@ TEST_F(FetchTest, AMissingSegmentIsCorruptAndTheOthersAreServed) {
   ASSERT_TRUE(gone[0].head.error);
   EXPECT_EQ(gone[0].head.error->code(), ErrorCode::kCorrupt);
   EXPECT_EQ(values("t", Offset(29)).size(), 1U);
+}
+
+TEST_F(FetchTest, WhatTheIndexHasOnDiskIsNotLookedUpByTheCaller) {
+  create("t");
+  constexpr int kBatches = 200;  // more than are kept beside the index
+  for (int i = 0; i < kBatches; ++i) {
+    ASSERT_TRUE(append("t", make_batch({std::to_string(i)})).result);
+  }
+  ASSERT_TRUE(static_cast<LogStore&>(*store).flush_index());
+  // Whether the caller's own thread answers.
+  const auto at_once = [&](std::int64_t from) {
+    std::promise<std::pair<FetchedPartition, std::thread::id>> answer;
+    FetchRequest request;
+    request.items.push_back({ref("t"), Offset(from), 1u << 20});
+    store->fetch(std::move(request), [&](FetchResult r) {
+      answer.set_value({std::move(r[0]), std::this_thread::get_id()});
+    });
+    const auto [got, thread] = answer.get_future().get();
+    EXPECT_FALSE(got.error);
+    EXPECT_EQ(got.next, Offset(kBatches)) << "from " << from;
+    return thread == std::this_thread::get_id();
+  };
+  EXPECT_TRUE(at_once(kBatches - 1)) << "the last ones need no index";
+  EXPECT_FALSE(at_once(0));
+  EXPECT_TRUE(at_once(0)) << "it is in memory now";
 }
 
 }  // namespace

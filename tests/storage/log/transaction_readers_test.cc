@@ -2,6 +2,7 @@
 #include <future>
 #include <thread>
 
+#include "storage/log/log_store.h"
 #include "tests/storage/log/transactions_fixture.h"
 
 namespace runnel::storage {
@@ -111,6 +112,24 @@ TEST_F(TransactionsTest, ALongListOfAbortsKeepsNoCallerWaiting) {
     ASSERT_TRUE(store->delete_records(ref("t"), Offset(restarted ? 400 : 0)));
   }
   EXPECT_EQ(committed(0, Offset(400)), Values{"plain"});
+}
+
+TEST_F(TransactionsTest, AnAbortedListOnDiskKeepsNoCallerWaiting) {
+  ASSERT_EQ(write(a, 0, {"x"}), ErrorCode::kOk);
+  ASSERT_EQ(end(a, false), ErrorCode::kOk);
+  ASSERT_TRUE(static_cast<LogStore&>(*store).flush_index());
+  for (const bool in_memory : {false, true}) {
+    std::promise<std::pair<FetchedPartition, std::thread::id>> promise;
+    FetchRequest request;
+    request.items.push_back({ref("t"), Offset(0), 1u << 20});
+    request.committed_only = true;
+    store->fetch(std::move(request), [&](FetchResult r) {
+      promise.set_value({std::move(r[0]), std::this_thread::get_id()});
+    });
+    const auto [got, thread] = promise.get_future().get();
+    EXPECT_EQ(firsts(got), std::vector<std::int64_t>{0});
+    EXPECT_EQ(thread == std::this_thread::get_id(), in_memory);
+  }
 }
 
 TEST_F(TransactionsTest, TheAbortedListGoesWithTheRecords) {
