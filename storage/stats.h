@@ -23,6 +23,8 @@ struct StoreStats {
   std::uint64_t fetched_cached_bytes = 0;  ///< of them: given without waiting for a disk
   std::uint64_t waiting_fetches = 0;
   std::uint64_t duplicates = 0;
+  std::uint64_t producers_evicted = 0;  ///< states forgotten before their expiry, for new ones
+  std::uint64_t producers_refused = 0;  ///< requests of new ones for which there was no room
   std::uint64_t segments = 0;
   std::uint64_t segment_bytes = 0;
   std::uint64_t cleaner_read_bytes = 0;

@@ -243,7 +243,7 @@ void Committer::commit_requests(std::span<Pending> requests) {
 
 void Committer::commit_group(std::span<Pending> requests) {
   Group group;
-  const Timestamp now = options_.clock->now();
+  const Moment now = options_.clock->moment();
   for (Pending& p : requests) {
     // A refusal may rest on what is written and not durable yet, as one that names duplicates does:
     // it is told when an answer would be.

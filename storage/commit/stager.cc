@@ -350,7 +350,7 @@ void Stager::take_changes(CommitRequest& request, Timestamp now, Group& group) {
   }
 }
 
-CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group) {
+CommitOutcome Stager::stage(CommitRequest& request, const Moment& now, Group& group) {
   group_time_ = now;
   if (auto fenced = check_fences(request); !fenced) return failed(fenced.error());
   if (auto known = check_offsets(request); !known) return failed(known.error());
@@ -376,7 +376,7 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
     }
   }
   if (found.new_producers != 0) {
-    if (auto room = producers_.make_room(found.new_producers, now); !room) {
+    if (auto room = producers_.make_room(found.new_producers, now.monotonic); !room) {
       return failed(std::move(room).error());
     }
   }
@@ -400,12 +400,12 @@ CommitOutcome Stager::stage(CommitRequest& request, Timestamp now, Group& group)
   if (all_known) return {std::move(result), {}};
   for (const TransactionMarker& m : request.markers) {
     const auto type = m.commit ? protocol::ControlType::kCommit : protocol::ControlType::kAbort;
-    add_batches(
-        m.partition,
-        protocol::end_txn_batch({type, m.coordinator_epoch}, m.producer.id, m.producer.epoch, now),
-        group);
+    add_batches(m.partition,
+                protocol::end_txn_batch({type, m.coordinator_epoch}, m.producer.id,
+                                        m.producer.epoch, now.wall),
+                group);
   }
-  take_changes(request, now, group);
+  take_changes(request, now.wall, group);
   return {std::move(result), {}};
 }
 

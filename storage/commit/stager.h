@@ -62,7 +62,7 @@ class Stager {
 
   /// Checks `request` against everything staged before it and, if it passes, adds it to `group`.
   /// The outcome is what its callback gets once the group is durable enough.
-  [[nodiscard]] CommitOutcome stage(CommitRequest& request, Timestamp now, Group& group);
+  [[nodiscard]] CommitOutcome stage(CommitRequest& request, const Moment& now, Group& group);
   /// After the frame was written: index entries, spans, producers, updates.
   void finish(Group& group, const FrameHeader& header);
   /// After the group's mutations were applied to the index. Any thread.
@@ -136,7 +136,7 @@ class Stager {
   SegmentLedger& segments_;
   Producers& producers_;
   std::unordered_map<std::string, std::uint64_t> fences_;
-  Timestamp group_time_;
+  Moment group_time_;
   bool keys_without_topic_ = false;  ///< there may be such; set once, before there are threads
   std::atomic<std::uint64_t> duplicates_{0};
 

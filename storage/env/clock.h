@@ -8,6 +8,12 @@
 
 namespace runnel::storage {
 
+/// The same moment by both clocks of a Clock.
+struct Moment {
+  Timestamp wall;
+  std::chrono::nanoseconds monotonic{0};
+};
+
 /// Thread safe.
 class Clock {
  public:
@@ -16,6 +22,8 @@ class Clock {
   [[nodiscard]] virtual Timestamp now() = 0;
   /// Never goes back; for deadlines and intervals.
   [[nodiscard]] virtual std::chrono::nanoseconds monotonic() = 0;
+
+  [[nodiscard]] Moment moment() { return {now(), monotonic()}; }
 
   /// The machine's clock. Never destroyed.
   [[nodiscard]] static Clock& system();

@@ -104,37 +104,41 @@ std::size_t Producers::HashPlace::operator()(const Place& p) const noexcept {
   return static_cast<std::size_t>((mixed ^ (mixed >> 32)) * kSpread);
 }
 
-Status Producers::make_room(std::size_t added, Timestamp now) {
+Status Producers::make_room(std::size_t added, std::chrono::nanoseconds now) {
   const auto missing = [&] { return entries_.size() - marked_.size() + added > capacity_; };
   while (!ages_.empty() && missing()) {
     const auto oldest = entries_.find(ages_.front());
-    const std::int64_t idle = now - oldest->second.state.last_seen;
-    // A last use in the future means that the clock was set back; it says nothing.
-    if (idle >= 0 && idle < kMinIdle.count()) break;
+    if (now - oldest->second.used < kMinIdle) break;
     drop(oldest);
+    ++evicted_;
   }
   if (!missing()) return {};
-  return fail(ErrorCode::kOverloaded,
-              "the store remembers " + std::to_string(capacity_) +
-                  " idempotent producers (one a partition they write to), and all of them wrote "
-                  "within the last minute or have a transaction open; try again later, use fewer "
-                  "producers, or give the store more memory");
+  ++refused_;
+  return fail(
+      ErrorCode::kOverloaded,
+      "the store remembers " + std::to_string(capacity_) +
+          " idempotent producers (one a partition they write to), and all of them wrote "
+          "within the last " +
+          std::to_string(std::chrono::duration_cast<std::chrono::minutes>(kMinIdle).count()) +
+          " minutes or have a transaction open; try again later, use fewer producers, or "
+          "give the store more memory");
 }
 
 std::optional<AbortedRecord> Producers::record(PartitionId partition, Bytes bytes,
-                                               std::uint64_t bytes_before, Timestamp now) {
+                                               std::uint64_t bytes_before, const Moment& now) {
   const protocol::BatchView batch(bytes);
   const Place where{partition, batch.producer_id()};
   const auto [it, is_new] = entries_.try_emplace(where);
   Entry& e = it->second;
   ProducerState& s = e.state;
   if (!is_new && s.last >= batch.last_offset()) return std::nullopt;
+  e.used = now.monotonic;
   const Offset was_open = s.transaction_first;
   bool aborts = false;
   if (batch.is_control()) {
     if (batch.producer_epoch() != s.epoch) s.count = 0;
     s.epoch = batch.producer_epoch();
-    s.last_seen = now;
+    s.last_seen = now.wall;
     s.last = batch.last_offset();
     // Control records of other types end nothing.
     if (const auto marker = protocol::read_end_txn_batch(bytes)) {
@@ -144,7 +148,7 @@ std::optional<AbortedRecord> Producers::record(PartitionId partition, Bytes byte
       s.transaction_bytes = 0;
     }
   } else {
-    advance(s, batch, batch.base_offset(), now);
+    advance(s, batch, batch.base_offset(), now.wall);
     if (was_open == kNoOffset && s.transaction_first != kNoOffset) {
       s.transaction_bytes = bytes_before;
     }
@@ -198,11 +202,13 @@ const ProducerState* Producers::find(PartitionId partition, ProducerId id) const
   return it == entries_.end() ? nullptr : &it->second.state;
 }
 
-void Producers::restore(PartitionId partition, ProducerId id, const ProducerState& state) {
+void Producers::restore(PartitionId partition, ProducerId id, const ProducerState& state,
+                        std::chrono::nanoseconds used) {
   const Place where{partition, id};
   Entry& e = entries_[where];
   const Offset was_open = e.state.transaction_first;
   e.state = state;
+  e.used = used;
   e.in_index = true;
   place(where, e, was_open);
 }

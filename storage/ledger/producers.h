@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <list>
 #include <map>
@@ -16,6 +18,7 @@
 #include "protocol/base/error.h"
 #include "protocol/base/strong.h"
 #include "protocol/record_batch/record_batch.h"
+#include "storage/env/clock.h"
 #include "storage/log/records.h"
 #include "storage/store.h"
 
@@ -32,8 +35,9 @@ namespace runnel::storage {
 ///
 /// At most `capacity` states of producers that wrote are kept, one a producer and partition. For a
 /// new one the state that was idle longest goes, if it was idle for kMinIdle at least: a repeat of
-/// its batches would not be recognised any more, and nobody repeats a batch after that long. If
-/// none is that old the new producer is told to wait. A state with an open transaction never goes.
+/// its batches would not be recognised any more. If none is that old the new producer is told to
+/// wait. A state with an open transaction never goes. Only the monotonic clock says who is idle: a
+/// step of the wall clock neither takes a state nor keeps one.
 ///
 /// A marker needs no room, as a transaction must be able to end whatever is full. A state that says
 /// no more than a marker's epoch keeps late batches of older epochs out. kMaxMarked of these are
@@ -42,7 +46,9 @@ class Producers {
  public:
   /// What a state takes in memory, with its places in the tables, in bytes.
   static constexpr std::size_t kBytesEach = 320;
-  static constexpr std::chrono::milliseconds kMinIdle{60'000};
+  /// So long a state is kept whatever is full. Clients go on repeating a batch for minutes: Kafka's
+  /// for 2 (delivery.timeout.ms), librdkafka for 5 (message.timeout.ms), unless told otherwise.
+  static constexpr std::chrono::milliseconds kMinIdle = std::chrono::minutes(10);
   /// More than the markers of one commit.
   static constexpr std::size_t kMaxMarked = 20'000;
 
@@ -70,12 +76,13 @@ class Producers {
     return known == nullptr || only_marked(*known);
   }
   /// Makes room for `added` states that need it. kOverloaded if too many are in use.
-  [[nodiscard]] Status make_room(std::size_t added, Timestamp now);
+  /// `now` is monotonic.
+  [[nodiscard]] Status make_room(std::size_t added, std::chrono::nanoseconds now);
   /// Remembers an accepted batch of a producer; its base offset is stamped. `bytes_before` counts
   /// the partition's batches before it. What is already remembered changes nothing, so a replay may
   /// bring it again. Gives the transaction that the batch aborts, if it is an abort marker.
   std::optional<AbortedRecord> record(PartitionId partition, Bytes batch,
-                                      std::uint64_t bytes_before, Timestamp now);
+                                      std::uint64_t bytes_before, const Moment& now);
   /// Adds a data batch to `state`, as record() does.
   static void advance(ProducerState& state, const protocol::BatchView& batch, Offset base,
                       Timestamp now);
@@ -97,8 +104,10 @@ class Producers {
       if (place.partition == partition) f(place.producer, e.state);
     }
   }
-  /// A state as the index holds it. To be called in the order of `last_seen`.
-  void restore(PartitionId partition, ProducerId id, const ProducerState& state);
+  /// A state as the index holds it, last used at `used`, which is monotonic. To be called in the
+  /// order of `used`.
+  void restore(PartitionId partition, ProducerId id, const ProducerState& state,
+               std::chrono::nanoseconds used);
   void forget(PartitionId partition, ProducerId id);
   /// Forgets the states of all partitions for which `gone(id)` is true. Visits every state.
   template <class F>
@@ -126,6 +135,10 @@ class Producers {
     return dirty_.size() + forgotten_.size();
   }
 
+  /// States that went for new ones, and how often there was no room for one. Any thread.
+  [[nodiscard]] std::uint64_t evicted() const noexcept { return evicted_; }
+  [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+
  private:
   struct Place {
     PartitionId partition;
@@ -137,6 +150,7 @@ class Producers {
   };
   struct Entry {
     ProducerState state;
+    std::chrono::nanoseconds used{0};  ///< monotonic
     std::list<Place>* list = nullptr;  ///< ages_ or marked_; null while a transaction is open
     std::list<Place>::iterator age;    ///< where it stands in `list`
     bool dirty = false;                ///< changed since it was last saved; stands in dirty_
@@ -155,6 +169,8 @@ class Producers {
   [[nodiscard]] std::pair<std::size_t, std::size_t> first_changes(std::size_t most) const;
 
   const std::size_t capacity_;
+  std::atomic<std::uint64_t> evicted_{0};
+  std::atomic<std::uint64_t> refused_{0};
   Entries entries_;
   std::list<Place> ages_;    ///< who wrote; the one that is idle longest comes first
   std::list<Place> marked_;  ///< who is known by a marker only; the oldest comes first

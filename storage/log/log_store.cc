@@ -233,7 +233,7 @@ Status LogStore::start() {
                                                directory_.id, &fs, options_.clock}));
   reader_ = std::make_unique<Reader>(*journal_, *data_, *index_);
   stager_ = std::make_unique<Stager>(topics_, *index_, segments_, producers_);
-  Recovery recovery(*index_, producers_);
+  Recovery recovery(*index_, producers_, Replay::kStrict, options_.clock->monotonic());
   RUNNEL_TRY(recovery.replay(*journal_));
   RUNNEL_TRY(recovery.load(topics_, segments_, *stager_));
   RUNNEL_TRY(stager_->restore_dedup());
@@ -400,6 +400,8 @@ StoreStats LogStore::stats() const {
   s.fetched_cached_bytes = reader_->fetched_cached_bytes();
   s.waiting_fetches = reader_->waiting();
   s.duplicates = stager_->duplicates();
+  s.producers_evicted = producers_.evicted();
+  s.producers_refused = producers_.refused();
   s.segments = journal_->segments().size() + data_->segments().size();
   s.segment_bytes = journal_->disk_bytes() + data_->disk_bytes();
   const CleanerStats cleaner = cleaner_->stats();

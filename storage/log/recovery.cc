@@ -103,7 +103,7 @@ Status Recovery::replay_append(const FrameView& frame, PartitionId partition, By
     }
     if (batch.producer_id() != kNoProducer) {
       const auto aborted =
-          producers_.record(partition, batches.first(bytes), to->bytes, frame.header.time);
+          producers_.record(partition, batches.first(bytes), to->bytes, {frame.header.time, now_});
       if (aborted) RUNNEL_TRY(replay_aborted(partition, *aborted));
     }
     builder.add(batch, static_cast<std::uint32_t>(bytes), position);
@@ -276,7 +276,8 @@ Status Recovery::load_producers() {
   RUNNEL_TRY(status);
   std::sort(known.begin(), known.end(),
             [](const Known& a, const Known& b) { return a.state.last_seen < b.state.last_seen; });
-  for (const Known& k : known) producers_.restore(k.key.partition, k.key.producer, k.state);
+  // For how long who was idle only the wall clock could tell, and that may have been wrong.
+  for (const Known& k : known) producers_.restore(k.key.partition, k.key.producer, k.state, now_);
   return {};
 }
 

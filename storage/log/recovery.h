@@ -25,8 +25,10 @@ enum class Replay {
 /// made room in its memory since then.
 class Recovery {
  public:
-  Recovery(Index& index, Producers& producers, Replay replay = Replay::kStrict)
-      : index_(index), producers_(producers), over_gaps_(replay == Replay::kOverGaps) {}
+  /// Every producer counts as used `now`, which is monotonic.
+  Recovery(Index& index, Producers& producers, Replay replay = Replay::kStrict,
+           std::chrono::nanoseconds now = {})
+      : index_(index), producers_(producers), over_gaps_(replay == Replay::kOverGaps), now_(now) {}
 
   /// Brings the index up to the journal's end: begin(), apply() for each frame, finish().
   [[nodiscard]] Status replay(Journal& journal);
@@ -70,6 +72,7 @@ class Recovery {
   Index& index_;
   Producers& producers_;
   const bool over_gaps_;
+  const std::chrono::nanoseconds now_;
   std::vector<Gap> gaps_;
   JournalPoint checkpoint_;
   ReplayReport report_;

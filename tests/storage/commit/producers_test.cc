@@ -17,9 +17,13 @@ Buffer batch_of(std::int64_t producer, std::int32_t sequence, std::int64_t base 
 
 class LedgerTest : public ::testing::Test {
  protected:
+  /// Both clocks say `now`.
   bool add(std::int64_t producer, Timestamp now, std::int32_t sequence = 0) {
+    return add(producer, Moment{now, std::chrono::milliseconds(now.value())}, sequence);
+  }
+  bool add(std::int64_t producer, const Moment& now, std::int32_t sequence = 0) {
     if (producers.find(kPartition, ProducerId(producer)) == nullptr &&
-        !producers.make_room(1, now)) {
+        !producers.make_room(1, now.monotonic)) {
       return false;
     }
     const Buffer batch = batch_of(producer, sequence, next++);
@@ -43,6 +47,20 @@ TEST_F(LedgerTest, TheOneIdleLongestMakesRoomIfItIsIdleLongEnough) {
   EXPECT_TRUE(knows(1) && knows(3) && knows(4));
   EXPECT_FALSE(knows(2));
   EXPECT_EQ(producers.size(), 3U);
+}
+
+TEST_F(LedgerTest, AStepOfTheWallClockNeitherTakesAStateNorKeepsOne) {
+  constexpr std::int64_t kDay = 24 * 3600 * 1000;
+  const Timestamp wall(10 * kDay);
+  const auto used = std::chrono::seconds(1);
+  ASSERT_TRUE(add(1, {wall, used}) && add(2, {wall, used}) && add(3, {wall, used}));
+  EXPECT_FALSE(add(4, {wall - kDay, used}));
+  EXPECT_FALSE(add(4, {wall + kDay, used + Producers::kMinIdle - std::chrono::nanoseconds(1)}));
+  EXPECT_EQ(producers.evicted(), 0U);
+  EXPECT_EQ(producers.refused(), 2U);
+  EXPECT_TRUE(add(4, {wall - kDay, used + Producers::kMinIdle}));
+  EXPECT_FALSE(knows(1));
+  EXPECT_EQ(producers.evicted(), 1U);
 }
 
 TEST_F(LedgerTest, WhoIsNotKnownBeginsWhereItIsAskedTo) {
@@ -155,6 +173,69 @@ TEST_F(ProducersTest, StatesOfManyPartsOfACheckpointSurviveAPowerCut) {
   ASSERT_TRUE(again.result) << again.result.error().to_string();
   EXPECT_TRUE(again.result->appends.back().duplicate);
   EXPECT_EQ(code(write(2)), ErrorCode::kOk);
+}
+
+/// A table with one place too few.
+class FullTableTest : public StoreFixture {
+ protected:
+  static constexpr int kCapacity = 1000;  // what the least memory has
+  void SetUp() override {
+    memory_bytes = 1u << 20;
+    open();
+    create("wide", kCapacity + 1);
+    old = store->new_producer().value();
+    young = store->new_producer().value();
+  }
+  ~FullTableTest() override { store.reset(); }
+
+  void fill() {
+    CommitRequest request;
+    for (int i = 0; i < kCapacity; ++i) {
+      request.appends.push_back({ref("wide", i), batch_of(old.id.value(), 0), {}, std::nullopt});
+    }
+    ASSERT_EQ(code(store->commit_and_wait(std::move(request))), ErrorCode::kOk);
+  }
+  ErrorCode one_more() { return code(append("wide", batch_of(young.id.value(), 0), kCapacity)); }
+  bool repeat_is_known() {
+    const auto again = append("wide", batch_of(old.id.value(), 0));
+    return again.result && again.result->appends[0].duplicate;
+  }
+  ProducerIdentity old, young;
+};
+
+TEST_F(FullTableTest, WhoWroteLatelyIsKnownWhateverTheClockDoes) {
+  fill();
+  for (const auto step : {std::chrono::hours(-1), std::chrono::hours(24)}) {
+    clock.jump(step);
+    EXPECT_EQ(one_more(), ErrorCode::kOverloaded);
+    EXPECT_TRUE(repeat_is_known());
+  }
+  clock.advance(Producers::kMinIdle - std::chrono::milliseconds(1));
+  EXPECT_EQ(one_more(), ErrorCode::kOverloaded);
+  EXPECT_TRUE(repeat_is_known());
+  EXPECT_EQ(store->stats().producers_refused, 3U);
+  clock.advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(one_more(), ErrorCode::kOk);
+  EXPECT_EQ(store->stats().producers_evicted, 1U);
+}
+
+TEST_F(FullTableTest, AStartCountsAsAUse) {
+  clock.jump(std::chrono::hours(-24));
+  fill();
+  clock.jump(std::chrono::hours(24));
+  const auto nobody_went = [&] {
+    EXPECT_EQ(one_more(), ErrorCode::kOverloaded);
+    EXPECT_TRUE(repeat_is_known());
+  };
+  nobody_went();
+  reopen();
+  nobody_went();
+  clock.advance(Producers::kMinIdle - std::chrono::milliseconds(1));
+  nobody_went();
+  crash();
+  nobody_went();
+  clock.advance(Producers::kMinIdle);
+  EXPECT_EQ(one_more(), ErrorCode::kOk);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ class LedgerTransactionsTest : public ::testing::Test {
     protocol::stamp_batch(batch.mutable_bytes(), base, LeaderEpoch(0));
     last = batch;
     return producers.record(kPartition, batch.bytes(),
-                            kBatchBytes * static_cast<std::uint64_t>(base.value()), now);
+                            kBatchBytes * static_cast<std::uint64_t>(base.value()), moment(now));
   }
   void write(std::int64_t producer, std::int32_t sequence, bool transactional = true) {
     record(make_batch(BatchSpec{
@@ -35,6 +35,9 @@ class LedgerTransactionsTest : public ::testing::Test {
     EXPECT_EQ(open->bytes, kBatchBytes * static_cast<std::uint64_t>(open->offset.value()));
     return open->offset.value();
   }
+
+  static Moment moment(Timestamp t) { return {t, std::chrono::milliseconds(t.value())}; }
+  Status make_room(Timestamp at) { return producers.make_room(1, moment(at).monotonic); }
 
   Producers producers{3};
   Buffer last;
@@ -69,7 +72,7 @@ TEST_F(LedgerTransactionsTest, WhatIsOpenIsNeitherEvictedNorExpired) {
   write(2, 0, false);
   write(3, 0, false);
   now = now + 2 * Producers::kMinIdle.count();
-  ASSERT_TRUE(producers.make_room(1, now));
+  ASSERT_TRUE(make_room(now));
   EXPECT_NE(producers.find(kPartition, ProducerId(1)), nullptr);
   EXPECT_EQ(producers.find(kPartition, ProducerId(2)), nullptr);
   producers.expire(now, 100);
@@ -77,11 +80,11 @@ TEST_F(LedgerTransactionsTest, WhatIsOpenIsNeitherEvictedNorExpired) {
   EXPECT_EQ(producers.size(), 1U);
   write(2, 0);
   write(3, 0);
-  EXPECT_EQ(producers.make_room(1, now + 10 * Producers::kMinIdle.count()).error().code(),
+  EXPECT_EQ(make_room(now + 10 * Producers::kMinIdle.count()).error().code(),
             ErrorCode::kOverloaded);
   end(1, true);
   now = now + 2 * Producers::kMinIdle.count();
-  ASSERT_TRUE(producers.make_room(1, now));
+  ASSERT_TRUE(make_room(now));
   EXPECT_EQ(producers.find(kPartition, ProducerId(1)), nullptr);
 }
 
@@ -91,14 +94,14 @@ TEST_F(LedgerTransactionsTest, AMarkerTakesNobodysRoom) {
   now = now + 2 * Producers::kMinIdle.count();
   for (std::int64_t unknown = 100; unknown < 110; ++unknown) end(unknown, false);
   EXPECT_EQ(producers.size(), 12U);
-  ASSERT_TRUE(producers.make_room(1, now));
+  ASSERT_TRUE(make_room(now));
   EXPECT_NE(producers.find(kPartition, ProducerId(1)), nullptr) << "a third one fits without it";
   const ProducerState* marked = producers.find(kPartition, ProducerId(100));
   ASSERT_NE(marked, nullptr);
   EXPECT_TRUE(Producers::needs_room(marked)) << "its first batch makes it one of those that wrote";
   write(100, 0, false);
   EXPECT_FALSE(Producers::needs_room(producers.find(kPartition, ProducerId(100))));
-  ASSERT_TRUE(producers.make_room(1, now));
+  ASSERT_TRUE(make_room(now));
   EXPECT_EQ(producers.find(kPartition, ProducerId(1)), nullptr);
   EXPECT_NE(producers.find(kPartition, ProducerId(101)), nullptr);
   now = now + 1;
@@ -124,7 +127,7 @@ TEST_F(LedgerTransactionsTest, WhatIsKnownChangesNothingWhenItComesAgain) {
   ASSERT_TRUE(aborted);
   const Buffer marker = last;
   for (const Buffer& again : {opening, marker}) {
-    EXPECT_FALSE(producers.record(kPartition, again.bytes(), 0, now));
+    EXPECT_FALSE(producers.record(kPartition, again.bytes(), 0, moment(now)));
     const ProducerState* state = producers.find(kPartition, ProducerId(1));
     EXPECT_EQ(state->epoch, ProducerEpoch(3));
     EXPECT_EQ(state->transaction_first, kNoOffset);
@@ -138,7 +141,7 @@ TEST_F(LedgerTransactionsTest, RestoringAndForgettingKeepsTheOpenOnesRight) {
   write(2, 0);
   Producers other{3};
   for (const auto& change : producers.unsaved(100)) {
-    other.restore(change.partition, change.producer, *change.state);
+    other.restore(change.partition, change.producer, *change.state, moment(now).monotonic);
   }
   ASSERT_TRUE(other.first_open(kPartition));
   EXPECT_EQ(other.first_open(kPartition)->offset, Offset(0));
