@@ -155,9 +155,10 @@ Status BrokerProcess::open_views(const Settings& settings) {
 }
 
 Status BrokerProcess::open_groups() {
-  const auto partition_count = [store = store_.get()](std::string_view topic) -> std::int32_t {
+  const auto partition_count = [store = store_.get()](std::string_view topic) {
     const auto info = store->describe_topic(topic);
-    return info ? static_cast<std::int32_t>(info->partitions.size()) : 0;
+    if (!info) return broker::TopicShape();
+    return broker::TopicShape(static_cast<std::int32_t>(info->partitions.size()), info->id);
   };
   RUNNEL_TRY_ASSIGN(coordinator_, broker::Coordinator::open(
                                       broker::make_group_store(*store_), storage::Random::system(),

@@ -28,8 +28,8 @@ std::vector<Topic> subscribed_topics(std::span<const AssignorMember> members,
   std::vector<Topic> topics;
   for (auto& [name, list] : subscribers) {
     const auto count = counts.find(name);
-    if (count == counts.end() || count->second <= 0) continue;
-    topics.push_back({name, count->second, std::move(list)});
+    if (count == counts.end() || count->second.partitions == 0) continue;
+    topics.push_back({name, count->second.partitions, std::move(list)});
   }
   return topics;
 }

@@ -1,6 +1,7 @@
 // Who should work on which partition: the server-side assignors. Pure functions.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "broker/groups/partition_set.h"
+#include "protocol/base/uuid.h"
 
 namespace runnel::broker {
 
@@ -28,8 +30,16 @@ struct AssignorMember {
   const std::vector<std::string>* topics = nullptr;  ///< ascending, unique
   const PartitionSet* previous = nullptr;            ///< its share up to now
 };
-/// Topic -> number of partitions.
-using PartitionCounts = std::map<std::string, std::int32_t, std::less<>>;
+/// A topic as it is now.
+struct TopicShape {
+  TopicShape() = default;
+  TopicShape(std::int32_t count, Uuid which = {})  // NOLINT: a count says all but which one it is
+      : partitions(std::max(count, 0)), id(which) {}
+
+  std::int32_t partitions = 0;  ///< 0: there is no such topic
+  Uuid id;                      ///< tells a topic from one that had its name before; zero: unknown
+};
+using PartitionCounts = std::map<std::string, TopicShape, std::less<>>;
 
 /// Each member's share, in the order of `members`. Every partition of a subscribed topic goes to
 /// exactly one of its subscribers; the same input gives the same shares.

@@ -170,7 +170,7 @@ void Coordinator::heartbeat(const protocol::native::GroupHeartbeat& request, std
 void Coordinator::tick(std::chrono::nanoseconds now) {
   State& state = *state_;
   State::Work work;
-  std::map<std::string, std::int32_t, std::less<>> counts;  // each topic is asked once
+  std::map<std::string, TopicShape, std::less<>> counts;  // each topic is asked once
   const Group::PartitionCount count = [&](std::string_view topic) {
     auto known = counts.find(topic);
     if (known == counts.end()) {

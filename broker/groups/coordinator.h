@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/groups/assignor.h"
 #include "broker/groups/classic_types.h"
 #include "broker/groups/consumer_types.h"
 #include "broker/groups/group_config.h"
@@ -84,9 +85,9 @@ struct CommitKind {
 /// All groups. Thread safe. `now` is monotonic time (storage::Clock::monotonic()) everywhere.
 class Coordinator {
  public:
-  /// Partitions of a topic now; 0 if there is none. Called under the coordinator's lock, so it must
+  /// A topic now; no partitions if there is none. Called under the coordinator's lock, so it must
   /// be quick and must not call the coordinator.
-  using PartitionCount = std::function<std::int32_t(std::string_view topic)>;
+  using PartitionCount = std::function<TopicShape(std::string_view topic)>;
   /// Names of all topics, ascending. Called as PartitionCount is.
   using TopicNames = std::function<std::vector<std::string>()>;
   using HeartbeatReply = protocol::native::GroupHeartbeatReply;

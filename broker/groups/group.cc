@@ -127,7 +127,7 @@ Group::Beat Group::add_member(const Request& request, std::string id, const Cont
   if (request.assignor) member.assignor = *request.assignor;
   const auto place = members_.emplace(std::move(id), std::move(member));
   RUNNEL_ASSERT(place.second);
-  counts_ = subscribed(*context.partition_count);
+  take_counts(subscribed(*context.partition_count));
   retarget();
   return beat(place.first, request, context, true);
 }
@@ -142,7 +142,7 @@ void Group::leave(Members::iterator place, std::int32_t epoch, const Context& co
     return wake_at(member.deadline);
   }
   members_.erase(place);
-  counts_ = subscribed(*context.partition_count);
+  take_counts(subscribed(*context.partition_count));
   retarget();
 }
 
@@ -194,7 +194,7 @@ Result<bool> Group::update(const std::string& id, Member& member, const Request&
   const Assignor before = chosen_assignor();
   if (request.assignor) set(member.assignor, *request.assignor);
   if (subscribes || chosen_assignor() != before) {
-    counts_ = subscribed(*context.partition_count);
+    take_counts(subscribed(*context.partition_count));
     retarget();
   }
   return changed;
@@ -208,7 +208,8 @@ Group::Reconciled Group::reconcile(Members::iterator place, const PartitionSet& 
     member.revoking.clear();
     changed = true;
   }
-  PartitionSet excess = difference(member.assigned, member.target);
+  PartitionSet excess = excess_of(member);
+  member.gone.clear();
   if (!excess.empty()) {
     remove_all(member.assigned, excess);
     member.revoking = std::move(excess);
@@ -229,6 +230,15 @@ Group::Reconciled Group::reconcile(Members::iterator place, const PartitionSet& 
   return {true, true};
 }
 
+PartitionSet Group::excess_of(const Member& member) {
+  PartitionSet excess = difference(member.assigned, member.target);
+  for (const std::string& topic : member.gone) {
+    const auto lost = member.assigned.find(topic);
+    if (lost != member.assigned.end()) excess.insert_or_assign(topic, lost->second);
+  }
+  return excess;
+}
+
 PartitionSet Group::free_of_others(const std::string& id, PartitionSet wanted) const {
   for (const auto& [other_id, other] : members_) {
     if (wanted.empty()) break;
@@ -240,7 +250,7 @@ PartitionSet Group::free_of_others(const std::string& id, PartitionSet wanted) c
 }
 
 bool Group::settled(const Member& member) const {
-  return member.revoking.empty() && member.assigned == member.target &&
+  return member.revoking.empty() && member.gone.empty() && member.assigned == member.target &&
          (member.away || member.epoch == epoch_);
 }
 

@@ -65,8 +65,8 @@ class Group {
   using Time = std::chrono::nanoseconds;
   using Heartbeat = protocol::native::GroupHeartbeat;
   using Reply = protocol::native::GroupHeartbeatReply;
-  /// Partitions of a topic; 0 if there is none.
-  using PartitionCount = std::function<std::int32_t(std::string_view topic)>;
+  /// A topic; no partitions if there is none.
+  using PartitionCount = std::function<TopicShape(std::string_view topic)>;
   /// Names of the topics that match a pattern, ascending. kInvalidRegularExpression.
   using TopicMatch = std::function<Result<std::vector<std::string>>(const std::string& pattern)>;
 
@@ -146,6 +146,8 @@ class Group {
     PartitionSet assigned;                   ///< what it may work on
     PartitionSet revoking;                   ///< what it was told to give up and may still work on
     PartitionSet target;                     ///< what it should have
+    /// Topics of `assigned` that were deleted since, if made anew as well: to be given up first.
+    std::set<std::string, std::less<>> gone;
     Time deadline{};
     Time revoke_deadline{};
   };
@@ -223,6 +225,10 @@ class Group {
   [[nodiscard]] bool settled(const Member& member) const;
   [[nodiscard]] PartitionCounts subscribed(const PartitionCount& partition_count) const;
   [[nodiscard]] Assignor chosen_assignor() const;
+  /// Sets counts_, and notes whose topics are gone. False: all is as it was.
+  bool take_counts(PartitionCounts now);
+  /// What the member has and should not have, or not that of what bears the name now.
+  [[nodiscard]] static PartitionSet excess_of(const Member& member);
   /// Raises the epoch and makes the target anew from counts_.
   void retarget();
   void check_invariants() const;
@@ -236,7 +242,9 @@ class Group {
   std::int32_t epoch_ = 0;
   Members members_;
   Time next_deadline_ = Time::max();
-  PartitionCounts counts_;  ///< of every subscribed topic, as the target was made with
+  /// Of every subscribed topic, as the target was made with. Their ids are not stored: those of the
+  /// first look after a start are taken as they are.
+  PartitionCounts counts_;
 };
 
 }  // namespace runnel::broker

@@ -29,7 +29,8 @@ class GroupWriter {
       number = place++;
       const auto count = group_.counts_.find(topic);
       const bool subscribed = count != group_.counts_.end();
-      out_.text(topic).uvarint(subscribed ? 1 + static_cast<std::uint64_t>(count->second) : 0);
+      out_.text(topic).uvarint(subscribed ? 1 + static_cast<std::uint64_t>(count->second.partitions)
+                                          : 0);
     }
     out_.uvarint(group_.members_.size());
     for (const auto& [id, member] : group_.members_) write_member(id, member);
@@ -62,7 +63,20 @@ class GroupWriter {
     for (const auto& topic : names) out_.uvarint(topics_.at(topic));
     out_.uvarint(member.topics->size());
     for (const auto& topic : *member.topics) out_.uvarint(topics_.at(topic));
-    for (const auto* set : {&member.assigned, &member.revoking, &member.target}) write_set(*set);
+    if (member.gone.empty()) {
+      write_set(member.assigned);
+      write_set(member.revoking);
+    } else {  // as it will be told
+      PartitionSet assigned = member.assigned;
+      PartitionSet revoking = member.revoking;
+      for (const std::string& topic : member.gone) {
+        auto lost = assigned.extract(topic);
+        if (!lost.empty()) add_all(revoking, {{topic, std::move(lost.mapped())}});
+      }
+      write_set(assigned);
+      write_set(revoking);
+    }
+    write_set(member.target);
   }
 
   void write_set(const PartitionSet& set) {

@@ -10,7 +10,9 @@ namespace {
 
 std::size_t sum_of(const PartitionCounts& counts) {
   std::size_t partitions = 0;
-  for (const auto& [topic, count] : counts) partitions += static_cast<std::size_t>(count);
+  for (const auto& [topic, shape] : counts) {
+    partitions += static_cast<std::size_t>(shape.partitions);
+  }
   return partitions;
 }
 
@@ -87,7 +89,7 @@ std::size_t Group::partitions_with(const std::vector<std::string>& topics,
   std::size_t partitions = sum_of(counts_);
   for (const std::string& topic : topics) {
     if (counts_.contains(topic)) continue;
-    partitions += static_cast<std::size_t>(std::max(partition_count(topic), 0));
+    partitions += static_cast<std::size_t>(partition_count(topic).partitions);
   }
   return partitions;
 }
@@ -146,13 +148,38 @@ bool Group::match_again(const PartitionCount& partition_count, const TopicMatch&
 }
 
 bool Group::refresh_topics(const PartitionCount& partition_count, const TopicMatch* match) {
-  const bool changed = match && match_again(partition_count, *match);
-  PartitionCounts now = subscribed(partition_count);
-  if (!changed && now == counts_) return false;
-  counts_ = std::move(now);
+  const bool matched = match && match_again(partition_count, *match);
+  const bool moved = take_counts(subscribed(partition_count));
+  if (!matched && !moved) return false;
   retarget();
   check_invariants();
   return true;
+}
+
+bool Group::take_counts(PartitionCounts now) {
+  bool moved = now.size() != counts_.size();
+  for (const auto& [topic, before] : counts_) {
+    const auto found = now.find(topic);
+    if (found == now.end()) {  // nobody subscribes any more
+      moved = true;
+      continue;
+    }
+    const TopicShape& after = found->second;
+    const bool another = !before.id.is_zero() && before.id != after.id;
+    if (another || after.partitions < before.partitions) {
+      for (auto& [id, member] : members_) {
+        if (!member.assigned.contains(topic)) continue;
+        if (member.away) {  // nobody works on it
+          member.assigned.erase(topic);
+        } else {
+          member.gone.insert(topic);
+        }
+      }
+    }
+    moved = moved || another || before.partitions != after.partitions;
+  }
+  counts_ = std::move(now);
+  return moved;
 }
 
 PartitionCounts Group::subscribed(const PartitionCount& partition_count) const {
@@ -162,7 +189,7 @@ PartitionCounts Group::subscribed(const PartitionCount& partition_count) const {
     if (!lists.insert(member.topics.get()).second) continue;
     for (const std::string& topic : *member.topics) {
       const auto [place, fresh] = counts.try_emplace(topic, 0);
-      if (fresh) place->second = std::max(partition_count(topic), 0);
+      if (fresh) place->second = partition_count(topic);
     }
   }
   return counts;

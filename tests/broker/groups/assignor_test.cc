@@ -127,7 +127,7 @@ TEST(Assignor, EveryPartitionHasOneSubscriberAndLoadsAreEven) {
         const bool wanted = std::ranges::any_of(
             input.topics, [&](const auto& t) { return std::ranges::find(t, topic) != t.end(); });
         const std::size_t given = all.contains(topic) ? all[topic].size() : 0;
-        EXPECT_EQ(given, wanted ? static_cast<std::size_t>(count) : 0) << topic;
+        EXPECT_EQ(given, wanted ? static_cast<std::size_t>(count.partitions) : 0) << topic;
       }
       if (assignor == Assignor::kUniform && same) {
         const auto [low, high] = std::ranges::minmax(sizes(shares));

@@ -21,7 +21,8 @@ class ConsumerGroupTest : public ::testing::Test {
         std::make_unique<FakeGroupStore>(disk_), random_,
         [this](std::string_view topic) {
           const auto found = topics_.find(topic);
-          return found == topics_.end() ? 0 : found->second;
+          return found == topics_.end() ? TopicShape()
+                                        : TopicShape(found->second, ids_[found->first]);
         },
         now_, config_,
         [this] {
@@ -70,7 +71,12 @@ class ConsumerGroupTest : public ::testing::Test {
     return coordinator_->check_kafka_commit("g", {member, std::nullopt, epoch}, kind, now_);
   }
 
+  /// Deletes `topic` and makes another of its name.
+  void make_anew(const std::string& topic) { ids_[topic] = Uuid::from_random(1, ++last_id_); }
+
   std::map<std::string, std::int32_t, std::less<>> topics_{{"t", 4}, {"other", 2}};
+  std::map<std::string, Uuid> ids_{{"t", Uuid::from_random(1, 0)}};
+  std::uint64_t last_id_ = 0;
   FakeDisk disk_;
   GroupConfig config_;
   storage::SeededRandom random_{7};
@@ -208,6 +214,50 @@ TEST_F(ConsumerGroupTest, PatternsFollowTheTopics) {
   auto none = beating("a", 3);
   none.regex = "";
   EXPECT_EQ(ok(none).assignment->size(), 4u);
+}
+
+TEST_F(ConsumerGroupTest, ATopicMadeAnewIsGivenUpAndGivenAnew) {
+  for (const bool seen_without : {false, true}) {
+    SCOPED_TRACE(seen_without);
+    const std::string who = seen_without ? "b" : "a";
+    const auto first = ok(joining(who));
+    ASSERT_EQ(first.assignment->size(), 4u);
+    coordinator_->tick(now_);
+    EXPECT_FALSE(ok(beating(who, first.member_epoch)).assignment);
+    if (seen_without) {
+      topics_.erase("t");
+      coordinator_->tick(now_);
+      topics_["t"] = 4;
+    }
+    make_anew("t");
+    coordinator_->tick(now_);
+    EXPECT_EQ(coordinator_->describe_consumer("g")->state, "Reconciling");
+    const auto less = ok(beating(who, first.member_epoch));
+    ASSERT_TRUE(less.assignment) << "it is told, though its share is the same by name";
+    EXPECT_TRUE(less.assignment->empty());
+    auto confirming = beating(who, less.member_epoch);
+    confirming.owned.emplace();
+    const auto again = ok(confirming);
+    EXPECT_GT(again.member_epoch, first.member_epoch);
+    ASSERT_TRUE(again.assignment);
+    EXPECT_EQ(again.assignment->size(), 4u);
+    EXPECT_EQ(coordinator_->describe_consumer("g")->state, "Stable");
+    ok(beating(who, -1));
+  }
+}
+
+TEST_F(ConsumerGroupTest, ATopicMadeAnewIsGivenUpAfterARestartToo) {
+  ok(joining("a"));
+  make_anew("t");
+  coordinator_->tick(now_);
+  restart();
+  coordinator_->tick(now_);
+  auto full = joining("a");
+  full.member_epoch = 1;
+  full.owned = {{"t", PartitionIndex(0)}};
+  EXPECT_TRUE(ok(full).assignment->empty());
+  full.owned.emplace();
+  EXPECT_EQ(ok(full).assignment->size(), 4u);
 }
 
 TEST_F(ConsumerGroupTest, PatternsCannotHarm) {

@@ -135,6 +135,30 @@ TEST(KafkaConsumerGroups, ASecondMemberGetsHalfOnceTheFirstGaveItUp) {
   EXPECT_EQ(a.call<kafka::ListGroupsResponse>(5, list).groups.size(), 1u);
 }
 
+TEST(KafkaConsumerGroups, ATopicMadeAnewIsGivenWithItsNewId) {
+  KafkaWorld w;
+  auto c = w.connect();
+  const auto joined = c.call<HeartbeatAnswer>(kNewest, join_of("m"));
+  ASSERT_EQ(partitions_of(joined), 4u);
+  const Uuid before = joined.assignment->topic_partitions[0].topic_id;
+  EXPECT_TRUE(w.store.delete_topic("orders"));
+  EXPECT_TRUE(w.store.create_topic({"orders", 4, {}}));
+  w.coordinator->tick(w.clock.monotonic());
+  Heartbeat beat;
+  beat.group_id = "billing";
+  beat.member_id = "m";
+  beat.member_epoch = joined.member_epoch;
+  auto told = c.call<HeartbeatAnswer>(kNewest, beat);
+  ASSERT_TRUE(told.assignment);
+  EXPECT_TRUE(told.assignment->topic_partitions.empty());
+  beat.topic_partitions.emplace();
+  beat.member_epoch = told.member_epoch;
+  told = c.call<HeartbeatAnswer>(kNewest, beat);
+  ASSERT_EQ(partitions_of(told), 4u);
+  EXPECT_EQ(told.assignment->topic_partitions[0].topic_id, w.store.describe_topic("orders")->id);
+  EXPECT_NE(told.assignment->topic_partitions[0].topic_id, before);
+}
+
 TEST(KafkaConsumerGroups, PatternsVersionsAndErrors) {
   KafkaWorld w;
   EXPECT_TRUE(w.store.create_topic({"other", 2, {}}));

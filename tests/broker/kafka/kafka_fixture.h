@@ -117,10 +117,12 @@ struct KafkaWorld {
   explicit KafkaWorld(KafkaOptions options = quick_options())
       : coordinator(std::move(Coordinator::open(
                                   make_group_store(store), random,
-                                  [this](std::string_view topic) -> std::int32_t {
+                                  [this](std::string_view topic) {
                                     const auto info = store.describe_topic(topic);
-                                    return info ? static_cast<std::int32_t>(info->partitions.size())
-                                                : 0;
+                                    if (!info) return TopicShape();
+                                    return TopicShape(
+                                        static_cast<std::int32_t>(info->partitions.size()),
+                                        info->id);
                                   },
                                   clock.monotonic(), {}, [this] { return store.topic_names(); }))
                         .value()),
