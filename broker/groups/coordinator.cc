@@ -196,8 +196,23 @@ void Coordinator::tick(std::chrono::nanoseconds now) {
 Status Coordinator::check_commit(std::string_view group, std::string_view member_id,
                                  std::int32_t member_epoch) const {
   MutexLock lock(state_->mutex);
-  const auto place = state_->groups.find(group);
-  if (place != state_->groups.end()) {
+  return state_->check_commit(group, member_id, member_epoch);
+}
+
+Status Coordinator::commit_as(std::span<const NativeCommitter> who,
+                              const std::function<void()>& queue) const {
+  MutexLock lock(state_->mutex);
+  for (const NativeCommitter& w : who) {
+    RUNNEL_TRY(state_->check_commit(w.group, w.member_id, w.member_epoch));
+  }
+  queue();
+  return {};
+}
+
+Status Coordinator::State::check_commit(std::string_view group, std::string_view member_id,
+                                        std::int32_t member_epoch) const {
+  const auto place = groups.find(group);
+  if (place != groups.end()) {
     if (place->second.deleting()) return fail(being_deleted(group));
     if (const Group* consumer = place->second.consumer()) {
       return consumer->check_commit(member_id, member_epoch);

@@ -82,6 +82,13 @@ struct CommitKind {
   bool knows_epochs = true;    ///< OffsetCommit v9 and later
 };
 
+/// Who commits in the native protocol.
+struct NativeCommitter {
+  std::string group;
+  std::string member_id;  ///< empty: nobody's commit, for groups without members
+  std::int32_t member_epoch = -1;
+};
+
 /// All groups. Thread safe. `now` is monotonic time (storage::Clock::monotonic()) everywhere.
 class Coordinator {
  public:
@@ -183,14 +190,18 @@ class Coordinator {
 
   // Both kinds, in Kafka's words.
 
-  /// May this member commit offsets now? For classic groups `generation` is that, for consumer
-  /// groups the member's epoch. True at the moment of the call. Errors: those of
-  /// ClassicGroup::check_commit and Group::check_commit; kUnknownGroup if a generation is named and
-  /// the group has neither members nor positions (Kafka: ILLEGAL_GENERATION in OffsetCommit up to
-  /// v8 and TxnOffsetCommit); kIo and kCorrupt if its positions can't be read.
-  [[nodiscard]] ErrorCode check_kafka_commit(std::string_view group,
-                                             const classic::MemberIdentity& member, CommitKind kind,
-                                             std::chrono::nanoseconds now);
+  /// Calls `queue`, which hands offsets to the store, if this member may commit them now: at most
+  /// once, inside. It must not block nor call the coordinator, for the group stays as it is until
+  /// it returns: what the group stores or deletes later comes after the offsets, so no member of
+  /// an older generation overtakes one of the next. For classic groups `generation` is that, for
+  /// consumer groups the member's epoch. Errors: those of ClassicGroup::check_commit and
+  /// Group::check_commit; kNotAvailable while the group is being deleted; kUnknownGroup if a
+  /// generation is named and the group has neither members nor positions (Kafka:
+  /// ILLEGAL_GENERATION in OffsetCommit up to v8 and TxnOffsetCommit); kIo and kCorrupt if its
+  /// positions can't be read.
+  [[nodiscard]] ErrorCode commit_as(std::string_view group, const classic::MemberIdentity& member,
+                                    CommitKind kind, std::chrono::nanoseconds now,
+                                    const std::function<void()>& queue);
   /// May this member read the group's offsets? As Kafka, only members of consumer groups are asked
   /// who they are. Errors: kUnknownMember, kStaleMemberEpoch.
   [[nodiscard]] ErrorCode check_kafka_fetch(std::string_view group, const std::string& member_id,
@@ -210,6 +221,9 @@ class Coordinator {
   /// moment of the call.
   [[nodiscard]] Status check_commit(std::string_view group, std::string_view member_id,
                                     std::int32_t member_epoch) const;
+  /// Calls `queue` if all of these may commit now; see above for what it must not do.
+  [[nodiscard]] Status commit_as(std::span<const NativeCommitter> who,
+                                 const std::function<void()>& queue) const;
 
   /// Groups with members, with offsets or both, in order; members left out.
   [[nodiscard]] Result<protocol::native::GroupsReply> list() const;

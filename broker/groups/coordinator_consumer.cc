@@ -89,25 +89,32 @@ Result<ConsumerDescription> Coordinator::describe_consumer(std::string_view grou
   return place->second.consumer()->describe_consumer(true);
 }
 
-ErrorCode Coordinator::check_kafka_commit(std::string_view group,
-                                          const classic::MemberIdentity& member, CommitKind kind,
-                                          std::chrono::nanoseconds now) {
+ErrorCode Coordinator::State::check_commit(std::string_view group,
+                                           const classic::MemberIdentity& member, CommitKind kind,
+                                           Time now) {
+  const auto place = groups.find(group);
+  if (place == groups.end()) {
+    return member.generation < 0 ? ErrorCode::kOk : ErrorCode::kUnknownGroup;
+  }
+  Entry& entry = place->second;
+  if (entry.deleting()) return ErrorCode::kNotAvailable;
+  if (const Group* consumer = entry.consumer()) {
+    return consumer->check_commit(member, kind.transactional, kind.knows_epochs);
+  }
+  const ErrorCode error = entry.classic()->check_commit(member, kind.transactional, {now, config});
+  next_deadline = std::min(next_deadline, entry.classic()->next_deadline());
+  return error;
+}
+
+ErrorCode Coordinator::commit_as(std::string_view group, const classic::MemberIdentity& member,
+                                 CommitKind kind, std::chrono::nanoseconds now,
+                                 const std::function<void()>& queue) {
   {
     MutexLock lock(state_->mutex);
-    const auto place = state_->groups.find(group);
-    if (place != state_->groups.end()) {
-      State::Entry& entry = place->second;
-      if (entry.deleting()) return ErrorCode::kNotAvailable;
-      if (const Group* consumer = entry.consumer()) {
-        return consumer->check_commit(member, kind.transactional, kind.knows_epochs);
-      }
-      const ErrorCode error =
-          entry.classic()->check_commit(member, kind.transactional, {now, state_->config});
-      state_->next_deadline = std::min(state_->next_deadline, entry.classic()->next_deadline());
-      return error;
-    }
+    const ErrorCode error = state_->check_commit(group, member, kind, now);
+    if (error == ErrorCode::kOk) queue();
+    if (error != ErrorCode::kUnknownGroup) return error;
   }
-  if (member.generation < 0) return ErrorCode::kOk;
   // A group that has positions and never had members is one all the same.
   const auto has_offsets = state_->store->has_offsets(group);
   if (!has_offsets) return has_offsets.error().code();

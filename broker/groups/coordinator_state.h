@@ -151,6 +151,13 @@ struct Coordinator::State : std::enable_shared_from_this<Coordinator::State> {
   void heartbeat(const protocol::native::GroupHeartbeat& request, std::string_view host, Time now,
                  HeartbeatCallback done, Work& work) RUNNEL_REQUIRES(mutex);
 
+  [[nodiscard]] Status check_commit(std::string_view group, std::string_view member_id,
+                                    std::int32_t member_epoch) const RUNNEL_REQUIRES(mutex);
+  /// Also kUnknownGroup, of which the store may know more.
+  [[nodiscard]] ErrorCode check_commit(std::string_view group,
+                                       const classic::MemberIdentity& member, CommitKind kind,
+                                       Time now) RUNNEL_REQUIRES(mutex);
+
   Result<Groups::iterator> group_for(const ConsumerHeartbeat& request, Time now, Work& work)
       RUNNEL_REQUIRES(mutex);
   void heartbeat(const ConsumerHeartbeat& request, std::string_view host, Time now,

@@ -319,12 +319,16 @@ void commit(const CallRef& call, std::vector<Move> moves) {
     request.offsets.push_back(
         {call->path("group"), m.topic, m.partition, Offset(m.after), LeaderEpoch(-1), {}});
   }
-  call->store().queue_commit(
-      std::move(request), [call, moves = std::move(moves)](const storage::CommitOutcome& outcome) {
-        auto result = outcome.result ? Result<Response>(moved(call->path("group"), moves, false))
-                                     : Result<Response>(fail(outcome.result.error()));
-        call->on_loop([call, result = std::move(result)] { call->reply(result); });
-      });
+  const NativeCommitter nobody{call->path("group"), {}, -1};
+  const Status queued = call->service().coordinator().commit_as({&nobody, 1}, [&] {
+    call->store().queue_commit(std::move(request), [call, moves = std::move(moves)](
+                                                       const storage::CommitOutcome& outcome) {
+      auto result = outcome.result ? Result<Response>(moved(call->path("group"), moves, false))
+                                   : Result<Response>(fail(outcome.result.error()));
+      call->on_loop([call, result = std::move(result)] { call->reply(result); });
+    });
+  });
+  if (!queued) call->fail(queued.error());  // somebody has come in the meantime
 }
 
 void move(const CallRef& call) {

@@ -255,27 +255,26 @@ void ProxyConsumers::commit(const InstanceRef& instance, const std::vector<Proxy
     }
   }
   if (request.offsets.empty()) return answer({});
-  const ErrorCode may =
-      coordinator_.check_kafka_commit(i.group, i.identity(), {}, clock_.monotonic());
-  if (may != ErrorCode::kOk) {
-    return answer(fail(may, "the instance is no more what its group knows (" +
-                                std::string(name_of(may)) +
-                                "): its partitions have gone to others; nothing was committed"));
-  }
-  for (const auto& [place, offset] : moved) place->committed = offset;
-  const auto epoch = i.epoch;
-  store_.queue_commit(
-      std::move(request), [queue = queue_, weak = std::weak_ptr(instance), epoch,
-                           done = std::move(done)](const storage::CommitOutcome& outcome) {
-        const Status status = outcome.result ? Status() : Status(fail(outcome.result.error()));
-        if (done) done(status);
-        if (status) return;
-        queue->post([weak, epoch](ProxyConsumers&) {  // so that it is tried again
-          const InstanceRef to = weak.lock();
-          if (!to || to->epoch != epoch) return;
-          for (auto& [key, place] : to->places) place.committed = Offset(-1);
+  const auto queue = [&] {
+    for (const auto& [place, offset] : moved) place->committed = offset;
+    store_.queue_commit(
+        std::move(request), [queue = queue_, weak = std::weak_ptr(instance), epoch = i.epoch,
+                             done](const storage::CommitOutcome& outcome) {
+          const Status status = outcome.result ? Status() : Status(fail(outcome.result.error()));
+          if (done) done(status);
+          if (status) return;
+          queue->post([weak, epoch](ProxyConsumers&) {  // so that it is tried again
+            const InstanceRef to = weak.lock();
+            if (!to || to->epoch != epoch) return;
+            for (auto& [key, place] : to->places) place.committed = Offset(-1);
+          });
         });
-      });
+  };
+  const ErrorCode may =
+      coordinator_.commit_as(i.group, i.identity(), {}, clock_.monotonic(), queue);
+  if (may == ErrorCode::kOk) return;
+  answer(fail(may, "the instance is no more what its group knows (" + std::string(name_of(may)) +
+                       "): its partitions have gone to others; nothing was committed"));
 }
 
 }  // namespace runnel::broker::http

@@ -95,15 +95,17 @@ void refuse_large_metadata(std::size_t most, std::vector<storage::OffsetCommit>&
                 [most](const storage::OffsetCommit& o) { return o.metadata.size() > most; });
 }
 
-KafkaError check_committer(Call& call, const OffsetCommitRequest& request) {
+/// Calls `queue` if who asks may commit now.
+KafkaError commit_as(Call& call, const OffsetCommitRequest& request,
+                     const std::function<void()>& queue) {
   if (request.group_id.empty() || request.group_id.size() > kMaxGroupNameBytes) {
     return KafkaError::kInvalidGroupId;
   }
   const bool knows_epochs = call.version() >= kFirstWithEpochs;
-  const ErrorCode checked = call.service().coordinator().check_kafka_commit(
+  const ErrorCode checked = call.service().coordinator().commit_as(
       request.group_id,
       {request.member_id, request.group_instance_id, request.generation_or_member_epoch},
-      {false, knows_epochs}, call.service().clock().monotonic());
+      {false, knows_epochs}, call.service().clock().monotonic(), queue);
   if (checked == ErrorCode::kUnknownGroup && !knows_epochs) return KafkaError::kIllegalGeneration;
   return group_error(checked);
 }
@@ -383,22 +385,23 @@ void handle_offset_commit(const CallRef& call) {
   storage::CommitRequest commit;
   commit.offsets = take_offsets(*call, *request, pending->response);
   if (commit.offsets.empty()) return call->reply(pending->response);
-  if (const KafkaError error = check_committer(*call, *request); error != KafkaError::kNone) {
-    refuse_rest(pending->response, error);
-    return call->reply(pending->response);
-  }
-  refuse_large_metadata(call->service().options().max_offset_metadata_bytes, commit.offsets,
-                        pending->response);
-  if (commit.offsets.empty()) return call->reply(pending->response);
-  pending->call = call;
-  call->service().transactions().commit_offsets(
-      std::move(commit), TransactionCoordinator::Wake::kLoop,
-      [pending](const storage::CommitOutcome& outcome) {
-        if (!outcome.result) {
-          refuse_rest(pending->response, group_error(outcome.result.error().code()));
-        }
-        pending->call->on_loop([pending] { pending->call->reply(pending->response); });
-      });
+  const KafkaError error = commit_as(*call, *request, [&] {
+    refuse_large_metadata(call->service().options().max_offset_metadata_bytes, commit.offsets,
+                          pending->response);
+    if (commit.offsets.empty()) return;
+    pending->call = call;
+    call->service().transactions().commit_offsets(
+        std::move(commit), TransactionCoordinator::Wake::kLoop,
+        [pending](const storage::CommitOutcome& outcome) {
+          if (!outcome.result) {
+            refuse_rest(pending->response, group_error(outcome.result.error().code()));
+          }
+          pending->call->on_loop([pending] { pending->call->reply(pending->response); });
+        });
+  });
+  if (pending->call) return;  // answered by the commit
+  refuse_rest(pending->response, error);
+  call->reply(pending->response);
 }
 
 void handle_offset_fetch(const CallRef& call) {

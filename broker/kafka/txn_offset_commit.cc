@@ -54,13 +54,15 @@ std::vector<storage::OffsetCommit> take_offsets(Call& call, TxnOffsetCommitReque
   return offsets;
 }
 
-KafkaError check_committer(Call& call, const TxnOffsetCommitRequest& request) {
+/// Calls `put` if who asks may commit now.
+KafkaError commit_as(Call& call, const TxnOffsetCommitRequest& request,
+                     const std::function<void()>& put) {
   if (request.group_id.empty() || request.group_id.size() > kMaxGroupNameBytes) {
     return KafkaError::kInvalidGroupId;
   }
-  const ErrorCode checked = call.service().coordinator().check_kafka_commit(
+  const ErrorCode checked = call.service().coordinator().commit_as(
       request.group_id, {request.member_id, request.group_instance_id, request.generation_id},
-      {true, false}, call.service().clock().monotonic());
+      {true, false}, call.service().clock().monotonic(), put);
   if (checked == ErrorCode::kUnknownGroup) return KafkaError::kIllegalGeneration;
   return group_error(checked);
 }
@@ -73,20 +75,21 @@ void handle_txn_offset_commit(const CallRef& call) {
   const auto response = std::make_shared<TxnOffsetCommitResponse>();
   auto offsets = take_offsets(*call, *request, *response);
   if (offsets.empty()) return call->reply(*response);
-  if (const KafkaError error = check_committer(*call, *request); error != KafkaError::kNone) {
-    refuse_rest(*response, error);
-    return call->reply(*response);
-  }
-  call->service().transactions().put_offsets(
-      request->transactional_id, {request->producer_id, request->producer_epoch},
-      call->version() >= kFirstThatJoins, std::move(offsets), call->service().transaction_now(),
-      [call, response](const Status& status) {
-        if (!status) {
-          refuse_rest(*response, participation_error(status.error().code(),
-                                                     call->version() >= kFirstWithAbortable));
-        }
-        call->on_loop([call, response] { call->reply(*response); });
-      });
+  const KafkaError error = commit_as(*call, *request, [&] {
+    call->service().transactions().put_offsets(
+        request->transactional_id, {request->producer_id, request->producer_epoch},
+        call->version() >= kFirstThatJoins, std::move(offsets), call->service().transaction_now(),
+        [call, response](const Status& status) {
+          if (!status) {
+            refuse_rest(*response, participation_error(status.error().code(),
+                                                       call->version() >= kFirstWithAbortable));
+          }
+          call->on_loop([call, response] { call->reply(*response); });
+        });
+  });
+  if (error == KafkaError::kNone) return;  // put_offsets() answers
+  refuse_rest(*response, error);
+  call->reply(*response);
 }
 
 }  // namespace runnel::broker

@@ -16,6 +16,7 @@ struct QueuedAppend {
     schemas::RecordCheck records;
   };
   storage::CommitRequest commit;
+  std::vector<NativeCommitter> committers;  ///< of the commit's group offsets
   std::vector<Check> checks;
   std::size_t room = 0;  ///< bytes that compressed batches may still unpack to
   MemoryLease lease;
@@ -163,8 +164,10 @@ Result<std::shared_ptr<QueuedAppend>> NativeSession::make_commit(native::Append&
         {std::move(*found), std::move(batches), entries_of(p.dedup), p.expected_next});
   }
   for (native::GroupOffsets& group : request.groups) {
+    // Asked again when it is queued; nobody's records need be looked at for nothing.
     RUNNEL_TRY(
         service_.coordinator().check_commit(group.group, group.member_id, group.member_epoch));
+    append->committers.push_back({group.group, std::move(group.member_id), group.member_epoch});
     for (native::CommitOffset& o : group.offsets) {
       commit.offsets.push_back({group.group, std::move(o.target.topic), o.target.partition,
                                 o.offset, o.leader_epoch, std::move(o.metadata)});
@@ -228,19 +231,24 @@ void NativeSession::checked(std::uint64_t id, AppendChecked append) {
 }
 
 void NativeSession::store(std::uint64_t id, QueuedAppend& append) {
-  // The callback runs exactly once and owns this; a raw pointer fits into it without allocating.
-  auto* pending =
-      new PendingAppend{replies_, id, std::move(append.lease), std::move(append.applied)};
-  service_.store().queue_commit(
-      std::move(append.commit), [pending](storage::CommitOutcome outcome) {
-        const std::unique_ptr<PendingAppend> owned(pending);
-        owned->lease = MemoryLease();
-        if (owned->applied == nullptr) {
-          return owned->replies->push({owned->correlation, std::move(outcome)});
-        }
-        owned->applied->outcome = std::move(outcome);
-        owned->replies->push({owned->correlation, std::move(*owned->applied)});
-      });
+  const auto queue = [&] {
+    // The callback runs exactly once and owns this; a raw pointer fits into it without allocating.
+    auto* pending =
+        new PendingAppend{replies_, id, std::move(append.lease), std::move(append.applied)};
+    service_.store().queue_commit(
+        std::move(append.commit), [pending](storage::CommitOutcome outcome) {
+          const std::unique_ptr<PendingAppend> owned(pending);
+          owned->lease = MemoryLease();
+          if (owned->applied == nullptr) {
+            return owned->replies->push({owned->correlation, std::move(outcome)});
+          }
+          owned->applied->outcome = std::move(outcome);
+          owned->replies->push({owned->correlation, std::move(*owned->applied)});
+        });
+  };
+  if (append.committers.empty()) return queue();
+  const Status queued = service_.coordinator().commit_as(append.committers, queue);
+  if (!queued) fail_request(id, queued.error());
 }
 
 void NativeSession::committed(std::uint64_t id, storage::CommitOutcome outcome, bool applied) {

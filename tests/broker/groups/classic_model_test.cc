@@ -296,8 +296,8 @@ class World : private ModelWorld<Client> {
   }
 
   void commit(Client& client) {
-    const ErrorCode error = coordinator_->check_kafka_commit(
-        "g", {client.member_id, client.instance_id, client.generation}, {}, now_);
+    const ErrorCode error = coordinator_->commit_as(
+        "g", {client.member_id, client.instance_id, client.generation}, {}, now_, [] {});
     if (error == ErrorCode::kOk) {
       EXPECT_GE(client.generation, told_generation_) << "a newer generation is at work";
     } else {
@@ -334,8 +334,8 @@ class World : private ModelWorld<Client> {
       for (const auto& [member_id, generation] : client.old) {
         // A restart brings the last stable generation back, if a newer one had no shares yet.
         if (generation >= told_generation_) continue;
-        EXPECT_NE(coordinator_->check_kafka_commit("g", {member_id, std::nullopt, generation},
-                                                   {true, true}, now_),
+        EXPECT_NE(coordinator_->commit_as("g", {member_id, std::nullopt, generation}, {true, true},
+                                          now_, [] {}),
                   ErrorCode::kOk)
             << client.name << " may commit in its old generation " << generation;
       }

@@ -68,7 +68,7 @@ class ConsumerGroupTest : public ::testing::Test {
     return answer ? ErrorCode::kOk : answer.error().code();
   }
   ErrorCode commit(const std::string& member, std::int32_t epoch, CommitKind kind = {}) {
-    return coordinator_->check_kafka_commit("g", {member, std::nullopt, epoch}, kind, now_);
+    return coordinator_->commit_as("g", {member, std::nullopt, epoch}, kind, now_, [] {});
   }
 
   /// Deletes `topic` and makes another of its name.

@@ -156,7 +156,7 @@ TEST_F(CoordinatorClassicTest, MembersGoOnAfterARestart) {
   coordinator_->run_deadlines(now_);
   EXPECT_EQ(beat(id, 1), ErrorCode::kOk) << "a whole session after the restart";
   EXPECT_EQ(sync(id, 1)->assignment, "all");
-  EXPECT_EQ(coordinator_->check_kafka_commit("g", {id, std::nullopt, 1}, {}, now_), ErrorCode::kOk);
+  EXPECT_EQ(coordinator_->commit_as("g", {id, std::nullopt, 1}, {}, now_, [] {}), ErrorCode::kOk);
   const auto again = join(joining(id));
   EXPECT_EQ(again->generation, 2) << "generations go on";
 }
@@ -361,7 +361,7 @@ TEST_F(CoordinatorClassicTest, OffsetsOfATopicThatIsReadAreNotDeleted) {
 
 TEST_F(CoordinatorClassicTest, CommitsToGroupsThatAreNot) {
   const auto commit = [&](std::int32_t generation) {
-    return coordinator_->check_kafka_commit("none", {"", std::nullopt, generation}, {}, now_);
+    return coordinator_->commit_as("none", {"", std::nullopt, generation}, {}, now_, [] {});
   };
   EXPECT_EQ(commit(-1), ErrorCode::kOk);
   EXPECT_EQ(commit(0), ErrorCode::kUnknownGroup);

@@ -65,7 +65,7 @@ class GroupRemovalTest : public ::testing::Test {
     return code;
   }
   ErrorCode commit() {
-    return coordinator_->check_kafka_commit("g", {"", std::nullopt, -1}, {}, now_);
+    return coordinator_->commit_as("g", {"", std::nullopt, -1}, {}, now_, [] { FAIL(); });
   }
   static ErrorCode code_of(const Status& status) {
     return status ? ErrorCode::kOk : status.error().code();
@@ -171,6 +171,53 @@ TEST_F(GroupRemovalTest, AStateThatCannotBeDeletedIsDeletedLater) {
   coordinator_->tick(now_);
   EXPECT_TRUE(disk_.stored.empty());
   EXPECT_EQ(join_native(), ErrorCode::kOk);
+}
+
+/// One thread commits as a member of an old generation, and is held up between the check and the
+/// store. Another lets the group empty meanwhile and sets the position by hand.
+TEST_F(GroupRemovalTest, NothingComesBetweenTheCheckOfACommitAndItsPlaceInTheQueue) {
+  for (const bool native : {false, true}) {
+    protocol::native::GroupHeartbeat member;
+    member.group = "g";
+    member.topics = {"t"};
+    member.member_id = "m";
+    const auto send = [&] {
+      coordinator_->heartbeat(member, "h", now_, [&](const auto& reply) {
+        EXPECT_TRUE(reply);
+        member.member_epoch = reply->member_epoch;
+      });
+    };
+    member.member_epoch = protocol::native::kEpochJoin;
+    send();
+    const std::int32_t epoch = member.member_epoch;
+    std::mutex mutex;
+    std::vector<std::string> queue;
+    const auto put = [&](const char* what) {
+      const std::lock_guard lock(mutex);
+      queue.emplace_back(what);
+    };
+    std::jthread other;
+    const auto put_old = [&] {
+      other = std::jthread([&] {
+        member.member_epoch = protocol::native::kEpochLeave;
+        send();
+        EXPECT_EQ(
+            coordinator_->commit_as("g", {"", std::nullopt, -1}, {}, now_, [&] { put("by hand"); }),
+            ErrorCode::kOk);
+      });
+      for (int i = 0; i < 100; ++i) std::this_thread::yield();  // if it could it would overtake
+      put("of the member");
+    };
+    if (native) {
+      const NativeCommitter who{"g", "m", epoch};
+      EXPECT_TRUE(coordinator_->commit_as({&who, 1}, put_old));
+    } else {
+      EXPECT_EQ(coordinator_->commit_as("g", {"m", std::nullopt, epoch}, {}, now_, put_old),
+                ErrorCode::kOk);
+    }
+    other.join();
+    EXPECT_EQ(queue, (std::vector<std::string>{"of the member", "by hand"}));
+  }
 }
 
 /// Positions and states that become durable on a thread of the store's own, in order.
