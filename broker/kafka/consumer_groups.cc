@@ -2,6 +2,7 @@
 // ConsumerGroupDescribe. Clients number topics, the coordinator names them.
 #include <map>
 
+#include "broker/kafka/answer_room.h"
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
 #include "broker/kafka/named_before.h"
@@ -114,36 +115,78 @@ Described::Member member_of(storage::Store& store, const ConsumerMember& from) {
   return member;
 }
 
+std::uint64_t bytes_of(const Described::Assignment& assignment) {
+  std::uint64_t bytes = 0;
+  for (const auto& topic : assignment.topic_partitions) {
+    bytes +=
+        sizeof(topic) + topic.topic_name.size() + topic.partitions.size() * sizeof(PartitionIndex);
+  }
+  return bytes;
+}
+
+std::uint64_t bytes_of(const Described::Member& member) {
+  std::uint64_t bytes = sizeof(member) + kMemberOverheadBytes +
+                        member.subscribed_topic_regex.value_or("").size() +
+                        bytes_of(member.assignment) + bytes_of(member.target_assignment);
+  for (const std::string& topic : member.subscribed_topic_names) {
+    bytes += sizeof(topic) + topic.size();
+  }
+  return bytes;
+}
+
+void refuse(Described::Group& group, KafkaError error, std::string_view why) {
+  group.error = error;
+  group.error_message = why;
+}
+
+Described::Group describe_one(const CallRef& call, bool with_operations, const std::string& name,
+                              AnswerRoom& room) {
+  Described::Group group;
+  group.group_id = name;
+  const auto found = call->service().coordinator().describe_consumer(name);
+  if (!found) {
+    refuse(group, group_error(found.error().code()), found.error().message());
+    return group;
+  }
+  group.state = found->state;
+  group.group_epoch = found->epoch;
+  group.assignment_epoch = found->assignment_epoch;
+  group.assignor_name = found->assignor;
+  std::uint64_t bytes = 0;
+  for (const ConsumerMember& member : found->members) {
+    group.members.push_back(member_of(call->store(), member));
+    bytes += bytes_of(group.members.back());
+  }
+  if (with_operations) group.authorized_operations = kAllGroupOperations;
+  const bool too_large = room.is_too_small_for(bytes);
+  if (!too_large && room.take(bytes)) return group;
+  Described::Group refused;
+  refused.group_id = name;
+  if (too_large) {
+    refuse(refused, KafkaError::kInvalidRequest, kTooLargeText);
+  } else {
+    refuse(refused, kNoRoomForGroup, kNoRoomText);
+  }
+  return refused;
+}
+
 Described describe(const CallRef& call, const kafka::ConsumerGroupDescribeRequest& request) {
   Described response;
   NamedBefore<std::string_view> named_before;
+  AnswerRoom room(*call);
   for (const std::string& name : request.groups) {
-    auto& group = response.groups.emplace_back();
+    Described::Group group;
     group.group_id = name;
     if (name.empty()) {
-      group.error = KafkaError::kInvalidGroupId;
-      group.error_message = "a group has a name";
-      continue;
+      refuse(group, KafkaError::kInvalidGroupId, "a group has a name");
+    } else if (named_before(name)) {
+      refuse(group, KafkaError::kInvalidRequest, named_twice("the group"));
+    } else if (room.full()) {
+      refuse(group, kNoRoomForGroup, kNoRoomText);
+    } else {
+      group = describe_one(call, request.include_authorized_operations, name, room);
     }
-    if (named_before(name)) {
-      group.error = KafkaError::kInvalidRequest;
-      group.error_message = named_twice("the group");
-      continue;
-    }
-    const auto found = call->service().coordinator().describe_consumer(name);
-    if (!found) {
-      group.error = group_error(found.error().code());
-      group.error_message = found.error().message();
-      continue;
-    }
-    group.state = found->state;
-    group.group_epoch = found->epoch;
-    group.assignment_epoch = found->assignment_epoch;
-    group.assignor_name = found->assignor;
-    for (const ConsumerMember& member : found->members) {
-      group.members.push_back(member_of(call->store(), member));
-    }
-    if (request.include_authorized_operations) group.authorized_operations = kAllGroupOperations;
+    response.groups.push_back(std::move(group));
   }
   return response;
 }

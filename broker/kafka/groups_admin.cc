@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <future>
 
+#include "broker/kafka/answer_room.h"
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
 #include "broker/kafka/named_before.h"
@@ -24,21 +25,41 @@ struct Described {
   std::vector<classic::Description> texts;
 };
 
+std::uint64_t bytes_of(const classic::Description& group) {
+  std::uint64_t bytes = group.members.size() * kMemberOverheadBytes;
+  for (const auto& m : group.members) {
+    bytes += m.member_id.size() + m.instance_id.value_or("").size() + m.client_id.size() +
+             m.host.size() + m.metadata.size() + m.assignment.size();
+  }
+  return bytes;
+}
+
+void refuse_one(kafka::DescribeGroupsResponse::Group& group, KafkaError error,
+                std::string_view why) {
+  group.error = error;
+  group.error_message = why;
+}
+
 void describe_one(const CallRef& call, bool with_operations, const std::string& name,
-                  Described& to) {
+                  AnswerRoom& room, Described& to) {
   auto& group = to.response.groups.emplace_back();
   group.group_id = name;
+  if (room.full()) return refuse_one(group, kNoRoomForGroup, kNoRoomText);
   auto found = call->service().coordinator().describe_classic(name);
   if (!found) {
     group.state = "Dead";
     if (call->version() < kFirstWithUnknownGroups) {
       if (with_operations) group.authorized_operations = kAllGroupOperations;
     } else {
-      group.error = group_error(found.error().code());
-      group.error_message = found.error().message();
+      refuse_one(group, group_error(found.error().code()), found.error().message());
     }
     return;
   }
+  const std::uint64_t bytes = bytes_of(*found);
+  if (room.is_too_small_for(bytes)) {
+    return refuse_one(group, KafkaError::kInvalidRequest, kTooLargeText);
+  }
+  if (!room.take(bytes)) return refuse_one(group, kNoRoomForGroup, kNoRoomText);
   const classic::Description& text = to.texts.emplace_back(std::move(*found));
   group.state = text.state;
   group.protocol_type = text.protocol_type;
@@ -55,8 +76,7 @@ void describe_one(const CallRef& call, bool with_operations, const std::string& 
 void refuse_repeated(const std::string& name, kafka::DescribeGroupsResponse& to) {
   auto& group = to.groups.emplace_back();
   group.group_id = name;
-  group.error = KafkaError::kInvalidRequest;
-  group.error_message = named_twice("the group");
+  refuse_one(group, KafkaError::kInvalidRequest, named_twice("the group"));
 }
 
 // ---------------------------------------------------------------- list
@@ -86,9 +106,16 @@ kafka::ListGroupsResponse list(const CallRef& call, const kafka::ListGroupsReque
     response.error = kafka_error(groups.error());
     return response;
   }
+  AnswerRoom room(*call);
   for (auto& group : *groups) {
     if (!passes(request.states_filter, group.state)) continue;
     if (!passes(request.types_filter, name_of(group.kind))) continue;
+    if (!room.take(sizeof(kafka::ListGroupsResponse::Group) + group.group.size() +
+                   group.protocol_type.size())) {
+      response.error = KafkaError::kInvalidRequest;
+      response.groups.clear();
+      break;
+    }
     response.groups.push_back({std::move(group.group), std::move(group.protocol_type),
                                std::move(group.state), std::string(name_of(group.kind))});
   }
@@ -128,11 +155,12 @@ void handle_describe_groups(const CallRef& call) {
         Described described;
         described.texts.reserve(request.groups.size());  // their texts must not move
         NamedBefore<std::string_view> named_before;
+        AnswerRoom room(*call);
         for (const std::string& name : request.groups) {
           if (named_before(name)) {
             refuse_repeated(name, described.response);
           } else {
-            describe_one(call, request.include_authorized_operations, name, described);
+            describe_one(call, request.include_authorized_operations, name, room, described);
           }
         }
         return described;

@@ -3,6 +3,7 @@
 #include <future>
 #include <set>
 
+#include "broker/kafka/answer_room.h"
 #include "broker/kafka/groups.h"
 #include "broker/kafka/handlers.h"
 #include "broker/kafka/named_before.h"
@@ -26,8 +27,6 @@ constexpr std::int16_t kFirstWithTopicIds = 10;
 /// From these versions on OffsetFetch has an error of its own, and asks for several groups at once.
 constexpr std::int16_t kFirstWithFetchError = 2;
 constexpr std::int16_t kFirstWithManyGroups = 8;
-/// An answer to OffsetFetch has no more than this, nor than a request may have.
-constexpr std::uint64_t kMaxPositionBytes = 64u << 20;
 
 // ---------------------------------------------------------------- commit
 /// A commit on its way. The answer is all there but for what storage says.
@@ -129,26 +128,10 @@ OffsetFetchResponse::Partition committed(storage::CommittedOffset from) {
   return partition;
 }
 
-/// What the positions of an answer may have of memory. Metadata of others makes an answer many
-/// times as long as its question.
-class AnswerRoom {
- public:
-  explicit AnswerRoom(Call& call)
-      : left_(std::min(kMaxPositionBytes, call.service().memory().largest_request())) {}
-
-  [[nodiscard]] bool full() const noexcept { return full_; }
-  /// False from the first position on that is too many.
-  [[nodiscard]] bool take(const OffsetFetchResponse::Partition& position) {
-    const std::uint64_t bytes = sizeof(position) + position.metadata.value_or("").size();
-    full_ = full_ || bytes > left_;
-    if (!full_) left_ -= bytes;
-    return !full_;
-  }
-
- private:
-  std::uint64_t left_;
-  bool full_ = false;
-};
+/// Metadata of others makes an answer many times as long as its question.
+std::uint64_t bytes_of(const OffsetFetchResponse::Partition& position) {
+  return sizeof(position) + (position.metadata ? position.metadata->size() : 0);
+}
 
 /// Whom a fetch is about.
 struct Asked {
@@ -179,7 +162,7 @@ std::vector<OffsetFetchResponse::Partition> fetch_partitions(
   std::vector<OffsetFetchResponse::Partition> partitions;
   for (const PartitionIndex index : asked) {
     auto partition = fetch_partition(from, topic, index);
-    if (!from.room.take(partition)) break;
+    if (!from.room.take(bytes_of(partition))) break;
     partitions.push_back(std::move(partition));
   }
   return partitions;
@@ -200,7 +183,7 @@ Result<std::vector<Topic>> fetch_all(const Asked& from) {
     auto partition = unstable.contains({offset.topic, offset.partition})
                          ? nothing_committed(offset.partition, KafkaError::kUnstableOffsetCommit)
                          : committed(std::move(offset));
-    if (!from.room.take(partition)) break;
+    if (!from.room.take(bytes_of(partition))) break;
     topics.back().partitions.push_back(std::move(partition));
   }
   return topics;

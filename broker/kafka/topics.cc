@@ -2,6 +2,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "broker/kafka/answer_room.h"
 #include "broker/kafka/describe_configs.h"
 #include "broker/kafka/errors.h"
 #include "broker/kafka/handlers.h"
@@ -119,8 +120,27 @@ Refusal check(const CallRef& call, const CreateTopic& topic) {
   return check_counts(topic);
 }
 
+/// All configs of a topic are a few hundred times as long as its name in the request. Where there
+/// is no room for them the topic is made all the same, and clients hear why they are not told.
+void tell_configs(const CallRef& call, const storage::ConfigMap& configs, AnswerRoom& room,
+                  kafka::CreateTopicsResponse::Topic& answer) {
+  for (const storage::TopicConfigRow& row : storage::topic_config_table()) {
+    EffectiveConfig config = effective_config(call->service().configs(), configs, row);
+    const std::uint64_t bytes =
+        sizeof(kafka::CreateTopicsResponse::Config) + row.name.size() + config.value.size();
+    if (!room.take(bytes)) {
+      answer.configs.reset();
+      answer.config_error = KafkaError::kPolicyViolation;
+      return;
+    }
+    answer.configs->push_back({std::string(row.name), std::move(config.value), false,
+                               static_cast<std::int8_t>(config.source), false});
+  }
+}
+
 void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
-            const CreateTopic& topic, kafka::CreateTopicsResponse::Topic& answer) {
+            const CreateTopic& topic, AnswerRoom& room,
+            kafka::CreateTopicsResponse::Topic& answer) {
   answer.configs.emplace();
   if (Refusal refusal = check(call, topic); refusal.error != KafkaError::kNone) {
     return refuse(answer, std::move(refusal));
@@ -138,17 +158,13 @@ void create(const CallRef& call, const kafka::CreateTopicsRequest& request,
   }
   answer.partitions = partitions;
   answer.replication_factor = 1;
-  for (const storage::TopicConfigRow& row : storage::topic_config_table()) {
-    EffectiveConfig config = effective_config(call->service().configs(), spec->configs, row);
-    answer.configs->push_back({std::string(row.name), std::move(config.value), false,
-                               static_cast<std::int8_t>(config.source), false});
-  }
+  tell_configs(call, spec->configs, room, answer);
 }
 
 void answer_topic(const CallRef& call, const kafka::CreateTopicsRequest& request,
-                  const CreateTopic& topic, bool twice,
+                  const CreateTopic& topic, bool twice, AnswerRoom& room,
                   kafka::CreateTopicsResponse::Topic& answer) {
-  if (!twice) return create(call, request, topic, answer);
+  if (!twice) return create(call, request, topic, room, answer);
   answer.configs.emplace();
   refuse(answer, topic_named_twice());
 }
@@ -204,7 +220,7 @@ void remove_by_name_or_id(const CallRef& call, const DeleteTopic& topic,
 /// Answers for each topic once, in order, when it has seen how often each is named.
 class TopicsToDelete {
  public:
-  explicit TopicsToDelete(kafka::DeleteTopicsRequest request) : request_(std::move(request)) {
+  TopicsToDelete(Call&, kafka::DeleteTopicsRequest request) : request_(std::move(request)) {
     for (std::string& name : request_.names) {  // of versions that know no ids
       request_.topics.emplace_back().name = std::move(name);
     }
@@ -286,7 +302,7 @@ void add_partitions(const CallRef& call, const kafka::CreatePartitionsRequest& r
 }
 
 void answer_topic(const CallRef& call, const kafka::CreatePartitionsRequest& request,
-                  const kafka::CreatePartitionsRequest::Topic& topic, bool twice,
+                  const kafka::CreatePartitionsRequest::Topic& topic, bool twice, AnswerRoom&,
                   kafka::CreatePartitionsResponse::Topic& answer) {
   if (!twice) return add_partitions(call, request, topic, answer);
   refuse(answer, topic_named_twice());
@@ -296,7 +312,7 @@ void answer_topic(const CallRef& call, const kafka::CreatePartitionsRequest& req
 template <class Request, class Response>
 class TopicByTopic {
  public:
-  explicit TopicByTopic(Request request) : request_(std::move(request)) {
+  TopicByTopic(Call& call, Request request) : request_(std::move(request)), room_(call) {
     for (const auto& topic : request_.topics) ++times_[topic.name];
   }
   [[nodiscard]] bool next(const CallRef& call) {
@@ -306,7 +322,7 @@ class TopicByTopic {
     if (count == 0) return true;  // answered with its first
     auto& answer = response.topics.emplace_back();
     answer.name = topic.name;
-    answer_topic(call, request_, topic, count > 1, answer);
+    answer_topic(call, request_, topic, count > 1, room_, answer);
     return true;
   }
 
@@ -314,6 +330,7 @@ class TopicByTopic {
 
  private:
   const Request request_;
+  AnswerRoom room_;
   std::unordered_map<std::string_view, int> times_;  // views of request_
   std::size_t next_ = 0;
 };
@@ -348,7 +365,7 @@ void delete_records(const CallRef& call, const std::string& topic,
 
 class RecordsToDelete {
  public:
-  explicit RecordsToDelete(kafka::DeleteRecordsRequest request) : request_(std::move(request)) {}
+  RecordsToDelete(Call&, kafka::DeleteRecordsRequest request) : request_(std::move(request)) {}
   [[nodiscard]] bool next(const CallRef& call) {
     if (topic_ == request_.topics.size()) return false;
     const auto& topic = request_.topics[topic_];
@@ -377,7 +394,7 @@ template <class Request, class Work>
 void step_by_step(const CallRef& call) {
   auto request = call->decode<Request>();
   if (!request) return;
-  run_in_steps(call, std::make_shared<Work>(std::move(*request)));
+  run_in_steps(call, std::make_shared<Work>(*call, std::move(*request)));
 }
 
 }  // namespace

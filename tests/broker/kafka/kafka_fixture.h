@@ -114,8 +114,10 @@ class KafkaClient {
 
 /// A broker without sockets, whose time stands still until a test moves it.
 struct KafkaWorld {
-  explicit KafkaWorld(KafkaOptions options = quick_options())
-      : coordinator(std::move(Coordinator::open(
+  explicit KafkaWorld(KafkaOptions options = quick_options(),
+                      std::uint64_t memory_bytes = 64u << 20)
+      : store(memory_bytes),
+        coordinator(std::move(Coordinator::open(
                                   make_group_store(store), random,
                                   [this](std::string_view topic) {
                                     const auto info = store.describe_topic(topic);
