@@ -143,7 +143,7 @@ void KafkaSession::retry_memory() {
 }
 
 std::string_view KafkaSession::overdue(std::chrono::steady_clock::time_point now) {
-  const bool unfinished = head_done_ > 0 && !blocked();
+  const bool unfinished = head_done_ > 0 && !paused_;
   if (!unfinished || unfinished_.frame != frames_) {
     unfinished_ = {unfinished ? frames_ : 0, now, frame_done_};
     return {};
@@ -259,6 +259,7 @@ void KafkaSession::update_pause() {
   if (wanted) {
     connection_.pause_reading();
   } else {
+    unfinished_ = {};  // nobody read meanwhile: its time begins anew
     connection_.resume_reading();
   }
 }

@@ -196,6 +196,17 @@ TEST(KafkaSession, AnnouncingALengthCostsNobodyAnything) {
   honest.call<kafka::ListGroupsResponse>(5, large);
 }
 
+/// A look-up that FakeStore::set_find_offset() can hold up.
+kafka::ListOffsetsRequest find_time() {
+  kafka::ListOffsetsRequest request;
+  request.topics.resize(1);
+  request.topics[0].name = "orders";
+  request.topics[0].partitions.resize(1);
+  request.topics[0].partitions[0].index = PartitionIndex(1);
+  request.topics[0].partitions[0].timestamp = Timestamp(5);
+  return request;
+}
+
 TEST(KafkaSession, WhatIsDoneAfterItsClientHasGoneLeavesNothing) {
   KafkaWorld w;
   std::promise<void> begun;
@@ -206,13 +217,7 @@ TEST(KafkaSession, WhatIsDoneAfterItsClientHasGoneLeavesNothing) {
   });
   {
     KafkaClient client = w.connect();
-    kafka::ListOffsetsRequest request;
-    request.topics.resize(1);
-    request.topics[0].name = "orders";
-    request.topics[0].partitions.resize(1);
-    request.topics[0].partitions[0].index = PartitionIndex(1);
-    request.topics[0].partitions[0].timestamp = Timestamp(5);
-    client.send(7, request);
+    client.send(7, find_time());
     begun.get_future().wait();
     EXPECT_GT(w.store.memory().held_bytes(), 0u);
   }
@@ -235,6 +240,51 @@ TEST(KafkaSession, SmallRequestsDoNotWaitForLargeOnes) {
     request.states_filter.assign(100, std::string(500, 's'));
     client.call<kafka::ListGroupsResponse>(5, request);
   }
+}
+
+TEST(KafkaSession, AFrameThatTheBrokerDoesNotReadIsNotOverdue) {
+  KafkaWorld w;
+  std::promise<void> answer;
+  w.store.set_find_offset([may = answer.get_future().share()] { may.wait(); });
+  KafkaClient c = w.connect();
+  c.connection.reads = false;
+  c.connection.unsent = kOutputLowMark;  // of an answer that it still takes
+  c.send(7, find_time());
+  kafka::ListGroupsRequest next;
+  next.states_filter.assign(100, std::string(500, 's'));
+  const std::string frame = c.frame(5, next);
+  c.feed(frame.substr(0, frame.size() / 2));
+  const std::chrono::steady_clock::time_point start{};
+  EXPECT_EQ(c.session->overdue(start), "");
+  const auto late = kFrameGrace + std::chrono::seconds(1);
+  answer.set_value();
+  c.await<kafka::ListOffsetsResponse>(7);
+  ASSERT_EQ(c.connection.pauses, 1);
+  EXPECT_EQ(c.session->overdue(start + late), "") << "its rest lies in the socket";
+  EXPECT_EQ(c.session->overdue(start + 2 * late), "");
+  c.connection.take_output(*c.session);
+  ASSERT_EQ(c.connection.pauses, 0);
+  EXPECT_EQ(c.session->overdue(start + 3 * late), "") << "it is read again";
+  EXPECT_NE(c.session->overdue(start + 4 * late), "") << "and does not come";
+  c.feed(frame.substr(frame.size() / 2));
+  c.await<kafka::ListGroupsResponse>(5);
+}
+
+TEST(KafkaSession, APauseBetweenTwoLooksDoesNotCount) {
+  KafkaWorld w;
+  std::promise<void> answer;
+  w.store.set_find_offset([may = answer.get_future().share()] { may.wait(); });
+  KafkaClient c = w.connect();
+  c.connection.reads = false;
+  c.connection.unsent = kOutputLowMark;
+  c.send(7, find_time());
+  c.feed(std::string("\0\0\1\0", 4));
+  const std::chrono::steady_clock::time_point start{};
+  EXPECT_EQ(c.session->overdue(start), "");
+  answer.set_value();
+  c.await<kafka::ListOffsetsResponse>(7);
+  c.connection.take_output(*c.session);
+  EXPECT_EQ(c.session->overdue(start + kFrameGrace + std::chrono::seconds(1)), "");
 }
 
 TEST(KafkaSession, WhoHoldsMemoryThatOthersWaitForGoesOnSoon) {
