@@ -1,6 +1,6 @@
 """Confluent's Python client and serializers against the broker's schema registry.
 
-usage: checks.py ADDRESS     with the Python that has confluent-kafka[schemaregistry,avro,json]
+usage: checks.py ADDRESS     with the Python that has run.py's packages
 """
 import json
 import sys
@@ -12,7 +12,9 @@ from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegis
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 
 ADDRESS = sys.argv.pop()
 PATIENCE_SECONDS = 30
@@ -24,6 +26,35 @@ PERSON_AND_AGE = json.dumps({"title": "Person", "type": "object", "additionalPro
                              "required": ["name"]})
 ORDER = json.dumps({"type": "record", "name": "Order", "fields": [
     {"name": "id", "type": "long"}, {"name": "note", "type": ["null", "string"], "default": None}]})
+
+
+def protobuf_messages(package):
+    """Classes of PACKAGE.Ping, PACKAGE.Order and PACKAGE.Order.Line, without a compiler: Order has
+    an Amount, which is another file's, and the time at which it was made."""
+    field = descriptor_pb2.FieldDescriptorProto
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    money = descriptor_pb2.FileDescriptorProto(
+        name=f"{package}/money.proto", package=package, syntax="proto3")
+    money.message_type.add(name="Amount").field.add(
+        name="cents", number=1, type=field.TYPE_SINT64, label=field.LABEL_OPTIONAL)
+    pool.AddSerializedFile(money.SerializeToString())
+    shop = descriptor_pb2.FileDescriptorProto(
+        name=f"{package}/shop.proto", package=package, syntax="proto3",
+        dependency=[money.name, timestamp_pb2.DESCRIPTOR.name])
+    shop.message_type.add(name="Ping")
+    order = shop.message_type.add(name="Order")
+    order.nested_type.add(name="Line").field.add(
+        name="sku", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    for number, (name, of, label) in enumerate((
+            ("price", f".{package}.Amount", field.LABEL_OPTIONAL),
+            ("at", ".google.protobuf.Timestamp", field.LABEL_OPTIONAL),
+            ("lines", f".{package}.Order.Line", field.LABEL_REPEATED)), 1):
+        order.field.add(name=name, number=number, type=field.TYPE_MESSAGE, type_name=of,
+                        label=label)
+    pool.AddSerializedFile(shop.SerializeToString())
+    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+            for name in ("Ping", "Order", "Order.Line")]
 
 
 class Registry(unittest.TestCase):
@@ -77,6 +108,24 @@ class Registry(unittest.TestCase):
         raw = self.round_trip(AvroSerializer(self.client, ORDER), AvroDeserializer(self.client),
                               [{"id": 1, "note": None}, {"id": 2**40, "note": "x"}])
         self.assertEqual(raw[0][0], 0)
+
+    def test_protobuf_values_of_several_messages_and_files(self):
+        package = f"p{uuid.uuid4().hex[:8]}"
+        for message, value, indexes in zip(
+                protobuf_messages(package),
+                ({}, {"price": {"cents": -5}, "lines": [{"sku": "a"}]}, {"sku": "b"}),
+                (b"\0", b"\2\2", b"\4\2\0")):
+            raw = self.round_trip(
+                ProtobufSerializer(message, self.client, {"use.deprecated.format": False}),
+                ProtobufDeserializer(message, {"use.deprecated.format": False}, SchemaRegistryClient(
+                    {"url": f"http://{ADDRESS}"})), [message(**value)] * 2)
+            given = self.client.get_latest_version(self.subject)
+            self.assertEqual(raw[0][:5 + len(indexes)],
+                             b"\0" + given.schema_id.to_bytes(4, "big") + indexes)
+            self.assertEqual([(r.name, r.subject) for r in given.schema.references],
+                             [(f"{package}/money.proto", f"{package}/money.proto")])
+            self.topic += "-next"
+            self.subject = f"{self.topic}-value"
 
     def test_what_does_not_fit_is_refused_with_a_reason(self):
         self.client.register_schema(self.subject, Schema(PERSON, "JSON"))
