@@ -14,6 +14,10 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "broker/net/endpoints.h"
+#include "broker/net/name_lookup.h"
 
 namespace runnel::broker {
 namespace {
@@ -29,6 +33,10 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::string_view kLookingUp = "looking up its address";
 constexpr std::string_view kConnecting = "connecting";
 
+std::string place(const HttpCall& call) {
+  return call.host + ":" + std::to_string(call.port);
+}
+
 tl::unexpected<Error> failed(const HttpCall& call, std::string_view what,
                              const boost::system::error_code& error) {
   const auto code = [&] {
@@ -38,19 +46,27 @@ tl::unexpected<Error> failed(const HttpCall& call, std::string_view what,
                          error != http::error::end_of_stream;
     return is_http ? ErrorCode::kMalformed : ErrorCode::kDisconnected;
   }();
-  return fail(code, call.host + ":" + std::to_string(call.port) + ": " + std::string(what) + ": " +
+  return fail(code, place(call) + ": " + std::string(what) + ": " +
                         (code == ErrorCode::kTimeout ? "it took too long" : error.message()));
 }
 
-asio::awaitable<Result<HttpReply>> perform(const HttpCall& call) {
-  const auto executor = co_await asio::this_coro::executor;
-  tcp::resolver resolver(executor);
-  const auto [nameless, found] =
-      co_await resolver.async_resolve(call.host, std::to_string(call.port), kAwait);
-  if (nameless) co_return failed(call, kLookingUp, nameless);
-  beast::tcp_stream stream(executor);
+/// Where the call may go. Blocks.
+Result<std::vector<tcp::endpoint>> endpoints_of(const HttpCall& call) {
+  boost::system::error_code is_name;
+  const auto address = asio::ip::make_address(call.host, is_name);
+  if (!is_name) return std::vector{tcp::endpoint(address, call.port)};
+  const auto found = NameLookup::system(call.host);
+  if (!found) return fail(found.error().within(place(call) + ": " + std::string(kLookingUp)));
+  std::vector<tcp::endpoint> out;
+  for (const AddressBytes& each : *found) out.push_back(endpoint_of(each, call.port));
+  return out;
+}
+
+asio::awaitable<Result<HttpReply>> perform(const HttpCall& call,
+                                           const std::vector<tcp::endpoint>& endpoints) {
+  beast::tcp_stream stream(co_await asio::this_coro::executor);
   stream.expires_after(call.timeout);
-  const auto [unconnected, at] = co_await stream.async_connect(found, kAwait);
+  const auto [unconnected, at] = co_await stream.async_connect(endpoints, kAwait);
   static_cast<void>(at);
   if (unconnected) co_return failed(call, kConnecting, unconnected);
   http::request<http::string_body> request{http::string_to_verb(call.method), call.target, kHttp11};
@@ -74,9 +90,10 @@ asio::awaitable<Result<HttpReply>> perform(const HttpCall& call) {
 }  // namespace
 
 Result<HttpReply> call_http(const HttpCall& call) {
+  RUNNEL_TRY_ASSIGN(const auto endpoints, endpoints_of(call));
   asio::io_context context{1};
   std::optional<Result<HttpReply>> reply;
-  asio::co_spawn(context, perform(call),
+  asio::co_spawn(context, perform(call, endpoints),
                  [&](const std::exception_ptr& thrown, Result<HttpReply> answered) {
                    if (!thrown) reply = std::move(answered);
                  });

@@ -27,6 +27,7 @@
 #include <optional>
 #include <thread>
 
+#include "broker/net/endpoints.h"
 #include "protocol/text/units.h"
 
 namespace runnel::broker {
@@ -51,23 +52,6 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 tl::unexpected<Error> no_url(std::string_view text, std::string_view why) {
   return fail(ErrorCode::kInvalidArgument,
               "'" + std::string(text) + "' can't be called: " + std::string(why));
-}
-
-AddressBytes bytes_of(const asio::ip::address& address) {
-  const auto v6 = address.is_v4() ? asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4())
-                                  : address.to_v6();
-  AddressBytes out{};
-  const auto bytes = v6.to_bytes();
-  std::copy(bytes.begin(), bytes.end(), out.begin());
-  return out;
-}
-
-tcp::endpoint endpoint_of(const AddressBytes& bytes, std::uint16_t port) {
-  asio::ip::address_v6::bytes_type v6{};
-  std::copy(bytes.begin(), bytes.end(), v6.begin());
-  const asio::ip::address_v6 address(v6);
-  if (!address.is_v4_mapped()) return {address, port};
-  return {asio::ip::make_address_v4(asio::ip::v4_mapped, address), port};
 }
 
 tl::unexpected<Error> failed(const Url& url, std::string_view what,
