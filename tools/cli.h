@@ -6,6 +6,7 @@
 #include <CLI/Formatter.hpp>
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,25 @@ void add_completion(Cli& cli);
 
 /// Adds -b/--broker (RUNNEL_BROKER, 127.0.0.1:9092).
 void add_broker_option(CLI::App& command, std::string& address);
+/// Adds a command to `parent` that calls `work`.
+template <class Arguments>
+CLI::App* add_command(Cli& cli, CLI::App& parent, const char* name, const char* text,
+                      const std::shared_ptr<Arguments>& arguments,
+                      Result<ExitCode> (*work)(const Arguments&)) {
+  CLI::App* command = parent.add_subcommand(name, text);
+  command->callback(
+      [&cli, arguments, work] { cli.action = [arguments, work] { return work(*arguments); }; });
+  return command;
+}
+/// One that asks the broker that `arguments->broker` names.
+template <class Arguments>
+CLI::App* add_broker_command(Cli& cli, CLI::App& parent, const char* name, const char* text,
+                             const std::shared_ptr<Arguments>& arguments,
+                             Result<ExitCode> (*work)(const Arguments&)) {
+  CLI::App* command = add_command(cli, parent, name, text, arguments, work);
+  add_broker_option(*command, arguments->broker);
+  return command;
+}
 /// Connects to `address`, empty for the default. kDisconnected within a second, with what to do, if
 /// nobody listens there; a broker that is only slow gets longer. kInvalidArgument.
 [[nodiscard]] Result<Client> connect_to(const std::string& address);

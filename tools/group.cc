@@ -134,15 +134,6 @@ Result<ExitCode> remove(const GroupArguments& arguments) {
   return ExitCode::kOk;
 }
 
-CLI::App* subcommand(Cli& cli, CLI::App& parent, const char* name, const char* text,
-                     const Arguments& arguments, Result<ExitCode> (*work)(const GroupArguments&)) {
-  CLI::App* command = parent.add_subcommand(name, text);
-  add_broker_option(*command, arguments->broker);
-  command->callback(
-      [&cli, arguments, work] { cli.action = [arguments, work] { return work(*arguments); }; });
-  return command;
-}
-
 void add_name(CLI::App& command, const Arguments& arguments) {
   command.add_option("group", arguments->group, "Group")->required()->type_name("GROUP");
 }
@@ -154,12 +145,12 @@ void add_group(Cli& cli) {
   group->require_subcommand(1);
 
   auto arguments = std::make_shared<GroupArguments>();
-  CLI::App* command = subcommand(cli, *group, "list", "List all groups", arguments, list);
+  CLI::App* command = add_broker_command(cli, *group, "list", "List all groups", arguments, list);
   add_output_option(*command, arguments->output);
 
   arguments = std::make_shared<GroupArguments>();
-  command =
-      subcommand(cli, *group, "describe", "Show members, offsets and lag", arguments, describe);
+  command = add_broker_command(cli, *group, "describe", "Show members, offsets and lag", arguments,
+                               describe);
   add_name(*command, arguments);
   add_output_option(*command, arguments->output);
   command
@@ -168,8 +159,8 @@ void add_group(Cli& cli) {
       ->type_name("N");
 
   arguments = std::make_shared<GroupArguments>();
-  command = subcommand(cli, *group, "seek", "Move committed offsets; shows what it would do first",
-                       arguments, seek);
+  command = add_broker_command(
+      cli, *group, "seek", "Move committed offsets; shows what it would do first", arguments, seek);
   add_name(*command, arguments);
   command->add_option("--to", arguments->to, "start, end, an offset, a time or -2h")
       ->required()
@@ -180,7 +171,8 @@ void add_group(Cli& cli) {
   command->add_flag("--execute", arguments->execute, "Do it");
 
   arguments = std::make_shared<GroupArguments>();
-  command = subcommand(cli, *group, "delete", "Forget a group and its offsets", arguments, remove);
+  command = add_broker_command(cli, *group, "delete", "Forget a group and its offsets", arguments,
+                               remove);
   add_name(*command, arguments);
 }
 

@@ -237,15 +237,6 @@ Result<ExitCode> replay(const HookArguments& arguments) {
   return ExitCode::kOk;
 }
 
-CLI::App* subcommand(Cli& cli, CLI::App& parent, const char* name, const char* text,
-                     const Arguments& arguments, Result<ExitCode> (*work)(const HookArguments&)) {
-  CLI::App* command = parent.add_subcommand(name, text);
-  add_broker_option(*command, arguments->broker);
-  command->callback(
-      [&cli, arguments, work] { cli.action = [arguments, work] { return work(*arguments); }; });
-  return command;
-}
-
 void add_name(CLI::App& command, const Arguments& arguments) {
   command.add_option("name", arguments->name, "Webhook")->required()->type_name("NAME");
 }
@@ -306,20 +297,21 @@ void add_hook(Cli& cli) {
   hook->require_subcommand(1);
 
   auto arguments = std::make_shared<HookArguments>();
-  CLI::App* command = subcommand(cli, *hook, "list", "List all webhooks", arguments, list);
+  CLI::App* command = add_broker_command(cli, *hook, "list", "List all webhooks", arguments, list);
   add_output_option(*command, arguments->output);
 
   arguments = std::make_shared<HookArguments>();
-  command = subcommand(cli, *hook, "describe", "Show where a webhook is, and what failed",
-                       arguments, describe);
+  command = add_broker_command(cli, *hook, "describe", "Show where a webhook is, and what failed",
+                               arguments, describe);
   add_name(*command, arguments);
   add_output_option(*command, arguments->output);
 
   arguments = std::make_shared<HookArguments>();
-  command = subcommand(cli, *hook, "create",
-                       "Send a topic's records to a URL, or define anew how: of a webhook that is "
-                       "there nothing stays that is left out here, but its secrets and its place",
-                       arguments, create);
+  command = add_broker_command(
+      cli, *hook, "create",
+      "Send a topic's records to a URL, or define anew how: of a webhook that is "
+      "there nothing stays that is left out here, but its secrets and its place",
+      arguments, create);
   add_definition(*command, arguments);
 
   struct Simple {
@@ -331,11 +323,13 @@ void add_hook(Cli& cli) {
                              Simple{"pause", "Send nothing until it is resumed", pause},
                              Simple{"resume", "Go on where it was paused", resume}}) {
     arguments = std::make_shared<HookArguments>();
-    add_name(*subcommand(cli, *hook, each.name, each.text, arguments, each.work), arguments);
+    add_name(*add_broker_command(cli, *hook, each.name, each.text, arguments, each.work),
+             arguments);
   }
 
   arguments = std::make_shared<HookArguments>();
-  command = subcommand(cli, *hook, "replay", "Send again, from a place on", arguments, replay);
+  command =
+      add_broker_command(cli, *hook, "replay", "Send again, from a place on", arguments, replay);
   add_name(*command, arguments);
   command->add_option("--from", arguments->from, "start, end, an offset, a time or -2h")
       ->required()

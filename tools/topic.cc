@@ -225,15 +225,6 @@ Result<ExitCode> remove(const TopicArguments& arguments) {
 }
 
 /// A subcommand that runs `work`.
-CLI::App* subcommand(Cli& cli, CLI::App& parent, const char* name, const char* text,
-                     const Arguments& arguments, Result<ExitCode> (*work)(const TopicArguments&)) {
-  CLI::App* command = parent.add_subcommand(name, text);
-  add_broker_option(*command, arguments->broker);
-  command->callback(
-      [&cli, arguments, work] { cli.action = [arguments, work] { return work(*arguments); }; });
-  return command;
-}
-
 void add_names(CLI::App& command, const Arguments& arguments) {
   command.add_option("topic", arguments->names, "Topics")->required()->type_name("TOPIC");
 }
@@ -257,7 +248,7 @@ void add_topic(Cli& cli) {
   topic->require_subcommand(1);
 
   auto arguments = std::make_shared<TopicArguments>();
-  CLI::App* command = subcommand(cli, *topic, "create", "Create topics", arguments, create);
+  CLI::App* command = add_broker_command(cli, *topic, "create", "Create topics", arguments, create);
   add_names(*command, arguments);
   add_config_options(*command, arguments);
   command->add_option("-p,--partitions", arguments->partitions, "Partitions of each")
@@ -268,16 +259,18 @@ void add_topic(Cli& cli) {
                     "A topic that is there already is fine");
 
   arguments = std::make_shared<TopicArguments>();
-  command = subcommand(cli, *topic, "list", "List all topics", arguments, list);
+  command = add_broker_command(cli, *topic, "list", "List all topics", arguments, list);
   add_output_option(*command, arguments->output);
 
   arguments = std::make_shared<TopicArguments>();
-  command = subcommand(cli, *topic, "describe", "Show partitions and configs", arguments, describe);
+  command = add_broker_command(cli, *topic, "describe", "Show partitions and configs", arguments,
+                               describe);
   add_names(*command, arguments);
   add_output_option(*command, arguments->output);
 
   arguments = std::make_shared<TopicArguments>();
-  command = subcommand(cli, *topic, "alter", "Change configs, add partitions", arguments, alter);
+  command =
+      add_broker_command(cli, *topic, "alter", "Change configs, add partitions", arguments, alter);
   add_names(*command, arguments);
   add_config_options(*command, arguments);
   command->add_option("--unset", arguments->unset, "Config to set back to its default")
@@ -288,8 +281,8 @@ void add_topic(Cli& cli) {
       ->type_name("N");
 
   arguments = std::make_shared<TopicArguments>();
-  command =
-      subcommand(cli, *topic, "delete", "Delete topics and all their records", arguments, remove);
+  command = add_broker_command(cli, *topic, "delete", "Delete topics and all their records",
+                               arguments, remove);
   add_names(*command, arguments);
 }
 

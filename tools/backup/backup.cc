@@ -295,12 +295,10 @@ Result<ExitCode> remove(const BackupArguments& arguments) {
 
 CLI::App* subcommand(Cli& cli, CLI::App& parent, const char* name, const char* text,
                      const Arguments& arguments, Result<ExitCode> (*work)(const BackupArguments&)) {
-  CLI::App* command = parent.add_subcommand(name, text);
+  CLI::App* command = add_command(cli, parent, name, text, arguments, work);
   command->add_option("repository", arguments->repository, "Directory of the backups")
       ->required()
       ->type_name("DIR");
-  command->callback(
-      [&cli, arguments, work] { cli.action = [arguments, work] { return work(*arguments); }; });
   return command;
 }
 
