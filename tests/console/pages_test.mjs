@@ -18,7 +18,11 @@ const PAGES = [
   ['producers', '#/topics/emails.outbox/producers', 'none open'],
   ['configs', '#/topics/orders/configs', 'retention.ms'],
   ['decoded', '#/topics/sold/messages?at=oldest', '12.50', (page) => page.locator('.toggle').first().click()],
+  ['decoded-protobuf', '#/topics/shipped/messages?at=oldest', '2026-11-22T05:00:00Z',
+    (page) => page.locator('.toggle').first().click()],
   ['schemas', '#/schemas', 'sold-value'],
+  ['schema-compiled', '#/schemas/compiled-value', 'repeated shop.Order.Line lines'],
+  ['schema-protobuf', '#/schemas/shipped-value', 'message Order'],
   ['schema', '#/schemas/sold-value', '"fields"'],
   ['schema-hostile', `#/schemas/${encodeURIComponent(HOSTILE_GROUP)}`, '<script>'],
   ['register', '#/schemas', 'TOPIC-value', (page) => page.click('button:has-text("Register")')],
@@ -49,7 +53,7 @@ const PAGES = [
 begin(seed, seedHostile, seedViews, seedSchemas, seedJobs);
 
 /** What the console asks for although it may not be there. */
-const expected = (error) => /(404|400).*(api\/v1\/(sql|topics\/none)|\/config\/)/.test(error);
+const expected = (error) => /(404|400).*(api\/v1\/(sql|topics\/none)|\/config\/|\/schemas\/ids\/999)/.test(error);
 
 for (const [width, height] of [[1440, 900], [375, 740]]) {
   for (const theme of ['light', 'dark']) {

@@ -2,6 +2,7 @@
 """The console in a real browser: Debian's Chromium, driven by playwright-core, judged by axe-core.
 
 usage: run.py --binary BINARY --directory DIRECTORY TEST.mjs
+       run.py --plain --directory DIRECTORY TEST.mjs     (of modules alone; needs node only)
 
 Installs the two packages from npm into DIRECTORY, unless they are there; screenshots are written to
 DIRECTORY/screenshots. Exit code: 0 passed, 1 failed, 77 nothing could run for want of node, npm,
@@ -16,6 +17,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+ASSETS = HERE.parents[1] / "broker/http/console/assets"
 PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}
 OLDEST_NODE = 18
 SKIPPED = 77
@@ -25,10 +27,10 @@ def chromium():
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def missing():
+def missing(plain=False):
     """What this machine lacks, or None."""
-    absent = [tool for tool in ("node", "npm") if not shutil.which(tool)]
-    if not chromium():
+    absent = [tool for tool in (["node"] if plain else ["node", "npm"]) if not shutil.which(tool)]
+    if not plain and not chromium():
         absent.append("chromium")
     if absent:
         return f"needs {', '.join(absent)}"
@@ -63,18 +65,31 @@ def environment(binary, directory):
             "CONSOLE_SCREENSHOTS": str(directory / "screenshots")}
 
 
+def run_plain(directory, test):
+    """With the console's modules as ones of node, which wants to be told that they are."""
+    shutil.rmtree(directory, ignore_errors=True)
+    shutil.copytree(ASSETS, directory)
+    (directory / "package.json").write_text(json.dumps({"type": "module"}))
+    return subprocess.run(["node", "--test", "--test-reporter=spec", str(HERE / test)], check=False,
+                          env={**os.environ, "CONSOLE_ASSETS": str(directory)})
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--binary", required=True)
+    parser.add_argument("--binary")
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--directory", required=True, type=pathlib.Path)
     parser.add_argument("test")
     arguments = parser.parse_args()
-    why = missing() or install(arguments.directory)
+    why = missing(arguments.plain) or (not arguments.plain and install(arguments.directory))
     if why:
         print(f"console tests skipped: {why}")
         return 1 if os.environ.get("CI") else SKIPPED
-    done = subprocess.run(["node", "--test", "--test-reporter=spec", str(HERE / arguments.test)],
-                          env=environment(arguments.binary, arguments.directory), check=False)
+    if arguments.plain:
+        done = run_plain(arguments.directory, arguments.test)
+    else:
+        done = subprocess.run(["node", "--test", "--test-reporter=spec", str(HERE / arguments.test)],
+                              env=environment(arguments.binary, arguments.directory), check=False)
     return 1 if done.returncode else 0
 
 

@@ -1,4 +1,5 @@
 // What the pages show in the tests.
+import {readFileSync} from 'node:fs';
 
 export const SCRIPT = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">';
 export const RTL = 'abc\u202e\u202dgnp.exe שלום عربى';
@@ -67,6 +68,32 @@ const ORDER = {type: 'record', name: 'Order', fields: [{name: 'id', type: 'strin
   {name: 'at', type: {type: 'long', logicalType: 'timestamp-millis'}},
   {name: 'note', type: ['null', 'string'], default: null}]};
 
+// As the .proto file says it, and protoc's bytes of one of its Orders.
+const MONEY = 'syntax = "proto3";\npackage money;\n\nmessage Amount {\n  string currency = 1;\n' +
+  '  sint64 cents = 2;\n}\n';
+const SHOP = `syntax = "proto3";
+package shop;
+
+import "google/protobuf/timestamp.proto";
+import "money.proto";
+
+message Ping {}
+
+message Order {
+  string id = 1;
+  money.Amount amount = 2;
+  repeated string skus = 3;
+  State state = 4;
+  google.protobuf.Timestamp at = 5;
+
+  enum State {
+    UNKNOWN = 0;
+    PAID = 1;
+  }
+}
+`;
+const SHOP_ORDER = '0a036f2d3112080a034555521088271a03732d311a03732d3220012a0608d0ed89d806';
+
 /** A record as a serializer writes it: a zero byte, the schema's id, what it describes. */
 function framed(id, payload) {
   const head = Buffer.alloc(5);
@@ -76,14 +103,27 @@ function framed(id, payload) {
 
 const text = (what) => Buffer.concat([Buffer.from([2 * Buffer.byteLength(what)]), Buffer.from(what)]);
 
-/** Subjects of two types, and a topic with a record of each, one of no schema, and one that is cut off. */
+/** Subjects of each type, and a topic with a record of each, one of no schema, and one that is cut off. */
 export async function seedSchemas(broker) {
-  const register = async (subject, schemaType, schema) => (await broker.ask('POST',
-    `/subjects/${subject}/versions`, {schemaType, schema: JSON.stringify(schema)})).id;
+  const register = async (subject, schemaType, schema, references = []) => (await broker.ask('POST',
+    `/subjects/${subject}/versions`, {schemaType, references,
+      schema: typeof schema === 'string' ? schema : JSON.stringify(schema)})).id;
   await register('sold-value', 'AVRO', {...ORDER, fields: ORDER.fields.slice(0, 3)});
   const avro = await register('sold-value', 'AVRO', ORDER);
   const json = await register('sold-key', 'JSON', {type: 'object', properties: {n: {type: 'integer'}}});
   await register(encodeURIComponent(HOSTILE_GROUP), 'JSON', {title: SCRIPT});
+  await register('money.proto', 'PROTOBUF', MONEY);
+  const protobuf = await register('shipped-value', 'PROTOBUF', SHOP,
+    [{name: 'money.proto', subject: 'money.proto', version: 1}]);
+  await register('compiled-value', 'PROTOBUF',
+    readFileSync(new URL('protobuf/shop.proto.base64', import.meta.url), 'utf8'));
+  // The second message of its file.
+  await broker.api('POST', '/topics', {name: 'shipped', partitions: 1});
+  await broker.api('POST', '/topics/shipped/records', [
+    {key: 'protobuf', base64: framed(protobuf, Buffer.from(`0202${SHOP_ORDER}`, 'hex'))},
+    {key: 'first', base64: framed(protobuf, Buffer.from('00', 'hex'))},
+    {key: 'no such message', base64: framed(protobuf, Buffer.from('0212', 'hex'))},
+    {key: 'cut', base64: framed(protobuf, Buffer.from('02020a', 'hex'))}]);
   const order = Buffer.concat([text('o-1'), Buffer.from([4, 0x04, 0xe2]),  // 12.50
     Buffer.from([0x80, 0xd2, 0xc4, 0xcc, 0xd4, 0x66]), Buffer.from([2]), text(SCRIPT.slice(0, 8))]);
   await broker.api('POST', '/topics', {name: 'sold', partitions: 1});

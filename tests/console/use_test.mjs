@@ -225,6 +225,41 @@ test('what was written with a schema is read by it', async () => {
   assert.deepEqual(page.errors.filter((error) => !/404.*ids\/999/.test(error)), []);
 });
 
+test('values of Protobuf are decoded by the schema, its references and the message they name', async () => {
+  await search({topic: 'shipped', at: 'oldest'});
+  await page.locator('.record-row .value:has-text(\'"cents":2500\')').waitFor();
+  await page.locator('.toggle').nth(0).click();
+  await page.waitForSelector('.record:has-text("Message shop.Order")');
+  assert.equal(await page.locator('.code-block').first().textContent(), JSON.stringify({id: 'o-1',
+    amount: {currency: 'EUR', cents: 2500}, skus: ['s-1', 's-2'], state: 'PAID', at: '2026-11-22T05:00:00Z'},
+  null, 2));
+  const copied = async () => {
+    await page.locator('button:has-text("Copy value")').first().click();
+    return page.evaluate(() => navigator.clipboard.readText());
+  };
+  assert.match(await copied(), /^\{"id":"o-1",/);
+  await page.click('.choice:has-text("Hex")');
+  assert.match(await copied(), /^AAAAAA/);
+  await page.locator('.toggle').nth(1).click();
+  await page.waitForSelector('.record:has-text("Message shop.Ping")');
+  await page.locator('.toggle').nth(2).click();
+  await page.waitForSelector('.notice.warning:has-text("The schema has no message 9")');
+  await page.locator('.toggle').nth(3).click();
+  await page.waitForSelector('.notice.warning:has-text("The bytes end too early")');
+  assert.deepEqual(page.errors, []);
+});
+
+test('a list of values that only look as if they had a schema asks for few', async () => {
+  const values = Array.from({length: 50}, (_, i) => ({base64: Buffer.from([0, 0, 9, 9, i, 1]).toString('base64')}));
+  await broker.api('POST', '/topics', {name: 'zeros', partitions: 1});
+  await broker.api('POST', '/topics/zeros/records', values);
+  let asked = 0;
+  page.on('request', (request) => { asked += request.url().includes('/schemas/ids/'); });
+  await search({topic: 'zeros'});
+  assert.equal(await page.locator('.record-row').count(), 50);
+  assert.equal(asked, 8);
+});
+
 test('schemas: the next version is tried before it is registered, and deleted again', async () => {
   const versions = () => broker.ask('GET', '/subjects/sold-value/versions');
   await visit(page, '#/schemas/sold-value');

@@ -1,6 +1,7 @@
 // Avro's binary encoding, as JSON text. Numbers keep all their digits; unions show the value alone.
 // Whatever the bytes say, no more than MOST_VALUES values are read, MOST_DEPTH deep.
 import {pad} from './format.js';
+import {decimalText, doubleText, floatText, hexText} from './value_text.js';
 
 const MOST_VALUES = 100000;
 const MOST_DEPTH = 64;
@@ -19,15 +20,6 @@ function definitions(schema, space, into) {
     for (const part of [schema.items, schema.values]) if (part) definitions(part, within, into);
     if (typeof schema.type === 'object') definitions(schema.type, within, into);
   }
-}
-
-function decimalText(bytes, scale) {
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-  if (bytes.length > 0 && bytes[0] > 127) value -= 1n << BigInt(8 * bytes.length);
-  const digits = String(value < 0n ? -value : value).padStart(scale + 1, '0');
-  const cut = digits.length - scale;
-  return `${value < 0n ? '-' : ''}${digits.slice(0, cut)}${scale > 0 ? `.${digits.slice(cut)}` : ''}`;
 }
 
 const MILLIS_A_DAY = 86400000n;
@@ -128,7 +120,7 @@ class Reader {
 
   binary(bytes, {logicalType, scale = 0}) {
     if (logicalType === 'decimal') return decimalText(bytes, scale);
-    return JSON.stringify(Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(''));
+    return hexText(bytes);
   }
 
   primitive(type, more) {
@@ -140,16 +132,12 @@ class Reader {
         const value = this.long();
         return logical === 'date' || logical.includes('timestamp-') ? timeText(value, logical) : String(value);
       }
-      case 'float': this.take(4); return this.real(this.view.getFloat32(this.at - 4, true));
-      case 'double': this.take(8); return this.real(this.view.getFloat64(this.at - 8, true));
+      case 'float': this.take(4); return floatText(this.view.getFloat32(this.at - 4, true));
+      case 'double': this.take(8); return doubleText(this.view.getFloat64(this.at - 8, true));
       case 'string': return JSON.stringify(this.text());
       case 'bytes': return this.binary(this.take(this.length()), more);
       default: throw new Error(`The schema has a type '${type}' that is not known here.`);
     }
-  }
-
-  real(value) {
-    return Number.isFinite(value) ? String(value) : `"${value}"`;
   }
 }
 

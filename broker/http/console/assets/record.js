@@ -1,5 +1,5 @@
 // How a record is shown: one row, and opened: decoded, as text, as bytes.
-import {decode, frameOf} from './decode.js';
+import {decode, frameOf, glimpse} from './decode.js';
 import {h, put} from './dom.js';
 import {icon} from './icons.js';
 import {bytes, fromBase64, hexDump, number, oneLine, time, visible} from './format.js';
@@ -11,6 +11,8 @@ import {badge, button, copyButton, facts, notice} from './ui.js';
 const MOST_COLOURED = 64 << 10;
 const MOST_SHOWN = 256 << 10;
 const MOST_HEX = 4 << 10;
+/** A value that is decoded before one opens it. */
+const MOST_PREVIEWED = 16 << 10;
 
 function bytesOf(record) {
   if (record.kind === 'none') return new Uint8Array();
@@ -29,12 +31,18 @@ function framed(record) {
   return begins !== null && record.value.startsWith(begins) ? frameOf(bytesOf(record)) : null;
 }
 
+/** The bytes as text until they are decoded, and where they can't be. */
+function framedPreview(frame) {
+  const shown = h('bdi', {}, oneLine(new TextDecoder().decode(frame.payload.subarray(0, 240))));
+  if (frame.payload.length <= MOST_PREVIEWED) {
+    glimpse(frame).then((text) => text !== null && put(shown, oneLine(text)));
+  }
+  return shown;
+}
+
 function preview(record) {
   const frame = framed(record);
-  if (frame) {
-    return [badge(`schema ${frame.id}`, 'accent'),
-      h('bdi', {}, oneLine(new TextDecoder().decode(frame.payload.subarray(0, 240))))];
-  }
+  if (frame) return [badge(`schema ${frame.id}`, 'accent minor'), framedPreview(frame)];
   if (record.kind === 'none') return h('span', {class: 'quiet'}, 'no value (deletes the key)');
   if (record.kind !== 'base64') return h('bdi', {}, oneLine(record.value));
   return [badge('bytes'), h('code', {}, oneLine(record.value, 120))];
@@ -67,19 +75,25 @@ function hexBlock(record) {
   return [pre, h('p', {class: 'hint'}, `The first ${bytes(MOST_HEX)} of ${bytes(data.length)}.`)];
 }
 
-/** Filled when the schema is there. */
-function schemaBlock(frame) {
+/** Filled when the schema is there; `told` gets the text. */
+function schemaBlock(frame, told) {
   const place = h('div', {}, h('p', {class: 'quiet'}, `Asking for the schema ${frame.id}…`));
-  decode(frame).then(({type, text}) => put(place, text === null ?
-    notice('info', `It was written with the schema ${frame.id} of type ${type}, which is not decoded ` +
-      'here. Hex has the bytes.') : textBlock(text, 'Value by its schema', coloured(text))),
+  decode(frame).then(({type, text, message}) => {
+    if (place.isConnected) told(text);
+    put(place, text === null ?
+      notice('info', `It was written with the schema ${frame.id} of type ${type}, which is not decoded ` +
+        'here. Hex has the bytes.') : [
+        message ? h('p', {class: 'hint'}, 'Message ', h('code', {}, visible(message))) : null,
+        textBlock(text, 'Value by its schema', coloured(text))]);
+  },
   (error) => put(place, notice('warning', `It can’t be read by the schema ${frame.id}: ${error.message}`)));
   return place;
 }
 
-function forms(record) {
+/** Names and what makes them; `told` gets a text that another form has than is stored. */
+function forms(record, told) {
   const frame = framed(record);
-  const out = frame ? [['Schema', () => schemaBlock(frame)]] : [];
+  const out = frame ? [['Schema', () => schemaBlock(frame, told)]] : [];
   if (record.kind === 'json') {
     out.push(['JSON', () => textBlock(record.value, 'Value as JSON', coloured(record.value))]);
   }
@@ -108,11 +122,13 @@ function headerTable(headers) {
 
 function details(topic, record) {
   const shown = h('div');
-  const choices = forms(record);
+  let decoded = null;  // while that is what is shown
+  const choices = forms(record, (text) => { decoded = text; });
   const buttons = choices.map(([name, make], i) => h('button', {type: 'button', class: 'choice',
     'aria-pressed': 'false', onclick: () => choose(i)}, name));
   function choose(which) {
     buttons.forEach((one, i) => one.setAttribute('aria-pressed', String(i === which)));
+    decoded = null;
     put(shown, choices[which][1]());
   }
   const size = bytesOf(record).length;
@@ -120,7 +136,7 @@ function details(topic, record) {
     {at: 'offset', place: record.offset, partition: record.partition});
   const value = record.kind === 'none' ? h('p', {class: 'quiet'}, 'The record has no value.') :
     [h('div', {class: 'toolbar'}, h('div', {class: 'choices', role: 'group', 'aria-label': 'Show as'},
-      buttons), copyButton(() => record.value, 'Copy value')), shown];
+      buttons), copyButton(() => decoded ?? record.value, 'Copy value')), shown];
   if (record.kind !== 'none') choose(0);
   return h('div', {class: 'record'}, facts([
     ['Key', record.key === null ? keyText(record) :

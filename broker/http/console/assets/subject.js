@@ -3,14 +3,27 @@ import {api} from './api.js';
 import {h, put} from './dom.js';
 import {visible} from './format.js';
 import {pretty} from './json_text.js';
+import {compiledText, isCompiled} from './proto_schema.js';
 import {registry, typeOf} from './registry.js';
 import {go, heading, link, reload} from './router.js';
 import {TYPES, editLevel, register} from './schemas.js';
 import {badge, button, copyButton, dialog, notice, select, toast} from './ui.js';
 
+/** As its source may have been; Copy has what is registered. */
+function compiled(version, pre) {
+  try {
+    put(pre, visible(compiledText(version.schema)));
+  } catch {
+    return put(pre, visible(version.schema));
+  }
+  return [h('p', {class: 'hint'}, 'It was registered as a compiled file, in base64; this is what it defines. ' +
+    'Copy has it as it was registered.'), pre];
+}
+
 function schemaText(version) {
   const label = `Schema of version ${version.version}`;
   const pre = h('pre', {class: 'code-block', tabindex: '0', role: 'group', 'aria-label': label});
+  if (typeOf(version) === 'PROTOBUF' && isCompiled(version.schema)) return compiled(version, pre);
   try {
     JSON.parse(version.schema);
     return put(pre, pretty(version.schema).map(([kind, part]) =>
