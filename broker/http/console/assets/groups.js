@@ -32,7 +32,7 @@ export async function groups(context) {
   const list = table({label: 'Consumer groups', sortBy: 0, none, columns: [
     {label: 'Group', head: true, sort: (g) => g.group, cell: (g) => h('a', {
       href: link(['groups', g.group])}, h('bdi', {}, g.group))},
-    {label: 'State', sort: (g) => g.state, cell: (g) => stateBadge(g.state)},
+    {label: 'State', minor: true, sort: (g) => g.state, cell: (g) => stateBadge(g.state)},
     {label: 'Records behind', number: true, sort: (g) => lags.get(g.group) ?? -1,
       cell: (g) => (lags.has(g.group) ? number(lags.get(g.group)) : '–')},
     {label: 'Behind by', number: true, sort: (g) => late.get(g.group) ?? -1, cell: (g) => (late.has(g.group) ?
