@@ -146,8 +146,10 @@ Status ProxyRecords::read_v2(std::string_view body, std::string_view type) {
 // ---------------------------------------------------------------- v3
 Status ProxyRecords::read_header(JsonReader& in, AppendRow& row) {
   protocol::RecordHeader header;
+  bool is_named = false;
   const Status read = in.object("a header", [&](std::string_view name) -> Status {
     if (name == "name") {
+      is_named = true;
       RUNNEL_TRY_ASSIGN(header.key, in.text("name"));
     } else if (name == "value") {
       RUNNEL_TRY_ASSIGN(const auto text, in.text_or_null("value"));
@@ -159,6 +161,7 @@ Status ProxyRecords::read_header(JsonReader& in, AppendRow& row) {
     return {};
   });
   RUNNEL_TRY(read);
+  if (!is_named) return invalid("a header needs a name");
   row.headers.push_back(header);
   return {};
 }

@@ -139,6 +139,8 @@ TEST_F(ProxyTest, ProduceOfV3TakesOneRecordBehindTheOther) {
                                         R"({"value":{"type":"STRING","data":"two"}}
                                            {"value":{"type":"AVRO","data":"two"}})");
   EXPECT_EQ(several.status, 400u) << "nothing of what can't be read is stored";
+  EXPECT_EQ(code("POST", cluster + "/topics/one/records", R"({"headers":[{"value":"aGk="}]})", 400),
+            400);
   const Answered both = client->call(
       "POST", cluster + "/topics/one/records",
       R"({"value":{"type":"STRING","data":"two"}}{"partition_id":5,"value":{"data":"aGk="}})");
