@@ -34,6 +34,7 @@ struct ProxyCode {
     kFormatDiffers = 40601,
     kInstanceExists = 40902,
     kSubscriptionExists = 40903,
+    kNotSubscribed = 40904,  ///< Confluent's proxy has 50002 for it, as if it had failed itself
     kInvalidSchema = 42205,
     kInvalidConfig = 42204,
     kKafka = 50002,

@@ -245,7 +245,7 @@ Reply<void> open(ProxyConsumers& consumers, const FetchRef& fetch) {
                       std::string(form));
   }
   if (!instance->manual && !instance->wants_to_be_in()) {
-    return refuse(ProxyCode::kKafka,
+    return refuse(ProxyCode::kNotSubscribed,
                   "Consumer is not subscribed to any topics or assigned any partitions");
   }
   if (instance->reading) {
