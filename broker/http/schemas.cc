@@ -149,7 +149,7 @@ constexpr std::string_view kSchemas = R"json("AnyObject":{"type":"object"},
   "dedup":{"$ref":"#/components/schemas/HookPlace"},
   "headers":{"type":"array","maxItems":16,"items":{"type":"string"},"description":"Headers of the request that become the record's, besides content-type."},
   "on_missing":{"enum":["refuse","keep"],"description":"What becomes of a request without what a place says; refuse if left out."}}},
-"HookPlace":{"type":"string","description":"Where it stands in a request: a JSON pointer (/data/id), a path (.data.id), or header:NAME.","example":"/data/id"},
+"HookPlace":{"type":["string","null"],"description":"Where it stands in a request: a JSON pointer (/data/id), a path (.data.id), or header:NAME.","example":"/data/id"},
 "Hook":{"type":"object","required":["name","topic","signature","secret_count","tolerance_seconds","key","time","time_unit","dedup","headers","on_missing","created","counts"],"properties":{
  "name":{"type":"string"},"topic":{"type":"string"},"signature":{"type":"string"},"secret_count":{"type":"integer"},
  "tolerance_seconds":{"type":"integer"},"key":{"type":["string","null"]},"time":{"type":["string","null"]},
