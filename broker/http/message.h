@@ -49,6 +49,7 @@ struct Response {
 inline constexpr std::string_view kJson = "application/json";
 inline constexpr std::string_view kNdjson = "application/x-ndjson";
 inline constexpr std::string_view kCsv = "text/csv";
+inline constexpr std::string_view kPlainText = "text/plain";
 inline constexpr std::string_view kEventStream = "text/event-stream";
 inline constexpr std::string_view kAnyType = "*/*";  ///< of a route's bodies: whatever comes
 inline constexpr std::string_view kProblemJson = "application/problem+json";

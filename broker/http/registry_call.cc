@@ -122,14 +122,37 @@ Reply<void> check_members(const json_lib::object& object) {
   return {};
 }
 
+Response refused(const Call& call, const Refusal& refusal) {
+  Counters::add(call.service().counters().failures, 1);
+  return response_to(call, refusal);
+}
+
 }  // namespace
 
 void answer_registry(const CallRef& call, std::function<Reply<std::string>(Call&)> work) {
   answer_blocking(call, [call, work = std::move(work)] {
     const auto body = work(*call);
-    if (body) return response_to(*call, 200, *body + "\n");
-    Counters::add(call->service().counters().failures, 1);
-    return response_to(*call, body.error());
+    return body ? response_to(*call, 200, *body + "\n") : refused(*call, body.error());
+  });
+}
+
+void answer_schema_text(
+    const CallRef& call,
+    std::function<Reply<schemas::SchemaId>(Call&, const schemas::RegistryState&)> find) {
+  answer_blocking(call, [call, find = std::move(find)] {
+    std::string text;
+    const auto found =
+        call->service().schemas().read([&](const schemas::RegistryState& state) -> Reply<void> {
+          RUNNEL_ANSWER_ASSIGN(const schemas::SchemaId id, find(*call, state));
+          text = state.schema(id)->text;
+          return {};
+        });
+    if (!found) return refused(*call, found.error());
+    // Those of Protobuf are none, and others may be imported unchecked.
+    const bool is_json = schemas::parse_json(text).has_value();
+    text += '\n';
+    if (is_json) return response_to(*call, 200, std::move(text));
+    return Response{200, std::string(kPlainText), std::move(text), {}};
   });
 }
 

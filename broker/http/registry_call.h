@@ -24,6 +24,10 @@ void answer_registry(const CallRef& call, std::function<schemas::Reply<std::stri
 void answer_from_state(
     const CallRef& call,
     std::function<schemas::Reply<std::string>(Call&, const schemas::RegistryState&)> look);
+/// Answers the text of the schema that `find` finds: as JSON, or as plain text where it is none.
+void answer_schema_text(
+    const CallRef& call,
+    std::function<schemas::Reply<schemas::SchemaId>(Call&, const schemas::RegistryState&)> find);
 
 /// A parameter that is "true" or "True".
 [[nodiscard]] bool is_true(const Call& call, std::string_view name);

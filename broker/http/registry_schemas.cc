@@ -44,9 +44,8 @@ void get_schema(const CallRef& call) {
 }
 
 void get_schema_text(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
-    RUNNEL_ANSWER_ASSIGN(const SchemaId id, asked_id(asked, state));
-    return state.schema(id)->text;
+  answer_schema_text(call, [](Call& asked, const RegistryState& state) -> Reply<SchemaId> {
+    return asked_id(asked, state);
   });
 }
 
@@ -129,6 +128,7 @@ std::vector<Route> registry_schema_routes() {
   for (Route& each : all) {
     if (each.id == "getSchemaSubjects" || each.id == "getSchemaPlaces")
       each.query.push_back(deleted);
+    if (each.id == "getSchemaText") each.answers.front().contents.push_back({kPlainText});
     if (each.id != "getSchema" && each.id != "getSchemaText") continue;
     each.query.push_back(
         {.name = "subject", .text = "Passed over: ids are those of all subjects."});

@@ -69,9 +69,9 @@ void get_version(const CallRef& call) {
 }
 
 void get_version_text(const CallRef& call) {
-  answer_from_state(call, [](Call& asked, const RegistryState& state) -> Reply<std::string> {
+  answer_schema_text(call, [](Call& asked, const RegistryState& state) -> Reply<schemas::SchemaId> {
     RUNNEL_ANSWER_ASSIGN(const schemas::Found found, asked_version(asked, state));
-    return state.schema(found.id)->text;
+    return found.id;
   });
 }
 
@@ -230,6 +230,7 @@ std::vector<Route> registry_subject_routes() {
     }
     if (each.pattern.starts_with("/compatibility")) each.query.push_back(verbose);
     if (each.method == Method::kDelete) each.query.push_back(permanent);
+    if (each.id == "getSchemaVersionText") each.answers.front().contents.push_back({kPlainText});
     if (each.method == Method::kGet || each.id == "lookUpSchema")
       each.query.push_back(deleted_flag());
     if (each.id == "listSubjects" || each.id == "listSchemaVersions") {

@@ -149,6 +149,17 @@ TEST_F(RegistryTest, ReferencesAreHeld) {
   EXPECT_EQ(refused("DELETE", "/subjects/money", "", 422), 42206);
 }
 
+TEST_F(RegistryTest, TextThatIsNoJsonIsPlainText) {
+  send("POST", "/subjects/p/versions", R"({"schemaType":"PROTOBUF","schema":"message M {}"})");
+  send("POST", "/subjects/j/versions", integer);
+  for (const char* path : {"/schemas/ids/1/schema", "/subjects/p/versions/1/schema"}) {
+    const Answered plain = client->call("GET", path, "");
+    EXPECT_EQ(plain.header("Content-Type"), "text/plain") << path;
+    EXPECT_EQ(plain.body, "message M {}\n");
+  }
+  send("GET", "/subjects/j/versions/1/schema", "");
+}
+
 TEST_F(RegistryTest, TheAnswersTypeIsTheOneThatIsTaken) {
   const Answered plain = client->call("GET", "/subjects", "", "Accept: application/json\r\n");
   EXPECT_EQ(plain.header("Content-Type"), "application/json");
