@@ -59,6 +59,11 @@ Result<Effect> put_options(const std::vector<sql::Option>& options, const ViewPl
 
 Result<std::optional<Service::Missing>> Service::missing(const TopicInfo& topic,
                                                          const StoredVersion& version) const {
+  // What it went over moved its start; what it had read before that is not there any more.
+  if (version.skipped > 0) {
+    return Missing{std::to_string(version.skipped) +
+                   " offsets that it went over are gone, and those before them with them"};
+  }
   for (const PartitionInfo& partition : topic.partitions) {
     const std::int64_t start = begin_of(version, partition.index);
     if (start < partition.log_start.value()) {
