@@ -182,6 +182,8 @@ class Service final : public ViewService {
     std::uint16_t of_others = 0;  ///< the greatest of those that are no longer known by name
   };
   [[nodiscard]] Status load_gone(std::string_view prefix) RUNNEL_REQUIRES(changes_);
+  /// Names that stand where older builds wrote them are written where they belong.
+  [[nodiscard]] Status move_old_names() RUNNEL_REQUIRES(changes_);
   /// What the changes make of it.
   void note_names(const std::vector<Entry>& changed, const std::vector<std::uint32_t>& gone,
                   Gone& names, std::vector<StateChange>& writes) const RUNNEL_REQUIRES(changes_);

@@ -55,6 +55,10 @@ Status Service::start() {
   for (const std::string_view prefix : {kOldGonePrefix, kGonePrefix}) {
     RUNNEL_TRY(load_gone(prefix));
   }
+  if (const Status moved = move_old_names(); !moved) {
+    log(LogLevel::kWarning, "names of views that were dropped stay where they stood before: " +
+                                moved.error().message());
+  }
   bind_all(entries_);
   publish();
   bool state_needed = false;
@@ -80,6 +84,22 @@ Status Service::load_gone(std::string_view prefix) {
     std::uint16_t& last = name.empty() ? gone_.of_others : gone_.last[name];
     last = std::max(last, generation);
   }
+  return {};
+}
+
+Status Service::move_old_names() {
+  RUNNEL_TRY_ASSIGN(const StateEntries stored, store_.read_state(kOldGonePrefix));
+  if (stored.empty()) return {};
+  CommitRequest request;
+  for (const auto& [key, value] : stored) {
+    const std::string name = key.substr(kOldGonePrefix.size());
+    ByteWriter last;
+    last.le(name.empty() ? gone_.of_others : gone_.last.at(name));
+    request.state.push_back({std::string(kGonePrefix) + name, last.take()});
+    request.state.push_back({key, std::nullopt});
+  }
+  CommitOutcome outcome = store_.commit_and_wait(std::move(request));
+  if (!outcome.result) return fail(outcome.result.error());
   return {};
 }
 

@@ -132,5 +132,23 @@ TEST_F(OlderDefinitionsTest, NamesOfDroppedViewsAreFoundWhereTheyStoodBefore) {
   EXPECT_EQ(service->snapshot().definitions->find("totals")->id.generation, 8);
 }
 
+TEST_F(OlderDefinitionsTest, NamesOfDroppedViewsAreMovedToWhereTheyBelong) {
+  CommitRequest request;
+  request.state.push_back({std::string(kOldGonePrefix) + "totals", std::string("\x07\x00", 2)});
+  request.state.push_back({std::string(kOldGonePrefix), std::string("\x05\x00", 2)});
+  ASSERT_TRUE(store->commit_and_wait(std::move(request)).result);
+  service.reset();
+  open_service();
+  EXPECT_TRUE(store->read_state(kOldGonePrefix)->empty());
+  EXPECT_EQ(*store->read_state(kGonePrefix),
+            (StateEntries{{std::string(kGonePrefix), std::string("\x05\x00", 2)},
+                          {std::string(kGonePrefix) + "totals", std::string("\x07\x00", 2)}}));
+  service.reset();
+  open_service();
+  create_totals();
+  EXPECT_EQ(service->snapshot().definitions->find("totals")->id.generation, 8);
+  EXPECT_EQ(store->read_state(kGonePrefix)->size(), 1u) << "what is defined is not gone";
+}
+
 }  // namespace
 }  // namespace runnel::storage::views
