@@ -8,12 +8,15 @@
 #include "storage/views/engine/hyperloglog.h"
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/engine/log_histogram.h"
+#include "storage/views/engine/packed_block.h"
 #include "storage/views/engine/state_block.h"
 
 namespace runnel::storage::views {
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+// Stored: never renumbered.
+constexpr std::uint8_t kPlain = 1;  ///< the block as it is: read, and no longer written
+constexpr std::uint8_t kPacked = 2;
 constexpr std::size_t kRowsBytes = 8;
 constexpr std::size_t kLastTimeAt = kRowsBytes;
 
@@ -377,16 +380,21 @@ Value Aggregates::get(const StateRef& state, const Cell& cell) {
 }
 
 void Aggregates::encode(const StateRef& state, ByteWriter& out) const {
-  out.le(kFormat).raw({state.block, block_bytes_});
+  out.le(kPacked);
+  pack_block({state.block, block_bytes_}, out);
   for (std::size_t i = 0; i < texts_; ++i) out.text(state.extras->texts[i]);
 }
 
 bool Aggregates::decode(Bytes bytes, StateRef into) const {
   ByteReader in(bytes);
-  if (in.le<std::uint8_t>() != kFormat) return false;
-  const Bytes block = in.take(block_bytes_);
-  if (!in.ok()) return false;
-  std::memcpy(into.block, block.data(), block_bytes_);
+  const auto format = in.le<std::uint8_t>();
+  if (format == kPacked) {
+    if (!unpack_block(in, into.block, block_bytes_)) return false;
+  } else {
+    const Bytes block = in.take(block_bytes_);
+    if (format != kPlain || !in.ok()) return false;
+    std::memcpy(into.block, block.data(), block_bytes_);
+  }
   for (std::size_t i = 0; i < texts_; ++i) into.extras->texts[i].assign(in.text());
   return in.at_end();
 }

@@ -1,9 +1,9 @@
 // The aggregates of one view: the layout of a group's state, and what is done to it.
 //
-// A state is a block of fixed size that is kept as it is stored, texts beside it, and sketches
-// (sketch.h) beside those. docs/formats/view-state.md has the layout.
+// A state is a block of fixed size, texts beside it, and sketches (sketch.h) beside those.
+// docs/formats/view-state.md has the layout.
 //
-//   state  format u8 = 1, block, (text block)...
+//   state  format u8 = 2, block packed (packed_block.h), or 1, block as it is; (text block)...
 //   block  rows u64, [last event time of a session i64], then for each aggregate, little-endian:
 //     COUNT                       count u64
 //     SUM, AVG of exact numbers   count u64, sum 24 bytes (two's complement)

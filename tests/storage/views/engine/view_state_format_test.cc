@@ -20,8 +20,8 @@ std::string page(const std::string& name) {
   return hex;
 }
 
-/// The page's view: per campaign and hour, kept for a week, partition 2, one donation.
-TEST(ViewStateFormat, TheWorkedExample) {
+/// The page's view: per campaign and hour, kept for a week.
+ViewPlan view_of_page() {
   ViewPlan plan = donations_view(window(sql::WindowKind::kTumble, hours(1)));
   plan.keys.pop_back();
   plan.options.retention_micros = 7 * kDay;
@@ -29,6 +29,20 @@ TEST(ViewStateFormat, TheWorkedExample) {
                      aggregate(Kind::kMax, kAmount), aggregate(Kind::kLast, kCampaign),
                      aggregate(Kind::kCountDistinct, kPoints)};
   show_everything(plan);
+  return plan;
+}
+
+std::string bytes_of(const std::string& hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+/// Partition 2, one donation.
+TEST(ViewStateFormat, TheWorkedExample) {
+  const ViewPlan plan = view_of_page();
   MemoryStore store;
   Donation d;
   d.partition = 2;
@@ -51,6 +65,23 @@ TEST(ViewStateFormat, TheWorkedExample) {
   std::string all;
   for (const auto& [key, value] : store.entries) all += to_hex(key) + to_hex(value);
   EXPECT_EQ(all, page("view-state"));
+}
+
+TEST(ViewStateFormat, WhatAnOlderBuildWroteIsRead) {
+  const ViewPlan plan = view_of_page();
+  const Aggregates aggregates(plan.aggregates, Aggregates::Sessions::kNo, kMaxDistinctValues);
+  std::string block(aggregates.block_bytes(), 'x');
+  StateExtras extras;
+  const StateRef state{reinterpret_cast<std::byte*>(block.data()), &extras};
+  aggregates.initialize(state);
+  std::string older = bytes_of(page("state-of-format-1"));
+  ASSERT_TRUE(aggregates.decode(as_bytes(older), state));
+  EXPECT_EQ(Aggregates::rows(state), 1u);
+  ByteWriter newer;
+  aggregates.encode(state, newer);
+  EXPECT_NE(page("view-state").find(to_hex(newer.str())), std::string::npos) << to_hex(newer.str());
+  older[0] = 3;
+  EXPECT_FALSE(aggregates.decode(as_bytes(older), state)) << "a format that is not known";
 }
 
 TEST(ViewStateFormat, Mark) {
