@@ -371,10 +371,13 @@ void ViewFold::write_dead_letter(const Partition& partition, const FoldRow& row,
 Result<Group*> ViewFold::load(std::string_view key, std::int64_t window_start) {
   const std::uint64_t hash = GroupCache::hash_of(key);
   if (Group* const group = cache_.find(key, hash)) return group->erased ? nullptr : group;
-  if (window_start >= known_from_) return nullptr;
+  if (window_start >= known_from_ || !filter_.may_have(hash)) return nullptr;
   stored_key_.assign(group_prefix_).append(key);
   RUNNEL_TRY_ASSIGN(const bool found, store_.get(stored_key_, value_));
-  if (!found) return nullptr;
+  if (!found) {
+    ++absent_;
+    return nullptr;
+  }
   Group* const group = cache_.add(key, hash);
   group->stored = true;
   if (!aggregates_.decode(as_bytes(value_), group->state())) return fail(damaged("group"));
@@ -403,6 +406,7 @@ Group* ViewFold::create(Partition& partition, std::string_view key, std::int64_t
   ++partition.cursor.groups;
   if (expires()) expect_end(partition, end, key);
   const std::uint64_t hash = GroupCache::hash_of(key);
+  filter_.add(hash);
   Group* const erased = cache_.find(key, hash);
   if (erased == nullptr) return cache_.add(key, hash);
   // A session that expired or was joined since the last write comes back: late events opened one

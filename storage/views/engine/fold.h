@@ -25,6 +25,7 @@
 #include "storage/views/engine/cursor.h"
 #include "storage/views/engine/distinct_values.h"
 #include "storage/views/engine/group_cache.h"
+#include "storage/views/engine/group_filter.h"
 #include "storage/views/engine/state_keys.h"
 #include "storage/views/engine/windows.h"
 
@@ -84,7 +85,7 @@ class ViewFold {
   /// discarded.
   [[nodiscard]] std::uint64_t letters() const noexcept { return letters_; }
   [[nodiscard]] std::size_t memory_bytes() const noexcept {
-    return cache_.bytes() + session_bytes_ + extra_writes_.bytes();
+    return cache_.bytes() + filter_.bytes() + session_bytes_ + extra_writes_.bytes();
   }
   /// How much of that came since committed(), and can't be given back before the next.
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept {
@@ -124,6 +125,15 @@ class ViewFold {
   [[nodiscard]] bool windows_follow_time() const noexcept;
   /// Groups of windows that start up to `start` may be in the store only.
   void know_less(std::int64_t start) noexcept;
+  /// Forgets groups that only late records would go to: other views have more use for the memory.
+  void forget_ended();
+  /// Forgets groups that are in the store, where there are too many; from then on a filter knows
+  /// which there were.
+  void forget_groups();
+  /// Makes that filter of what the store has, once enough lookups have found nothing: behind a
+  /// restart.
+  [[nodiscard]] Status learn_groups();
+  [[nodiscard]] bool filter_is_of_use() const noexcept;
   [[nodiscard]] Result<Partition*> partition_of(std::uint32_t number);
   [[nodiscard]] Status load_expiry(Partition& partition);
 
@@ -195,6 +205,9 @@ class ViewFold {
   bool keeps_errors_as_null_ = false;
 
   GroupCache cache_;
+  GroupFilter filter_;          ///< of all groups that the store has, and more; or off
+  std::uint64_t absent_ = 0;    ///< groups that were looked up in the store and not there
+  std::size_t kept_bytes_ = 0;  ///< of groups, when those that ended were last forgotten
   /// A group whose window starts at this or later and that is not in memory does not exist.
   std::int64_t known_from_ = Partition::kNever;
   ChangeRing ring_;

@@ -126,6 +126,21 @@ std::optional<std::int64_t> GroupCache::shrink(std::size_t max_bytes) noexcept {
   return greatest;
 }
 
+std::optional<std::int64_t> GroupCache::forget_before(std::int64_t start) noexcept {
+  std::optional<std::int64_t> greatest;
+  for (std::size_t at = 0; at < table_.size();) {
+    Group* const group = table_[at].group;
+    if (group == nullptr || group->dirty || group->window_start >= start) {
+      ++at;
+      continue;
+    }
+    greatest = std::max(greatest.value_or(group->window_start), group->window_start);
+    vacate(at);  // what moves here is looked at next
+    destroy(group);
+  }
+  return greatest;
+}
+
 void GroupCache::clear() noexcept {
   for (const Place& place : table_) {
     if (place.group != nullptr) destroy(place.group);

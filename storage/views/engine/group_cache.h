@@ -53,10 +53,19 @@ class GroupCache {
   /// `max_bytes` are held or nothing is left to forget. The greatest window start among them;
   /// nullopt: none was forgotten.
   std::optional<std::int64_t> shrink(std::size_t max_bytes) noexcept;
+  /// Forgets groups that are not dirty and whose windows start before `start`. As shrink().
+  std::optional<std::int64_t> forget_before(std::int64_t start) noexcept;
   /// Its extras may have grown.
   void recharge(Group* group) noexcept;
   void clear() noexcept;
 
+  /// Calls `visit(hash)` for each group, in no order.
+  template <class Visit>
+  void for_each_hash(const Visit& visit) const {
+    for (const Place& place : table_) {
+      if (place.group != nullptr) visit(place.hash);
+    }
+  }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t bytes() const noexcept {
     return bytes_ + table_.capacity() * sizeof(Place);

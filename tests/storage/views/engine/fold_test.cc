@@ -463,6 +463,35 @@ TEST(Fold, AViewWithoutGroupsHasOneRowFromTheBeginning) {
   EXPECT_EQ(rows_of(plan, store), Rows{"1 | 0.03"});
 }
 
+/// Whoever comes too late for a window finds it in the store.
+TEST(Fold, WindowsThatAreOverAreNotKeptInMemory) {
+  ViewPlan plan = totals_view(window(WindowKind::kHop, hours(2), hours(1)));
+  plan.source.watermark = {kTime, 5 * kMinute};
+  plan.options.max_groups = 1'000'000;
+  constexpr std::int64_t kLast = 100;
+  std::vector<Donation> stream;
+  const auto give = [&](std::int64_t hour, int campaign) {
+    stream.push_back(gift(static_cast<std::int64_t>(stream.size()), std::to_string(campaign), 100,
+                          hour * kHour));
+  };
+  for (std::int64_t hour = 0; hour <= kLast; ++hour) {
+    for (int campaign = 0; campaign < 500; ++campaign) give(hour, campaign);
+  }
+  for (const std::int64_t hour : {std::int64_t{0}, kLast / 2, kLast - 2}) give(hour, 7);
+  MemoryStore store;
+  const auto fold = open_fold(plan, store);
+  for (const Donation& d : stream) {
+    ASSERT_TRUE(add(*fold, plan, d));
+    if (d.offset % 500 != 0) continue;
+    ASSERT_TRUE(commit(*fold, store));
+    EXPECT_LT(fold->memory_bytes(), 4u << 20) << d.offset;
+  }
+  ASSERT_TRUE(commit(*fold, store));
+  MemoryStore at_once;
+  fold_all(plan, at_once, stream);
+  EXPECT_EQ(store.of_the_log(), at_once.of_the_log());
+}
+
 TEST(Fold, WhatCouldNotBeWrittenIsFoldedAgain) {
   const ViewPlan plan = totals_view();
   MemoryStore store;
