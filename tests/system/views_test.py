@@ -1,20 +1,15 @@
 #!/usr/bin/env python3
-"""Materialised views over the real binary: statements, waits, pushed changes, crashes, the shell.
+"""Materialised views over the real binary: statements, waits, pushed changes, crashes.
 
 usage: views_test.py BINARY auto|epoll|io_uring [unittest arguments]
 """
-import fcntl
 import json
 import os
 import pathlib
-import pty
-import select
 import shutil
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 import unittest
@@ -36,6 +31,10 @@ def gifts(*pairs):
 
 
 class ViewsCase(BrokerCase):
+    #: A question without an end.
+    ENDLESS = ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+               "SELECT count(*) FROM n")
+
     def start_with_view(self, *arguments):
         broker = self.start(*arguments)
         broker.out("topic", "create", "donations")
@@ -53,6 +52,16 @@ class ViewsCase(BrokerCase):
     def rows(self, broker, sql="SELECT * FROM totals ORDER BY campaign"):
         text = broker.out("sql", "-o", "ndjson", "--wait", self.end(broker), "-c", sql)
         return [json.loads(line, parse_float=str) for line in text.splitlines()]
+
+    def is_busy(self, broker):
+        """Whether somebody else's question is being answered: there is one at a time."""
+        done = broker.run("sql", "--timeout", "20ms", "-c", "SELECT * FROM (SELECT 1)", expect=None)
+        return done.returncode == TIMEOUT
+
+    def wait_until(self, condition):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
 
 
 class Statements(ViewsCase):
@@ -300,21 +309,9 @@ class Push(ViewsCase):
 
 
 class Endless(ViewsCase):
-    SQL = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-
-    def is_busy(self, broker):
-        """Whether somebody else's question is being answered: there is one at a time."""
-        done = broker.run("sql", "--timeout", "20ms", "-c", "SELECT * FROM (SELECT 1)", expect=None)
-        return done.returncode == TIMEOUT
-
-    def wait_until(self, condition):
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            self.assertLess(time.monotonic(), deadline)
-
     def test_a_question_ends_with_whoever_asked_it(self):
         broker = self.start_with_view()
-        asking = self.begin(broker, "sql", "--timeout", "4m", "-c", self.SQL)
+        asking = self.begin(broker, "sql", "--timeout", "4m", "-c", self.ENDLESS)
         self.wait_until(lambda: self.is_busy(broker))
         asking.kill()
         self.wait_until(lambda: not self.is_busy(broker))
@@ -370,134 +367,6 @@ class Lists(ViewsCase):
         self.assertEqual(json.loads(broker.out("view", "list", "-o", "json"))[0]["state"], "paused")
         broker.out("view", "resume", "totals")
         self.assertEqual(self.rows(broker), [{"campaign": "sea", "n": 1, "total": "1.00"}])
-
-
-class Shell:
-    """`runnel sql` at a terminal."""
-
-    def __init__(self, case, broker, columns=100, **environment):
-        self.terminal, screen = pty.openpty()
-        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [broker.binary, "sql"], stdin=screen, stdout=screen, stderr=screen,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env=clean_environment(RUNNEL_BROKER=broker.address, TERM="xterm", LC_ALL="C.UTF-8",
-                                  **({"RUNNEL_HISTORY": "/dev/null"} | environment)))
-        os.close(screen)
-        self.shown = ""
-        self.read = 0
-        case.addCleanup(os.close, self.terminal)
-        case.addCleanup(self.process.wait)
-        case.addCleanup(self.process.kill)
-        self.wait_for("runnel> ")
-
-    def say(self, line, end="\r"):
-        os.write(self.terminal, (line + end).encode())
-
-    def interrupt(self):
-        """Ctrl-C until there is a new prompt: one that comes before the line is read is missed."""
-        stop = threading.Event()
-
-        def press():
-            while not stop.wait(0.2):
-                self.say("\x03", end="")
-        self.say("\x03", end="")
-        pressing = threading.Thread(target=press)
-        pressing.start()
-        try:
-            self.wait_for("runnel> ")
-        finally:
-            stop.set()
-            pressing.join()
-
-    def leave(self):
-        """Ctrl-D on an empty line until the program ends. One that comes between the prompt and the
-        change of the terminal's mode behind it becomes a part of the line. The exit code."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                self.say("\x15\x04", end="")
-                self.process.wait(0.2)
-            except (OSError, subprocess.TimeoutExpired):  # it has ended, or missed the key
-                continue
-        return self.process.wait(0)
-
-    def wait_for(self, text):
-        """Until `text` comes, behind what was waited for before."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while text not in self.shown[self.read:]:
-            ready, _, _ = select.select([self.terminal], [], [], deadline - time.monotonic())
-            if not ready:
-                raise AssertionError(f"no '{text}' in {self.shown[self.read:]!r}")
-            try:
-                self.shown += os.read(self.terminal, 4096).decode()
-            except OSError:  # it has ended
-                raise AssertionError(f"no '{text}' in {self.shown[self.read:]!r}") from None
-        self.read = self.shown.index(text, self.read) + len(text)
-
-
-class Terminal(ViewsCase):
-    def test_statements_over_lines_commands_completion_and_history(self):
-        broker = self.start_with_view()
-        history = os.path.join(self.directory(), "history")
-        self.give(broker, ("sea", "12.30"))
-        self.rows(broker)
-        shell = Shell(self, broker, RUNNEL_HISTORY=history)
-        shell.say("SELECT campaign, total")
-        shell.wait_for("...> ")
-        shell.say("FROM tot", end="\t")
-        shell.wait_for("als ")  # what was missing of "totals"
-        shell.say(";")
-        shell.wait_for("12.30")
-        shell.wait_for("(1 row)")
-        shell.say("\\timing")
-        shell.wait_for("Timing is on.")
-        shell.say("SELECT nope FROM totals;")
-        shell.wait_for("column 8")
-        shell.wait_for("^")
-        shell.say("\\d")
-        shell.wait_for("gifts")
-        shell.say("\\d totals")
-        shell.wait_for("dimension")
-        shell.say("\\format csv")
-        shell.say("SELECT campaign FROM totals;")
-        shell.wait_for("campaign\r\nsea\r\n")
-        shell.wait_for("Time: ")
-        shell.say("\x1b[A", end="\r")  # the statement before, once more
-        shell.wait_for("campaign\r\nsea\r\n")
-        shell.say("\\nonsense")
-        shell.wait_for("\\? shows")
-        shell.say("\\q")
-        self.assertEqual(shell.process.wait(PATIENCE_SECONDS), OK)
-        kept = pathlib.Path(history)
-        self.assertIn("SELECT\\040nope", kept.read_text(encoding="utf-8"))
-        self.assertEqual(kept.stat().st_mode & 0o077, 0)
-
-    def test_ctrl_c_drops_the_line_or_stops_a_subscription_and_ctrl_d_leaves(self):
-        broker = self.start_with_view()
-        shell = Shell(self, broker)
-        shell.say("SELECT 'never ends")
-        shell.wait_for("...> ")
-        shell.interrupt()
-        shell.say("SUBSCRIBE totals;")
-        self.give(broker, ("sea", "4.50"))
-        shell.wait_for("4.50")
-        shell.interrupt()
-        shell.say("SELECT 1 + 1 AS two;")
-        shell.wait_for("(1 row)")
-        shell.wait_for("runnel> ")
-        self.assertEqual(shell.leave(), OK)
-
-    def test_tables_fit_the_terminal(self):
-        broker = self.start_with_view()
-        self.give(broker, ("a campaign with a very long name that nobody can read", "1"))
-        self.rows(broker)
-        shell = Shell(self, broker, columns=30)
-        shell.say("SELECT * FROM totals;")
-        shell.wait_for("(1 row)")
-        table = shell.shown[shell.shown.rindex("campaign  "):shell.read]
-        self.assertIn("…", table)
-        self.assertLessEqual(max(len(line.rstrip()) for line in table.split("\n")), 30)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ template <class T>
     }
     if (interrupts() > before) {
       return fail(ErrorCode::kCancelled,
-                  "stopped waiting; a statement that changes something may still be done");
+                  "stopped; a statement that changes something may still be done");
     }
   }
 }

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "tools/text/address.h"
+
 namespace runnel::tools {
 namespace {
 
@@ -39,7 +41,7 @@ constexpr std::string_view kHelp =
     "  \\format KIND    table, json, ndjson or csv\n"
     "  \\timing         show how long each statement took, or not\n"
     "  \\q              leave (or Ctrl-D)\n"
-    "  Tab completes keywords and names; Ctrl-C drops the line, or stops waiting for an answer.\n";
+    "  Tab completes keywords and names; Ctrl-C drops the line, or ends a statement.\n";
 
 /// What Tab offers; the library calls plain functions.
 std::vector<std::string>& offered() {
@@ -114,7 +116,8 @@ void take_interrupts() {
 
 class Shell {
  public:
-  Shell(Client& client, SqlSettings settings) : client_(client), settings_(std::move(settings)) {}
+  Shell(Client& client, SqlSettings settings, const std::string& broker)
+      : client_(client), settings_(std::move(settings)), broker_(broker) {}
 
   Result<ExitCode> run() {
     for (;;) {
@@ -153,20 +156,38 @@ class Shell {
       // Places are told as in the statement: what was typed before is not on the screen's first
       // line any more.
       statement.line = statement.column = 1;
-      RUNNEL_TRY(run_one(statement));
+      RUNNEL_TRY_ASSIGN(const bool going_on, run_one(statement));
+      if (going_on) continue;
+      // Who stopped one wants none of those behind it.
+      splitter_ = {};
+      entry_.clear();
+      break;
     }
     return true;
   }
 
-  Status run_one(const SqlPiece& statement) {
+  /// False: it was stopped.
+  Result<bool> run_one(const SqlPiece& statement) {
     const Status status = run_statement(client_, statement, settings_);
+    const bool stopped = !status && status.error().code() == ErrorCode::kCancelled;
     if (!status) {
-      if (status.error().code() == ErrorCode::kIo) return status;
+      if (status.error().code() == ErrorCode::kIo) return fail(status.error());
       note(status.error().message());
     }
+    if (stopped) end_work();
     const std::string word = first_word(statement.text);
     if (word == "CREATE" || word == "DROP") learn_names(client_);
-    return {};
+    return !stopped;
+  }
+
+  /// A query ends with its connection: the shell goes on with another one.
+  void end_work() {
+    auto anew = connect_to(broker_);
+    if (anew) {
+      client_ = *std::move(anew);
+    } else {
+      note("what was stopped may still be at work in the broker: " + anew.error().message());
+    }
   }
 
   Result<bool> command(std::string_view line) {
@@ -180,7 +201,7 @@ class Shell {
       RUNNEL_TRY(write_out(kHelp));
     } else if (name == "\\d") {
       const std::string sql = rest.empty() ? "SHOW ALL" : "DESCRIBE " + rest;
-      RUNNEL_TRY(run_one({sql, 1, 1}));
+      RUNNEL_TRY(run_one({sql, 1, 1}).map([](bool) {}));
     } else if (name == "\\timing") {
       settings_.timing = !settings_.timing;
       RUNNEL_TRY(write_out(settings_.timing ? "Timing is on.\n" : "Timing is off.\n"));
@@ -198,13 +219,14 @@ class Shell {
 
   Client& client_;
   SqlSettings settings_;
+  const std::string broker_;  ///< where to connect to; empty: the default
   SqlSplitter splitter_;
   std::string entry_;  ///< for the history
 };
 
 }  // namespace
 
-Result<ExitCode> run_shell(Client& client, SqlSettings settings, const std::string& place) {
+Result<ExitCode> run_shell(Client& client, SqlSettings settings, const std::string& broker) {
   std::setlocale(LC_CTYPE, "");
   ::rl_readline_name = "runnel";
   ::rl_initialize();
@@ -215,9 +237,10 @@ Result<ExitCode> run_shell(Client& client, SqlSettings settings, const std::stri
   learn_names(client);
   ::rl_attempted_completion_function = complete;
   take_interrupts();
+  const std::string place = broker.empty() ? std::string(kDefaultBroker) : broker;
   RUNNEL_TRY(write_out("runnel " + std::string(program_version()) + ", " + place +
                        ". \\? for help, \\q to leave.\n"));
-  auto result = Shell(client, std::move(settings)).run();
+  auto result = Shell(client, std::move(settings), broker).run();
   if (!file.empty()) {
     ::write_history(file.c_str());
     std::error_code ignored;  // statements may hold what others should not read

@@ -9,8 +9,10 @@
 
 namespace runnel::tools {
 
-/// Until \q or the end of the input. Errors are shown and do not end it. kIo: standard output.
+/// Until \q or the end of the input. Errors are shown and do not end it; Ctrl-C ends a statement,
+/// in the broker too: `client`, of which there must be no other handle, becomes another connection
+/// to `broker` then (as connect_to() takes it). kIo: standard output.
 [[nodiscard]] Result<ExitCode> run_shell(Client& client, SqlSettings settings,
-                                         const std::string& place);
+                                         const std::string& broker);
 
 }  // namespace runnel::tools

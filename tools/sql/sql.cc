@@ -57,9 +57,7 @@ Result<ExitCode> run(const SqlArguments& arguments) {
   RUNNEL_TRY_ASSIGN(auto client, connect_to(arguments.flags.broker));
   const bool given = !arguments.commands.empty() || !arguments.files.empty();
   if (!given && ::isatty(STDIN_FILENO) == 1) {
-    const std::string place =
-        arguments.flags.broker.empty() ? "127.0.0.1:9092" : arguments.flags.broker;
-    return run_shell(client, std::move(settings), place);
+    return run_shell(client, std::move(settings), arguments.flags.broker);
   }
   watch_interrupts(2);
   for (const std::string& text : arguments.commands) {
