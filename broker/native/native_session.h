@@ -114,11 +114,6 @@ class NativeSession final : public Session {
     Ready then;
     MemoryLease lease;
   };
-  struct PendingGet {
-    std::uint64_t correlation = 0;
-    ReadyGet get;
-    MemoryLease lease;
-  };
   struct ViewSubscription {
     std::uint64_t correlation = 0;
     std::int64_t credit = 0;
@@ -316,7 +311,7 @@ class NativeSession final : public Session {
   /// True: nobody waits for them any more.
   const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   // On the quick workers: point queries, and what subscriptions are sent.
-  std::vector<PendingGet> gets_;  ///< not begun
+  std::vector<PointQuery> gets_;  ///< not begun
   bool gets_at_work_ = false;
   std::shared_ptr<Workers::Lane> get_lane_;
   std::shared_ptr<Workers::Lane> push_lane_;

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "broker/native/point_queries.h"
 #include "broker/net/session.h"
 #include "protocol/base/thread_annotations.h"
 #include "protocol/native/messages.h"
@@ -46,14 +47,10 @@ struct ViewsApplied {
   std::uint64_t wait = 0;
   Status status;
 };
-/// Point queries that were answered together.
+/// Point queries that were answered together, and those that were not yet.
 struct GetsDone {
-  struct Answer {
-    std::uint64_t correlation = 0;
-    protocol::native::Response response;
-    Buffer cells = {};
-  };
-  std::vector<Answer> answers;
+  PointAnswers answers;
+  std::shared_ptr<std::vector<PointQuery>> rest;
 };
 /// The view of a subscription may have something to tell.
 struct ViewChanged {

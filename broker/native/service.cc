@@ -31,6 +31,7 @@ NativeService::NativeService(storage::Store& store, Coordinator& coordinator, st
       workers_(kWorkers) {
   RUNNEL_ASSERT(options_.max_in_flight > 0);
   if (options_.views == nullptr) return;
+  point_answerers_ = std::make_unique<storage::views::SnapshotPool<PointAnswerer>>(*options_.views);
   query_workers_ = std::make_unique<Workers>(kQueryWorkers);
   quick_workers_ = std::make_unique<Workers>(kQuickWorkers);
 }

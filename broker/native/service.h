@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "broker/groups/coordinator.h"
+#include "broker/native/point_queries.h"
 #include "broker/net/session.h"
 #include "broker/schemas/registry.h"
 #include "broker/sessions/memory_gate.h"
@@ -20,6 +21,7 @@
 #include "protocol/native/messages.h"
 #include "storage/env/clock.h"
 #include "storage/store.h"
+#include "storage/views/service/snapshot_pool.h"
 #include "storage/views/service/view_service.h"
 
 namespace runnel::broker {
@@ -86,6 +88,9 @@ class NativeService {
   [[nodiscard]] Workers& query_workers() noexcept { return *query_workers_; }
   /// For what reads a few groups of a view.
   [[nodiscard]] Workers& quick_workers() noexcept { return *quick_workers_; }
+  [[nodiscard]] storage::views::SnapshotPool<PointAnswerer>& point_answerers() noexcept {
+    return *point_answerers_;
+  }
   /// MemoryGate::wait, and sees to it that the wait ends even when others return the memory.
   void wait_for_memory(const std::shared_ptr<SessionHandle>& session,
                        std::function<void(Session&)> retry) RUNNEL_EXCLUDES(mutex_);
@@ -105,6 +110,7 @@ class NativeService {
   std::condition_variable_any changed_;
   bool stopping_ RUNNEL_GUARDED_BY(mutex_) = false;
   std::thread retry_thread_;
+  std::unique_ptr<storage::views::SnapshotPool<PointAnswerer>> point_answerers_;
   // Last: their jobs use all of the above.
   Workers workers_;
   std::unique_ptr<Workers> query_workers_;

@@ -2,13 +2,13 @@
 //
 // What waits for a view holds no thread: it is kept here until the view service calls back. Queries
 // run on workers of their own, so that no report delays the broker's administration. Point queries
-// that arrive while others of the connection are at work are answered together, from one snapshot.
+// that arrive while others of the connection are at work are answered together (point_queries.h).
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "broker/native/native_session.h"
 #include "broker/native/view_cells.h"
-#include "storage/views/query/group_finder.h"
 #include "storage/views/sql/parser.h"
 #include "storage/views/sql/token.h"
 
@@ -79,48 +79,6 @@ JobDone run_sql(views::ViewService& service, const native::Sql& request,
   return done;
 }
 
-/// Answers the point queries of one snapshot.
-class Finders {
- public:
-  explicit Finders(views::ReadSnapshot snapshot) : snapshot_(std::move(snapshot)) {}
-  Result<views::Answer> find(const native::ViewGet& get, const views::QueryLimits& limits);
-
- private:
-  views::ReadSnapshot snapshot_;
-  std::map<const views::Definition*, std::unique_ptr<views::GroupFinder>> finders_;
-  views::Arena arena_;
-  std::vector<views::Value> values_;
-};
-
-Result<views::Answer> Finders::find(const native::ViewGet& get, const views::QueryLimits& limits) {
-  const views::DefinitionRef view = snapshot_.definitions->find(get.view);
-  if (view != nullptr && view->view == nullptr && view->failure) return fail(*view->failure);
-  if (view == nullptr || view->view == nullptr) {
-    return fail(ErrorCode::kNotFound,
-                "there is no view '" + get.view + "'; SHOW VIEWS lists those that there are");
-  }
-  const auto& keys = view->view->keys;
-  if (get.key.size() != keys.size()) {
-    std::string names;
-    for (const auto& key : keys) names += (names.empty() ? "" : ", ") + key.name;
-    return fail(ErrorCode::kInvalidArgument,
-                "the key of view '" + get.view + "' has " + std::to_string(keys.size()) +
-                    " columns (" + names + "), and " + std::to_string(get.key.size()) +
-                    " values were given");
-  }
-  arena_.clear();
-  values_.clear();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    RUNNEL_TRY_ASSIGN(values_.emplace_back(),
-                      value_of_cell(get.key[i], keys[i].type, keys[i].name, arena_));
-  }
-  std::unique_ptr<views::GroupFinder>& finder = finders_[view.get()];
-  if (finder == nullptr) {
-    RUNNEL_TRY_ASSIGN(finder, views::GroupFinder::open(*view, snapshot_));
-  }
-  return finder->find(values_, limits);
-}
-
 native::ViewStatus status_of(views::ViewStatus from) {
   native::ViewStatus out;
   out.name = std::move(from.name);
@@ -171,6 +129,11 @@ void NativeSession::handle(std::uint64_t id, native::Sql& request) {
 
 void NativeSession::handle(std::uint64_t id, native::ViewGet& request) {
   const auto deadline = deadline_after(request.timeout_ms);
+  if (service_.views() != nullptr && request.wait.empty()) {
+    // Begun with those that have come along with it.
+    gets_.push_back({id, std::move(request), deadline, std::move(request_lease_)});
+    return;
+  }
   auto wait = std::move(request.wait);
   const std::string view = request.view;
   when_applied(id, view, std::move(wait), deadline, ReadyGet{std::move(request), deadline});
@@ -264,7 +227,8 @@ void NativeSession::ready(ViewWait& wait, Status status) {
     return request_done();
   }
   if (auto* get = std::get_if<ReadyGet>(&wait.then)) {
-    gets_.push_back({wait.correlation, std::move(*get), std::move(wait.lease)});
+    gets_.push_back(
+        {wait.correlation, std::move(get->request), get->deadline, std::move(wait.lease)});
     return begin_gets();
   }
   auto& query = std::get<ReadyQuery>(wait.then);
@@ -289,29 +253,12 @@ void NativeSession::cancel_view_waits() {
 void NativeSession::begin_gets() {
   if (gets_at_work_ || gets_.empty() || closed_ || (pauses_ & kForOutput) != 0) return;
   gets_at_work_ = true;
-  auto batch = std::make_shared<std::vector<PendingGet>>(std::exchange(gets_, {}));
-  const auto step = [replies = replies_, service = service_.views(), batch, gone = gone_] {
-    Finders finders(service->snapshot());
-    GetsDone done;
-    done.answers.reserve(batch->size());
-    for (const PendingGet& get : *batch) {
-      GetsDone::Answer& answer = done.answers.emplace_back();
-      answer.correlation = get.correlation;
-      views::QueryLimits limits;
-      limits.deadline = get.get.deadline;
-      limits.max_bytes = kMaxSqlBytes;
-      limits.cancelled = gone;
-      auto found = finders.find(get.get.request, limits);
-      if (!found) {
-        answer.response = failure_of(found.error());
-        continue;
-      }
-      std::string cells;
-      native::SqlReply reply;
-      reply.answers.push_back(answer_of(*std::move(found), cells));
-      answer.response = std::move(reply);
-      if (!cells.empty()) answer.cells = buffer_of(std::move(cells));
-    }
+  auto batch = std::make_shared<std::vector<PointQuery>>(std::exchange(gets_, {}));
+  const auto step = [replies = replies_, answerers = &service_.point_answerers(), batch,
+                     gone = gone_] {
+    GetsDone done{answerers->borrow()->answer(*batch, gone), batch};
+    const auto answered = static_cast<std::ptrdiff_t>(done.answers.answered);
+    batch->erase(batch->begin(), batch->begin() + answered);
     replies->push({0, std::move(done)});
     return true;
   };
@@ -320,16 +267,17 @@ void NativeSession::begin_gets() {
 
 void NativeSession::got(GetsDone done) {
   gets_at_work_ = false;
-  for (GetsDone::Answer& one : done.answers) {
-    if (std::holds_alternative<native::Failure>(one.response)) {
-      NativeCounters::add(service_.counters().failures, 1);
-    }
-    const std::uint64_t bytes = one.cells.size();
-    Output cells;
-    if (bytes > 0) cells.emplace_back(std::move(one.cells));
-    static_cast<void>(answer(one.correlation, one.response, std::move(cells), bytes));
-    request_done();
+  // They came first.
+  if (!done.rest->empty()) {
+    gets_.insert(gets_.begin(), std::move_iterator(done.rest->begin()),
+                 std::move_iterator(done.rest->end()));
   }
+  NativeCounters::add(service_.counters().failures, done.answers.failures);
+  NativeCounters::add(service_.counters().sent_record_bytes, done.answers.cell_bytes);
+  output_bytes_ += done.answers.frames.size();
+  output_.emplace_back(std::move(done.answers.frames));
+  if (output_bytes_ > kOutputLowMark) flush();  // tells whether the client keeps up
+  for (std::size_t i = 0; i < done.answers.answered; ++i) request_done();
 }
 
 }  // namespace runnel::broker

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 
+#include "protocol/base/thread_annotations.h"
 #include "storage/index/manifest_tail.h"
 #include "storage/index/rocksdb_file_system.h"
 #include "storage/index/rocksdb_text.h"
@@ -82,6 +83,8 @@ class StateSnapshot final : public StateReader {
   ~StateSnapshot() override { db_->ReleaseSnapshot(snapshot_); }
   StateSnapshot(const StateSnapshot&) = delete;
   StateSnapshot& operator=(const StateSnapshot&) = delete;
+  /// As DB::GetLatestSequenceNumber() was.
+  [[nodiscard]] rocksdb::SequenceNumber number() const { return snapshot_->GetSequenceNumber(); }
 
   [[nodiscard]] Result<bool> get(std::string_view key, std::string& value) const override {
     return get_from(*db_, read_, key, value);
@@ -118,7 +121,11 @@ class RocksdbStateStore final : public StateStore {
     return scan_in(*db_, {}, begin, end, visit);
   }
   [[nodiscard]] std::shared_ptr<const StateReader> snapshot() const override {
-    return std::make_shared<StateSnapshot>(db_);
+    const MutexLock lock(mutex_);
+    if (newest_ == nullptr || newest_->number() != db_->GetLatestSequenceNumber()) {
+      newest_ = std::make_shared<const StateSnapshot>(db_);
+    }
+    return newest_;
   }
 
   [[nodiscard]] Status apply(const StateWrites& writes) override {
@@ -174,12 +181,20 @@ class RocksdbStateStore final : public StateStore {
     without_log.disableWAL = true;
     const auto status = db_->Write(without_log, &batch);
     batch.Clear();
+    {
+      // Nobody is given it any more, and it would keep what was overwritten.
+      const MutexLock lock(mutex_);
+      newest_.reset();
+    }
     if (!status.ok()) return fail(error_of(status, "cannot apply changes"));
     return {};
   }
 
   std::shared_ptr<rocksdb::Env> env_;
   std::shared_ptr<rocksdb::DB> db_;
+  mutable Mutex mutex_;
+  /// The state as it is now, for all who ask before the next write.
+  mutable std::shared_ptr<const StateSnapshot> newest_ RUNNEL_GUARDED_BY(mutex_);
 };
 
 rocksdb::Options options_of(const StateStoreOptions& options, rocksdb::Env& env) {

@@ -128,27 +128,39 @@ Status ViewReader::read_after(std::string_view key, const Visit& visit) {
 }
 
 Result<bool> ViewReader::read_group(std::string_view key, const Visit& visit) {
-  key_.assign(key_prefix(id_, Space::kGroups)).append(key);
+  RUNNEL_TRY(read_groups(std::span(&key, 1), visit));
+  return emitted_;
+}
+
+Status ViewReader::read_groups(std::span<const std::string_view> keys, const Visit& visit) {
+  const std::string prefix = key_prefix(id_, Space::kGroups);
   if (is_session() || aggregates_.sketches() > 0) {
-    RUNNEL_TRY(scan(key_, behind_prefix(key_), visit));
-    return emitted_;
+    for (const std::string_view key : keys) {
+      key_.assign(prefix).append(key);
+      RUNNEL_TRY(scan(key_, behind_prefix(key_), visit));
+      if (!going_on_) break;
+    }
+    return {};
   }
   // One entry of each partition and nothing else: quicker to look up than to look for.
   begin_visit(visit);
-  entries_.resize(cursors_.size());
+  entries_.resize(keys.size() * cursors_.size());
   wanted_.clear();
-  for (std::size_t i = 0; i < cursors_.size(); ++i) {
-    std::string& entry = entries_[i];
-    entry.assign(key_).resize(key_.size() + kPartitionBytes);
-    store_be(entry.data() + key_.size(), cursors_[i].first);
-    wanted_.push_back(entry);
+  for (const std::string_view key : keys) {
+    for (const auto& [partition, cursor] : cursors_) {
+      std::string& entry = entries_[wanted_.size()];
+      entry.assign(prefix).append(key).resize(prefix.size() + key.size() + kPartitionBytes);
+      store_be(entry.data() + entry.size() - kPartitionBytes, partition);
+      wanted_.push_back(entry);
+    }
   }
-  RUNNEL_TRY(state_.get_each(wanted_, [&](std::string_view, std::string_view value) {
-    sound_ = begin_state(key, {}, value) && sound_;
-    return true;
+  RUNNEL_TRY(state_.get_each(wanted_, [&](std::string_view entry, std::string_view value) {
+    entry.remove_prefix(kKeyPrefixBytes);
+    entry.remove_suffix(kPartitionBytes);
+    sound_ = begin_state(entry, {}, value) && sound_;
+    return sound_ && going_on_;
   }));
-  RUNNEL_TRY(end_visit());
-  return emitted_;
+  return end_visit();
 }
 
 Status ViewReader::scan(const std::string& begin, const std::string& end, const Visit& visit) {

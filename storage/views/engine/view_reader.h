@@ -56,6 +56,9 @@ class ViewReader {
   [[nodiscard]] Status read_after(std::string_view key, const Visit& visit);
   /// One group by its key as changes name it; false: there is none, or HAVING hides it.
   [[nodiscard]] Result<bool> read_group(std::string_view key, const Visit& visit);
+  /// Several groups: those of the keys, which ascend and none of which is there twice, that there
+  /// are, in their order. One lookup for neighbours.
+  [[nodiscard]] Status read_groups(std::span<const std::string_view> keys, const Visit& visit);
 
   /// Partitions in order, with how far the state goes.
   [[nodiscard]] const std::vector<std::pair<std::uint32_t, Cursor>>& cursors() const noexcept {
@@ -128,7 +131,7 @@ class ViewReader {
   std::vector<Value> groups_;
   std::vector<Value> outputs_;
   std::string key_;
-  std::vector<std::string> entries_;  ///< key_ of each partition
+  std::vector<std::string> entries_;  ///< of the groups that are looked up, of each partition
   std::vector<std::string_view> wanted_;
   Arena arena_;
 };

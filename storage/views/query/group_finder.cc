@@ -4,9 +4,16 @@
 
 #include "storage/views/engine/key_encoding.h"
 #include "storage/views/query/reading.h"
+#include "storage/views/query/view_page.h"
 #include "storage/views/types/within_memory.h"
 
 namespace runnel::storage::views {
+namespace {
+
+/// Finders that are kept; each costs what its view's positions do.
+constexpr std::size_t kMaxFinders = 64;
+
+}  // namespace
 
 GroupFinder::GroupFinder(const Definition& view, const ReadSnapshot& snapshot)
     : view_(view), snapshot_(snapshot) {
@@ -27,7 +34,7 @@ Result<std::unique_ptr<GroupFinder>> GroupFinder::open(const Definition& view,
       !view.over_view() && !plan.keys.empty() && plan.window.kind != sql::WindowKind::kSession;
   if (!by_key) return made;
   const QueryLimits limits;
-  Reading reading(made->snapshot_, limits);
+  Reading reading(snapshot, limits);
   note_condition(view, reading.notices);
   RUNNEL_TRY_ASSIGN(made->reader_,
                     within_memory("the group", [&] { return open_state(view, reading); }));
@@ -48,29 +55,59 @@ Result<Answer> GroupFinder::find(std::span<const Value> key, const QueryLimits& 
   return within_memory("the group", [&] { return find_one(key, limits); });
 }
 
-Result<Answer> GroupFinder::find_one(std::span<const Value> key, const QueryLimits& limits) {
+std::uint64_t GroupFinder::sequence() const noexcept {
+  return reader_->sequence();
+}
+
+Answer GroupFinder::common() const {
+  Answer answer = make_answer();
+  answer.positions = positions_;
+  answer.generation = view_.id.generation;
+  answer.sequence = sequence();
+  answer.notices = notices_;
+  return answer;
+}
+
+Status GroupFinder::encode(std::span<const Value> key, std::string& out) const {
   const ViewPlan& plan = *view_.view;
   if (key.size() != plan.keys.size()) {
     return fail(ErrorCode::kInvalidArgument,
                 "a group of view " + view_.name + " has " + std::to_string(plan.keys.size()) +
                     " columns, and " + std::to_string(key.size()) + " were given");
   }
-  if (reader_ == nullptr) return look_for(key, limits);
-  Answer answer = make_answer();
-  answer.positions = positions_;
-  answer.generation = view_.id.generation;
-  answer.sequence = reader_->sequence();
-  answer.notices = notices_;
+  for (std::size_t i = 0; i < key.size(); ++i) encode_key(plan.keys[i].type, key[i], out);
+  return {};
+}
+
+Status GroupFinder::find_each(std::span<const std::string_view> keys, const Visit& visit) {
+  return within_memory("the groups", [&]() -> Status {
+    std::size_t at = 0;
+    return reader_->read_groups(keys, [&](const ReadRow& row) {
+      while (at < keys.size() && keys[at] != row.key) ++at;
+      if (at == keys.size()) return false;
+      Found found{at, row.outputs, row.overflow > 0};
+      if (row.error != RowError::kNone) {
+        if (auto unsound = unsound_of(view_, row, slots_)) found.error = std::move(unsound->error);
+      }
+      visit(found);
+      return true;
+    });
+  });
+}
+
+Result<Answer> GroupFinder::find_one(std::span<const Value> key, const QueryLimits& limits) {
   key_.clear();
-  for (std::size_t i = 0; i < key.size(); ++i) encode_key(plan.keys[i].type, key[i], key_);
-  std::optional<Reading::Unsound> unsound;
-  RUNNEL_TRY(reader_->read_group(key_, [&](const ReadRow& row) {
-    if (row.error != RowError::kNone) unsound = unsound_of(view_, row, slots_);
-    if (row.overflow > 0) answer.notices.push_back(bounded_notice(view_, 1));
-    answer.rows.add(row.outputs);
-    return false;
+  RUNNEL_TRY(encode(key, key_));
+  if (reader_ == nullptr) return look_for(key, limits);
+  Answer answer = common();
+  std::optional<Error> problem;
+  const std::string_view wanted = key_;
+  RUNNEL_TRY(find_each(std::span(&wanted, 1), [&](const Found& found) {
+    problem = found.error;
+    if (found.bounded) answer.notices.push_back(bounded_notice(view_, 1));
+    answer.rows.add(found.row);
   }));
-  if (unsound) return fail(unsound->error);
+  if (problem) return fail(*problem);
   return answer;
 }
 
@@ -97,6 +134,14 @@ Result<Answer> GroupFinder::look_for(std::span<const Value> key, const QueryLimi
   answer.sequence = reading.sequence;
   answer.notices = std::move(reading.notices);
   return answer;
+}
+
+Result<GroupFinder*> GroupFinders::of(const std::string& view) {
+  if (const auto known = finders_.find(view); known != finders_.end()) return known->second.get();
+  RUNNEL_TRY_ASSIGN(const DefinitionRef definition, find_view(view, snapshot_));
+  RUNNEL_TRY_ASSIGN(auto finder, GroupFinder::open(*definition, snapshot_));
+  if (finders_.size() >= kMaxFinders) finders_.clear();
+  return finders_.emplace(view, std::move(finder)).first->second.get();
 }
 
 Result<Answer> find_group(const Definition& view, std::span<const Value> key,

@@ -62,6 +62,24 @@ TEST(RocksdbStateStore, ReadsWhatWasWritten) {
   EXPECT_EQ(all(*before), (Entries{{"b", "2"}, {"c", ""}})) << "a snapshot stays as it was";
 }
 
+TEST(RocksdbStateStore, ASnapshotIsSharedUntilSomethingIsWritten) {
+  SimFileSystem fs(1);
+  auto store = open(fs);
+  StateWrites writes;
+  writes.put("a", "1");
+  ASSERT_TRUE(store->apply(writes));
+  std::weak_ptr<const StateReader> before = store->snapshot();
+  EXPECT_EQ(before.lock(), store->snapshot());
+  writes.put("a", "2");
+  ASSERT_TRUE(store->apply(writes));
+  EXPECT_TRUE(before.expired()) << "it would keep what was overwritten";
+  EXPECT_EQ(all(*store->snapshot()), (Entries{{"a", "2"}}));
+  const auto now = store->snapshot();
+  ASSERT_TRUE(store->erase_range("a", "b"));
+  EXPECT_NE(now, store->snapshot());
+  EXPECT_EQ(all(*store->snapshot()), Entries());
+}
+
 TEST(RocksdbStateStore, LooksUpManyKeysAsItDoesOne) {
   SimFileSystem fs(2);
   auto store = open(fs);

@@ -1,8 +1,13 @@
 // What the answer says besides its rows, limits, point queries, and that VERIFY sees a difference.
 #include "storage/views/query/query.h"
 
+#include <algorithm>
+#include <set>
+
+#include "storage/views/engine/key_encoding.h"
 #include "storage/views/engine/state_keys.h"
 #include "storage/views/query/group_finder.h"
+#include "storage/views/service/snapshot_pool.h"
 #include "storage/views/sql/parser.h"
 #include "tests/storage/views/query/script.h"
 
@@ -141,6 +146,84 @@ TEST_F(QueryTest, AGroupIsFoundByItsKey) {
   const auto wrong = (*finder)->find({});
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(QueryTest, ManyGroupsAreFoundAsEachIs) {
+  run("CREATE MATERIALIZED VIEW ids AS SELECT campaign, COUNT(DISTINCT id) AS n FROM gifts "
+      "GROUP BY campaign");
+  session.wait_applied();
+  const ReadSnapshot snapshot = session.service().snapshot();
+  for (const std::string view : {"totals", "ids"}) {
+    SCOPED_TRACE(view);
+    const auto finder = GroupFinder::open(*snapshot.definitions->find(view), snapshot);
+    ASSERT_TRUE(finder) << finder.error().to_string();
+    ASSERT_TRUE((*finder)->has_entries());
+    std::set<std::string> keys;
+    const auto add = [&](const Value& value) {
+      std::string key;
+      EXPECT_TRUE((*finder)->encode(std::span(&value, 1), key));
+      keys.insert(std::move(key));
+    };
+    add(Value::null());
+    add(Value::text("nobody"));
+    for (int i = 0; i < 100; i += 3) add(Value::text("c" + std::to_string(i)));
+    const std::vector<std::string_view> wanted(keys.begin(), keys.end());
+    std::string many, one_by_one;
+    std::size_t last = 0;
+    ASSERT_TRUE((*finder)->find_each(wanted, [&](const GroupFinder::Found& found) {
+      EXPECT_FALSE(found.error || found.bounded);
+      EXPECT_LE(last, found.which);
+      last = found.which;
+      std::string key;
+      EXPECT_TRUE((*finder)->encode(found.row.first(1), key));
+      EXPECT_EQ(key, wanted[found.which]);
+      many += shown_row(found.row) + "\n";
+    }));
+    for (const std::string& key : keys) {
+      std::string_view rest = key;
+      Arena arena;
+      Value value;
+      ASSERT_TRUE(decode_key({TypeKind::kVarchar, 0, 0}, rest, arena, value));
+      const auto found = (*finder)->find(std::span(&value, 1));
+      ASSERT_TRUE(found) << found.error().to_string();
+      one_by_one += rows_of(*found);
+    }
+    EXPECT_EQ(many, one_by_one);
+    EXPECT_EQ(std::count(many.begin(), many.end(), '\n'), 34);
+    std::string none;
+    EXPECT_FALSE((*finder)->encode({}, none));
+  }
+}
+
+TEST_F(QueryTest, WhatWasMadeOfASnapshotIsKeptUntilSomethingIsWrittenOrDefined) {
+  session.wait_applied();
+  SnapshotPool<GroupFinders> pool(session.service());
+  const GroupFinders* first = nullptr;
+  const auto total = [&]() -> std::string {
+    const auto finders = pool.borrow();
+    first = first == nullptr ? &*finders : first;
+    const auto finder = finders->of("totals");
+    EXPECT_TRUE(finder) << finder.error().to_string();
+    const auto found = (*finder)->find(std::vector{Value::text("c7")});
+    EXPECT_TRUE(found) << found.error().to_string();
+    return rows_of(*found);
+  };
+  EXPECT_EQ(total(), "c7 | 60 | 0.60\n");
+  {
+    const auto again = pool.borrow();
+    EXPECT_EQ(&*again, first);
+    EXPECT_NE(&*pool.borrow(), first) << "each has one user";
+    EXPECT_FALSE(again->of("nope"));
+  }
+  const std::weak_ptr<const StateReader> before = session.service().snapshot().state;
+  session.append("gifts", 0, 1'767'225'600'000, {{std::nullopt, R"({"id":1,"campaign":"c7"})"}});
+  session.wait_applied();
+  EXPECT_TRUE(before.expired()) << "what is idle keeps no old state";
+  EXPECT_EQ(total(), "c7 | 61 | 0.60\n");
+  run("DROP MATERIALIZED VIEW totals");
+  const auto gone = pool.borrow()->of("totals");
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code(), ErrorCode::kNotFound);
 }
 
 TEST_F(QueryTest, AGroupOfAViewOfAViewIsFoundToo) {
