@@ -38,6 +38,8 @@ struct TopicShape {
 
   std::int32_t partitions = 0;  ///< 0: there is no such topic
   Uuid id;                      ///< tells a topic from one that had its name before; zero: unknown
+
+  friend bool operator==(const TopicShape&, const TopicShape&) = default;
 };
 using PartitionCounts = std::map<std::string, TopicShape, std::less<>>;
 

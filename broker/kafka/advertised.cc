@@ -95,6 +95,9 @@ Result<AdvertisedListener> parse_advertised(const Endpoint& listen, std::string_
     return bad(text, "write it without a listener's name, as " +
                          std::string(text.substr(scheme + std::strlen("://"))));
   }
+  if (text.find(',') != std::string_view::npos) {
+    return bad(text, "it is one address; for several give the option once for each");
+  }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) {
     return bad(text, "write HOST:PORT, such as broker.example.org:9092");

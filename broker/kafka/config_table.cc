@@ -137,19 +137,55 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+struct ForeignName {
+  std::string_view name;
+  std::string_view what;
+};
+constexpr std::string_view kNoCounterpart =
+    "is a config of Kafka's that has no counterpart here; leave it out";
+/// What stands in many a server.properties and is an option here, or nothing.
+constexpr ForeignName kForeignNames[] = {
+    {"listeners", "is the option --listen here"},
+    {"advertised.listeners", "is the option --advertise here"},
+    {"log.dir", "is the option --data here"},
+    {"num.network.threads", "is the option --loops here"},
+    {"num.io.threads", kNoCounterpart},
+    {"num.recovery.threads.per.data.dir", kNoCounterpart},
+    {"process.roles", kNoCounterpart},
+    {"controller.quorum.voters", kNoCounterpart},
+    {"controller.quorum.bootstrap.servers", kNoCounterpart},
+    {"controller.listener.names", kNoCounterpart},
+    {"zookeeper.connect", kNoCounterpart},
+    {"inter.broker.listener.name", kNoCounterpart},
+    {"listener.security.protocol.map", kNoCounterpart},
+    {"security.inter.broker.protocol", kNoCounterpart},
+    {"broker.rack", kNoCounterpart},
+    {"socket.send.buffer.bytes", kNoCounterpart},
+    {"socket.receive.buffer.bytes", kNoCounterpart},
+    {"socket.request.max.bytes", kNoCounterpart},
+    {"offsets.topic.replication.factor", kNoCounterpart},
+    {"transaction.state.log.replication.factor", kNoCounterpart},
+    {"transaction.state.log.min.isr", kNoCounterpart},
+};
+
 tl::unexpected<Error> unknown(std::string_view name) {
   name = name.substr(0, storage::kMaxNameBytes);
+  for (const ForeignName& foreign : kForeignNames) {
+    if (foreign.name != name) continue;
+    return fail(ErrorCode::kInvalidConfig,
+                "'" + std::string(name) + "' " + std::string(foreign.what));
+  }
   std::string_view nearest;
-  std::size_t least = std::numeric_limits<std::size_t>::max();
+  std::size_t least = name.size() / 3 + 1;  // what is farther away is no slip of the pen
   for (const BrokerConfigRow& row : broker_config_table()) {
     const std::size_t distance = edit_distance(name, row.name);
-    if (distance >= least) continue;
+    if (distance > least) continue;
     least = distance;
     nearest = row.name;
   }
-  return fail(ErrorCode::kInvalidConfig, "unknown broker config '" + std::string(name) +
-                                             "'; the nearest known one is '" +
-                                             std::string(nearest) + "'");
+  std::string text = "unknown broker config '" + std::string(name) + "'";
+  if (!nearest.empty()) text += "; the nearest known one is '" + std::string(nearest) + "'";
+  return fail(ErrorCode::kInvalidConfig, text);
 }
 
 std::string_view type_name(ConfigType type) {

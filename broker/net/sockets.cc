@@ -109,6 +109,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
                 "bad address \"" + std::string(text) + "\": " + why +
                     "; write HOST:PORT, for example 127.0.0.1:9092 or [::1]:9092");
   };
+  if (text.find("://") != std::string_view::npos) return bad("it is written without a scheme");
+  if (text.find(',') != std::string_view::npos) return bad("it is one; for several give each");
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return bad("there is no port");
   std::string_view host = text.substr(0, colon);

@@ -16,6 +16,7 @@ Status check_one(std::string_view address) {
                     "; write HOST:PORT, such as 127.0.0.1:9092 or [::1]:9092");
   };
   std::string_view rest = address;
+  if (rest.find("://") != std::string_view::npos) return bad("is written without a scheme");
   if (rest.starts_with('[')) {
     const std::size_t end = rest.find(']');
     if (end == std::string_view::npos || end == 1) return bad("lacks a host in its brackets");
