@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
-#include "storage/env/file_system.h"
+#include "tests/support/forwarding_file_system.h"
 
 namespace runnel::storage {
 
@@ -34,48 +36,31 @@ class ArmedHook {
 };
 
 /// Hands everything on to another one, which must outlive it.
-class HookFileSystem final : public FileSystem {
+class HookFileSystem final : public ForwardingFileSystem {
  public:
-  explicit HookFileSystem(FileSystem& to) : to_(to) {}
+  using ForwardingFileSystem::ForwardingFileSystem;
 
   ArmedHook before_link;
   ArmedHook after_list;
   ArmedHook before_close;  ///< of a file, by whoever had it last
 
   Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override {
-    RUNNEL_TRY_ASSIGN(std::shared_ptr<File> file, to_.open(path, mode));
+    RUNNEL_TRY_ASSIGN(std::shared_ptr<File> file, ForwardingFileSystem::open(path, mode));
     File* const opened = file.get();
     return std::shared_ptr<File>(opened, [this, file](File*) mutable {
       before_close.strike();
       file.reset();
     });
   }
-  Status rename(const std::string& from, const std::string& to) override {
-    return to_.rename(from, to);
-  }
-  Status remove(const std::string& path) override { return to_.remove(path); }
   Status link(const std::string& from, const std::string& to) override {
     before_link.strike();
-    return to_.link(from, to);
+    return ForwardingFileSystem::link(from, to);
   }
-  Status create_directory(const std::string& path) override { return to_.create_directory(path); }
-  Status remove_directory(const std::string& path) override { return to_.remove_directory(path); }
   Result<std::vector<DirectoryEntry>> list(const std::string& path) override {
-    auto entries = to_.list(path);
+    auto entries = ForwardingFileSystem::list(path);
     after_list.strike();
     return entries;
   }
-  bool exists(const std::string& path) override { return to_.exists(path); }
-  bool is_directory(const std::string& path) override { return to_.is_directory(path); }
-  Result<std::int64_t> modified(const std::string& path) override { return to_.modified(path); }
-  Status sync_directory(const std::string& path) override { return to_.sync_directory(path); }
-  Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
-    return to_.lock(path);
-  }
-  Result<SpaceInfo> space(const std::string& path) override { return to_.space(path); }
-
- private:
-  FileSystem& to_;
 };
 
 }  // namespace runnel::storage
