@@ -91,6 +91,7 @@ void index_floor(benchmark::State& state) {
     RUNNEL_ASSERT(filled.index()
                       .scan_from_floor(Family::kIndex, key_of(partition, 0),
                                        key_of(partition, i + 1), key_of(partition + 1, 0),
+                                       storage::Index::Reads::kDisk,
                                        [](std::string_view key, std::string_view) {
                                          benchmark::DoNotOptimize(key.data());
                                          return false;
