@@ -21,6 +21,10 @@ namespace {
 constexpr std::uint64_t kMinWriteBuffer = 1u << 20;
 constexpr std::uint64_t kMaxWriteBuffer = 32u << 20;
 constexpr int kMaxOpenFiles = 256;
+/// Files of the first level that one compaction takes. Groups are spread over all keys, so each
+/// rewrites most of the state; views know by themselves of most groups that they are in none of the
+/// files.
+constexpr int kFilesPerCompaction = 12;
 constexpr double kBloomBitsPerKey = 10;
 constexpr double kMemtableBloomShare = 0.02;
 constexpr std::size_t kErasesPerWrite = 10'000;
@@ -208,6 +212,7 @@ rocksdb::Options options_of(const StateStoreOptions& options, rocksdb::Env& env)
   rocksdb::Options db;
   db.write_buffer_size = std::clamp(options.memory_bytes / 4, kMinWriteBuffer, kMaxWriteBuffer);
   db.max_write_buffer_number = 3;
+  db.level0_file_num_compaction_trigger = kFilesPerCompaction;
   // Most groups that are looked up for the first time are new.
   db.memtable_whole_key_filtering = true;
   db.memtable_prefix_bloom_size_ratio = kMemtableBloomShare;
