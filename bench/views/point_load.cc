@@ -1,34 +1,28 @@
 // runnel_point_load: point queries of a view, so many in flight on each connection, while events
 // are appended at a set rate. Queries a second, how long they took, the broker's processor time.
-#include <poll.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <atomic>
-#include <fstream>
 #include <iostream>
 #include <random>
 #include <thread>
 
-#include "bench/floor/sockets.h"
 #include "bench/measure.h"
 #include "bench/views/donations.h"
+#include "bench/views/load.h"
 #include "protocol/base/bytes.h"
 #include "protocol/native/codec.h"
-#include "protocol/record_batch/record_batch.h"
 
 namespace runnel::bench {
 namespace {
 
 namespace native = protocol::native;
 
-constexpr std::size_t kReceiveBytes = 256u << 10;
-constexpr std::uint32_t kPartitions = 4;
 /// Appended together: ten milliseconds' worth at 50,000 a second.
 constexpr std::uint64_t kEventsPerBatch = 500;
-constexpr std::uint64_t kBatches = 40;
 /// Every so many answers one is looked into.
 constexpr std::uint64_t kCheckEvery = 64;
+/// Stands in a request that was made before its turn for whose it is.
+constexpr std::uint64_t kMark = 0x52756e6e656c2121;
 
 struct Plan {
   std::string broker;
@@ -41,59 +35,6 @@ struct Plan {
   int pid = 0;  ///< of the broker; 0: its processor time is not told
 };
 
-/// Frames both ways. One thread.
-class Connection {
- public:
-  static Result<std::unique_ptr<Connection>> open(const std::string& address) {
-    RUNNEL_TRY_ASSIGN(Socket socket, Socket::connect(address));
-    std::unique_ptr<Connection> made(new Connection(std::move(socket)));
-    RUNNEL_TRY(made->socket_.send(as_bytes(native::kPreface)));
-    native::Hello hello;
-    hello.client_name = "runnel-point-load";
-    RUNNEL_TRY(made->socket_.send(native::encode(0, native::Request(hello)).bytes()));
-    RUNNEL_TRY(made->receive());
-    RUNNEL_TRY(made->next());
-    return made;
-  }
-  Status send(Bytes bytes) { return socket_.send(bytes); }
-  /// Waits for more bytes.
-  Status receive() {
-    filled_ -= taken_;
-    std::memmove(buffer_.mutable_data(), buffer_.data() + taken_, filled_);
-    taken_ = 0;
-    RUNNEL_TRY_ASSIGN(const std::size_t got,
-                      socket_.receive_some(buffer_.mutable_bytes().subspan(filled_)));
-    filled_ += got;
-    return {};
-  }
-  /// The next whole frame; empty: more has to be received first.
-  Result<Buffer> next() {
-    const Bytes rest = buffer_.bytes().subspan(taken_, filled_ - taken_);
-    RUNNEL_TRY_ASSIGN(const auto size, native::frame_size(rest, native::kMaxFrameBytes));
-    if (!size || *size > rest.size()) return Buffer();
-    taken_ += *size;
-    return buffer_.slice(taken_ - *size, *size);
-  }
-  /// Sends one and waits for its answer.
-  Result<native::ResponseFrame> call(const Buffer& head, Bytes attachment) {
-    RUNNEL_TRY(send(head.bytes()));
-    RUNNEL_TRY(send(attachment));
-    while (true) {
-      RUNNEL_TRY_ASSIGN(const Buffer frame, next());
-      if (!frame.empty()) return native::decode_response(frame);
-      RUNNEL_TRY(receive());
-    }
-  }
-
- private:
-  explicit Connection(Socket socket)
-      : socket_(std::move(socket)), buffer_(Buffer::allocate(kReceiveBytes)) {}
-  Socket socket_;
-  Buffer buffer_;
-  std::size_t taken_ = 0;
-  std::size_t filled_ = 0;
-};
-
 Status check(const Buffer& frame) {
   RUNNEL_TRY_ASSIGN(const auto answer, native::decode_response(frame));
   if (const auto* failure = std::get_if<native::Failure>(&answer.response)) {
@@ -104,16 +45,36 @@ Status check(const Buffer& frame) {
   return fail(ErrorCode::kInternal, "an answer is no group");
 }
 
+/// A question about each campaign, made beforehand: the load must not be what is measured.
+struct Question {
+  std::string frame;
+  std::size_t mark_at = 0;
+};
+std::vector<Question> make_questions(const Plan& plan) {
+  char mark[sizeof kMark];
+  store_le(mark, kMark);
+  std::vector<Question> questions;
+  for (std::size_t n = 0; n < Donations::kCampaigns; ++n) {
+    native::ViewGet get;
+    get.view = plan.view;
+    get.key.emplace_back(Donations::campaign_name(n));
+    Question& question = questions.emplace_back();
+    question.frame = as_text(native::encode(kMark, native::Request(std::move(get))).bytes());
+    question.mark_at = question.frame.find(std::string_view(mark, sizeof mark));
+  }
+  return questions;
+}
+
 /// Asks for campaigns at random and keeps `in_flight` questions on the way.
 Status ask(const Plan& plan, unsigned seed, SteadyClock::time_point end, Histogram& nanos) {
   RUNNEL_TRY_ASSIGN(const auto connection, Connection::open(plan.broker));
   std::mt19937_64 dice(seed);
   std::vector<SteadyClock::time_point> sent(plan.in_flight);
+  const std::vector<Question> questions = make_questions(plan);
   const auto question = [&](std::uint64_t slot, std::string& out) {
-    native::ViewGet get;
-    get.view = plan.view;
-    get.key.emplace_back(Donations::campaign_name(dice() % Donations::kCampaigns));
-    out += as_text(native::encode(slot, native::Request(std::move(get))).bytes());
+    const Question& one = questions[dice() % questions.size()];
+    out += one.frame;
+    store_le(out.data() + out.size() - one.frame.size() + one.mark_at, slot);
     sent[slot] = SteadyClock::now();
   };
   std::string out;
@@ -142,48 +103,13 @@ Status ask(const Plan& plan, unsigned seed, SteadyClock::time_point end, Histogr
 /// Appends events at the rate until `stop`.
 Status feed(const Plan& plan, const std::atomic<bool>& stop, std::uint64_t& appended) {
   if (plan.events_per_second == 0) return {};
-  RUNNEL_TRY_ASSIGN(const auto connection, Connection::open(plan.broker));
-  std::vector<Buffer> batches;
-  Donations donations(7);
-  for (std::uint64_t b = 0; b < kBatches; ++b) {
-    protocol::BatchBuilder builder;
-    for (std::uint64_t i = 0; i < kEventsPerBatch; ++i) {
-      const std::uint64_t n = b * kEventsPerBatch + i;
-      const std::string text = Donations::json(n, donations.make(n, kBatches * kEventsPerBatch));
-      builder.add({Timestamp(1'700'000'000'000), std::nullopt, text, {}});
-    }
-    RUNNEL_TRY_ASSIGN(batches.emplace_back(), builder.finish());
-  }
-  const auto began = SteadyClock::now();
-  for (std::uint64_t n = 0; !stop.load(); ++n) {
-    const std::chrono::duration<double> due(static_cast<double>(n * kEventsPerBatch) /
-                                            static_cast<double>(plan.events_per_second));
-    std::this_thread::sleep_until(began + std::chrono::duration_cast<SteadyClock::duration>(due));
-    const Buffer& batch = batches[n % kBatches];
-    native::Append append;
-    native::AppendPartition& to = append.partitions.emplace_back();
-    to.target = {plan.topic, PartitionIndex(static_cast<std::int32_t>(n % kPartitions))};
-    to.bytes = static_cast<std::uint32_t>(batch.size());
-    const Buffer head = native::encode(n, native::Request(std::move(append)), batch.size());
-    RUNNEL_TRY_ASSIGN(const auto answer, connection->call(head, batch.bytes()));
-    if (const auto* failure = std::get_if<native::Failure>(&answer.response)) {
-      return fail(failure->code, failure->message);
-    }
-    appended += kEventsPerBatch;
+  RUNNEL_TRY_ASSIGN(auto feeder,
+                    Feeder::open(plan.broker, plan.topic, plan.events_per_second, kEventsPerBatch));
+  while (!stop.load()) {
+    RUNNEL_TRY(feeder->append());
+    appended = feeder->appended();
   }
   return {};
-}
-
-double cpu_seconds_of(int pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(in)), {});
-  std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 2)));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  double user = 0;
-  double system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 Status run(const Plan& plan) {
@@ -192,7 +118,7 @@ Status run(const Plan& plan) {
   Status fed;
   std::thread feeder([&] { fed = feed(plan, stop, appended); });
   std::this_thread::sleep_for(std::chrono::seconds(1));  // both are at work when it begins
-  const double cpu = plan.pid == 0 ? 0 : cpu_seconds_of(plan.pid);
+  const double cpu = cpu_seconds_of(plan.pid);
   Stopwatch watch;
   const auto end = SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(
                                             std::chrono::duration<double>(plan.seconds));
@@ -204,7 +130,7 @@ Status run(const Plan& plan) {
   }
   for (std::thread& thread : threads) thread.join();
   watch.stop();
-  const double broker = plan.pid == 0 ? 0 : cpu_seconds_of(plan.pid) - cpu;
+  const double broker = cpu_seconds_of(plan.pid) - cpu;
   stop = true;
   feeder.join();
   RUNNEL_TRY(fed);
@@ -222,7 +148,11 @@ Status run(const Plan& plan) {
   figures.add("events_per_second", static_cast<double>(appended) / (watch.seconds() + 1));
   figures.add_latency(all);
   figures.add("own_cpu_seconds", watch.cpu_seconds());
-  if (plan.pid != 0) figures.add("broker_cpu_seconds", broker);
+  figures.add("own_cpu_of_a_core", watch.cpu_seconds() / watch.seconds());
+  if (plan.pid != 0) {
+    figures.add("broker_cpu_seconds", broker);
+    figures.add("broker_cpu_us_a_query", broker * 1e6 / static_cast<double>(all.count()));
+  }
   figures.add("seconds", watch.seconds());
   figures.print(true);
   return {};
