@@ -2,13 +2,15 @@
 """What views cost: events per second of processor time, memory, a restart after kill -9.
 
 usage: bench/views/views.py BINARY DONATIONS [--events N] [--cases campaign,hour,page,five] [--kill]
-                            [--points POINT_LOAD] [--idle PAIRS] [--streams] [--duckdb] [--dir DIR]
+                            [--points POINT_LOAD] [--push PUSH_LOAD] [--idle PAIRS] [--streams] [--duckdb] [--dir DIR]
 
 DONATIONS is the program runnel_donations. The views are made and paused, events are produced into
 their topic, then the views are resumed, and the broker's processor time until they have all of them
 is the engine's: reading, decoding, folding and storing. Sums are compared with the generator's, to the cent. --kill kills the broker in
-mid-stream with five views. --points asks for groups by their keys with runnel_point_load while 50,000
-events a second are folded. --idle appends with and without ten views of a topic where nothing happens,
+mid-stream with five views. --points asks for groups by their keys with runnel_point_load, and with runnel_http_point_load
+beside it, while 50,000 events a second are folded. --push follows a view into which 10,000 events a second go, its newest rows and
+every change of it, and measures how long after its acknowledgement an event is told; then what either
+costs while --events are folded. --idle appends with and without ten views of a topic where nothing happens,
 in turn, and compares the broker's processor time. --streams measures Kafka Streams on the same topic in the same run (needs
 java and mvn), --duckdb lets DuckDB (from PyPI) read the same JSON as a batch.
 """
@@ -186,9 +188,46 @@ class Measurement:
                 done = subprocess.run(
                     [self.arguments.points, "--broker", self.broker.address, "--pid",
                      str(self.pid()), "--in-flight", str(in_flight), "--events-per-second",
-                     str(rate), "--seconds", "5"], capture_output=True, text=True, check=True)
+                     str(rate), "--seconds", str(self.arguments.seconds)], capture_output=True, text=True, check=True)
                 print(json.dumps({"who": "runnel", **json.loads(done.stdout)}), flush=True)
+        for rate, more in ((0, []), (50_000, []), (0, ["--etag"])):
+            done = subprocess.run(
+                [pathlib.Path(self.arguments.points).with_name("runnel_http_point_load"),
+                 "--broker", self.broker.address, "--pid", str(self.pid()),
+                 "--events-per-second", str(rate), "--seconds", str(self.arguments.seconds), *more],
+                capture_output=True, text=True, check=True)
+            print(json.dumps({"who": "runnel", **json.loads(done.stdout)}), flush=True)
         self.clear(["by_campaign"])
+
+    def push(self):
+        """A subscriber in each mode, in turns with none."""
+        def load(mode, *arguments):
+            return [self.arguments.push, "--broker", self.broker.address, "--pid", str(self.pid()),
+                    "--mode", mode, *arguments]
+        views = ["by_campaign"]
+        modes = ("none", "latest", "changes")
+        self.load(views)
+        self.resume(views)
+        self.wait(views)
+        for mode in modes * 2:
+            done = subprocess.run(load(mode, "--seconds", str(self.arguments.seconds)),
+                                  capture_output=True, text=True, check=True)
+            print(json.dumps({"who": "runnel", **json.loads(done.stdout)}), flush=True)
+        self.clear(views)
+        for mode in modes * 3:
+            self.load(views)
+            follower = subprocess.Popen(load(mode, "--events-per-second", "0", "--seconds",
+                                             str(PATIENCE_S)), stdout=subprocess.DEVNULL)
+            cpu = cpu_seconds(self.pid())
+            self.resume(views)
+            self.wait(views)
+            cpu = cpu_seconds(self.pid()) - cpu
+            follower.kill()
+            follower.wait()
+            print(json.dumps({"who": "runnel", "case": "folding, followed", "mode": mode,
+                              "events_per_cpu_second": round(self.arguments.events / cpu)}),
+                  flush=True)
+            self.clear(views)
 
     def idle(self):
         """What ten views that have nothing to do cost those who append to another topic."""
@@ -267,6 +306,8 @@ def main():
     parser.add_argument("--cases", default="campaign,hour,page,five")
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("--points")
+    parser.add_argument("--push")
+    parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--streams", action="store_true")
     parser.add_argument("--duckdb", action="store_true")
@@ -283,6 +324,8 @@ def main():
             measurement.kill()
         if arguments.points:
             measurement.points()
+        if arguments.push:
+            measurement.push()
         if arguments.idle:
             measurement.idle()
         if arguments.duckdb:
