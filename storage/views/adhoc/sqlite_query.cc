@@ -12,9 +12,9 @@
 
 #include "storage/views/adhoc/decimal_guard.h"
 #include "storage/views/adhoc/sqlite_functions.h"
+#include "storage/views/adhoc/sqlite_types.h"
 #include "storage/views/sql/token.h"
 #include "storage/views/types/decimal.h"
-#include "storage/views/types/time_text.h"
 
 namespace runnel::storage::views {
 namespace {
@@ -68,35 +68,6 @@ std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return out;
-}
-
-/// The type as SQLite is told: TEXT in it makes it keep texts, and it gives it back as it is.
-std::string declared(const Type& type) {
-  switch (type.kind) {
-    case TypeKind::kBoolean:
-    case TypeKind::kBigint:
-    case TypeKind::kDouble:
-    case TypeKind::kVarchar:
-      return name_of(type);
-    case TypeKind::kDecimal:
-      return "TEXT " + name_of(type) + " COLLATE runnel_decimal";
-    case TypeKind::kTimestamp:
-      return "TEXT " + name_of(type) + " COLLATE runnel_time";
-    case TypeKind::kDate:
-    case TypeKind::kJson:
-      return "TEXT " + name_of(type);
-  }
-  return "TEXT";
-}
-
-/// Always with six digits of a fraction: texts of one length order as the times do.
-std::string time_text(std::int64_t micros) {
-  std::string text = timestamp_to_text(micros);
-  text.pop_back();
-  const std::size_t point = text.find('.');
-  if (point == std::string::npos) text += ".000000";
-  while (point != std::string::npos && text.size() < point + 7) text += '0';
-  return text + "Z";
 }
 
 /// One question.
@@ -219,7 +190,7 @@ class Question {
       std::string sql = "CREATE TABLE " + quoted(name) + " (";
       for (std::size_t i = 0; i < table.columns.size(); ++i) {
         sql += (i == 0 ? "" : ", ") + quoted(table.columns[i].name) + " " +
-               declared(table.columns[i].type);
+               sqlite_type_of(table.columns[i].type);
       }
       RUNNEL_TRY(execute(sql + ")"));
     }
@@ -314,7 +285,7 @@ class Question {
       case Tag::kText:
         return text(value.as_text());
       case Tag::kTimestamp:
-        return text(time_text(value.as_timestamp()));
+        return text(sqlite_time_text(value.as_timestamp()));
       case Tag::kDecimal: {
         constexpr unsigned kExactDigits = 15;
         many_digits_ = many_digits_ || !has_digits(value.as_decimal(), kExactDigits);
@@ -387,38 +358,7 @@ class Question {
         break;
       }
     }
-    return known_[i] ? as_declared(answer_.columns[i].type, out) : Status();
-  }
-
-  /// What passed through unchanged, as the type that it had.
-  Status as_declared(const Type& type, Value& value) const {
-    bool sound = true;
-    if (type.kind == TypeKind::kBoolean && value.tag() == Tag::kBigint) {
-      value = Value::boolean(value.as_bigint() != 0);
-    } else if (type.kind == TypeKind::kDouble && value.tag() == Tag::kBigint) {
-      value = Value::number(static_cast<double>(value.as_bigint()));
-    } else if (type.kind == TypeKind::kDecimal && value.tag() == Tag::kText) {
-      Int128 number = 0;
-      sound = decimal_from_text(value.as_text(), kMaxDigits, type.scale, Inexact::kRefuse,
-                                number) == RowError::kNone;
-      if (sound) value = Value::decimal(number, type.scale);
-    } else if (type.kind == TypeKind::kTimestamp && value.tag() == Tag::kText) {
-      std::int64_t micros = 0;
-      sound = timestamp_from_text(value.as_text(), nullptr, micros) == RowError::kNone;
-      if (sound) value = Value::timestamp(micros);
-    } else if (type.kind == TypeKind::kDate && value.tag() == Tag::kText) {
-      std::int32_t days = 0;
-      sound = date_from_text(value.as_text(), days) == RowError::kNone;
-      if (sound) value = Value::date(days);
-    } else {
-      const bool text = type.kind == TypeKind::kVarchar || type.kind == TypeKind::kJson;
-      sound = value.tag() == (text                             ? Tag::kText
-                              : type.kind == TypeKind::kBigint ? Tag::kBigint
-                                                               : Tag::kDouble);
-    }
-    if (sound) return {};
-    return fail(ErrorCode::kInvalidArgument, "SQLite gave '" + to_string(value) + "' for a " +
-                                                 name_of(type) + "; CAST says what is meant");
+    return known_[i] ? from_sqlite(answer_.columns[i].type, out) : Status();
   }
 
   // ---- what SQLite asks
