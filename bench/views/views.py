@@ -184,7 +184,7 @@ class Measurement:
         self.resume(["by_campaign"])
         self.wait(["by_campaign"])
         for rate in (0, 50_000):
-            for in_flight in (1, 32, 128):
+            for in_flight in (1, 32, 128, 256):
                 done = subprocess.run(
                     [self.arguments.points, "--broker", self.broker.address, "--pid",
                      str(self.pid()), "--in-flight", str(in_flight), "--events-per-second",
