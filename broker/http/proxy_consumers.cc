@@ -255,7 +255,7 @@ void ProxyConsumers::commit(const InstanceRef& instance, const std::vector<Proxy
     }
   }
   if (request.offsets.empty()) return answer({});
-  const auto queue = [&] {
+  const auto hand_over = [&] {
     for (const auto& [place, offset] : moved) place->committed = offset;
     store_.queue_commit(
         std::move(request), [queue = queue_, weak = std::weak_ptr(instance), epoch = i.epoch,
@@ -271,7 +271,7 @@ void ProxyConsumers::commit(const InstanceRef& instance, const std::vector<Proxy
         });
   };
   const ErrorCode may =
-      coordinator_.commit_as(i.group, i.identity(), {}, clock_.monotonic(), queue);
+      coordinator_.commit_as(i.group, i.identity(), {}, clock_.monotonic(), hand_over);
   if (may == ErrorCode::kOk) return;
   answer(fail(may, "the instance is no more what its group knows (" + std::string(name_of(may)) +
                        "): its partitions have gone to others; nothing was committed"));
