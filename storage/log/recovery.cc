@@ -276,8 +276,14 @@ Status Recovery::load_producers() {
   RUNNEL_TRY(status);
   std::sort(known.begin(), known.end(),
             [](const Known& a, const Known& b) { return a.state.last_seen < b.state.last_seen; });
-  // For how long who was idle only the wall clock could tell, and that may have been wrong.
-  for (const Known& k : known) producers_.restore(k.key.partition, k.key.producer, k.state, now_);
+  // Who wrote last counts as if it wrote now, and the others were idle for as long before that as
+  // their stamps say: by the clock of the run that wrote them, whatever this one's is.
+  for (const Known& k : known) {
+    const std::chrono::milliseconds idle{known.back().state.last_seen.value() -
+                                         k.state.last_seen.value()};
+    producers_.restore(k.key.partition, k.key.producer, k.state,
+                       now_ - std::min(idle, Producers::kMinIdle));
+  }
   return {};
 }
 

@@ -219,7 +219,19 @@ TEST_F(FullTableTest, WhoWroteLatelyIsKnownWhateverTheClockDoes) {
   EXPECT_EQ(store->stats().producers_evicted, 1U);
 }
 
-TEST_F(FullTableTest, AStartCountsAsAUse) {
+TEST_F(FullTableTest, WhoWasIdleBeforeAStartGoesAfterIt) {
+  fill();
+  clock.advance(Producers::kMinIdle);
+  for (int i = 0; i < kCapacity / 2; ++i) {
+    ASSERT_EQ(code(append("wide", batch_of(old.id.value(), 1), i)), ErrorCode::kOk);
+  }
+  reopen();
+  EXPECT_EQ(one_more(), ErrorCode::kOk);
+  EXPECT_TRUE(append("wide", batch_of(old.id.value(), 1)).result->appends[0].duplicate)
+      << "who wrote lately is known";
+}
+
+TEST_F(FullTableTest, AStartCountsAsAUseByWhoWroteLast) {
   clock.jump(std::chrono::hours(-24));
   fill();
   clock.jump(std::chrono::hours(24));
