@@ -78,6 +78,7 @@ Result<std::shared_ptr<const File>> Reader::file_of(const IndexEntry& entry) con
 
 Result<Buffer> Reader::read_checked(const IndexEntry& entry) const {
   RUNNEL_TRY_ASSIGN(const auto file, file_of(entry));
+  const VerifiedRanges::Loading loading(verified_, {{entry.position, entry.bytes}});
   auto batches = read_entry(entry, *file);
   if (!batches && batches.error().code() != ErrorCode::kIo) {
     verified_.distrust(entry.position, entry.bytes);

@@ -71,12 +71,14 @@ Result<Timestamp> max_in_batch(Bytes batch, Offset start) {
 
 Result<Buffer> Reader::read_batch(std::uint32_t segment, const File& file,
                                   const BatchWalker::Step& step) const {
+  const Position position{segment, static_cast<std::uint32_t>(step.position)};
+  const VerifiedRanges::Loading loading(verified_, {{position, step.bytes}});
   Buffer batch = Buffer::allocate(step.bytes);
   RUNNEL_TRY(file.read_exactly(step.position, batch.mutable_bytes()));
   const auto size =
       protocol::validate_batch(batch.bytes(), protocol::Depth::kCrc, protocol::Gaps::kAllowed);
   if (size) return batch;
-  verified_.distrust({segment, static_cast<std::uint32_t>(step.position)}, step.bytes);
+  verified_.distrust(position, step.bytes);
   return fail(size.error());
 }
 
