@@ -98,17 +98,24 @@ std::size_t PointAnswerer::look_up_from(std::size_t begin) {
     }
     item.group = groups_.size() - 1;
   }
-  const Status read = view.finder->find_each(keys_, [&](const views::GroupFinder::Found& found) {
-    Group& group = groups_[first + found.which];
-    group.rows = 1;
-    group.bounded = found.bounded;
-    group.error = found.error;
-    group.at = cells_.size();
-    append_cells(found.row, cells_);
-    group.size = cells_.size() - group.at;
-  });
-  if (!read) {
-    for (std::size_t i = first; i < groups_.size(); ++i) groups_[i].error = read.error();
+  const auto find = [&](std::span<const std::string_view> keys, std::size_t at) {
+    return view.finder->find_each(keys, [&](const views::GroupFinder::Found& found) {
+      Group& group = groups_[at + found.which];
+      group.rows = 1;
+      group.bounded = found.bounded;
+      group.error = found.error;
+      group.at = cells_.size();
+      append_cells(found.row, cells_);
+      group.size = cells_.size() - group.at;
+    });
+  };
+  if (find(keys_, first)) return end;
+  // One that can't be read is no reason to fail the others.
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    groups_[first + i] = {};
+    if (Status read = find(std::span(keys_).subspan(i, 1), first + i); !read) {
+      groups_[first + i].error = std::move(read).error();
+    }
   }
   return end;
 }
