@@ -264,7 +264,8 @@ Status BrokerProcess::open_network(const Settings& settings) {
   spdlog::info("{}", server_->net().sentence);
   // Who mistyped the directory sees it here, before clients make their topics in it.
   const std::size_t topics = store_->topic_names().size();
-  spdlog::info("{}", topics == 0 ? "There are no topics yet." : "Topics: " + std::to_string(topics));
+  spdlog::info("{}",
+               topics == 0 ? "There are no topics yet." : "Topics: " + std::to_string(topics));
   for (const std::string& address : settings.list("advertise")) {
     spdlog::info("Kafka's clients are told: {}", address);
   }

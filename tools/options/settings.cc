@@ -171,9 +171,10 @@ Status put_file(SettingMap& map, const std::string& name, const std::string& tex
   } catch (const toml::parse_error& error) {
     if (name.ends_with(".properties")) {
       return fail(ErrorCode::kInvalidArgument,
-                  name + " looks like Kafka's server.properties: here the file is TOML, with Kafka's "
-                         "names in a table [kafka] and texts in quotes; see `runnel config "
-                         "reference` and the guide \"Coming from Kafka\"");
+                  name +
+                      " looks like Kafka's server.properties: here the file is TOML, with Kafka's "
+                      "names in a table [kafka] and texts in quotes; see `runnel config "
+                      "reference` and the guide \"Coming from Kafka\"");
     }
     return fail(ErrorCode::kInvalidArgument, name + " line " +
                                                  std::to_string(error.source().begin.line) +
