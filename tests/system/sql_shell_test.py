@@ -137,6 +137,19 @@ class Terminal(ViewsCase):
         shell.wait_for("runnel> ")
         self.assertEqual(shell.leave(), OK)
 
+    def test_bad_input_is_answered_and_the_connection_stays(self):
+        broker = self.start_with_view()
+        giant = "SELECT '" + "x" * 70_000 + "';\n"
+        done = broker.run("sql", text=giant, expect=None)
+        self.assertNotEqual(done.returncode, OK)
+        self.assertIn("65536", done.stderr)
+        # One client, one connection, a view that is none in between.
+        shell = Shell(self, broker)
+        shell.say("SELECT * FROM nothing;")
+        shell.wait_for("nothing")
+        shell.say("SELECT 40 + 2 AS answer;")
+        shell.wait_for("42")
+
     def test_tables_fit_the_terminal(self):
         broker = self.start_with_view()
         self.give(broker, ("a campaign with a very long name that nobody can read", "1"))

@@ -115,22 +115,6 @@ class Statements(ViewsCase):
             self.assertIn(words, done.stderr)
         self.assertEqual(self.rows(broker), [])
 
-    def test_bad_input_is_answered_and_the_connection_stays(self):
-        broker = self.start_with_view()
-        giant = "SELECT '" + "x" * 70_000 + "';\n"
-        done = broker.run("sql", text=giant, expect=None)
-        self.assertNotEqual(done.returncode, OK)
-        self.assertIn("65536", done.stderr)
-        # One client, one connection, a view that is none in between.
-        shell = self.shell(broker)
-        shell.say("SELECT * FROM nothing;")
-        shell.wait_for("nothing")
-        shell.say("SELECT 40 + 2 AS answer;")
-        shell.wait_for("42")
-
-    def shell(self, broker):
-        return Shell(self, broker)
-
 
 class Crashes(ViewsCase):
     def test_after_kill_9_the_view_goes_on_with_the_right_rows(self):

@@ -4,6 +4,7 @@
 // RUNNEL_REPAIRS sets the number of cases (default 150), RUNNEL_SEED the first seed.
 
 #include <cstdio>
+#include <future>
 #include <random>
 
 #include "storage/repair.h"
@@ -101,10 +102,12 @@ class RandomRepairTest : public StoreFixture {
                                                const Records& records) {
     std::map<std::int64_t, std::string> out;
     for (const auto& [offset, value] : records) {
-      store->fetch({{{partition, Offset(offset), 1}}}, [&](FetchResult result) {
-        EXPECT_FALSE(result[0].slices.empty());
-        if (!result[0].slices.empty()) out[offset] = "/" + result[0].slices[0].file->path();
-      });
+      std::promise<FetchResult> fetched;
+      store->fetch({{{partition, Offset(offset), 1}}},
+                   [&](FetchResult result) { fetched.set_value(std::move(result)); });
+      const FetchResult result = fetched.get_future().get();
+      EXPECT_FALSE(result[0].slices.empty());
+      if (!result[0].slices.empty()) out[offset] = "/" + result[0].slices[0].file->path();
     }
     EXPECT_EQ(out.size(), records.size());
     return out;

@@ -1,5 +1,6 @@
 // `runnel repair`: what is damaged is put aside and known to be lost, all else is served as it was.
 #include <fstream>
+#include <future>
 #include <sstream>
 
 #include "storage/log/quarantine.h"
@@ -48,12 +49,12 @@ class RepairTest : public StoreFixture {
   std::uint64_t inside(int partition, Offset offset) {
     const auto at = ref("t", partition);
     FetchRequest request{{{at, offset, 1}}};
-    std::uint64_t position = 0;
-    store->fetch(std::move(request), [&](FetchResult result) {
-      EXPECT_EQ(result[0].slices.size(), 1U);
-      position = result[0].slices.at(0).position;
-    });
-    return position + 5000;
+    std::promise<FetchResult> fetched;
+    store->fetch(std::move(request),
+                 [&](FetchResult result) { fetched.set_value(std::move(result)); });
+    const FetchResult result = fetched.get_future().get();
+    EXPECT_EQ(result[0].slices.size(), 1U);
+    return result[0].slices.at(0).position + 5000;
   }
 
   std::vector<std::string> notes;

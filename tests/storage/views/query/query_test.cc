@@ -286,8 +286,9 @@ class Damaged final : public StateReader {
       if (number == 6 && !swap_) return true;
       if (number == 6) {
         std::string other(value);
-        other[1] = static_cast<char>(other[1] + 1);  // rows
-        other[9] = static_cast<char>(other[9] + 1);  // COUNT(*)
+        // The format, then a mask and the only byte that is not zero of each.
+        other[2] = static_cast<char>(other[2] + 1);  // rows
+        other[4] = static_cast<char>(other[4] + 1);  // COUNT(*)
         return visit(key, other);
       }
       return visit(key, value);

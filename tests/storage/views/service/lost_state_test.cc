@@ -1,5 +1,7 @@
 // What views keep can be computed again: whatever becomes of it, the broker starts, the numbers are
 // right or said to be missing, and no subscriber goes on at a place that is another one now.
+#include <future>
+
 #include "storage/index/rocksdb_state_store.h"
 #include "storage/repair.h"
 #include "storage/views/engine/state_mark.h"
@@ -242,9 +244,11 @@ TEST_F(LostStateTest, ARangeThatARepairTookOutIsMissed) {
   create_totals();
   for (int i = 0; i < 3; ++i) give({donation("sea", i) + std::string(5000, ' ')});
   catch_up();
-  std::uint64_t inside = 0;
-  store->fetch({{{ref("donations"), Offset(1), 1}}},
-               [&](FetchResult result) { inside = result[0].slices.at(0).position + 1000; });
+  std::promise<std::uint64_t> place;
+  store->fetch({{{ref("donations"), Offset(1), 1}}}, [&](FetchResult result) {
+    place.set_value(result[0].slices.at(0).position + 1000);
+  });
+  const std::uint64_t inside = place.get_future().get();
   service.reset();
   ASSERT_TRUE(store->close());
   store.reset();
